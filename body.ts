@@ -1,0 +1,224 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * Reading a response's body: by the party that owns the exchange, with the idle timeout, and to an end that is certain.
+ *
+ * @module
+ */
+
+import { BodyTooLargeError, NetworkError } from "./errors.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** How much of a body is read only to save its connection, or kept on a `StatusError`, in bytes. */
+export const SMALL_BODY = 64 * 1024;
+/** How long a body is read only to save its connection, in milliseconds. */
+const DISCARD_TIME = 250;
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Statuses whose responses have no body: the Fetch standard's "null body status". */
+export function hasBody(method: string, status: number): boolean {
+  return method !== "HEAD" && status !== 101 && status !== 103 && status !== 204 && status !== 205 && status !== 304;
+}
+
+/** The number of bytes that the headers announce, where that is also the number of bytes to be read. */
+export function announcedLength(headers: Headers): number | undefined {
+  const length = headers.get("content-length");
+  if (length === null || headers.has("content-encoding") || !/^\d+$/.test(length)) return undefined;
+  return Number(length);
+}
+
+// GC is only the safety net: it cuts off the exchange of a response that was dropped while open. Not every workerd
+// has a FinalizationRegistry.
+const dropped = typeof FinalizationRegistry === "function"
+  ? new FinalizationRegistry<Exchange>((exchange) => exchange.leak())
+  : undefined;
+
+/**
+ * Reads the body of a response and ends its exchange at the end of the body, at an error, or when it is closed.
+ *
+ * It belongs to one response, and everything handed to a user that can still read (an iterator, a stream) holds it. So
+ * when it is collected, nobody can read on.
+ */
+export class BodyReader {
+  /** The number of bytes that the body will have, where that is known. */
+  readonly length: number | undefined;
+  #exchange: Exchange;
+  #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
+  #received = 0;
+
+  constructor(exchange: Exchange, response: Response) {
+    this.#exchange = exchange;
+    const { body } = response;
+    if (body && hasBody(exchange.method, response.status)) {
+      this.length = announcedLength(response.headers);
+      this.#reader = body.getReader();
+    } else {
+      body?.cancel().catch(() => {});
+      exchange.end();
+    }
+  }
+
+  /** Whether the connection has been given back. */
+  get closed(): boolean {
+    return this.#exchange.ended;
+  }
+
+  /** Has the exchange cut off when this is collected while open. */
+  watch(): this {
+    if (!this.closed) dropped?.register(this, this.#exchange, this.#exchange);
+    return this;
+  }
+
+  /** The next chunk, or `undefined` at the end of the body. */
+  async read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    if (!this.#reader) return undefined;
+    try {
+      const { value } = await this.#exchange.read(this.#reader);
+      if (value) {
+        this.#received += value.byteLength;
+        return value;
+      }
+    } catch (error) {
+      this.#exchange.abort(error);
+      throw error;
+    }
+    if (this.length !== undefined && this.#received < this.length) {
+      // Not every runtime notices that the connection was closed too early.
+      const error = new NetworkError(
+        `The body ended after ${this.#received} of ${this.length} bytes`,
+        this.#exchange,
+      );
+      this.#exchange.abort(error);
+      throw error;
+    }
+    this.#reader = undefined;
+    this.#settle();
+    return undefined;
+  }
+
+  /**
+   * The whole body in memory.
+   *
+   * @throws {BodyTooLargeError} If it is longer than `max` bytes; the rest is not read.
+   */
+  async readAll(max: number): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.length !== undefined && this.length > max) throw this.#tooLarge(max);
+    // One copy: where the length is known, each chunk goes straight to its place.
+    let known = this.length === undefined ? undefined : new Uint8Array(this.length);
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let size = 0;
+    for (let chunk = await this.read(); chunk; chunk = await this.read()) {
+      const start = size;
+      size += chunk.byteLength;
+      if (size > max) throw this.#tooLarge(max);
+      if (known && size > known.byteLength) {
+        // A `fetch` of the user's can announce too little.
+        chunks.push(known.subarray(0, start));
+        known = undefined;
+      }
+      if (known) known.set(chunk, start);
+      else chunks.push(chunk);
+    }
+    return known ?? concat(chunks, size);
+  }
+
+  /** The first `max` bytes of the body, as far as they arrive soon. The rest is not read. */
+  async readSome(max: number): Promise<Uint8Array<ArrayBuffer>> {
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let size = 0;
+    const timer = setTimeout(() => this.close(), DISCARD_TIME);
+    try {
+      while (size < max) {
+        const chunk = await this.read();
+        if (!chunk) break;
+        chunks.push(chunk);
+        size += chunk.byteLength;
+      }
+    } catch {
+      // What arrived is all there is.
+    } finally {
+      clearTimeout(timer);
+      this.close();
+    }
+    return concat(chunks, size).subarray(0, max);
+  }
+
+  /** Gives the connection back; what was not read of the body is lost. Later calls do nothing. */
+  close(): void {
+    // Never awaited: on a `fetch` that ignores its signal it may never settle.
+    if (!this.closed) this.#reader?.cancel().catch(() => {});
+    this.#exchange.close();
+    this.#settle();
+  }
+
+  /**
+   * The body as a stream. It holds up to `highWaterMark` bytes read ahead, and gives the connection back at its end, at an
+   * error, or when it is canceled.
+   */
+  stream(highWaterMark = 0): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return new ReadableStream({
+      pull: async (controller) => {
+        const chunk = await this.read();
+        if (chunk) controller.enqueue(chunk);
+        else controller.close();
+      },
+      cancel: () => this.close(),
+    }, { highWaterMark, size: (chunk) => chunk.byteLength });
+  }
+
+  #settle(): void {
+    dropped?.unregister(this.#exchange);
+    this.#exchange.end();
+  }
+
+  #tooLarge(max: number): BodyTooLargeError {
+    const error = new BodyTooLargeError(max, this.#exchange);
+    this.#exchange.abort(error);
+    return error;
+  }
+}
+
+/**
+ * Reads a body that nobody wants, within a bound, to save its connection.
+ *
+ * @returns Whether the body was read to the end. If not, the exchange must be aborted.
+ */
+export async function discard(exchange: Exchange, response: Response): Promise<boolean> {
+  const { body } = response;
+  if (!body) return true;
+  if (hasBody(exchange.method, response.status) && (announcedLength(response.headers) ?? 0) > SMALL_BODY) return false;
+  const reader = body.getReader();
+  let budget = SMALL_BODY;
+  const timer = setTimeout(() => {
+    budget = 0;
+    reader.cancel().catch(() => {});
+  }, DISCARD_TIME);
+  try {
+    while (budget > 0) {
+      const { value } = await exchange.read(reader);
+      if (!value) return budget > 0;
+      budget -= value.byteLength;
+    }
+    return false;
+  } catch (error) {
+    // That an unwanted body fails is no failure of the request.
+    if (exchange.ended) throw error;
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function concat(chunks: Uint8Array<ArrayBuffer>[], size: number): Uint8Array<ArrayBuffer> {
+  if (chunks.length === 0) return NO_BYTES;
+  // A chunk may be a small part of a large buffer, which would stay in memory with it.
+  if (chunks.length === 1 && size === chunks[0]!.buffer.byteLength) return chunks[0]!;
+  const whole = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return whole;
+}

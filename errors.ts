@@ -1,0 +1,197 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * Every error that this module throws of its own:
+ *
+ * ```text
+ * Error
+ * └── HangupError              method and url where there is a request
+ *     ├── SessionClosedError   the session was closed before the request was done
+ *     ├── PoolClosedError      the pool was closed before the request was done
+ *     ├── QueueFullError       `maxQueued` requests wait already
+ *     ├── TimeoutError         phase: "queue" | "headers" | "idle" | "total"
+ *     ├── BodyTooLargeError    the body is longer than `maxBodyBytes`
+ *     ├── StatusError          `throwIfNotOk()` met a status outside 200 to 299
+ *     ├── TooManyRedirectsError
+ *     └── NetworkError         cause: the runtime's own error
+ * ```
+ *
+ * Besides these there are `TypeError` and `RangeError` for wrong arguments, thrown before anything is sent, and the
+ * reason of the caller's own signal, which is passed on as it is.
+ *
+ * @module
+ */
+
+import type { PrefetchedResponse } from "./response.ts";
+
+/** The request that an error speaks of. The URL is without credentials and query values. */
+export interface RequestLine {
+  /** The request's method, in upper case. */
+  readonly method: string;
+  /** The request's URL without credentials, with `?…` in place of a query. */
+  readonly url: string;
+}
+
+/**
+ * A URL as it may be shown in errors, logs and {@linkcode ExchangeInfo}: without credentials, fragment and query.
+ *
+ * @param url The URL to show.
+ * @returns The URL with `?…` in place of its query.
+ */
+export function displayUrl(url: URL): string {
+  const path = url.origin === "null" ? `${url.protocol}${url.pathname}` : url.origin + url.pathname;
+  return url.search === "" ? path : `${path}?…`;
+}
+
+/** The base of this module's errors: catch it to catch them all. */
+export class HangupError extends Error {
+  /** The request's method, where there is a request. */
+  readonly method: string | undefined;
+  /** The request's URL without credentials and query values, where there is a request. */
+  readonly url: string | undefined;
+
+  /**
+   * @param message What happened.
+   * @param request The request that it happened to; named at the end of the message.
+   * @param options The error's `cause`.
+   */
+  constructor(message: string, request?: RequestLine, options?: ErrorOptions) {
+    super(request === undefined ? message : `${message}: ${request.method} ${request.url}`, options);
+    this.name = "HangupError";
+    this.method = request?.method;
+    this.url = request?.url;
+  }
+}
+
+/** The session was closed before the request was done, or before it was made. */
+export class SessionClosedError extends HangupError {
+  /** @param request The request that was cut off. */
+  constructor(request?: RequestLine) {
+    super("Cannot complete the request as the session is closed", request);
+    this.name = "SessionClosedError";
+  }
+}
+
+/** The pool was closed before the request was done, or before it was made. */
+export class PoolClosedError extends HangupError {
+  /** @param request The request that was cut off. */
+  constructor(request?: RequestLine) {
+    super("Cannot open a connection as the pool is closed", request);
+    this.name = "PoolClosedError";
+  }
+}
+
+/** As many requests as the pool's `maxQueued` allows are waiting already. */
+export class QueueFullError extends HangupError {
+  /** The pool's `maxQueued`. */
+  readonly maxQueued: number;
+
+  /**
+   * @param maxQueued The pool's `maxQueued`.
+   * @param request The request that found the queue full.
+   */
+  constructor(maxQueued: number, request?: RequestLine) {
+    super(`Cannot wait for a connection as ${maxQueued} requests wait already`, request);
+    this.name = "QueueFullError";
+    this.maxQueued = maxQueued;
+  }
+}
+
+/** The part of a request's life that a {@linkcode TimeoutError} ended. */
+export type TimeoutPhase = "queue" | "headers" | "idle" | "total";
+
+/** What each phase's timeout says; each is followed by the limit and the request. */
+const TIMEOUT_MESSAGES: Readonly<Record<TimeoutPhase, string>> = {
+  queue: "No connection became free",
+  headers: "No response headers arrived",
+  idle: "No bytes of the body arrived",
+  total: "The request was not done",
+};
+
+/** A timeout passed. */
+export class TimeoutError extends HangupError {
+  /** The phase that took too long. */
+  readonly phase: TimeoutPhase;
+  /** The timeout that passed, in milliseconds. */
+  readonly timeout: number;
+  /** For the phase `"queue"`, the requests that hold the slots; else empty. */
+  readonly holders: readonly RequestLine[];
+
+  /**
+   * @param phase The phase that took too long.
+   * @param timeout The timeout that passed, in milliseconds.
+   * @param request The request that it happened to.
+   * @param holders For the phase `"queue"`, the requests that hold the slots.
+   */
+  constructor(phase: TimeoutPhase, timeout: number, request?: RequestLine, holders: readonly RequestLine[] = []) {
+    const held = holders.slice(0, 5).map(({ method, url }) => `${method} ${url}`).join(", ");
+    const more = holders.length > 5 ? ` and ${holders.length - 5} more` : "";
+    super(
+      `${TIMEOUT_MESSAGES[phase]} within ${timeout} ms${held && `, as the slots are held by ${held}${more}`}`,
+      request,
+    );
+    this.name = "TimeoutError";
+    this.phase = phase;
+    this.timeout = timeout;
+    this.holders = holders;
+  }
+}
+
+/** The body, counted after decoding, is longer than `maxBodyBytes`. */
+export class BodyTooLargeError extends HangupError {
+  /** The cap that was exceeded, in bytes. */
+  readonly maxBodyBytes: number;
+
+  /**
+   * @param maxBodyBytes The cap, in bytes.
+   * @param request The request whose response was too large.
+   */
+  constructor(maxBodyBytes: number, request?: RequestLine) {
+    super(`Cannot prefetch a body of more than ${maxBodyBytes} bytes`, request);
+    this.name = "BodyTooLargeError";
+    this.maxBodyBytes = maxBodyBytes;
+  }
+}
+
+/** A response's status is outside 200 to 299. */
+export class StatusError extends HangupError {
+  /** The response, in memory: of a streamed one the first 64 KiB of the body. */
+  readonly response: PrefetchedResponse;
+
+  /** @param response The response, in memory. */
+  constructor(response: PrefetchedResponse) {
+    const status = `${response.status} ${response.statusText}`.trimEnd();
+    super(`The response's status is ${status}`, response.request);
+    this.name = "StatusError";
+    this.response = response;
+  }
+}
+
+/** The chain of redirects is longer than `maxRedirects`. */
+export class TooManyRedirectsError extends HangupError {
+  /** The limit that was exceeded. */
+  readonly maxRedirects: number;
+
+  /**
+   * @param maxRedirects The limit that was exceeded.
+   * @param request The request whose response was one redirect too many.
+   */
+  constructor(maxRedirects: number, request?: RequestLine) {
+    super(`Cannot follow more than ${maxRedirects} redirects`, request);
+    this.name = "TooManyRedirectsError";
+    this.maxRedirects = maxRedirects;
+  }
+}
+
+/** The network, the peer or the protocol failed; `cause` is the runtime's own error. */
+export class NetworkError extends HangupError {
+  /**
+   * @param message What failed.
+   * @param request The request that it happened to.
+   * @param cause The runtime's own error.
+   */
+  constructor(message: string, request?: RequestLine, cause?: unknown) {
+    super(message, request, { cause });
+    this.name = "NetworkError";
+  }
+}

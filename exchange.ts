@@ -1,0 +1,292 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * One request's life: its lease, its deadline, its way to be cut off, and its end.
+ *
+ * @module
+ */
+
+import { Deadlines } from "./deadlines.ts";
+import { displayUrl, NetworkError, PoolClosedError, type RequestLine, TimeoutError } from "./errors.ts";
+import type { Lease, Pool } from "./pool.ts";
+import { onAbort } from "./signals.ts";
+
+/** Timeouts, in milliseconds. `Infinity` switches one off. */
+export interface Timeouts {
+  /**
+   * Time that the request's queue may make no progress at all. A long burst that moves is no error.
+   *
+   * @default {30_000}
+   */
+  queue?: number;
+  /**
+   * Time from the grant of a connection to the response's headers. It starts anew at each redirect. For
+   * {@linkcode Session.fetch} the default is 300,000.
+   *
+   * @default {30_000}
+   */
+  headers?: number;
+  /**
+   * Gap between two chunks of the body while a read is pending: a slow reader is no error. For
+   * {@linkcode Session.fetch} the default is 300,000.
+   *
+   * @default {30_000}
+   */
+  idle?: number;
+  /**
+   * Time for the whole request: queue, headers, redirects and body together.
+   *
+   * @default {Infinity}
+   */
+  total?: number;
+}
+
+/** Where a request is in its life. */
+export type ExchangeState = "queued" | "headers" | "prefetch" | "streaming";
+
+/** What is known of an open exchange: plain data, a row for `console.table`. */
+export interface ExchangeInfo {
+  /** The request's method. After a redirect, that of the hop under way. */
+  readonly method: string;
+  /** The request's URL without credentials, with `?…` in place of a query. After a redirect, that of the hop. */
+  readonly url: string;
+  /** Where the request is in its life. */
+  readonly state: ExchangeState;
+  /** Time since the request was made, in milliseconds. */
+  readonly age: number;
+}
+
+/** The open exchanges of one session, with the one timer that all their deadlines share. */
+export class Exchanges {
+  #open = new Set<Exchange>();
+  #deadlines = new Deadlines((now) => this.#sweep(now));
+  #idle: PromiseWithResolvers<void> | undefined;
+  /** Reports a streamed response that was collected while open. */
+  readonly onLeak: (exchange: ExchangeInfo) => void;
+
+  constructor(onLeak: (exchange: ExchangeInfo) => void) {
+    this.onLeak = onLeak;
+  }
+
+  add(exchange: Exchange): void {
+    this.#open.add(exchange);
+  }
+
+  delete(exchange: Exchange): void {
+    this.#open.delete(exchange);
+    if (this.#open.size > 0) return;
+    this.#deadlines.clear();
+    this.#idle?.resolve();
+  }
+
+  /** Makes sure that {@linkcode Exchange.expire} is called at `deadline`. */
+  arm(deadline: number): void {
+    this.#deadlines.arm(deadline);
+  }
+
+  /** A promise that resolves when no exchange is open. */
+  idle(): Promise<void> {
+    if (this.#open.size === 0) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers();
+    return this.#idle.promise;
+  }
+
+  /** Cuts off every open exchange with a reason made for it. */
+  abort(reason: (request: RequestLine) => Error): ExchangeInfo[] {
+    const cut = this.list();
+    for (const exchange of [...this.#open]) exchange.abort(reason(exchange));
+    return cut;
+  }
+
+  list(): ExchangeInfo[] {
+    return Array.from(this.#open, (exchange) => exchange.info());
+  }
+
+  #sweep(now: number): number {
+    let next = Infinity;
+    for (const exchange of [...this.#open]) {
+      if (exchange.deadline <= now) exchange.expire(now);
+      else if (exchange.deadline < next) next = exchange.deadline;
+    }
+    return next;
+  }
+}
+
+/**
+ * The owner of everything that one request holds while it is open: the lease, the abort controller, the deadline and
+ * the listener on the caller's signal. {@linkcode Exchange.end} gives all of it back, exactly once.
+ *
+ * A request that is redirected is one exchange with a lease and a controller for each hop.
+ */
+export class Exchange implements RequestLine {
+  state: ExchangeState = "queued";
+  /** When to call {@linkcode Exchange.expire}, on the clock of `performance.now()`. */
+  deadline: number;
+  #exchanges: Exchanges | undefined;
+  #timeouts: Required<Timeouts>;
+  #started = performance.now();
+  #method = "";
+  #url!: URL;
+  #controller!: AbortController;
+  #lease: Lease | undefined;
+  /** Held while it is open, as on Deno an abort no longer reaches a response that was collected. */
+  #response: Response | undefined;
+  #forgetSignal: (() => void) | undefined;
+  /** What cut the exchange off. An object, as a signal's reason may be `undefined`. */
+  #cut: { reason: unknown } | undefined;
+  #reject: ((reason: unknown) => void) | undefined;
+
+  constructor(exchanges: Exchanges, timeouts: Required<Timeouts>, signal: AbortSignal | null | undefined) {
+    this.#exchanges = exchanges;
+    this.#timeouts = timeouts;
+    this.deadline = this.#started + timeouts.total;
+    exchanges.add(this);
+    if (signal) this.#forgetSignal = onAbort(signal, (reason) => this.abort(reason));
+  }
+
+  get method(): string {
+    return this.#method;
+  }
+
+  get url(): string {
+    return displayUrl(this.#url);
+  }
+
+  get ended(): boolean {
+    return this.#exchanges === undefined;
+  }
+
+  info(): ExchangeInfo {
+    const age = Math.round(performance.now() - this.#started);
+    return { method: this.#method, url: this.url, state: this.state, age };
+  }
+
+  /** Begins a hop: the first one, or the next one after a redirect. */
+  begin(method: string, url: URL): void {
+    this.#method = method;
+    this.#url = url;
+    this.#controller = new AbortController();
+    this.state = "queued";
+  }
+
+  /** Waits for the permission to send the hop. */
+  async acquire(pool: Pool): Promise<void> {
+    this.#throwIfCut();
+    this.#expect("total");
+    const lease = await pool.acquire(this.#url.origin, {
+      signal: this.#controller.signal,
+      timeout: this.#timeouts.queue,
+      request: this,
+      onClose: () => this.abort(new PoolClosedError(this)),
+    });
+    if (this.ended) lease.release(); // cut off between the grant and here
+    else this.#lease = lease;
+    this.#throwIfCut();
+  }
+
+  /** Sends the hop and waits for the response's headers. */
+  async send(init: RequestInit): Promise<Response> {
+    this.state = "headers";
+    this.#expect("headers");
+    init.signal = this.#controller.signal;
+    return this.#response = await this.race(
+      () => this.#lease!.fetch(this.#url, init),
+      "The connection failed before the response's headers",
+      // A `fetch` that ignores its signal may still answer when the exchange is over.
+      (response) => void response.body?.cancel().catch(() => {}),
+    );
+  }
+
+  /** Waits for the next chunk of the body. */
+  async read<T>(reader: ReadableStreamDefaultReader<T>): Promise<ReadableStreamReadResult<T>> {
+    this.#expect("idle");
+    const result = await this.race(() => reader.read(), "The connection failed before the end of the body");
+    this.#expect("total");
+    return result;
+  }
+
+  /**
+   * Settles as `work` does, or rejects at once when the exchange is cut off.
+   *
+   * @param work Starts what to wait for.
+   * @param failure The message of the {@linkcode NetworkError} that wraps a failure of `work`; without it, a failure is
+   * passed on as it is.
+   * @param late What to do with a result that arrives when the exchange is over.
+   */
+  race<T>(work: () => Promise<T>, failure?: string, late?: (result: T) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#cut) return reject(this.#cut.reason);
+      this.#reject = reject;
+      work().then(
+        (result) => this.#cut ? late?.(result) : resolve(result),
+        (cause) => {
+          if (this.#cut) return; // rejected with the reason already
+          reject(failure === undefined ? cause : new NetworkError(failure, this, cause));
+        },
+      );
+    });
+  }
+
+  /** Gives up the hop under way so that the next one can begin. `reuse` says that its body was read to the end. */
+  leave(reuse: boolean): void {
+    if (!reuse) this.#controller.abort();
+    this.#lease?.release();
+    this.#lease = undefined;
+  }
+
+  /** Cuts the exchange off. The first reason stays; nothing happens once the exchange has ended. */
+  abort(reason: unknown): void {
+    if (this.ended) return;
+    this.#cut = { reason };
+    // Before the lease is passed on, so that its next holder does not find the socket still open.
+    this.#controller?.abort(reason);
+    this.#reject?.(reason);
+    this.end();
+  }
+
+  /** Cuts the exchange off as its deadline has passed. */
+  expire(now: number): void {
+    const phase = now >= this.#started + this.#timeouts.total ? "total" : this.state === "headers" ? "headers" : "idle";
+    this.abort(new TimeoutError(phase, this.#timeouts[phase], this));
+  }
+
+  /** Cuts the exchange off as its response was closed: nobody is to read on. */
+  close(): void {
+    if (!this.ended) {
+      this.abort(new TypeError(`Cannot read the body as the response is closed: ${this.method} ${this.url}`));
+    }
+  }
+
+  /** Cuts the exchange off as the response that owned it was collected while open, and reports that. */
+  leak(): void {
+    const exchanges = this.#exchanges;
+    if (!exchanges) return;
+    const info = this.info();
+    this.close();
+    exchanges.onLeak(info);
+  }
+
+  /** Gives back all that the exchange holds. Later calls do nothing. */
+  end(): void {
+    const exchanges = this.#exchanges;
+    if (!exchanges) return;
+    this.#exchanges = undefined;
+    this.#forgetSignal?.();
+    this.#reject = undefined;
+    this.#response = undefined;
+    this.#lease?.release();
+    this.#lease = undefined;
+    exchanges.delete(this);
+  }
+
+  #expect(phase: "headers" | "idle" | "total"): void {
+    const { total } = this.#timeouts;
+    this.deadline = this.#started + total;
+    if (phase !== "total") this.deadline = Math.min(this.deadline, performance.now() + this.#timeouts[phase]);
+    if (this.deadline < Infinity) this.#exchanges?.arm(this.deadline);
+  }
+
+  #throwIfCut(): void {
+    if (this.#cut) throw this.#cut.reason;
+  }
+}

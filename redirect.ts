@@ -1,0 +1,62 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * What a redirect asks for: section 4.4, "HTTP-redirect fetch", of the Fetch standard.
+ *
+ * @module
+ */
+
+import { NetworkError, type RequestLine } from "./errors.ts";
+import { isStream, type Outgoing, takeCredentials } from "./request.ts";
+
+/** Headers that speak of the body: RFC 9110, section 8. They go where the body goes. */
+const BODY_HEADERS = ["content-encoding", "content-language", "content-location", "content-type"];
+
+/** Headers that are for one origin only. */
+const ORIGIN_HEADERS = ["authorization", "cookie", "host", "proxy-authorization"];
+
+/** Whether a response is a redirect with somewhere to go. */
+export function isRedirect(response: Response): boolean {
+  const { status } = response;
+  return (status === 301 || status === 302 || status === 303 || status === 307 || status === 308) &&
+    response.headers.has("location");
+}
+
+/**
+ * The request that follows a redirect.
+ *
+ * @throws {NetworkError} If the redirect cannot be followed: its `Location` is malformed or of another scheme, or the body
+ * would have to be sent again and cannot.
+ */
+export function followRedirect(sent: Outgoing, response: Response, line: RequestLine): Outgoing {
+  const url = parseLocation(response.headers.get("location")!, sent.url, line);
+  const { status } = response;
+  if (status !== 303 && isStream(sent.body)) {
+    throw new NetworkError("Cannot follow the redirect as the body is a stream, which cannot be sent again", line);
+  }
+  const headers = new Headers(sent.headers);
+  if (url.origin !== sent.url.origin) {
+    for (const name of ORIGIN_HEADERS) headers.delete(name);
+  }
+  takeCredentials(url, headers);
+  const toGet = status === 303
+    ? sent.method !== "GET" && sent.method !== "HEAD"
+    : (status === 301 || status === 302) && sent.method === "POST";
+  if (!toGet) return { ...sent, url, headers };
+  for (const name of BODY_HEADERS) headers.delete(name);
+  return { ...sent, method: "GET", url, headers, body: undefined };
+}
+
+function parseLocation(location: string, base: URL, line: RequestLine): URL {
+  let url: URL;
+  try {
+    url = new URL(location, base);
+  } catch (cause) {
+    throw new NetworkError("Cannot follow the redirect as its Location is malformed", line, cause);
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new NetworkError(`Cannot follow the redirect as its scheme is not http or https but "${url.protocol}"`, line);
+  }
+  if (url.hash === "") url.hash = base.hash;
+  return url;
+}

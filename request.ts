@@ -1,0 +1,313 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * From what a caller gives to what is sent: arguments are checked here, before a connection is asked for.
+ *
+ * @module
+ */
+
+import { SMALL_BODY } from "./body.ts";
+import type { Timeouts } from "./exchange.ts";
+
+/**
+ * Options for a request: those of the standard `fetch`, and these.
+ *
+ * @typeParam P The type of `prefetch`, which decides the type of the response.
+ */
+export interface SessionRequestInit<P extends boolean = boolean> extends RequestInit {
+  /**
+   * Whether the body is read into memory before the promise resolves. If not, the response owns the connection.
+   *
+   * @default {true}
+   */
+  prefetch?: P;
+  /** A value that is sent as JSON, with `content-type: application/json` unless the headers say otherwise. */
+  json?: unknown;
+  /** Parameters that are added to those of the URL. `undefined` leaves one out. */
+  query?: Record<string, string | number | boolean | undefined> | URLSearchParams;
+  /** Timeouts in milliseconds, before those of the session; a number is the total one. */
+  timeout?: number | Timeouts;
+  /** The cap of a body in memory, in bytes, counted after decoding; before that of the session. */
+  maxBodyBytes?: number;
+  /** How many redirects are followed; before that of the session. */
+  maxRedirects?: number;
+}
+
+/** What a session adds to each of its requests. */
+export interface RequestDefaults {
+  readonly baseUrl: URL | undefined;
+  readonly headers: Headers;
+  readonly timeouts: Required<Timeouts>;
+  readonly maxBodyBytes: number;
+  readonly maxRedirects: number;
+}
+
+/** A request that is ready to be sent: checked, and complete. */
+export interface Outgoing {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: Headers;
+  readonly body: BodyInit | null | undefined;
+  readonly redirect: RequestRedirect;
+  readonly signal: AbortSignal | null | undefined;
+  readonly timeouts: Required<Timeouts>;
+  readonly maxBodyBytes: number;
+  readonly maxRedirects: number;
+  /** What is passed on to `fetch` as it is: `credentials`, `cache`, a runtime's own options. */
+  readonly rest: RequestInit;
+}
+
+const TIMEOUT_PHASES = ["queue", "headers", "idle", "total"] as const;
+
+/** Headers that frame the message. They are the runtime's to set: a wrong one would smuggle a second request. */
+const FRAMING_HEADERS = ["content-length", "transfer-encoding", "expect", "keep-alive", "te", "trailer", "upgrade"];
+
+/** What a `Request` has that is passed on, with the value that need not be. */
+const REQUEST_DEFAULTS = {
+  cache: "default",
+  credentials: "same-origin",
+  integrity: "",
+  keepalive: false,
+  mode: "cors",
+  referrer: "about:client",
+  referrerPolicy: "",
+} as const;
+
+/** Whether a body is gone once it was sent. */
+export function isStream(body: unknown): boolean {
+  return typeof body === "object" && body !== null && (body instanceof ReadableStream || Symbol.asyncIterator in body);
+}
+
+/**
+ * Checks the arguments of a request and completes them with the session's defaults.
+ *
+ * @throws {TypeError} If an argument is of a wrong type or form, or two of them exclude each other.
+ * @throws {RangeError} If a number is out of its range.
+ */
+export function prepare(input: string | URL | Request, init: SessionRequestInit, defaults: RequestDefaults): Outgoing {
+  const request = input instanceof Request ? input : undefined;
+  const { prefetch: _, json, query, timeout, maxBodyBytes, maxRedirects, ...standard } = init;
+  const { method: _method, headers: _headers, body: _body, redirect, signal, ...rest } = standard;
+  if (request) inherit(rest, request);
+
+  const method = normalizeMethod(init.method ?? request?.method ?? "GET");
+  const url = resolve(request ? request.url : input as string | URL, defaults.baseUrl);
+  const headers = mergeHeaders(defaults.headers, init.headers ?? request?.headers);
+  takeCredentials(url, headers);
+  if (query !== undefined) addQuery(url, query);
+
+  let body = init.body ?? (request && init.body === undefined ? request.body : undefined);
+  if (json !== undefined) {
+    if (body !== null && body !== undefined) {
+      throw new TypeError('Cannot send the request as "json" and "body" exclude each other');
+    }
+    body = JSON.stringify(json);
+    if (body === undefined) throw new TypeError(`Cannot send the request as "json" is not JSON: ${typeof json}`);
+    if (!headers.has("content-type")) headers.set("content-type", "application/json");
+  }
+  if (body !== null && body !== undefined && (method === "GET" || method === "HEAD")) {
+    throw new TypeError(`Cannot send the request as a ${method} request has no body`);
+  }
+
+  return {
+    method,
+    url,
+    headers,
+    body,
+    redirect: checkRedirect(redirect ?? request?.redirect ?? "follow"),
+    signal: signal === undefined ? request?.signal : signal,
+    timeouts: timeout === undefined ? defaults.timeouts : mergeTimeouts(defaults.timeouts, timeout),
+    maxBodyBytes: maxBodyBytes === undefined ? defaults.maxBodyBytes : checkLimit("maxBodyBytes", maxBodyBytes),
+    maxRedirects: maxRedirects === undefined ? defaults.maxRedirects : checkLimit("maxRedirects", maxRedirects),
+    rest,
+  };
+}
+
+/**
+ * Settles how a stream is sent. One that is short and already in memory, as the body of a `Request` made from a string
+ * is, is sent as bytes: with its length, and again at a redirect. Any other is streamed.
+ */
+export async function settleBody(body: ReadableStream): Promise<BodyInit> {
+  const reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> = body.getReader();
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const later = new Promise<"later">((resolve) => timer = setTimeout(resolve, 0, "later"));
+  let pending: Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>> | undefined;
+  try {
+    while (size <= SMALL_BODY) {
+      pending = reader.read();
+      const result = await Promise.race([pending, later]);
+      if (result === "later") break;
+      pending = undefined;
+      if (result.done) return new Blob(chunks).arrayBuffer();
+      chunks.push(result.value);
+      size += result.value.byteLength;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+  return new ReadableStream({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk);
+    },
+    async pull(controller) {
+      const { done, value } = await (pending ?? reader.read());
+      pending = undefined;
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+}
+
+/**
+ * Checks timeouts and completes them.
+ *
+ * @throws {TypeError} If one is not a number.
+ * @throws {RangeError} If one is not positive.
+ */
+export function mergeTimeouts(
+  defaults: Required<Timeouts>,
+  timeout: number | Timeouts | undefined,
+): Required<Timeouts> {
+  if (timeout === undefined) return defaults;
+  const given: Timeouts = typeof timeout === "object" && timeout !== null ? timeout : { total: timeout };
+  const merged = { ...defaults };
+  for (const phase of TIMEOUT_PHASES) {
+    const value = Object.hasOwn(given, phase) ? given[phase] : undefined;
+    if (value === undefined) continue;
+    const option = given === timeout ? `timeout.${phase}` : "timeout";
+    checkType(option, value);
+    if (!(value > 0)) throw new RangeError(`"${option}" must be a positive number of milliseconds: received ${value}`);
+    merged[phase] = value;
+  }
+  return merged;
+}
+
+/**
+ * Checks a limit.
+ *
+ * @throws {TypeError} If it is not a number.
+ * @throws {RangeError} If it is neither a non-negative integer nor `Infinity`.
+ */
+export function checkLimit(option: string, value: number): number {
+  checkType(option, value);
+  if (value !== Infinity && !(Number.isInteger(value) && value >= 0)) {
+    throw new RangeError(`"${option}" must be a non-negative integer or Infinity: received ${value}`);
+  }
+  return value;
+}
+
+/**
+ * Makes `Headers` of what a caller gives.
+ *
+ * @throws {TypeError} If a name or a value is not valid. The value is not shown, as it may be a secret.
+ */
+export function parseHeaders(given: HeadersInit | undefined): Headers {
+  let headers: Headers;
+  try {
+    headers = new Headers(given);
+  } catch {
+    throw new TypeError(`Cannot send the request as "headers" is not valid: ${describeBadHeader(given)}`);
+  }
+  for (const name of FRAMING_HEADERS) headers.delete(name);
+  return headers;
+}
+
+function checkType(option: string, value: unknown): void {
+  if (typeof value !== "number") throw new TypeError(`"${option}" must be a number: received ${describe(value)}`);
+}
+
+function describe(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : value === null ? "null" : typeof value;
+}
+
+function describeBadHeader(given: HeadersInit | undefined): string {
+  const entries = given && !(given instanceof Headers) ? Object.entries(given) : [];
+  for (const [key, value] of entries) {
+    const [name, content] = Array.isArray(value) ? value : [key, value];
+    try {
+      new Headers([[name, content]]);
+    } catch {
+      return `the name or value of ${JSON.stringify(name)}`;
+    }
+  }
+  return describe(given);
+}
+
+function normalizeMethod(method: string): string {
+  if (!/^[!#$%&'*+\-.^_`|~\w]+$/.test(method)) {
+    throw new TypeError(`Cannot send the request as "method" is not a token: received ${JSON.stringify(method)}`);
+  }
+  const upper = method.toUpperCase();
+  if (upper === "CONNECT" || upper === "TRACE" || upper === "TRACK") {
+    throw new TypeError(`Cannot send the request as "method" is forbidden by the Fetch standard: received "${upper}"`);
+  }
+  return upper;
+}
+
+function checkRedirect(redirect: RequestRedirect): RequestRedirect {
+  if (redirect !== "follow" && redirect !== "manual" && redirect !== "error") {
+    throw new TypeError(`"redirect" must be "follow", "manual" or "error": received ${describe(redirect)}`);
+  }
+  return redirect;
+}
+
+function resolve(input: string | URL, baseUrl: URL | undefined): URL {
+  let url: URL;
+  try {
+    url = new URL(input, baseUrl);
+  } catch {
+    const problem = baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"';
+    // The parts that may be secret are left out, as everywhere.
+    const shown = String(input).replace(/\/\/[^/?#]*@/, "//").replace(/[?#].*/s, "");
+    throw new TypeError(`Cannot send the request as the URL ${problem}: received ${JSON.stringify(shown)}`);
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new TypeError(`Cannot send the request as the URL's scheme is not http or https: received "${url.protocol}"`);
+  }
+  return url;
+}
+
+function mergeHeaders(defaults: Headers, given: HeadersInit | undefined): Headers {
+  const headers = new Headers(defaults);
+  if (given === undefined) return headers;
+  parseHeaders(given).forEach((value, name) => headers.set(name, value));
+  return headers;
+}
+
+/** Moves a URL's user name and password to where HTTP has them: RFC 7617. */
+export function takeCredentials(url: URL, headers: Headers): void {
+  if (url.username === "" && url.password === "") return;
+  const bytes = new TextEncoder().encode(`${decode(url.username)}:${decode(url.password)}`);
+  if (!headers.has("authorization")) headers.set("authorization", `Basic ${btoa(String.fromCharCode(...bytes))}`);
+  url.username = url.password = "";
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // a "%" that escapes nothing stands for itself
+  }
+}
+
+function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): void {
+  const entries = query instanceof URLSearchParams ? query : Object.entries(query);
+  for (const [name, value] of entries) {
+    if (value === undefined) continue;
+    if (typeof value === "object" || typeof value === "function" || typeof value === "symbol") {
+      throw new TypeError(`"query" must have strings, numbers and booleans: received ${describe(value)} at "${name}"`);
+    }
+    url.searchParams.append(name, String(value));
+  }
+}
+
+/** Passes on what a `Request` says besides method, URL, headers, body, redirect and signal. */
+function inherit(rest: RequestInit, request: Request): void {
+  for (const name of Object.keys(REQUEST_DEFAULTS) as (keyof typeof REQUEST_DEFAULTS)[]) {
+    const value = request[name];
+    if (value !== undefined && value !== REQUEST_DEFAULTS[name]) Object.assign(rest, { [name]: rest[name] ?? value });
+  }
+}

@@ -1,0 +1,442 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * The two responses: one owns bytes, the other owns a connection.
+ *
+ * @module
+ */
+
+import { type BodyReader, hasBody, SMALL_BODY } from "./body.ts";
+import { BodyTooLargeError, displayUrl, StatusError } from "./errors.ts";
+
+/** The request that a response answers: plain data, with no way back to a session. */
+export interface SentRequest {
+  /** The method, in upper case. After a redirect, that of the last hop. */
+  readonly method: string;
+  /** The absolute URL. After a redirect, that of the last hop. */
+  readonly url: string;
+  /** The headers, as given to `fetch`. */
+  readonly headers: Headers;
+}
+
+/** A redirect on the way to a response. */
+export interface Hop {
+  /** The status: 301, 302, 303, 307 or 308. */
+  readonly status: number;
+  /** The absolute URL that was redirected. */
+  readonly url: string;
+  /** The headers of the redirect, `location` among them. */
+  readonly headers: Headers;
+}
+
+/** What both responses are made from: all but the body. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: Headers;
+  readonly url: string;
+  readonly redirected: boolean;
+  readonly type: ResponseType;
+  readonly request: SentRequest;
+  readonly history: readonly Hop[];
+}
+
+/** What a prefetched and a streamed response have in common: all but the body. */
+abstract class Head {
+  /** The status code. */
+  readonly status: number;
+  /** The reason phrase, often empty. */
+  readonly statusText: string;
+  /** The response's headers, as the runtime gives them. */
+  readonly headers: Headers;
+  /** The absolute URL that answered, the last one of a chain of redirects, with its fragment. */
+  readonly url: string;
+  /** Whether a redirect was followed. */
+  readonly redirected: boolean;
+  /** The request that this answers: plain data. */
+  readonly request: SentRequest;
+  /** The redirects on the way, the first one first. */
+  readonly history: readonly Hop[];
+  #type: ResponseType;
+
+  constructor(head: ResponseHead) {
+    this.status = head.status;
+    this.statusText = head.statusText;
+    this.headers = head.headers;
+    this.url = head.url;
+    this.redirected = head.redirected;
+    this.request = head.request;
+    this.history = head.history;
+    this.#type = head.type;
+  }
+
+  /** Whether the status is from 200 to 299. */
+  get ok(): boolean {
+    return this.status >= 200 && this.status <= 299;
+  }
+
+  protected get head(): ResponseHead {
+    const { status, statusText, headers, url, redirected, request, history } = this;
+    return { status, statusText, headers, url, redirected, type: this.#type, request, history };
+  }
+}
+
+/**
+ * A response that is whole in memory. It owns bytes and nothing else: there is nothing to close, and its body can be read
+ * as often as one likes.
+ *
+ * @example Read a body twice
+ * ```ts no-assert
+ * import { get } from "@hangup/session";
+ *
+ * async function example(url: string) {
+ *   const response = await get(url);
+ *   console.log(response.status, await response.text(), await response.json());
+ * }
+ * ```
+ */
+export class PrefetchedResponse extends Head {
+  /** The body, decoded. It is not copied: who writes to it changes what the other members return. */
+  readonly content: Uint8Array<ArrayBuffer>;
+
+  constructor(head: ResponseHead, content: Uint8Array<ArrayBuffer>) {
+    super(head);
+    this.content = content;
+  }
+
+  /** The body as text, decoded as UTF-8. */
+  text(): Promise<string> {
+    return Promise.resolve(decodeText(this.content));
+  }
+
+  /**
+   * The body, parsed as JSON.
+   *
+   * @typeParam T The type that the caller expects. It is not checked.
+   * @throws {SyntaxError} If the body is not JSON.
+   */
+  // deno-lint-ignore require-await -- so that a body that is not JSON rejects
+  async json<T = unknown>(): Promise<T> {
+    return parseJson(this.content, this.request);
+  }
+
+  /** A copy of the body. */
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return Promise.resolve(this.content.slice());
+  }
+
+  /** A copy of the body as an `ArrayBuffer`. */
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return Promise.resolve(this.content.slice().buffer);
+  }
+
+  /** A copy of the body as a `Blob` with the response's media type. */
+  blob(): Promise<Blob> {
+    return Promise.resolve(toBlob(this.content, this.headers));
+  }
+
+  /**
+   * The body, parsed as `multipart/form-data` or `application/x-www-form-urlencoded`.
+   *
+   * @throws {TypeError} If the body is neither.
+   */
+  formData(): Promise<FormData> {
+    return toFormData(this.content, this.headers);
+  }
+
+  /**
+   * Makes a status outside 200 to 299 an error.
+   *
+   * @returns This response.
+   * @throws {StatusError} If the status is outside 200 to 299.
+   */
+  throwIfNotOk(): this {
+    if (!this.ok) throw new StatusError(this);
+    return this;
+  }
+
+  /**
+   * A fresh web `Response` with the same status, headers, URL and body: for edge handlers and libraries. If the body was
+   * decoded, `content-encoding` and `content-length` are left out, as they speak of the encoded one.
+   */
+  toResponse(): Response {
+    return new WebResponse(this.head, this.content);
+  }
+}
+
+/**
+ * A response whose body is still on its way. It owns a connection until the first of: the end of the body, an error,
+ * {@linkcode StreamedResponse.close}, the end of its scope (`await using`), leaving a `for await` loop, a timeout, the
+ * close of its session or pool.
+ *
+ * The body can be read once, in one way. Reading all of it into memory is capped by `maxBodyBytes`, as a prefetch is.
+ *
+ * @example Leave a loop early
+ * ```ts no-assert
+ * import { get } from "@hangup/session";
+ *
+ * async function firstLine(url: string) {
+ *   const response = await get(url, { prefetch: false });
+ *   for await (const line of response.lines()) return line; // the connection is closed
+ * }
+ * ```
+ */
+export class StreamedResponse extends Head implements AsyncDisposable {
+  #reader: BodyReader;
+  #maxBodyBytes: number;
+  #body: ReadableStream<Uint8Array<ArrayBuffer>> | null | undefined;
+  #used = false;
+
+  constructor(head: ResponseHead, reader: BodyReader, maxBodyBytes: number) {
+    super(head);
+    this.#reader = reader.watch();
+    this.#maxBodyBytes = maxBodyBytes;
+  }
+
+  /** Whether the connection has been given back. */
+  get closed(): boolean {
+    return this.#reader.closed;
+  }
+
+  /**
+   * The body as a stream, or `null` where there is none. It reads as its consumer reads and gives the connection back at
+   * its end, at an error, or when it is canceled.
+   *
+   * @throws {TypeError} If the body is being read in another way.
+   */
+  get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    if (this.#body === undefined) {
+      const reader = this.#take();
+      this.#body = hasBody(this.request.method, this.status) ? reader.stream() : null;
+    }
+    return this.#body;
+  }
+
+  /**
+   * The chunks of the body. Leaving the loop closes the connection.
+   *
+   * @throws {TypeError} If the body is being read already.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    const reader = this.#take();
+    return {
+      async next() {
+        const value = await reader.read();
+        return value ? { done: false, value } : { done: true, value: undefined };
+      },
+      // deno-lint-ignore require-await -- the protocol asks for a promise
+      async return() {
+        reader.close();
+        return { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  /**
+   * The lines of the body, decoded as UTF-8, without their `\n` or `\r\n`. Leaving the loop closes the connection.
+   *
+   * @throws {TypeError} If the body is being read already.
+   * @throws {BodyTooLargeError} If a line is longer than `maxBodyBytes`.
+   */
+  async *lines(): AsyncGenerator<string, void, undefined> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const chunk of this) {
+      const lines = decoder.decode(chunk, { stream: true }).split("\n");
+      lines[0] = rest + lines[0];
+      rest = lines.pop()!;
+      if (rest.length > this.#maxBodyBytes) throw new BodyTooLargeError(this.#maxBodyBytes, this.#line);
+      for (const line of lines) yield withoutReturn(line);
+    }
+    rest += decoder.decode();
+    if (rest !== "") yield withoutReturn(rest);
+  }
+
+  /**
+   * The whole body as text, decoded as UTF-8.
+   *
+   * @throws {TypeError} If the body has been read already.
+   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
+   */
+  async text(): Promise<string> {
+    return decodeText(await this.bytes());
+  }
+
+  /**
+   * The whole body, parsed as JSON.
+   *
+   * @typeParam T The type that the caller expects. It is not checked.
+   * @throws {TypeError} If the body has been read already.
+   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
+   * @throws {SyntaxError} If the body is not JSON.
+   */
+  async json<T = unknown>(): Promise<T> {
+    return parseJson(await this.bytes(), this.request);
+  }
+
+  /**
+   * The whole body.
+   *
+   * @throws {TypeError} If the body has been read already.
+   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
+   */
+  // deno-lint-ignore require-await -- so that a body that was read already rejects
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#take().readAll(this.#maxBodyBytes);
+  }
+
+  /**
+   * The whole body as an `ArrayBuffer`.
+   *
+   * @throws {TypeError} If the body has been read already.
+   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
+   */
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return (await this.bytes()).buffer;
+  }
+
+  /**
+   * The whole body as a `Blob` with the response's media type.
+   *
+   * @throws {TypeError} If the body has been read already.
+   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
+   */
+  async blob(): Promise<Blob> {
+    return toBlob(await this.bytes(), this.headers);
+  }
+
+  /**
+   * The whole body, parsed as `multipart/form-data` or `application/x-www-form-urlencoded`.
+   *
+   * @throws {TypeError} If the body is neither, or has been read already.
+   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
+   */
+  async formData(): Promise<FormData> {
+    return toFormData(await this.bytes(), this.headers);
+  }
+
+  /**
+   * Makes a status outside 200 to 299 an error, which keeps the first 64 KiB of the body. The connection is given back.
+   *
+   * @returns This response, still to be read.
+   * @throws {StatusError} If the status is outside 200 to 299.
+   */
+  async throwIfNotOk(): Promise<this> {
+    if (this.ok) return this;
+    const start = await this.#take().readSome(SMALL_BODY);
+    throw new StatusError(new PrefetchedResponse(this.head, start));
+  }
+
+  /**
+   * A web `Response` with the same status, headers and URL that takes over the body: for edge handlers and libraries. If
+   * the body is decoded, `content-encoding` and `content-length` are left out, as they speak of the encoded one.
+   *
+   * @throws {TypeError} If the body is being read already.
+   */
+  toResponse(): Response {
+    return new WebResponse(this.head, this.#take().stream());
+  }
+
+  /** Closes the connection; what was not read of the body is lost. Later calls do nothing. */
+  // deno-lint-ignore require-await -- a close is awaited everywhere
+  async close(): Promise<void> {
+    this.#reader.close();
+  }
+
+  /** Calls {@linkcode StreamedResponse.close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #line(): { method: string; url: string } {
+    return { method: this.request.method, url: displayUrl(new URL(this.request.url)) };
+  }
+
+  #take(): BodyReader {
+    if (this.#used) throw new TypeError("Cannot read the body as it is being read or has been read already");
+    this.#used = true;
+    return this.#reader;
+  }
+}
+
+/** Content codings that every runtime's `fetch` decodes. */
+const DECODED = /^\s*(gzip|x-gzip|deflate|br|zstd)\s*(,\s*(gzip|x-gzip|deflate|br|zstd)\s*)*$/i;
+
+/**
+ * A `Response` that keeps what its constructor cannot be given: the URL, the type, and a status outside 200 to 599.
+ */
+export class WebResponse extends Response {
+  #head: ResponseHead;
+
+  constructor(head: ResponseHead, body: BodyInit | null) {
+    const headers = new Headers(head.headers);
+    headers.delete("transfer-encoding");
+    if (DECODED.test(headers.get("content-encoding") ?? "")) {
+      headers.delete("content-encoding");
+      headers.delete("content-length");
+    }
+    super(hasBody(head.request.method, head.status) ? body : null, {
+      status: head.status >= 200 && head.status <= 599 ? head.status : 200,
+      statusText: head.statusText,
+      headers,
+    });
+    this.#head = head;
+  }
+
+  override get status(): number {
+    return this.#head.status;
+  }
+
+  override get ok(): boolean {
+    return this.status >= 200 && this.status <= 299;
+  }
+
+  override get url(): string {
+    return this.#head.url.replace(/#.*/, "");
+  }
+
+  override get redirected(): boolean {
+    return this.#head.redirected;
+  }
+
+  override get type(): ResponseType {
+    return this.#head.type;
+  }
+
+  override clone(): Response {
+    const { body } = super.clone();
+    return new WebResponse({ ...this.#head, headers: this.headers }, body);
+  }
+}
+
+function withoutReturn(line: string): string {
+  return line.endsWith("\r") ? line.slice(0, -1) : line;
+}
+
+const UTF8 = new TextDecoder();
+
+function decodeText(content: Uint8Array<ArrayBuffer>): string {
+  return UTF8.decode(content);
+}
+
+function parseJson<T>(content: Uint8Array<ArrayBuffer>, request: SentRequest): T {
+  try {
+    return JSON.parse(decodeText(content));
+  } catch (cause) {
+    throw new SyntaxError(
+      `Cannot parse the body as JSON: ${request.method} ${displayUrl(new URL(request.url))}`,
+      { cause },
+    );
+  }
+}
+
+function toBlob(content: Uint8Array<ArrayBuffer>, headers: Headers): Blob {
+  return new Blob([content], { type: headers.get("content-type") ?? "" });
+}
+
+function toFormData(content: Uint8Array<ArrayBuffer>, headers: Headers): Promise<FormData> {
+  return new Response(content, { headers: { "content-type": headers.get("content-type") ?? "" } }).formData();
+}

@@ -1,0 +1,406 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * The session: lifetime, defaults and HTTP policy.
+ *
+ * @module
+ */
+
+import { announcedLength, BodyReader, discard, hasBody, SMALL_BODY } from "./body.ts";
+import { displayUrl, NetworkError, SessionClosedError, TooManyRedirectsError } from "./errors.ts";
+import { Exchange, type ExchangeInfo, Exchanges, type Timeouts } from "./exchange.ts";
+import { Pool, type PoolOptions } from "./pool.ts";
+import { followRedirect, isRedirect } from "./redirect.ts";
+import {
+  checkLimit,
+  isStream,
+  mergeTimeouts,
+  type Outgoing,
+  parseHeaders,
+  prepare,
+  type RequestDefaults,
+  type SessionRequestInit,
+  settleBody,
+} from "./request.ts";
+import { type Hop, PrefetchedResponse, type ResponseHead, StreamedResponse, WebResponse } from "./response.ts";
+import { portable } from "./transport.ts";
+
+/** Where a session keeps cookies: the two methods of tough-cookie's `CookieJar` that it needs, sync or async. */
+export interface CookieJar {
+  /** The value of the `Cookie` header for a URL, `""` for none. */
+  getCookieString(url: string): string | Promise<string>;
+  /** Takes the value of one `Set-Cookie` header. A cookie that it rejects is ignored, as browsers do. */
+  setCookie(cookie: string, url: string): unknown;
+}
+
+/** Options for {@linkcode Session}. */
+export interface SessionOptions {
+  /** What relative URLs are resolved against, by the rules of the URL standard: `"v1/"` keeps its last part, `"v1"` does not. */
+  baseUrl?: string | URL;
+  /** Headers of every request, before those given with it. */
+  headers?: HeadersInit;
+  /** Timeouts in milliseconds; a number is the total one. */
+  timeout?: number | Timeouts;
+  /**
+   * The cap of a body in memory, in bytes, counted after decoding.
+   *
+   * @default {67_108_864}
+   */
+  maxBodyBytes?: number;
+  /**
+   * How many redirects are followed.
+   *
+   * @default {20}
+   */
+  maxRedirects?: number;
+  /** The pool, or options for one. A `Pool` given here is borrowed: closing the session leaves it open. */
+  pool?: Pool | PoolOptions;
+  /** What sends the requests in place of the runtime's transport: middleware, mocks, service bindings. */
+  fetch?: typeof fetch;
+  /** Where cookies are kept. Without it there are none. */
+  cookieJar?: CookieJar;
+  /** Called when a streamed response was collected while open. By default a warning is printed, once. */
+  onLeak?: (exchange: ExchangeInfo) => void;
+}
+
+/** Options for {@linkcode Session.close}. */
+export interface CloseOptions {
+  /**
+   * Time in milliseconds that open exchanges are given to finish before they are cut off.
+   *
+   * @default {0}
+   */
+  grace?: number;
+}
+
+const DEFAULT_TIMEOUTS: Required<Timeouts> = { queue: 30_000, headers: 30_000, idle: 30_000, total: Infinity };
+/** A drop-in `fetch` is used under deadlines of its caller's; these are those of Node's own. */
+const DROP_IN_TIMEOUTS: Required<Timeouts> = { ...DEFAULT_TIMEOUTS, headers: 300_000, idle: 300_000 };
+const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
+const DEFAULT_MAX_REDIRECTS = 20;
+
+/** Where a request goes. */
+export type RequestInput = string | URL | Request;
+
+/** The response to a request with `prefetch: P`. */
+export type ResponseFor<P extends boolean> = P extends false ? StreamedResponse : PrefetchedResponse;
+
+/** A response whose headers have arrived, and the request that it answers. */
+interface Answer {
+  readonly outgoing: Outgoing;
+  readonly response: Response;
+  readonly head: ResponseHead;
+}
+
+/**
+ * Requests that share defaults, a pool of connections and an end.
+ *
+ * - **Nothing outlives it.** When `await close()` returns, nothing of the session is open or running.
+ * - **Nothing waits for ever.** Every phase of a request has a timeout; see {@linkcode Timeouts}.
+ * - **Nothing grows for ever.** Bodies in memory, connections and redirects are capped.
+ *
+ * @example Use a session within a scope
+ * ```ts no-assert
+ * import { Session } from "@hangup/session";
+ *
+ * async function example() {
+ *   await using session = new Session({ baseUrl: "https://example.com/", timeout: 10_000 });
+ *   const response = await session.get("items", { query: { page: 1 } });
+ *   return response.throwIfNotOk().json();
+ * }
+ * ```
+ */
+export class Session implements AsyncDisposable {
+  /** The pool that grants the session's connections. */
+  readonly pool: Pool;
+  /**
+   * A drop-in for the standard `fetch`, bound, for libraries that take one. Short bodies are read ahead, so that they never
+   * hold a connection though nobody reads them; long ones are streamed.
+   */
+  readonly fetch: (input: RequestInput, init?: RequestInit) => Promise<Response>;
+  #borrowed: boolean;
+  #exchanges: Exchanges;
+  #defaults: RequestDefaults;
+  #dropInDefaults: RequestDefaults;
+  #cookieJar: CookieJar | undefined;
+  #closed = false;
+  #closing: Promise<ExchangeInfo[]> | undefined;
+  #cut: ExchangeInfo[] = [];
+
+  /**
+   * Creates a session. It opens no connection and starts no timer.
+   *
+   * @param options The session's defaults, limits and pool.
+   * @throws {TypeError} If an option is of a wrong type, or two of them exclude each other.
+   * @throws {RangeError} If a number is out of its range.
+   */
+  constructor(options: SessionOptions = {}) {
+    const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, cookieJar, onLeak } = options;
+    this.#defaults = {
+      baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
+      headers: parseHeaders(headers),
+      timeouts: mergeTimeouts(DEFAULT_TIMEOUTS, timeout),
+      maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES),
+      maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),
+    };
+    this.#dropInDefaults = { ...this.#defaults, timeouts: mergeTimeouts(DROP_IN_TIMEOUTS, timeout) };
+    this.#cookieJar = cookieJar;
+    this.#exchanges = new Exchanges(onLeak ?? warnOfLeak);
+    this.#borrowed = options.pool instanceof Pool;
+    this.pool = choosePool(options.pool, options.fetch);
+    this.fetch = (input, init = {}) => this.#fetch(input, init);
+  }
+
+  /** Whether `close()` was called. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * What is open now, like `lsof` for the session.
+   *
+   * @returns Plain data, the oldest exchange first.
+   */
+  exchanges(): ExchangeInfo[] {
+    return this.#exchanges.list();
+  }
+
+  /**
+   * Sends a request. The response is whole in memory, or, with `prefetch: false`, owns its connection.
+   *
+   * @typeParam P Whether the body is prefetched.
+   * @param input The URL, relative to `baseUrl` where there is one, or a `Request`.
+   * @param init The request's options, before those of a `Request` and of the session.
+   * @returns The response, whatever its status.
+   * @throws {TypeError} If an argument is of a wrong type or form, or two of them exclude each other.
+   * @throws {RangeError} If a number is out of its range.
+   * @throws {SessionClosedError} If the session is closed, or was closed meanwhile.
+   * @throws {PoolClosedError} If the pool is closed, or was closed meanwhile.
+   * @throws {QueueFullError} If the pool's queue is full.
+   * @throws {TimeoutError} If a timeout passed.
+   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
+   * @throws {TooManyRedirectsError} If there are more redirects than `maxRedirects`.
+   * @throws {NetworkError} If the network, the peer or the protocol failed.
+   */
+  async request<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
+    const response = await this.#exchange(input, init ?? {}, this.#defaults, async (exchange, answer) => {
+      const { outgoing: { maxBodyBytes }, head } = answer;
+      const reader = new BodyReader(exchange, answer.response);
+      if (init?.prefetch === false) {
+        exchange.state = "streaming";
+        return new StreamedResponse(head, reader, maxBodyBytes);
+      }
+      exchange.state = "prefetch";
+      return new PrefetchedResponse(head, await reader.readAll(maxBodyBytes));
+    });
+    return response as ResponseFor<P>;
+  }
+
+  /** Sends a GET request. Everything else is as for {@linkcode Session.request}. */
+  get<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
+    return this.request(input, { ...init, method: "GET" });
+  }
+
+  /** Sends a HEAD request: the response has no body. Everything else is as for {@linkcode Session.request}. */
+  head<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
+    return this.request(input, { ...init, method: "HEAD" });
+  }
+
+  /** Sends an OPTIONS request. Everything else is as for {@linkcode Session.request}. */
+  options<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
+    return this.request(input, { ...init, method: "OPTIONS" });
+  }
+
+  /** Sends a POST request. It reaches the server at most once. Everything else is as for {@linkcode Session.request}. */
+  post<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
+    return this.request(input, { ...init, method: "POST" });
+  }
+
+  /** Sends a PUT request. Everything else is as for {@linkcode Session.request}. */
+  put<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
+    return this.request(input, { ...init, method: "PUT" });
+  }
+
+  /** Sends a PATCH request. It reaches the server at most once. Everything else is as for {@linkcode Session.request}. */
+  patch<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
+    return this.request(input, { ...init, method: "PATCH" });
+  }
+
+  /** Sends a DELETE request. Everything else is as for {@linkcode Session.request}. */
+  delete<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
+    return this.request(input, { ...init, method: "DELETE" });
+  }
+
+  /**
+   * Ends the session: new requests are rejected, and so is everything that is open once `grace` has passed. The session's
+   * own pool is closed with its sockets; a borrowed one stays open.
+   *
+   * Every call returns what the first one returned; a later one can only shorten the time that is left.
+   *
+   * @param options How long to wait for what is open.
+   * @returns The exchanges that were cut off.
+   * @throws {RangeError} If `grace` is negative or not a number.
+   */
+  async close(options: CloseOptions = {}): Promise<ExchangeInfo[]> {
+    const { grace = 0 } = options;
+    if (!(grace >= 0)) throw new RangeError(`"grace" must be a non-negative number of milliseconds: received ${grace}`);
+    this.#closed = true;
+    this.#closing ??= this.#shutDown();
+    if (grace === 0) {
+      this.#cutOff();
+    } else if (grace < Infinity) {
+      const timer = setTimeout(() => this.#cutOff(), Math.min(grace, 2 ** 31 - 1));
+      this.#exchanges.idle().then(() => clearTimeout(timer));
+    }
+    return await this.#closing;
+  }
+
+  /** Calls {@linkcode Session.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #cutOff(): void {
+    this.#cut.push(...this.#exchanges.abort((request) => new SessionClosedError(request)));
+  }
+
+  async #shutDown(): Promise<ExchangeInfo[]> {
+    await this.#exchanges.idle();
+    if (!this.#borrowed) await this.pool.close();
+    return this.#cut;
+  }
+
+  /**
+   * Sends a request and hands the exchange over to `receive`. If that fails, or ends without an owner, so does the
+   * exchange.
+   */
+  async #exchange<T>(
+    input: RequestInput,
+    init: SessionRequestInit,
+    defaults: RequestDefaults,
+    receive: (exchange: Exchange, answer: Answer) => Promise<T>,
+  ): Promise<T> {
+    const outgoing = prepare(input, init, defaults);
+    outgoing.signal?.throwIfAborted();
+    if (this.#closed) throw new SessionClosedError({ method: outgoing.method, url: displayUrl(outgoing.url) });
+    const exchange = new Exchange(this.#exchanges, outgoing.timeouts, outgoing.signal);
+    try {
+      exchange.begin(outgoing.method, outgoing.url);
+      return await receive(exchange, await this.#send(exchange, outgoing, input instanceof Request));
+    } catch (error) {
+      exchange.abort(error);
+      throw error;
+    }
+  }
+
+  /** Sends a request, follows its redirects, and resolves with the headers of the last response. */
+  async #send(exchange: Exchange, first: Outgoing, settle: boolean): Promise<Answer> {
+    let outgoing = first;
+    if (settle && outgoing.body instanceof ReadableStream) {
+      const { body } = outgoing;
+      outgoing = { ...outgoing, body: await exchange.race(() => settleBody(body)) };
+    }
+    const history: Hop[] = [];
+    while (true) {
+      const response = await this.#sendHop(exchange, outgoing);
+      if (outgoing.redirect === "manual" || !isRedirect(response)) {
+        const { method, url: { href }, headers } = outgoing;
+        const { status, statusText, type } = response;
+        const redirected = history.length > 0 || response.redirected;
+        const url = redirected && response.redirected ? response.url : href;
+        const request = { method, url: href, headers };
+        return {
+          outgoing,
+          response,
+          head: { status, statusText, headers: response.headers, url, redirected, type, request, history },
+        };
+      }
+      if (outgoing.redirect === "error") {
+        throw new NetworkError('The response is a redirect, and "redirect" is "error"', exchange);
+      }
+      if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
+      const next = followRedirect(outgoing, response, exchange);
+      history.push({ status: response.status, url: outgoing.url.href, headers: response.headers });
+      exchange.leave(await discard(exchange, response));
+      exchange.begin(next.method, next.url);
+      outgoing = next;
+    }
+  }
+
+  async #sendHop(exchange: Exchange, outgoing: Outgoing): Promise<Response> {
+    const { method, url, body, rest } = outgoing;
+    // The jar is asked before a connection is taken, so that a slow one holds none.
+    const headers = await this.#withCookies(exchange, outgoing);
+    await exchange.acquire(this.pool);
+    const init: RequestInit & { duplex?: "half" } = { ...rest, method, headers, redirect: "manual" };
+    if (body !== undefined && body !== null) {
+      init.body = body;
+      if (isStream(body)) init.duplex = "half";
+    }
+    const response = await exchange.send(init);
+    if (this.#cookieJar) await this.#keepCookies(exchange, this.#cookieJar, url, response.headers);
+    return response;
+  }
+
+  async #withCookies(exchange: Exchange, { headers, url }: Outgoing): Promise<Headers> {
+    const jar = this.#cookieJar;
+    if (!jar) return headers;
+    const cookies = await exchange.race(async () => await jar.getCookieString(url.href));
+    if (!cookies) return headers;
+    const withCookies = new Headers(headers);
+    const own = headers.get("cookie");
+    withCookies.set("cookie", own ? `${own}; ${cookies}` : cookies);
+    return withCookies;
+  }
+
+  async #keepCookies(exchange: Exchange, jar: CookieJar, url: URL, headers: Headers): Promise<void> {
+    for (const cookie of headers.getSetCookie()) {
+      await exchange.race(async () => {
+        try {
+          await jar.setCookie(cookie, url.href);
+        } catch {
+          // A server can send what no jar takes; that is no failure of the request.
+        }
+      });
+    }
+  }
+
+  async #fetch(input: RequestInput, init: RequestInit): Promise<Response> {
+    return await this.#exchange(input, init, this.#dropInDefaults, async (exchange, { outgoing, response, head }) => {
+      const length = announcedLength(response.headers);
+      const reader = new BodyReader(exchange, response);
+      if (!hasBody(outgoing.method, response.status) || response.body === null) return new WebResponse(head, null);
+      if (length !== undefined && length <= SMALL_BODY) {
+        exchange.state = "prefetch";
+        return new WebResponse(head, await reader.readAll(SMALL_BODY));
+      }
+      exchange.state = "streaming";
+      return new WebResponse(head, reader.watch().stream(SMALL_BODY));
+    });
+  }
+}
+
+function parseBaseUrl(baseUrl: string | URL): URL {
+  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
+    throw new TypeError('Cannot create a session as "baseUrl" is not an absolute URL of http or https');
+  }
+  return url;
+}
+
+function choosePool(pool: Pool | PoolOptions | undefined, fetch: typeof globalThis.fetch | undefined): Pool {
+  if (fetch === undefined) return pool instanceof Pool ? pool : new Pool(pool);
+  if (typeof fetch !== "function") throw new TypeError(`"fetch" must be a function: received ${typeof fetch}`);
+  if (pool instanceof Pool || pool?.transport) {
+    throw new TypeError('Cannot create a session as "fetch" and the pool\'s transport exclude each other');
+  }
+  return new Pool({ ...pool, transport: portable(fetch) });
+}
+
+let warned = false;
+
+function warnOfLeak({ method, url }: ExchangeInfo): void {
+  if (warned) return;
+  warned = true;
+  console.warn(`Hangup: a streamed response was dropped while open; close it, or read it to its end: ${method} ${url}`);
+}

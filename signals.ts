@@ -1,0 +1,77 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * Abort signals with many callbacks and one listener.
+ *
+ * A signal that outlives its requests (a server's, a user's session's) is given to thousands of them. With a listener
+ * for each, Node prints `MaxListenersExceededWarning`, and on Node 20 removing one of n takes O(n);
+ * `AbortSignal.any()` leaks on Bun and workerd. Here every distinct signal has one listener, while there is something
+ * to call, and none after.
+ *
+ * @module
+ */
+
+/** What is called when a signal aborts. */
+type AbortCallback = (reason: unknown) => void;
+
+interface Registration {
+  readonly callbacks: Set<AbortCallback>;
+  readonly listener: () => void;
+}
+
+const registrations = new WeakMap<AbortSignal, Registration>();
+
+function register(signal: AbortSignal): Registration {
+  const callbacks = new Set<AbortCallback>();
+  const listener = () => {
+    let failed = false;
+    let failure: unknown;
+    // Live iteration: a callback removed meanwhile is not called any more, one added meanwhile still is.
+    for (const callback of callbacks) {
+      callbacks.delete(callback);
+      try {
+        callback(signal.reason);
+      } catch (error) {
+        if (!failed) failure = error;
+        failed = true;
+      }
+    }
+    registrations.delete(signal);
+    // Reported by the platform, like the failure of any listener.
+    if (failed) throw failure;
+  };
+  const registration = { callbacks, listener };
+  registrations.set(signal, registration);
+  signal.addEventListener("abort", listener, { once: true });
+  return registration;
+}
+
+/**
+ * Calls `callback` once when `signal` aborts, unless {@linkcode offAbort} is called before, or the disposer.
+ *
+ * A callback that throws does not keep the others from running. A signal that is aborted already never calls: check
+ * `signal.aborted` first.
+ *
+ * @param signal The signal to watch.
+ * @param callback Called with the signal's reason. It has to be a function of its own for each call of `onAbort`.
+ * @returns The disposer, O(1) and idempotent.
+ */
+export function onAbort(signal: AbortSignal, callback: AbortCallback): () => void {
+  const { callbacks } = registrations.get(signal) ?? register(signal);
+  callbacks.add(callback);
+  return () => offAbort(signal, callback);
+}
+
+/**
+ * Withdraws a callback, as its disposer does: for those whose number is so large that a closure less for each counts.
+ *
+ * @param signal The signal that was watched.
+ * @param callback The callback that was given to {@linkcode onAbort}.
+ */
+export function offAbort(signal: AbortSignal, callback: AbortCallback): void {
+  const registration = registrations.get(signal);
+  // While it fires it stays registered: the listener removes it.
+  if (!registration?.callbacks.delete(callback) || registration.callbacks.size > 0 || signal.aborted) return;
+  registrations.delete(signal);
+  signal.removeEventListener("abort", registration.listener);
+}

@@ -1,0 +1,191 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// Promise 1: when `await get(url)` returns, nothing is open.
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  BodyTooLargeError,
+  del,
+  get,
+  head,
+  NetworkError,
+  options,
+  patch,
+  post,
+  put,
+  request,
+  StreamedResponse,
+  TimeoutError,
+} from "../../mod.ts";
+import type { Case } from "../harness/case.ts";
+import { pattern, type Scope } from "../server/client.ts";
+
+/** The socket was opened, and is gone within 250 ms. */
+async function assertNoSocket(scope: Scope, accepted = 1): Promise<void> {
+  assertEquals((await scope.wait({ open: 0, pending: 0 })).accepted, accepted);
+}
+
+/** A request that returns a response, whose body nobody looks at. */
+function unread(path: string, status: number): Case {
+  return {
+    name: `get() leaves no socket after ${path}, unread`,
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      const response = await get(`${scope.url}${path}`);
+      assertEquals(response.status, status);
+      await assertNoSocket(scope);
+    },
+  };
+}
+
+/** A request that fails. */
+function failing(
+  what: string,
+  path: string,
+  // deno-lint-ignore no-explicit-any -- as in the signature of assertRejects
+  error: new (...args: any[]) => Error,
+  init: Parameters<typeof get>[1] = {},
+): Case {
+  return {
+    name: `get() leaves no socket after ${what}`,
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      await assertRejects(() => get(`${scope.url}${path}`, init), error);
+      await assertNoSocket(scope);
+    },
+  };
+}
+
+export const cases: Case[] = [
+  unread("/bytes/10", 200),
+  unread("/bytes/100000", 200),
+  unread("/bytes/10000000", 200),
+  unread("/chunked/10", 200),
+  unread("/chunked/1000000", 200),
+  unread("/gzip/100000", 200),
+  unread("/status/204", 204),
+  unread("/status/304", 304),
+  unread("/status/404?body=100000", 404),
+  unread("/status/500?body=100000", 500),
+  unread("/redirect/302?to=/bytes/10", 200),
+  failing("headers that never come", "/hang", TimeoutError, { timeout: { headers: 100 } }),
+  failing("a body that stops", "/stall/1000", TimeoutError, { timeout: { idle: 100 } }),
+  failing("a deadline in the headers", "/hang", TimeoutError, { timeout: 100 }),
+  failing("a deadline in the body", "/drip?n=Infinity&gap=5", TimeoutError, { timeout: 100 }),
+  failing("a Content-Length over the cap", "/bytes/1001", BodyTooLargeError, { maxBodyBytes: 1000 }),
+  failing("a chunked body over the cap", "/endless", BodyTooLargeError, { maxBodyBytes: 1_000_000 }),
+  failing("a gzip bomb", "/gzip-bomb/50000000", BodyTooLargeError, { maxBodyBytes: 1_000_000 }),
+  failing("a truncated body", "/truncate/1000?of=2000", NetworkError),
+  failing("a truncated body of no bytes", "/truncate/0?of=2000", NetworkError),
+  failing("a truncated chunked body", "/truncate-chunked/100000", NetworkError),
+  failing("a connection that was dropped", "/kill", NetworkError),
+  {
+    name: "head() leaves no socket",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      const response = await head(`${scope.url}/bytes/100000`);
+      assertEquals(response.headers.get("content-length"), "100000");
+      assertEquals(response.content.byteLength, 0);
+      await assertNoSocket(scope);
+    },
+  },
+  {
+    name: "each ephemeral function sends its method, and leaves no socket",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      const functions = { GET: get, OPTIONS: options, POST: post, PUT: put, PATCH: patch, DELETE: del };
+      for (const [method, send] of Object.entries(functions)) {
+        const echo = await (await send(`${scope.url}/echo`)).json<{ method: string }>();
+        assertEquals(echo.method, method);
+      }
+      const { status } = await request(`${scope.url}/echo`, { method: "REPORT" });
+      assertEquals(status, 200);
+      await assertNoSocket(scope, 7);
+    },
+  },
+  {
+    name: "get() has the whole body in memory",
+    async run({ scope }) {
+      for (const path of ["/bytes/10", "/bytes/100000", "/chunked/100000", "/gzip/100000", "/encoded/br/100000"]) {
+        const { content } = await get(`${scope.url}${path}`);
+        assertEquals(content, pattern(content.byteLength));
+        assertEquals(content.byteLength, Number(path.split("/").at(-1)));
+      }
+    },
+  },
+  {
+    name: "get() leaves no socket when it is aborted before the headers",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      const controller = new AbortController();
+      const reason = { why: "no longer needed" };
+      const promise = get(`${scope.url}/hang`, { signal: controller.signal });
+      await scope.wait({ requests: 1 }, 2000);
+      controller.abort(reason);
+      assertStrictEquals(await promise.catch((error) => error), reason);
+      await assertNoSocket(scope);
+    },
+  },
+  {
+    name: "get() leaves no socket when it is aborted in the body",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      const controller = new AbortController();
+      const reason = new Error("no longer needed");
+      const promise = get(`${scope.url}/stall/10`, { signal: controller.signal });
+      await scope.wait({ requests: 1 }, 2000);
+      controller.abort(reason);
+      assertStrictEquals(await promise.catch((error) => error), reason);
+      await assertNoSocket(scope);
+    },
+  },
+  {
+    name: "get() rejects with the reason of a signal that was aborted before, and sends nothing",
+    async run({ scope }) {
+      const reason = new Error("too late");
+      const promise = get(`${scope.url}/bytes/10`, { signal: AbortSignal.abort(reason) });
+      assertStrictEquals(await promise.catch((error) => error), reason);
+      assertEquals((await scope.stats()).accepted, 0);
+    },
+  },
+  {
+    name: "get() rejects with a NetworkError when the connection is refused",
+    async run({ scope }) {
+      await scope.close();
+      const error = await assertRejects(() => get(`${scope.url}/bytes/10?token=s3cret`), NetworkError);
+      assert(error.cause instanceof Error);
+      assertEquals(error.method, "GET");
+      assertEquals(error.url, `${scope.url}/bytes/10?…`);
+      assert(!error.message.includes("s3cret"));
+    },
+  },
+  {
+    name: "get() with prefetch: false keeps one socket for as long as its response is open",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      const response = await get(`${scope.url}/endless`, { prefetch: false });
+      assert(response instanceof StreamedResponse);
+      await scope.wait({ open: 1, pending: 1 });
+      assertEquals(response.closed, false);
+      await response.close();
+      assertEquals(response.closed, true);
+      await assertNoSocket(scope);
+    },
+  },
+  {
+    name: "get() with prefetch: false leaves no socket when the request fails",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      await assertRejects(() => get(`${scope.url}/kill`, { prefetch: false }), NetworkError);
+      await assertNoSocket(scope);
+    },
+  },
+  {
+    name: "get() with prefetch: false leaves no socket when the body is read to its end",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      const response = await get(`${scope.url}/bytes/100000`, { prefetch: false });
+      assertEquals((await response.bytes()).byteLength, 100000);
+      await assertNoSocket(scope);
+    },
+  },
+];

@@ -1,0 +1,22 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// A process that is done with its sessions exits at once: no timer, listener or socket holds it.
+import { assert, assertEquals } from "@std/assert";
+import type { Case } from "../harness/case.ts";
+
+function exits(way: string): Case {
+  return {
+    name: `a process exits at once after its last request: ${way}`,
+    needs: ["processes"],
+    async run({ scope, run }) {
+      const { code, stdout, stderr, ms } = await run("scripts/exit.ts", scope.url, way);
+      assertEquals([code, stderr], [0, ""]);
+      const [, done] = /^done (\d+)$/m.exec(stdout) ?? [];
+      // From the last line of the script to the end of the process, its start included.
+      assert(ms - Number(done) < 1500, `it took ${ms} ms, of which the script ${done} ms`);
+      await scope.wait({ open: 0 }, 1000);
+    },
+  };
+}
+
+export const cases: Case[] = [exits("ephemeral"), exits("session"), exits("unclosed")];

@@ -1,0 +1,312 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// Promise 3: a streamed response holds its connection until the first of its ends, and gives it back exactly once.
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  BodyTooLargeError,
+  type ExchangeInfo,
+  NetworkError,
+  Pool,
+  PoolClosedError,
+  Session,
+  SessionClosedError,
+  StatusError,
+  type StreamedResponse,
+  TimeoutError,
+} from "../../mod.ts";
+import type { Case } from "../harness/case.ts";
+import { pattern, type Scope } from "../server/client.ts";
+
+/** What a case of an end gets: an open stream over a pool with one slot. */
+interface Open {
+  scope: Scope;
+  pool: Pool;
+  session: Session;
+  response: StreamedResponse;
+  controller: AbortController;
+}
+
+/** A way for a streamed response to end. Checks that the one slot is given back, once, and that the pool still serves. */
+function end(
+  how: string,
+  path: string,
+  run: (open: Open) => Promise<void>,
+  { usable = true, timeout = {} }: { usable?: boolean; timeout?: { idle?: number; total?: number } } = {},
+): Case {
+  return {
+    name: `StreamedResponse gives its connection back once: ${how}`,
+    async run({ scope }) {
+      const pool = new Pool({ maxConnections: 1 });
+      const session = new Session({ pool, timeout });
+      const controller = new AbortController();
+      try {
+        const response = await session.get(`${scope.url}${path}`, { prefetch: false, signal: controller.signal });
+        assertEquals(pool.stats().active, 1);
+        assertEquals(session.exchanges().map(({ state }) => state), ["streaming"]);
+        await run({ scope, pool, session, response, controller });
+        assertEquals(response.closed, true);
+        assertEquals(session.exchanges(), []);
+        assertEquals([pool.stats().active, pool.stats().queued], [0, 0]);
+        if (usable) {
+          // Had the slot been given back twice, two requests would be open at once.
+          const both = await Promise.all([
+            session.get(`${scope.url}/bytes/1`, { prefetch: false }).then((first) => {
+              assertEquals(pool.stats().active, 1);
+              return first.close();
+            }),
+            session.get(`${scope.url}/bytes/1`),
+          ]);
+          assertEquals(both.length, 2);
+        }
+        await response.close();
+        assertEquals(pool.stats().active, 0);
+      } finally {
+        await session.close();
+        await pool.close();
+      }
+      await scope.wait({ pending: 0 });
+      if (pool.closesSockets) await scope.wait({ open: 0 });
+    },
+  };
+}
+
+async function readAll(stream: ReadableStream<Uint8Array>): Promise<number> {
+  const reader = stream.getReader();
+  let size = 0;
+  while (true) {
+    const { done, value } = await reader.read();
+    if (done) return size;
+    size += value.byteLength;
+  }
+}
+
+export const cases: Case[] = [
+  end("text()", "/bytes/100000", async ({ response }) => {
+    assertEquals((await response.text()).length > 0, true);
+  }),
+  end("json()", "/echo", async ({ response }) => {
+    assertEquals((await response.json<{ method: string }>()).method, "GET");
+  }),
+  end("json() of what is no JSON", "/bytes/10", async ({ response }) => {
+    await assertRejects(() => response.json(), SyntaxError, "Cannot parse the body as JSON: GET http");
+  }),
+  end("bytes()", "/chunked/100000", async ({ response }) => {
+    assertEquals(await response.bytes(), pattern(100000));
+  }),
+  end("arrayBuffer()", "/gzip/100000", async ({ response }) => {
+    assertEquals((await response.arrayBuffer()).byteLength, 100000);
+  }),
+  end("blob()", "/bytes/10", async ({ response }) => {
+    const blob = await response.blob();
+    assertEquals([blob.size, blob.type], [10, "application/octet-stream"]);
+  }),
+  end("a body over the cap", "/endless", async ({ session, response, scope }) => {
+    assertEquals(session.exchanges()[0]!.url, `${scope.url}/endless`);
+    await response.close();
+  }),
+  end("for await to the end", "/bytes/1000000", async ({ response }) => {
+    let size = 0;
+    for await (const chunk of response) size += chunk.byteLength;
+    assertEquals(size, 1000000);
+  }),
+  end("lines() to the end", "/lines?n=100", async ({ response }) => {
+    const lines: string[] = [];
+    for await (const line of response.lines()) lines.push(line);
+    assertEquals(lines, Array.from({ length: 100 }, (_, i) => `line ${i}`));
+  }),
+  end("break", "/endless", async ({ response }) => {
+    for await (const chunk of response) {
+      assert(chunk.byteLength > 0);
+      break;
+    }
+  }),
+  end("break out of lines()", "/lines?n=Infinity&gap=5", async ({ response }) => {
+    for await (const line of response.lines()) {
+      if (line === "line 3") break;
+    }
+  }),
+  end("throw out of the loop", "/endless", async ({ response }) => {
+    const failure = new Error("enough");
+    const loop = async () => {
+      for await (const _ of response) throw failure;
+    };
+    assertStrictEquals(await loop().catch((error) => error), failure);
+  }),
+  end("return out of the loop", "/endless", async ({ response }) => {
+    const first = async () => {
+      for await (const chunk of response) return chunk.byteLength;
+    };
+    assert((await first())! > 0);
+  }),
+  end("an iterator that never began", "/endless", async ({ response }) => {
+    await response[Symbol.asyncIterator]().return!();
+  }),
+  end("close()", "/endless", async ({ response }) => {
+    await response.close();
+    await response.close();
+    await assertRejects(() => response.text(), TypeError, "the response is closed");
+  }),
+  end("close() while a read is pending", "/stall/0", async ({ response }) => {
+    const read = response.text();
+    const [result] = await Promise.allSettled([read, response.close()]);
+    assertEquals(result.status, "rejected");
+  }),
+  end("await using", "/endless", async ({ response }) => {
+    // What `await using` does, as not every runtime has the syntax.
+    await response[Symbol.asyncDispose]();
+  }),
+  end("body, read with a reader", "/bytes/1000000", async ({ response }) => {
+    assertEquals(await readAll(response.body!), 1000000);
+  }),
+  end("body, piped", "/chunked/1000000", async ({ response }) => {
+    let size = 0;
+    await response.body!.pipeTo(new WritableStream({ write: (chunk) => void (size += chunk.byteLength) }));
+    assertEquals(size, 1000000);
+  }),
+  end("body, piped into what fails", "/endless", async ({ response }) => {
+    const failure = new Error("disk full");
+    const pipe = response.body!.pipeTo(
+      new WritableStream({
+        write() {
+          throw failure;
+        },
+      }),
+    );
+    assertStrictEquals(await pipe.catch((error) => error), failure);
+  }),
+  end("body, teed", "/bytes/1000000", async ({ response }) => {
+    const [a, b] = response.body!.tee();
+    assertEquals(await Promise.all([readAll(a), readAll(b)]), [1000000, 1000000]);
+  }),
+  end("body, canceled", "/endless", async ({ response }) => {
+    await response.body!.cancel();
+  }),
+  end("toResponse(), read", "/gzip/100000", async ({ response }) => {
+    const web = response.toResponse();
+    assertEquals([web.headers.get("content-encoding"), web.headers.get("content-length")], [null, null]);
+    assertEquals((await web.bytes()).byteLength, 100000);
+  }),
+  end("toResponse(), canceled", "/endless", async ({ response }) => {
+    await response.toResponse().body!.cancel();
+  }),
+  end("throwIfNotOk()", "/status/500?body=100000", async ({ response }) => {
+    const error = await assertRejects(() => response.throwIfNotOk(), StatusError);
+    assertEquals(error.response.content, pattern(64 * 1024));
+    assertEquals(error.response.status, 500);
+  }),
+  end("throwIfNotOk() of a status that is ok", "/bytes/10", async ({ response }) => {
+    assertStrictEquals(await response.throwIfNotOk(), response);
+    assertEquals((await response.bytes()).byteLength, 10);
+  }),
+  end("the server closes too early", "/truncate/1000?of=2000", async ({ response }) => {
+    await assertRejects(() => response.bytes(), NetworkError);
+  }),
+  end("the server drops a chunked body", "/truncate-chunked/100000", async ({ response }) => {
+    await assertRejects(async () => {
+      for await (const _ of response);
+    }, NetworkError);
+  }),
+  end("the idle timeout", "/stall/1000", async ({ response }) => {
+    const error = await assertRejects(() => response.bytes(), TimeoutError);
+    assertEquals([error.phase, error.timeout], ["idle", 100]);
+  }, { timeout: { idle: 100 } }),
+  end("the total timeout, with nobody reading", "/endless", async ({ response, scope }) => {
+    await scope.wait({ pending: 0 }, 2000);
+    const error = await assertRejects(() => response.bytes(), TimeoutError);
+    assertEquals(error.phase, "total");
+  }, { timeout: { total: 200 } }),
+  end("abort", "/endless", async ({ response, controller }) => {
+    const reason = { why: "changed my mind" };
+    controller.abort(reason);
+    assertStrictEquals(await response.bytes().catch((error) => error), reason);
+  }),
+  end("abort while a read is pending", "/stall/0", async ({ response, controller }) => {
+    const reason = new Error("changed my mind");
+    const read = response.bytes().catch((error) => error);
+    controller.abort(reason);
+    assertStrictEquals(await read, reason);
+  }),
+  end("the session's close", "/endless", async ({ response, session }) => {
+    const read = response.bytes().catch((error) => error);
+    const cut: ExchangeInfo[] = await session.close();
+    assertEquals(cut.map(({ method, state }) => [method, state]), [["GET", "streaming"]]);
+    assert(await read instanceof SessionClosedError);
+  }, { usable: false }),
+  end("the pool's close", "/endless", async ({ response, pool }) => {
+    const read = response.bytes().catch((error) => error);
+    await pool.close();
+    assert(await read instanceof PoolClosedError);
+  }, { usable: false }),
+  end("a body that is read twice", "/bytes/10", async ({ response }) => {
+    await response.text();
+    await assertRejects(() => response.text(), TypeError, "has been read already");
+    assertThrows(() => response.body, TypeError, "has been read already");
+    assertThrows(() => response[Symbol.asyncIterator](), TypeError, "has been read already");
+  }),
+  {
+    name: "StreamedResponse.text() is capped by maxBodyBytes",
+    async run({ scope }) {
+      const session = new Session({ maxBodyBytes: 1000 });
+      try {
+        const response = await session.get(`${scope.url}/endless`, { prefetch: false });
+        await assertRejects(() => response.text(), BodyTooLargeError);
+        await scope.wait({ pending: 0 });
+      } finally {
+        await session.close();
+      }
+    },
+  },
+  {
+    name: "StreamedResponse without a body is closed from the start",
+    async run({ scope }) {
+      const session = new Session();
+      try {
+        for (const [method, path] of [["GET", "/status/204"], ["HEAD", "/bytes/10"], ["GET", "/status/304"]]) {
+          const response = await session.request(`${scope.url}${path}`, { method, prefetch: false });
+          assertEquals([response.closed, response.body, await response.text().catch(String)], [
+            true,
+            null,
+            "TypeError: Cannot read the body as it is being read or has been read already",
+          ]);
+        }
+        assertEquals(session.exchanges(), []);
+      } finally {
+        await session.close();
+      }
+    },
+  },
+  {
+    name: "StreamedResponse does not time out as its reader is slow",
+    async run({ scope }) {
+      const session = new Session({ timeout: { idle: 150 } });
+      try {
+        const response = await session.get(`${scope.url}/bytes/10000000`, { prefetch: false });
+        let size = 0;
+        for await (const chunk of response) {
+          // A pause that is longer than the timeout: it runs while a read is pending only.
+          if (size === 0) await scope.wait({ requests: 99 }, 300).catch(() => {});
+          size += chunk.byteLength;
+        }
+        assertEquals(size, 10000000);
+      } finally {
+        await session.close();
+      }
+    },
+  },
+  {
+    name: "StreamedResponse holds back a server whose body nobody reads",
+    async run({ scope }) {
+      const session = new Session();
+      try {
+        const response = await session.get(`${scope.url}/endless`, { prefetch: false });
+        const before = (await scope.stats()).bodyBytes;
+        await scope.wait({ requests: 99 }, 300).catch(() => {});
+        const after = (await scope.stats()).bodyBytes;
+        assert(after - before < 20_000_000, `the server sent ${after - before} bytes to nobody`);
+        await response.close();
+      } finally {
+        await session.close();
+      }
+    },
+  },
+];

@@ -1,0 +1,107 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * A clock that moves when a test says so.
+ *
+ * @module
+ */
+
+interface FakeTimer {
+  readonly due: number;
+  readonly callback: () => void;
+}
+
+/** Replaces the global `setTimeout`, `clearTimeout` and `performance.now` while installed. */
+export class FakeClock {
+  /** How many milliseconds too early timers fire, as real ones may, measured by `performance.now()`. */
+  early = 0;
+  /** How often a timer fired. */
+  fired = 0;
+  /** The delays given to `setTimeout`, in order. */
+  readonly delays: number[] = [];
+  #now = 1000;
+  #lastId = 0;
+  readonly #timers = new Map<number, FakeTimer>();
+  #restore: (() => void) | undefined;
+
+  /** The time of `performance.now()`. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** The number of timers that wait. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  /** Replaces the globals. */
+  install(): this {
+    if (this.#restore !== undefined) throw new TypeError("Cannot install the clock as it is installed already");
+    const { setTimeout, clearTimeout } = globalThis;
+    this.#restore = () => {
+      Object.assign(globalThis, { setTimeout, clearTimeout });
+      Reflect.deleteProperty(performance, "now");
+    };
+    const fakeSetTimeout = (callback: (...args: unknown[]) => void, delay = 0, ...args: unknown[]) => {
+      this.delays.push(delay);
+      // As on every runtime: what does not fit in 31 bits fires at once.
+      const actual = delay >= 1 && delay < 2 ** 31 ? delay : 1;
+      const id = ++this.#lastId;
+      this.#timers.set(id, { due: this.#now + actual - this.early, callback: () => callback(...args) });
+      return id;
+    };
+    const fakeClearTimeout = (id?: number) => {
+      if (id !== undefined) this.#timers.delete(id);
+    };
+    Object.assign(globalThis, { setTimeout: fakeSetTimeout, clearTimeout: fakeClearTimeout });
+    Object.defineProperty(performance, "now", { configurable: true, value: () => this.#now });
+    return this;
+  }
+
+  /** Puts the globals back. */
+  restore(): void {
+    this.#restore?.();
+    this.#restore = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.restore();
+  }
+
+  /** Moves the time without firing timers, as a busy event loop does. */
+  advance(ms: number): void {
+    this.#now += ms;
+  }
+
+  /**
+   * Moves the time by `ms`, firing the timers that come due, in order, with what follows from each before the next.
+   *
+   * @param ms The time in milliseconds; 0 lets pending promises run.
+   */
+  async tick(ms = 0): Promise<void> {
+    const end = this.#now + ms;
+    await settle();
+    while (true) {
+      let id = 0;
+      let due = Infinity;
+      for (const [key, timer] of this.#timers) if (timer.due < due) [id, due] = [key, timer.due];
+      if (due > end) break;
+      const { callback } = this.#timers.get(id)!;
+      this.#timers.delete(id);
+      this.#now = Math.max(this.#now, due);
+      this.fired++;
+      callback();
+      await settle();
+    }
+    this.#now = Math.max(this.#now, end);
+  }
+}
+
+/**
+ * Lets pending promise reactions run, chains of up to `turns` included.
+ *
+ * @param turns The number of turns of the microtask queue.
+ */
+export async function settle(turns = 24): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await undefined;
+}

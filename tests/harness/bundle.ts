@@ -1,0 +1,47 @@
+// Copyright 2026 the Hangup authors. MIT license.
+import { build } from "esbuild";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import type { Runtime } from "./case.ts";
+import { suiteName } from "./suites.ts";
+
+/**
+ * One script with all cases and the module, for a runtime that reads no files. Its default export is a worker that
+ * answers `POST { suite, name }` by running that case; in a page the same is the global function `runHangupCase`.
+ * Both give `{ error? }`.
+ */
+export async function bundleCases(runtime: Runtime, files: string[]): Promise<string> {
+  const imports = files.map((file, i) => `import { cases as cases${i} } from ${JSON.stringify(file)};`);
+  const entries = files.map((file, i) => `[${JSON.stringify(suiteName(file))}, cases${i}]`);
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `
+        ${imports.join("\n")}
+        import { describe, runCase } from "./case.ts";
+        const suites = new Map([${entries.join(", ")}]);
+        globalThis.HANGUP_CONTROL_URL = ${JSON.stringify(process.env.HANGUP_CONTROL_URL)};
+        globalThis.runHangupCase = async ({ suite, name }) => {
+          try {
+            await runCase(suites.get(suite).find((test) => test.name === name), { runtime: ${
+        JSON.stringify(runtime)
+      } });
+            return {};
+          } catch (error) {
+            return { error: describe(error) };
+          }
+        };
+        export default {
+          fetch: async (request) => Response.json(await globalThis.runHangupCase(await request.json())),
+        };`,
+      resolveDir: fileURLToPath(new URL(".", import.meta.url)),
+      sourcefile: "bundle_entry.js",
+    },
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2024",
+    write: false,
+    logLevel: "warning",
+  });
+  return outputFiles[0]?.text ?? "";
+}

@@ -1,0 +1,169 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// A case is a value: written once, run on every runtime, knowing nothing of any test framework.
+import { openScope, type Scope } from "../server/client.ts";
+
+export type Runtime = "deno" | "bun" | "node22" | "node24" | "node26" | "workerd" | "chromium";
+
+/** What a case may need that some platform cannot do. Nothing else is a reason not to run a case. */
+export type Capability =
+  /** The module can close the sockets itself. */
+  | "closesSockets"
+  /** Redirects are followed by the module, not by the platform. */
+  | "followsRedirects"
+  /** Status, URL and headers of a redirect can be read. */
+  | "observesRedirects"
+  /** Any header can be sent and read: Cookie, Set-Cookie, Connection and the like. */
+  | "allHeaders"
+  /** A request's body can be a stream over HTTP/1.1. */
+  | "streamsUploads"
+  /** More than six sockets to a host can be open at once. */
+  | "manyConnections"
+  /** The case can start a process of the same runtime, `t.run()`. */
+  | "processes";
+
+const lacking: Partial<Record<Runtime, Capability[]>> = {
+  workerd: ["closesSockets", "processes"],
+  chromium: [
+    "closesSockets",
+    "followsRedirects",
+    "observesRedirects",
+    "allHeaders",
+    "streamsUploads",
+    "manyConnections",
+    "processes",
+  ],
+};
+
+/** One thing that must be true on every runtime that can show it. */
+export interface Case {
+  /** A sentence, such as `get() leaves no socket open after a 404`. */
+  name: string;
+  needs?: Capability[];
+  run(t: TestContext): Promise<void>;
+}
+
+/** How a process ended that a case started. */
+export interface Exit {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  /** From start to exit. */
+  ms: number;
+}
+
+/** What a case is given. */
+export interface TestContext {
+  readonly runtime: Runtime;
+  /** A listening port for this case alone, so that its counts are exact. */
+  readonly scope: Scope;
+  /** Another such port, for a second origin; closed after the case. */
+  openScope: typeof openScope;
+  can(capability: Capability): boolean;
+  /** Runs a script of `tests/` in a process of its own, on the same runtime. Needs `"processes"`. */
+  run(script: string, ...args: string[]): Promise<Exit>;
+}
+
+/** A file of cases. */
+export interface Suite {
+  name: string;
+  cases: Case[];
+}
+
+/** What became of a case on a runtime. */
+export interface Result {
+  suite: string;
+  name: string;
+  lacks?: Capability;
+  /** The stack, if it failed. */
+  error?: string;
+  ms: number;
+}
+
+/** A case that takes longer has hung. */
+const LIMIT_MS = 10_000;
+
+/** The surroundings that a registrar gives its cases. */
+export interface Surroundings {
+  runtime: Runtime;
+  run?: TestContext["run"];
+}
+
+/** The first capability that the case needs and the runtime lacks. */
+export function lacks(test: Case, runtime: Runtime): Capability | undefined {
+  return test.needs?.find((capability) => lacking[runtime]?.includes(capability));
+}
+
+/** Runs a case; throws if it fails, or hangs. */
+export async function runCase(test: Case, { runtime, run }: Surroundings): Promise<void> {
+  const scopes: Scope[] = [];
+  const open: typeof openScope = async (options) => {
+    const scope = await openScope(options);
+    scopes.push(scope);
+    return scope;
+  };
+  const cannotRun = () => Promise.reject(new Error(`Cannot start a process on ${runtime}: needs "processes"`));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const hung = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Hung: not settled within ${LIMIT_MS} ms`)), LIMIT_MS);
+  });
+  const can = (capability: Capability) => !lacking[runtime]?.includes(capability);
+  const settled =
+    (async () => await test.run({ runtime, scope: await open(), openScope: open, can, run: run ?? cannotRun }))();
+  try {
+    await Promise.race([settled, hung]);
+  } finally {
+    clearTimeout(timer);
+    await Promise.all(scopes.map((scope) => scope.close()));
+  }
+}
+
+/**
+ * Runs suites one case after another where there is no test framework, and prints each case as it starts and ends, as
+ * a line that the runner reads: `@case ` and JSON. Then `@end`.
+ *
+ * `execute` runs a case: by `runCase`, or in a worker or page that has the same suites.
+ */
+export async function runSuites(
+  suites: Suite[],
+  runtime: Runtime,
+  only: string,
+  execute: (test: Case, suite: Suite) => Promise<void>,
+): Promise<void> {
+  const print = (event: { start: string } | Result) => console.log(`@case ${JSON.stringify(event)}`);
+  for (const suite of suites) {
+    for (const test of suite.cases) {
+      const { name } = test;
+      const title = titleOf(suite.name, test);
+      if (!title.includes(only)) continue;
+      const missing = lacks(test, runtime);
+      if (missing) {
+        print({ suite: suite.name, name, lacks: missing, ms: 0 });
+        continue;
+      }
+      print({ start: title });
+      const began = performance.now();
+      let error: string | undefined;
+      try {
+        await execute(test, suite);
+      } catch (thrown) {
+        error = describe(thrown);
+      }
+      print({ suite: suite.name, name, error, ms: Math.round(performance.now() - began) });
+    }
+  }
+  console.log("@end");
+}
+
+/** The name of a case in a report, and what `--only` is matched against. */
+export function titleOf(suite: string, test: Case): string {
+  return `[${suite}] ${test.name}`;
+}
+
+/** The stack of what was thrown, with that of its causes. */
+export function describe(thrown: unknown): string {
+  if (typeof thrown === "string") return thrown; // described already, where the case ran
+  if (!(thrown instanceof Error)) return `Thrown: ${String(thrown)}`;
+  const own = thrown.stack?.includes(thrown.message) ? thrown.stack : `${thrown}\n${thrown.stack ?? ""}`;
+  return thrown.cause === undefined ? own : `${own}\nCaused by: ${describe(thrown.cause)}`;
+}

@@ -1,0 +1,21 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// Installs what package-lock.json names, unless that was done since the lock file last changed. npm, because it
+// installs of the runtimes' packages only those of this machine's platform.
+const root = new URL("../../", import.meta.url);
+
+function modified(path: string): number {
+  try {
+    return Deno.statSync(new URL(path, root)).mtime?.getTime() ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
+if (modified("node_modules/.package-lock.json") < modified("package-lock.json")) {
+  const npm = Deno.build.os === "windows" ? "npm.cmd" : "npm";
+  console.error("Installing the runtimes and tools of package-lock.json, about 1 GB");
+  const args = ["ci", "--loglevel=error"];
+  const { success } = await new Deno.Command(npm, { args, cwd: root, stdout: "null" }).spawn().status;
+  if (!success) Deno.exit(1);
+}

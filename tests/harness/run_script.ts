@@ -1,0 +1,25 @@
+// Copyright 2026 the Hangup authors. MIT license.
+import { spawn } from "node:child_process";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import type { Exit } from "./case.ts";
+
+/** Runs a script of `tests/` with the runtime that runs this; Deno, Bun and Node alike. */
+export function runScript(script: string, ...args: string[]): Promise<Exit> {
+  const file = fileURLToPath(new URL(`../${script}`, import.meta.url));
+  const flags = "deno" in process.versions ? ["run", "--no-check", "-A"] : [];
+  const began = performance.now();
+  const child = spawn(process.execPath, [...flags, file, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let stdout = "", stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text);
+  child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text);
+  // Less than a case's limit, so that a process that hangs is reported as such.
+  const timer = setTimeout(() => child.kill("SIGKILL"), 8_000);
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      resolve({ code, stdout, stderr, ms: Math.round(performance.now() - began) });
+    });
+  });
+}

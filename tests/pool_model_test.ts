@@ -1,0 +1,427 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * The pool against a model of plain arrays: random operations, everything compared after every step.
+ *
+ * `HANGUP_RUNS` sets the number of runs. A failure prints its seed and path: set `HANGUP_SEED` and `HANGUP_PATH` to
+ * them to replay it.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import * as fc from "fast-check";
+import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
+import { type Lease, Pool } from "../pool.ts";
+import { FakeClock, settle } from "./fake_clock.ts";
+
+const ORIGINS = ["https://a.test", "https://b.test", "https://c.test", "__proto__"];
+const SIGNALS = 3;
+
+type OnClose = "none" | "release" | "acquire" | "close" | "throw";
+
+type Operation =
+  | { type: "acquire"; origin: number; timeout: number; signal: number; onClose: OnClose }
+  | { type: "release"; which: number }
+  | { type: "release again"; which: number }
+  | { type: "abort"; signal: number }
+  | { type: "tick"; ms: number }
+  | { type: "settle" }
+  | { type: "close" };
+
+interface Run {
+  maxConnections: number;
+  maxConnectionsPerOrigin: number;
+  maxQueued: number;
+  operations: Operation[];
+}
+
+/** One call of `acquire()`, as the model sees it. */
+interface Call {
+  id: number;
+  origin: string;
+  timeout: number;
+  signal: number;
+  onClose: OnClose;
+  since: number;
+  /** What has to come of it, once the promise reactions ran. */
+  expected: "lease" | "closed" | "full" | { abort: unknown } | { timeout: number; holders: string[] } | undefined;
+}
+
+/** What came of it. */
+type Outcome = { lease: Lease } | { error: unknown };
+
+class Model {
+  now = 1000;
+  closed = false;
+  waiting: Call[] = [];
+  held: Call[] = [];
+  /** The origins that have a waiter and a slot of their own, in the order of their turns. */
+  turns: string[] = [];
+  moved = -Infinity;
+  movedOf: Record<string, number> = Object.create(null);
+  readonly run: Run;
+
+  constructor(run: Run) {
+    this.run = run;
+  }
+
+  heldOf(origin: string): Call[] {
+    return this.held.filter((call) => call.origin === origin);
+  }
+
+  waitingOf(origin: string): Call[] {
+    return this.waiting.filter((call) => call.origin === origin);
+  }
+
+  isFull(origin: string): boolean {
+    return this.heldOf(origin).length >= this.run.maxConnectionsPerOrigin;
+  }
+
+  acquire(call: Call, aborted: { reason: unknown } | undefined): void {
+    if (this.closed) call.expected = "closed";
+    else if (aborted !== undefined) call.expected = { abort: aborted.reason };
+    else if (this.held.length < this.run.maxConnections && !this.isFull(call.origin)) {
+      call.expected = "lease";
+      this.held.push(call);
+    } else if (this.waiting.length >= this.run.maxQueued) call.expected = "full";
+    else {
+      this.waiting.push(call);
+      this.update();
+    }
+  }
+
+  release(call: Call): void {
+    this.held = this.held.filter((held) => held !== call);
+    this.update();
+  }
+
+  reject(calls: Call[], expected: (call: Call) => Call["expected"]): void {
+    for (const call of calls) call.expected = expected(call);
+    this.waiting = this.waiting.filter((call) => !calls.includes(call));
+    this.update();
+  }
+
+  update(): void {
+    while (true) {
+      const ready = (origin: string) => this.waitingOf(origin).length > 0 && !this.isFull(origin);
+      this.turns = this.turns.filter(ready);
+      for (const { origin } of this.waiting) if (ready(origin) && !this.turns.includes(origin)) this.turns.push(origin);
+      if (this.turns.length === 0 || this.held.length >= this.run.maxConnections) break;
+      const origin = this.turns.shift()!;
+      const call = this.waitingOf(origin)[0]!;
+      this.waiting = this.waiting.filter((waiter) => waiter !== call);
+      this.held.push(call);
+      call.expected = "lease";
+      this.moved = this.movedOf[origin] = this.now;
+    }
+    // An origin without waiters and leases is forgotten, and nothing can hang on when it moved last.
+    for (const origin of ORIGINS) {
+      if (this.heldOf(origin).length + this.waitingOf(origin).length === 0) delete this.movedOf[origin];
+    }
+  }
+
+  tick(ms: number): void {
+    for (const end = this.now + ms; this.now < end;) {
+      this.now++;
+      const expired = this.waiting.filter((call) => {
+        const moved = Math.max(
+          this.movedOf[call.origin] ?? -Infinity,
+          this.isFull(call.origin) ? -Infinity : this.moved,
+        );
+        return Math.max(call.since, moved) + call.timeout <= this.now;
+      });
+      this.reject(expired, ({ origin, timeout }) => {
+        const holders = this.isFull(origin) ? this.heldOf(origin) : this.held;
+        return { timeout, holders: holders.map(({ id }) => `https://test/${id}`).sort() };
+      });
+    }
+  }
+
+  stats() {
+    const origins: Record<string, { active: number; queued: number }> = Object.create(null);
+    for (const origin of ORIGINS) {
+      const counts = { active: this.heldOf(origin).length, queued: this.waitingOf(origin).length };
+      if (counts.active + counts.queued > 0) origins[origin] = counts;
+    }
+    return { active: this.held.length, queued: this.waiting.length, origins };
+  }
+}
+
+/** The pool and its model side by side. */
+class Bench {
+  readonly model: Model;
+  readonly pool: Pool;
+  readonly clock: FakeClock;
+  readonly calls: Call[] = [];
+  readonly outcomes: Map<Call, Outcome> = new Map();
+  readonly released: Call[] = [];
+  readonly controllers: AbortController[] = Array.from({ length: SIGNALS }, () => this.controller());
+  readonly told: Call[] = [];
+  listeners = 0;
+  transportClosed = 0;
+  closing: Promise<void> | undefined;
+  closeOutcome: "pending" | "resolved" | { error: unknown } = "pending";
+  closeFailure: Error | undefined;
+
+  constructor(run: Run, clock: FakeClock) {
+    const { operations: _, ...options } = run;
+    this.clock = clock;
+    this.model = new Model(run);
+    const transport = {
+      closesSockets: true,
+      fetch: () => Promise.resolve(new Response()),
+      close: () => void this.transportClosed++,
+    };
+    this.pool = new Pool({ ...options, transport });
+  }
+
+  /** A controller whose signal's listeners are counted. */
+  controller(): AbortController {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      this.listeners++;
+      add(...args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      this.listeners--;
+      remove(...args);
+    };
+    return controller;
+  }
+
+  async step(operation: Operation): Promise<void> {
+    switch (operation.type) {
+      case "acquire":
+        this.acquire(operation);
+        break;
+      case "release": {
+        const held = this.model.held.filter((call) => this.outcomes.has(call));
+        if (held.length > 0) this.release(held[operation.which % held.length]!);
+        break;
+      }
+      case "release again":
+        if (this.released.length > 0) this.lease(this.released[operation.which % this.released.length]!).release();
+        break;
+      case "abort": {
+        const reason = { aborted: operation.signal };
+        const waiting = this.model.waiting.filter((call) => call.signal === operation.signal);
+        const controller = this.controllers[operation.signal]!;
+        if (controller.signal.aborted) {
+          this.controllers[operation.signal] = this.controller();
+          break;
+        }
+        this.model.reject(waiting, () => ({ abort: reason }));
+        controller.abort(reason);
+        if (waiting.length > 0) this.listeners--;
+        break;
+      }
+      case "tick":
+        this.model.tick(operation.ms);
+        await this.clock.tick(operation.ms);
+        break;
+      case "settle":
+        await settle();
+        this.checkOutcomes();
+        break;
+      case "close":
+        this.close();
+        break;
+    }
+    this.check();
+  }
+
+  acquire({ origin, timeout, signal, onClose }: Extract<Operation, { type: "acquire" }>): void {
+    const call: Call = {
+      id: this.calls.length,
+      origin: ORIGINS[origin]!,
+      timeout,
+      signal,
+      onClose,
+      since: this.model.now,
+      expected: undefined,
+    };
+    const abortSignal = this.controllers[signal]?.signal;
+    this.calls.push(call);
+    this.model.acquire(call, abortSignal?.aborted ? { reason: abortSignal.reason } : undefined);
+    this.pool.acquire(call.origin, {
+      timeout,
+      signal: abortSignal,
+      request: { method: "GET", url: `https://test/${call.id}` },
+      onClose: onClose === "none" ? undefined : (error) => this.onClose(call, error),
+    }).then((lease) => this.settled(call, { lease }), (error) => this.settled(call, { error }));
+  }
+
+  settled(call: Call, outcome: Outcome): void {
+    assert(!this.outcomes.has(call));
+    this.outcomes.set(call, outcome);
+  }
+
+  lease(call: Call): Lease {
+    const outcome = this.outcomes.get(call);
+    assert(outcome !== undefined && "lease" in outcome);
+    return outcome.lease;
+  }
+
+  release(call: Call): void {
+    const lease = this.lease(call);
+    assertEquals([lease.released, lease.origin], [false, call.origin]);
+    this.model.release(call);
+    this.released.push(call);
+    lease.release();
+    assertEquals(lease.released, true);
+  }
+
+  onClose(call: Call, error: PoolClosedError): void {
+    assertInstanceOf(error, PoolClosedError);
+    assertEquals(error.url, `https://test/${call.id}`);
+    this.told.push(call);
+    switch (call.onClose) {
+      case "release":
+        if (this.outcomes.has(call)) this.release(call);
+        break;
+      case "acquire":
+        this.acquire({ type: "acquire", origin: 0, timeout: 10, signal: -1, onClose: "none" });
+        break;
+      case "close":
+        this.close();
+        break;
+      case "throw":
+        this.closeFailure ??= new Error(`holder ${call.id}`);
+        throw this.closeFailure;
+    }
+  }
+
+  close(): void {
+    // Else it is called again, maybe by a holder that the first call tells.
+    const first = !this.model.closed;
+    const toTell = first ? this.model.held.filter((call) => call.onClose !== "none") : [];
+    this.model.closed = true;
+    this.model.reject([...this.model.waiting], () => "closed");
+    const closing = this.pool.close();
+    this.closing ??= closing;
+    assertStrictEquals(closing, this.closing);
+    if (!first) return;
+    assertEquals(new Set(this.told), new Set(toTell));
+    assertEquals(this.told.length, toTell.length);
+    closing.then(() => this.closeOutcome = "resolved", (error) => this.closeOutcome = { error });
+  }
+
+  /** What has to hold at any time. */
+  check(): void {
+    const { model, pool } = this;
+    const stats = pool.stats();
+    assertEquals(stats, model.stats());
+    assertEquals(pool.closed, model.closed);
+    // The invariants, said without the model:
+    const { maxConnections, maxConnectionsPerOrigin, maxQueued } = model.run;
+    const counts = Object.values(stats.origins);
+    assertEquals(stats.active, counts.reduce((sum, { active }) => sum + active, 0));
+    assertEquals(stats.queued, counts.reduce((sum, { queued }) => sum + queued, 0));
+    assert(stats.active <= maxConnections && stats.queued <= maxQueued);
+    for (const { active, queued } of counts) {
+      assert(active <= maxConnectionsPerOrigin);
+      assert(queued === 0 || active === maxConnectionsPerOrigin || stats.active === maxConnections, "lost wake-up");
+      assert(active + queued > 0, "an idle origin is kept");
+    }
+    if (pool.closed) assertEquals(stats.queued, 0);
+    if (stats.queued === 0) assertEquals(this.clock.pending, 0, "a timer without waiters");
+    const signals = new Set(model.waiting.map(({ signal }) => signal).filter((signal) => signal >= 0));
+    assertEquals(this.listeners, signals.size);
+  }
+
+  /** What has to have come of each call, once the promise reactions ran. */
+  checkOutcomes(): void {
+    for (const call of this.calls) {
+      const outcome = this.outcomes.get(call);
+      if (call.expected === undefined) {
+        assertEquals(outcome, undefined);
+        continue;
+      }
+      assert(outcome !== undefined, `call ${call.id} is still pending`);
+      if (call.expected === "lease") {
+        assert("lease" in outcome, `call ${call.id} has no lease`);
+        assertEquals(outcome.lease.released, !this.model.held.includes(call));
+        continue;
+      }
+      assert("error" in outcome, `call ${call.id} has a lease`);
+      const { error } = outcome;
+      if (call.expected === "closed") assertInstanceOf(error, PoolClosedError);
+      else if (call.expected === "full") assertInstanceOf(error, QueueFullError);
+      else if ("abort" in call.expected) assertStrictEquals(error, call.expected.abort);
+      else {
+        assertInstanceOf(error, TimeoutError);
+        assertEquals(error.timeout, call.expected.timeout);
+        assertEquals(error.holders.map(({ url }) => url).sort(), call.expected.holders);
+      }
+    }
+    if (this.closing === undefined) return;
+    const idle = this.model.held.length === 0;
+    assertEquals(this.closeOutcome === "pending", !idle, "close() settles when no lease is held");
+    if (idle) assertEquals(this.closeOutcome, this.closeFailure ? { error: this.closeFailure } : "resolved");
+    assert(this.transportClosed >= 1);
+  }
+
+  async finish(): Promise<void> {
+    await this.step({ type: "settle" });
+    await this.step({ type: "close" });
+    await this.step({ type: "settle" });
+    while (this.model.held.length > 0) await this.step({ type: "release", which: 0 });
+    await this.step({ type: "settle" });
+    assertEquals(this.pool.stats(), { active: 0, queued: 0, origins: Object.create(null) });
+    assertEquals([this.listeners, this.clock.pending, this.closeOutcome !== "pending"], [0, 0, true]);
+  }
+}
+
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      type: fc.constant("acquire" as const),
+      origin: fc.nat(ORIGINS.length - 1),
+      timeout: fc.constantFrom(10, 25, 60, Infinity),
+      signal: fc.integer({ min: -1, max: SIGNALS - 1 }),
+      onClose: fc.constantFrom<OnClose>("none", "release", "acquire", "close", "throw"),
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ type: fc.constant("release" as const), which: fc.nat(20) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("release again" as const), which: fc.nat(20) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("abort" as const), signal: fc.nat(SIGNALS - 1) }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant("tick" as const), ms: fc.integer({ min: 1, max: 30 }) }) },
+  { weight: 4, arbitrary: fc.constant<Operation>({ type: "settle" }) },
+);
+
+const runs: fc.Arbitrary<Run> = fc.integer({ min: 1, max: 4 }).chain((maxConnections) =>
+  fc.record({
+    maxConnections: fc.constant(maxConnections),
+    maxConnectionsPerOrigin: fc.integer({ min: 1, max: maxConnections }),
+    maxQueued: fc.oneof({ weight: 3, arbitrary: fc.constant(Infinity) }, { weight: 1, arbitrary: fc.nat(4) }),
+    operations: fc.tuple(
+      fc.array(operation, { maxLength: 60, size: "max" }),
+      // Half of the runs end with what happens around a close.
+      fc.oneof(fc.constant([]), fc.array(operation, { maxLength: 10, size: "max" })),
+    ).map(([before, after]): Operation[] => after.length > 0 ? [...before, { type: "close" }, ...after] : before),
+  })
+);
+
+Deno.test("Pool keeps its invariants under random operations, and does what its model does", async () => {
+  const { env } = (globalThis as unknown as { process: { env: Record<string, string | undefined> } }).process;
+  const property = fc.asyncProperty(runs, async (run) => {
+    const clock = new FakeClock().install();
+    try {
+      const bench = new Bench(run, clock);
+      for (const operation of run.operations) await bench.step(operation);
+      await bench.finish();
+    } finally {
+      clock.restore();
+    }
+  });
+  await fc.assert(property, {
+    numRuns: Number(env.HANGUP_RUNS ?? 10_000),
+    seed: env.HANGUP_SEED === undefined ? undefined : Number(env.HANGUP_SEED),
+    path: env.HANGUP_PATH,
+  });
+});

@@ -1,0 +1,219 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// The runner: every contract case on every runtime, and Deno's own tests, against one counting server.
+//
+//   deno task test -- --runtime=bun,node22   these runtimes only
+//   deno task test -- --only=substring       only cases whose "[suite] name" contains it
+//   deno task test -- --suite=pool           only files whose name contains it: contract/pool_cases.ts, pool_test.ts
+//   deno task test -- --jobs=1               so many runtimes at a time (2)
+//
+// Prints what failed, the matrix of cases and runtimes, and `N passed, N failed`.
+import process from "node:process";
+import { fileURLToPath as fromFileUrl } from "node:url";
+import { parseArgs } from "node:util";
+import type { Result, Runtime } from "./harness/case.ts";
+import { parseJunit } from "./harness/junit.ts";
+import { lines } from "./harness/lines.ts";
+import { formatMatrix } from "./harness/matrix.ts";
+import { findRuntime } from "./harness/runtimes.ts";
+import { startServer } from "./server/start.ts";
+
+/** A runtime that says nothing for so long has hung in a way that no case's limit caught. */
+const SILENCE_MS = 60_000;
+/** How long a process may take to end after its last case. */
+const EXIT_MS = 3_000;
+
+/** Marks a case that a runtime should have reported, and did not. */
+const DID_NOT_RUN = "Did not run";
+
+const root = new URL("../", import.meta.url);
+const all: Runtime[] = ["deno", "bun", "node22", "node24", "node26", "workerd", "chromium"];
+/** What runs unless `--runtime` says otherwise. */
+const usual = all.slice(0, 5);
+
+interface Row extends Result {
+  /** A contract case has a row in the matrix; a test of Deno's own has none. */
+  contract: boolean;
+}
+
+const { values: options } = parseArgs({
+  args: Deno.args.filter((arg) => arg !== "--"),
+  options: {
+    runtime: { type: "string", default: usual.join() },
+    only: { type: "string", default: "" },
+    suite: { type: "string", default: "" },
+    jobs: { type: "string", default: "2" },
+  },
+});
+const chosen = options.runtime.split(",") as Runtime[];
+for (const runtime of chosen) if (!all.includes(runtime)) throw new RangeError(`No such runtime: ${runtime}`);
+
+/** The files of a folder below `tests/` that end so and were asked for. */
+function filesOf(folder: string, end: string): string[] {
+  const directory = new URL(`tests/${folder}`, root);
+  return [...Deno.readDirSync(directory)].map((entry) => entry.name)
+    .filter((name) => name.endsWith(end) && name.includes(options.suite))
+    .sort().map((name) => fromFileUrl(new URL(name, directory)));
+}
+
+const junit = await Deno.makeTempFile({ suffix: ".xml" });
+const contract = filesOf("contract/", "_cases.ts");
+const units = filesOf("", "_test.ts");
+if (contract.length === 0 && units.length === 0) throw new RangeError(`No file matches: ${options.suite}`);
+
+/** What to start for a runtime; each prints the protocol of harness/process.ts, but `deno test` writes JUnit's XML. */
+function commandOf(runtime: Runtime): string[] | undefined {
+  const harness = fromFileUrl(new URL("tests/harness/", root));
+  switch (runtime) {
+    case "deno": {
+      const filter = options.only ? [`--filter=${options.only}`] : [];
+      const sanitizers = ["--sanitize-ops", "--sanitize-resources"];
+      const registrar = fromFileUrl(new URL("tests/contract_test.ts", root));
+      const tests = new Set(contract.length > 0 ? [registrar, ...units] : units);
+      return [Deno.execPath(), "test", "-A", "--no-check", `--junit-path=${junit}`, ...sanitizers, ...filter, ...tests];
+    }
+    case "bun":
+    case "node22":
+    case "node24":
+    case "node26": {
+      const executable = findRuntime(runtime);
+      if (!executable) return undefined;
+      return [executable, `${harness}process.ts`, runtime, options.only, ...contract];
+    }
+    case "workerd":
+    case "chromium": {
+      const node = findRuntime("node26");
+      if (!node) return undefined;
+      return [node, `${harness}${runtime}.ts`, runtime, options.only, ...contract];
+    }
+  }
+}
+
+async function runOn(runtime: Runtime, control: string): Promise<Row[]> {
+  const rows: Row[] = [];
+  const fail = (name: string, error: string) => {
+    rows.push({ suite: runtime, name, error, ms: 0, contract: false });
+  };
+  const command = commandOf(runtime);
+  if (!command) {
+    fail("is installed", `No package of this platform has ${runtime}: set HANGUP_${runtime.toUpperCase()} to its path`);
+    return rows;
+  }
+  const began = performance.now();
+  const child = new Deno.Command(command[0], {
+    args: command.slice(1),
+    cwd: root,
+    env: { HANGUP_CONTROL_URL: control, HANGUP_CASES: contract.join("\n"), NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+
+  let ended = false; // whether its last case was reported
+  let killed = "";
+  let started = ""; // the case under way
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const allow = (ms: number, otherwise: string) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      killed = otherwise;
+      child.kill("SIGKILL");
+    }, ms);
+  };
+  const output: string[] = []; // what is not protocol, shown if the process fails
+  const readErrors = (async () => {
+    for await (const line of lines(child.stderr)) output.push(line);
+  })();
+  const heard = () => allow(SILENCE_MS, `Silent for ${SILENCE_MS} ms`);
+  heard();
+  for await (const line of lines(child.stdout)) {
+    heard();
+    if (line === "@end") {
+      ended = true;
+      allow(EXIT_MS, `Still running ${EXIT_MS} ms after its last case: something keeps the process alive`);
+    } else if (line.startsWith("@case ")) {
+      const event = JSON.parse(line.slice(6));
+      started = event.start ?? "";
+      if (!event.start) rows.push({ ...event, contract: true });
+    } else output.push(line);
+  }
+  const { code } = await child.status;
+  clearTimeout(timer);
+  await readErrors;
+  if (runtime === "deno" && !killed) {
+    rows.push(...parseJunit(await Deno.readTextFile(junit)));
+    ended = rows.length > 0 || code === 0;
+  }
+
+  const said = output.join("\n");
+  if (killed || !ended) {
+    fail(ended ? "ends by itself" : started || "runs to its end", `${killed || `Exit code ${code}`}\n${said}`);
+  } else if (said.includes("(uncaught error)")) {
+    // What escapes from a test, or from a file's top level, is in what `deno test` prints, and not in its XML.
+    const escaped = said.match(/^\S+ \(uncaught error\)\nerror: .*?\n(?=\n)/gms) ?? [];
+    fail("lets no error escape from a test", escaped.join("\n"));
+  } else if (code !== 0 && (runtime !== "deno" || !rows.some((row) => row.error))) {
+    fail("exits with code 0", `Exit code ${code}\n${said}`);
+  }
+  if (rows.length === 0 && !options.only && !options.suite) fail("has cases", `No case ran\n${said}`);
+  const failed = rows.filter((row) => row.error !== undefined).length;
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  console.log(`${runtime}: ${rows.length - failed} of ${rows.length} in ${seconds} s`);
+  return rows;
+}
+
+const results = new Map<Runtime, Row[]>();
+{
+  const server = await startServer();
+  // The tests beside the contract are Deno's alone.
+  const waiting = chosen.filter((runtime) => contract.length > 0 || runtime === "deno");
+  const work = async () => {
+    for (let runtime = waiting.shift(); runtime; runtime = waiting.shift()) {
+      results.set(runtime, await runOn(runtime, server.control));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, work));
+  await server.stop();
+  await Deno.remove(junit);
+}
+
+// A case that one runtime reported and another did not was lost there, and that is a failure.
+const titles = new Set<string>();
+for (const rows of results.values()) {
+  for (const row of rows) if (row.contract) titles.add(`[${row.suite}] ${row.name}`);
+}
+let passed = 0, failed = 0, lacking = 0;
+for (const runtime of chosen) {
+  const rows = results.get(runtime) ?? [];
+  const seen = new Set(rows.map((row) => `[${row.suite}] ${row.name}`));
+  for (const title of titles) {
+    if (seen.has(title)) continue;
+    const [, suite = "", name = ""] = /^\[(.*?)\] (.*)$/s.exec(title) ?? [];
+    rows.push({ suite, name, error: DID_NOT_RUN, ms: 0, contract: true });
+  }
+  const unrun = rows.filter((row) => row.error === DID_NOT_RUN).length;
+  if (unrun > 0) console.log(`\nFAILED on ${runtime}: ${unrun} cases did not run`);
+  for (const row of rows) {
+    if (row.lacks) lacking++;
+    else if (row.error === undefined) passed++;
+    else {
+      failed++;
+      if (row.error === DID_NOT_RUN) continue;
+      console.log(`\nFAILED on ${runtime}: [${row.suite}] ${row.name}\n${row.error.replace(/^/gm, "  ")}`);
+    }
+  }
+}
+if (titles.size > 0) {
+  const cell = (title: string, runtime: Runtime) => {
+    const row = results.get(runtime)?.find((row) => row.contract && `[${row.suite}] ${row.name}` === title);
+    return row?.lacks ?? (row && row.error === undefined ? "passed" : "FAILED");
+  };
+  console.log(`\n${formatMatrix([...titles].sort(), chosen, cell)}`);
+}
+if (lacking > 0) console.log(`\n${lacking} cells name a capability that the platform lacks`);
+if (passed + failed === 0) {
+  console.log(`\nNo case matches`);
+  process.exitCode = 1;
+}
+console.log(`\n${passed} passed, ${failed} failed`);
+if (failed > 0) process.exitCode = 1;

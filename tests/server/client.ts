@@ -1,0 +1,76 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// The tests' side of the counting server. Plain `fetch` and nothing else, so that it runs wherever a case runs.
+import type { Stats } from "./scope.ts";
+
+export { pattern } from "./pattern.ts";
+export type { Stats };
+
+/** Where the control port is: a global in a page or a worker, in the environment elsewhere. */
+const surroundings = globalThis as {
+  HANGUP_CONTROL_URL?: string;
+  process?: { env: Record<string, string | undefined> };
+};
+
+/** Conditions to wait for: `open` and `pending` exactly, the others at least so many. */
+export interface Conditions {
+  open?: number;
+  pending?: number;
+  accepted?: number;
+  requests?: number;
+  aborted?: number;
+  killed?: number;
+}
+
+/** A listening port of the counting server with counters of its own. */
+export interface Scope extends AsyncDisposable {
+  /** The origin, such as `http://127.0.0.1:41234`, without a slash at the end. */
+  readonly url: string;
+  readonly port: number;
+  stats(): Promise<Stats>;
+  /** Resolves as soon as the conditions hold; rejects with what was counted if they did not within so many ms (250). */
+  wait(conditions: Conditions, within?: number): Promise<Stats>;
+  /** Lets `/hold?key=` go on, before or after it was asked for. */
+  release(key: string): Promise<void>;
+  /** Destroys the sockets that are idle now, as a server does whose keep-alive time ran out. */
+  drop(): Promise<void>;
+  /** Closes the port and destroys its sockets. */
+  close(): Promise<void>;
+}
+
+// Taken before any test replaces it.
+const { fetch } = globalThis;
+
+async function call<T>(method: string, path: string, query: Record<string, unknown>): Promise<T> {
+  const base = surroundings.HANGUP_CONTROL_URL ?? surroundings.process?.env.HANGUP_CONTROL_URL;
+  if (!base) throw new Error("HANGUP_CONTROL_URL is not set: run the tests with `deno task test`");
+  const url = new URL(path, base);
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, `${value}`);
+  const response = await fetch(url, { method });
+  const result = await response.json();
+  if (!response.ok) throw new Error(`The counting server answered ${response.status}: ${result.error}`);
+  return result;
+}
+
+/** Opens a fresh listening port on the counting server. */
+export async function openScope(options: { host?: string } = {}): Promise<Scope> {
+  const { id, url, port } = await call<{ id: string; url: string; port: number }>("POST", "/open", { ...options });
+  let closing: Promise<void> | undefined;
+  const close = () => closing ??= call("POST", "/close", { id });
+  return {
+    url,
+    port,
+    close,
+    [Symbol.asyncDispose]: close,
+    stats: () => call("GET", "/stats", { id }),
+    async wait(conditions, within = 250) {
+      const query = { id, within, ...conditions };
+      const { met, stats } = await call<{ met: boolean; stats: Stats }>("GET", "/wait", query);
+      if (met) return stats;
+      const wanted = JSON.stringify(conditions);
+      throw new Error(`Waited ${within} ms for ${wanted} in vain: ${JSON.stringify(stats)}`);
+    },
+    release: async (key) => void await call("POST", "/release", { id, key }),
+    drop: async () => void await call("POST", "/drop", { id }),
+  };
+}

@@ -1,0 +1,97 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// The counting server, a process of its own: what it counts is what the other side of the wire really saw.
+// Prints `{"control":"http://127.0.0.1:PORT"}` when it is ready, and exits when its standard input closes, so that it
+// never outlives who started it.
+//
+// Control port:
+//   POST /open?host=::1            a fresh listening port with counters of its own: { id, url, port }
+//   GET  /stats?id=                what it has counted (scope.ts, Stats)
+//   GET  /wait?id=&open=0&within=  answers as soon as every condition holds, or after `within` ms (250) as things are:
+//                                  { met, stats }. open and pending mean exactly; accepted, requests, aborted and
+//                                  killed mean at least
+//   POST /release?id=&key=         lets /hold?key= go on
+//   POST /drop?id=                 destroys the sockets that are idle now
+//   POST /close?id=                closes the port and destroys its sockets
+//   GET  /blank                    an empty page for browsers to start from
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import process from "node:process";
+import { Scope, type Stats } from "./scope.ts";
+
+const scopes = new Map<string, Scope>();
+let opened = 0;
+
+const EXACT = ["open", "pending"] as const;
+const AT_LEAST = ["accepted", "requests", "aborted", "killed"] as const;
+
+async function control(method: string, url: URL, signal: AbortSignal): Promise<unknown> {
+  const query = url.searchParams;
+  if (method === "POST" && url.pathname === "/open") {
+    const scope = new Scope(String(++opened));
+    const address = await scope.listen(query.get("host") ?? "127.0.0.1");
+    scopes.set(scope.id, scope);
+    return { id: scope.id, ...address };
+  }
+  const scope = scopes.get(query.get("id") ?? "");
+  if (!scope) return undefined;
+  switch (`${method} ${url.pathname}`) {
+    case "GET /stats":
+      return scope.stats;
+    case "GET /wait": {
+      const met = await scope.until(conditionOf(query), Number(query.get("within") ?? 250), signal);
+      return { met, stats: scope.stats };
+    }
+    case "POST /release":
+      scope.release(query.get("key") ?? "");
+      return {};
+    case "POST /drop":
+      scope.drop();
+      return {};
+    case "POST /close":
+      scopes.delete(scope.id);
+      await scope.close();
+      return {};
+  }
+}
+
+function conditionOf(query: URLSearchParams): (stats: Stats) => boolean {
+  const exact = EXACT.filter((name) => query.has(name));
+  const atLeast = AT_LEAST.filter((name) => query.has(name));
+  return (stats) =>
+    exact.every((name) => stats[name] === Number(query.get(name))) &&
+    atLeast.every((name) => stats[name] >= Number(query.get(name)));
+}
+
+async function handle(request: IncomingMessage, response: ServerResponse) {
+  // "close": an idle control socket would trip the sanitizers of the tests, and stay in the pools they count.
+  response.setHeader("connection", "close");
+  response.setHeader("access-control-allow-origin", "*");
+  response.setHeader("access-control-allow-methods", "*");
+  response.setHeader("access-control-allow-headers", "*");
+  response.setHeader("access-control-allow-private-network", "true");
+  const url = new URL(request.url ?? "/", "http://control");
+  if (request.method === "OPTIONS") return void response.writeHead(204).end();
+  if (url.pathname === "/blank") {
+    return void response.setHeader("content-type", "text/html").end("<!doctype html><title>Hangup</title>");
+  }
+  const left = new AbortController();
+  response.on("close", () => left.abort());
+  const result = await control(request.method ?? "GET", url, left.signal);
+  response.statusCode = result === undefined ? 404 : 200;
+  response.setHeader("content-type", "application/json");
+  response.end(JSON.stringify(result ?? { error: `No scope or no such call: ${request.method} ${request.url}` }));
+}
+
+const server = createServer((request, response) => {
+  handle(request, response).catch((error) => {
+    console.error(error);
+    response.destroy();
+  });
+});
+server.listen(0, "127.0.0.1", 1024, () => {
+  const { port } = server.address() as AddressInfo;
+  console.log(JSON.stringify({ control: `http://127.0.0.1:${port}` }));
+});
+
+process.stdin.on("end", () => process.exit(0)).on("error", () => process.exit(0)).resume();

@@ -1,0 +1,154 @@
+// Copyright 2026 the Hangup authors. MIT license.
+import { createServer, type Server, type Socket } from "node:net";
+import type { AddressInfo } from "node:net";
+import { Connection } from "./http1.ts";
+
+/** What a scope has counted since it was opened. */
+export interface Stats {
+  /** Sockets accepted. */
+  accepted: number;
+  /** Sockets accepted and not closed yet. */
+  open: number;
+  /** The most sockets that were open at once. */
+  maxOpen: number;
+  /** Requests whose head arrived. CORS preflights are counted apart. */
+  requests: number;
+  /** Exchanges under way: the head has arrived, the last byte of the response has not been written. */
+  pending: number;
+  /** The most exchanges that were under way at once. */
+  maxPending: number;
+  /** Exchanges whose socket the client closed before the response was finished. */
+  aborted: number;
+  /** Exchanges that the server broke off on purpose: `/kill`, `/truncate` and the like. */
+  killed: number;
+  /** CORS preflights answered. */
+  preflights: number;
+  /** Bytes of response bodies handed to sockets, as the routes wrote them (before chunked framing). */
+  bodyBytes: number;
+  /** Requests by socket, in the order in which the sockets were accepted. */
+  perSocket: number[];
+  /** Requests by `"METHOD /path"`, without the query. */
+  paths: Record<string, number>;
+}
+
+/** How an exchange ended. */
+export type Outcome = "done" | "aborted" | "killed";
+
+/** One listening port with counters of its own. */
+export class Scope {
+  readonly id: string;
+  readonly stats: Stats = {
+    accepted: 0,
+    open: 0,
+    maxOpen: 0,
+    requests: 0,
+    pending: 0,
+    maxPending: 0,
+    aborted: 0,
+    killed: 0,
+    preflights: 0,
+    bodyBytes: 0,
+    perSocket: [],
+    paths: {},
+  };
+  #server: Server;
+  #connections = new Set<Connection>();
+  #watchers = new Set<() => void>();
+  #held = new Map<string, { promise: Promise<void>; release: () => void }>();
+
+  constructor(id: string) {
+    this.id = id;
+    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+  }
+
+  async listen(host: string): Promise<{ url: string; port: number }> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(0, host, 8192, resolve);
+    });
+    const { port } = this.#server.address() as AddressInfo;
+    return { port, url: `http://${host.includes(":") ? `[${host}]` : host}:${port}` };
+  }
+
+  #accept(socket: Socket) {
+    const { stats } = this;
+    const connection = new Connection(socket, this, stats.accepted++);
+    stats.perSocket.push(0);
+    stats.maxOpen = Math.max(stats.maxOpen, ++stats.open);
+    this.#connections.add(connection);
+    socket.once("close", () => {
+      this.#connections.delete(connection);
+      stats.open--;
+      this.#changed();
+    });
+    this.#changed();
+  }
+
+  began(method: string, path: string, socketId: number) {
+    const { stats } = this;
+    const key = `${method} ${path}`;
+    stats.requests++;
+    stats.perSocket[socketId]++;
+    stats.paths[key] = (stats.paths[key] ?? 0) + 1;
+    stats.maxPending = Math.max(stats.maxPending, ++stats.pending);
+    this.#changed();
+  }
+
+  ended(outcome: Outcome) {
+    this.stats.pending--;
+    if (outcome !== "done") this.stats[outcome]++;
+    this.#changed();
+  }
+
+  #changed() {
+    for (const watcher of this.#watchers) watcher();
+  }
+
+  /** Resolves to `true` as soon as the condition holds, to `false` when it did not within `ms`, or was aborted. */
+  until(condition: (stats: Stats) => boolean, ms: number, signal: AbortSignal): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (met: boolean) => {
+        clearTimeout(timer);
+        this.#watchers.delete(check);
+        signal.removeEventListener("abort", giveUp);
+        resolve(met);
+      };
+      const check = () => {
+        if (condition(this.stats)) settle(true);
+      };
+      const giveUp = () => settle(false);
+      const timer = setTimeout(giveUp, ms);
+      this.#watchers.add(check);
+      signal.addEventListener("abort", giveUp);
+      check();
+    });
+  }
+
+  /** Resolves once `release` was called with the key, before or after. */
+  held(key: string): Promise<void> {
+    return this.#hold(key).promise;
+  }
+
+  release(key: string) {
+    this.#hold(key).release();
+  }
+
+  #hold(key: string) {
+    let hold = this.#held.get(key);
+    if (!hold) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#held.set(key, hold = { promise, release: resolve });
+    }
+    return hold;
+  }
+
+  /** Destroys the sockets that have no exchange under way, as a server does whose keep-alive time ran out. */
+  drop() {
+    for (const connection of this.#connections) connection.dropIfIdle();
+  }
+
+  async close() {
+    for (const connection of this.#connections) connection.destroy();
+    if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
+  }
+}

@@ -1,0 +1,110 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import { onAbort } from "../signals.ts";
+
+/** A controller whose signal counts its listeners. */
+function counted(): { controller: AbortController; signal: AbortSignal; listeners: () => number; added: () => number } {
+  const controller = new AbortController();
+  const { signal } = controller;
+  let listeners = 0;
+  let added = 0;
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    listeners++;
+    added++;
+    add(...args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+    listeners--;
+    remove(...args);
+  };
+  return { controller, signal, listeners: () => listeners, added: () => added };
+}
+
+Deno.test("onAbort() calls every callback once with the reason", () => {
+  const { controller, signal, listeners } = counted();
+  const seen: unknown[] = [];
+  for (const name of ["a", "b", "c"]) onAbort(signal, (reason) => seen.push(name, reason));
+  assertEquals(listeners(), 1);
+  const reason = new Error("enough");
+  controller.abort(reason);
+  controller.abort();
+  assertEquals(seen, ["a", reason, "b", reason, "c", reason]);
+  assertStrictEquals(seen[1], reason);
+});
+
+Deno.test("onAbort() keeps one listener while there are callbacks, and none after", () => {
+  const { signal, listeners, added } = counted();
+  const disposers = Array.from({ length: 1000 }, () => onAbort(signal, () => {}));
+  assertEquals([listeners(), added()], [1, 1]);
+  for (const dispose of disposers.slice(1)) dispose();
+  assertEquals(listeners(), 1);
+  disposers[0]!();
+  assertEquals(listeners(), 0);
+  onAbort(signal, () => {})();
+  assertEquals([listeners(), added()], [0, 2]);
+});
+
+Deno.test("onAbort() returns a disposer that acts once", () => {
+  const { controller, signal, listeners } = counted();
+  const seen: string[] = [];
+  const dispose = onAbort(signal, () => seen.push("a"));
+  dispose();
+  dispose();
+  assertEquals(listeners(), 0);
+  onAbort(signal, () => seen.push("b"));
+  // Of a former registration: it must not touch the new one.
+  dispose();
+  assertEquals(listeners(), 1);
+  controller.abort();
+  assertEquals(seen, ["b"]);
+});
+
+Deno.test("onAbort() does not call what is disposed of while it fires", () => {
+  const { controller, signal } = counted();
+  const seen: string[] = [];
+  onAbort(signal, () => {
+    seen.push("a");
+    disposeB();
+  });
+  const disposeB = onAbort(signal, () => seen.push("b"));
+  const disposeC: () => void = onAbort(signal, () => {
+    seen.push("c");
+    disposeC();
+  });
+  controller.abort();
+  assertEquals(seen, ["a", "c"]);
+});
+
+Deno.test("onAbort() calls what is added while it fires", () => {
+  const { controller, signal } = counted();
+  const seen: string[] = [];
+  onAbort(signal, () => {
+    seen.push("a");
+    onAbort(signal, () => seen.push("b"));
+  });
+  controller.abort();
+  assertEquals(seen, ["a", "b"]);
+});
+
+Deno.test("onAbort() runs the other callbacks when one throws, and the failure is reported", async () => {
+  const { controller, signal } = counted();
+  const seen: string[] = [];
+  const reported = new Promise<unknown>((resolve) => {
+    addEventListener("error", (event) => {
+      event.preventDefault();
+      resolve(event.error);
+    }, { once: true });
+  });
+  const failure = new RangeError("a");
+  onAbort(signal, () => {
+    seen.push("a");
+    throw failure;
+  });
+  onAbort(signal, () => seen.push("b"));
+  controller.abort();
+  assertEquals(seen, ["a", "b"]);
+  assertStrictEquals(await reported, failure);
+});

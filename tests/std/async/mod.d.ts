@@ -1,0 +1,5 @@
+// Copyright 2026 the Hangup authors. MIT license.
+// deno-std ships JavaScript alone. These are the types of what the tests use.
+export declare function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T>;
+export declare function deadline<T>(promise: Promise<T>, ms: number, options?: { signal?: AbortSignal }): Promise<T>;
+export declare function delay(ms: number, options?: { signal?: AbortSignal; persistent?: boolean }): Promise<void>;

@@ -1,0 +1,67 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * How exchanges reach the network: the contract, the transport that works everywhere, and the choice of one.
+ *
+ * @module
+ */
+
+import { bunTransport } from "./transport_bun.ts";
+import { denoTransport } from "./transport_deno.ts";
+import { nodeTransport } from "./transport_node.ts";
+
+/**
+ * Sends requests and owns the sockets that they use.
+ *
+ * Ending an exchange is not its task: the session aborts each one through `init.signal` before it calls `close()`.
+ */
+export interface Transport {
+  /** Whether `close()` closes the sockets. Where the platform owns them, nothing is in flight after it, no more. */
+  readonly closesSockets: boolean;
+  /**
+   * Sends one request and resolves with the response's headers. Redirects are not followed.
+   *
+   * @param url The absolute URL, `http:` or `https:`.
+   * @param init As for the standard `fetch`. The object belongs to the transport, which may add to it.
+   */
+  fetch(url: URL, init: RequestInit): Promise<Response>;
+  /** Closes the transport's sockets. Called at least once, with every exchange ended; idempotent. */
+  close(): void | Promise<void>;
+}
+
+/** Options for the transport that a pool makes for itself. */
+export interface TransportOptions {
+  /** Time in milliseconds that an idle socket is kept. */
+  idleTimeout: number;
+}
+
+/**
+ * Makes a transport over any `fetch`, which works on every platform and owns no socket.
+ *
+ * @param fetch The function that sends the requests. By default the global one, looked up anew for each request.
+ * @returns The transport; its `closesSockets` is `false`.
+ */
+export function portable(fetch?: typeof globalThis.fetch): Transport {
+  let closed = false;
+  return {
+    closesSockets: false,
+    // An async function, so that a `fetch` that throws rejects instead.
+    async fetch(url: URL, init: RequestInit): Promise<Response> {
+      if (closed) throw new TypeError("Cannot send the request as the transport is closed");
+      return await (fetch === undefined ? globalThis.fetch(url, init) : fetch(url, init));
+    },
+    close() {
+      closed = true;
+    },
+  };
+}
+
+/**
+ * Makes the transport that suits the platform: one that owns its sockets where the runtime allows it.
+ *
+ * @param options The options for its sockets.
+ * @returns The transport; its `closesSockets` says whether it owns its sockets.
+ */
+export function createTransport(options: TransportOptions): Transport {
+  return denoTransport(options) ?? bunTransport(options) ?? nodeTransport(options) ?? portable();
+}

@@ -1,0 +1,60 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * The transport for Bun from 1.4.3: a `Bun.FetchSession` of its own.
+ *
+ * @module
+ */
+
+import type { Transport, TransportOptions } from "./transport.ts";
+
+/** What is used of `Bun.FetchSession`. */
+interface FetchSession {
+  close(): void;
+}
+
+/** What is used of the `Bun` namespace. */
+interface BunNamespace {
+  FetchSession?: new (options: { keepAlive: { idleTimeout: number } }) => FetchSession;
+}
+
+/**
+ * Makes the transport for Bun.
+ *
+ * @param options The options for its sockets.
+ * @returns The transport, or `undefined` on another platform and on a Bun without `Bun.FetchSession`.
+ */
+export function bunTransport(options: TransportOptions): Transport | undefined {
+  const FetchSession = (globalThis as { Bun?: BunNamespace }).Bun?.FetchSession;
+  if (typeof FetchSession !== "function") return undefined;
+  // Bun counts in seconds, and refuses 0.
+  const idleTimeout = Math.max(options.idleTimeout, 1) / 1000;
+  return new BunTransport(new FetchSession({ keepAlive: { idleTimeout } }));
+}
+
+class BunTransport implements Transport {
+  readonly closesSockets = true;
+  readonly #session: FetchSession;
+  #closed = false;
+
+  constructor(session: FetchSession) {
+    this.#session = session;
+  }
+
+  async fetch(url: URL, init: RequestInit): Promise<Response> {
+    // Bun itself would go on: a closed session opens sockets as before.
+    if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
+    (init as { session?: FetchSession }).session = this.#session;
+    try {
+      return await globalThis.fetch(url, init);
+    } finally {
+      // What was in flight at `close()` has put its socket back into the pool.
+      if (this.#closed) this.#session.close();
+    }
+  }
+
+  close() {
+    this.#closed = true;
+    this.#session.close();
+  }
+}

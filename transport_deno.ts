@@ -1,0 +1,143 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * The transport for Deno: an HTTP client of its own, and no request that Deno could send twice unasked.
+ *
+ * @module
+ */
+
+import type { Transport, TransportOptions } from "./transport.ts";
+
+/** What is used of `Deno.HttpClient`. */
+interface Client {
+  [Symbol.dispose](): void;
+}
+
+/** What is used of the `Deno` namespace. */
+interface DenoNamespace {
+  createHttpClient?(options: { poolIdleTimeout: number; poolMaxIdlePerHost?: number }): Client;
+}
+
+/** The methods that Deno may send again where a reused connection died. It does so with any, given a static body. */
+const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i;
+
+/**
+ * Up to here in bytes or UTF-16 units, a body is copied into a Blob. That is cheaper than a connection, but its memory
+ * is native and freed by garbage collection.
+ */
+const SMALL_BODY = 64 * 1024;
+
+/** Closes the clients of transports that were dropped unclosed: Deno never does. Made at the first use. */
+let dropped: FinalizationRegistry<Client[]> | undefined;
+
+/**
+ * Makes the transport for Deno.
+ *
+ * @param options The options for its sockets.
+ * @returns The transport, or `undefined` on another platform.
+ */
+export function denoTransport(options: TransportOptions): Transport | undefined {
+  const deno = (globalThis as { Deno?: DenoNamespace }).Deno;
+  return typeof deno?.createHttpClient === "function" ? new DenoTransport(deno, options) : undefined;
+}
+
+class DenoTransport implements Transport {
+  readonly closesSockets = true;
+  readonly #deno: DenoNamespace;
+  readonly #poolIdleTimeout: number;
+  readonly #client: Client;
+  /** Keeps no idle connection, so there is no stale one on which Deno would repeat. Made at the first use. */
+  #once: Client | undefined;
+  /** Both of them. The registry holds this array, never the transport. */
+  readonly #clients: Client[];
+  #closed = false;
+
+  constructor(deno: DenoNamespace, { idleTimeout }: TransportOptions) {
+    this.#deno = deno;
+    this.#poolIdleTimeout = Math.ceil(idleTimeout);
+    this.#client = deno.createHttpClient!({ poolIdleTimeout: this.#poolIdleTimeout });
+    this.#clients = [this.#client];
+    dropped ??= new FinalizationRegistry(dispose);
+    dropped.register(this, this.#clients, this);
+  }
+
+  async fetch(url: URL, init: RequestInit): Promise<Response> {
+    const repeatable = IDEMPOTENT.test(init.method ?? "GET");
+    if (repeatable && isMaterial(init.body)) await materialize(init);
+    if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
+    const pooled = repeatable || disguise(init);
+    (init as { client?: Client }).client = pooled ? this.#client : this.#onceClient();
+    return await globalThis.fetch(url, init);
+  }
+
+  /** A pool goes once no fetch awaits headers on it: within some 15 ms where they were aborted just before. */
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    dropped?.unregister(this);
+    dispose(this.#clients);
+  }
+
+  #onceClient(): Client {
+    if (this.#once === undefined) {
+      this.#once = this.#deno.createHttpClient!({ poolIdleTimeout: this.#poolIdleTimeout, poolMaxIdlePerHost: 0 });
+      this.#clients.push(this.#once);
+    }
+    return this.#once;
+  }
+}
+
+function dispose(clients: Client[]) {
+  for (const client of clients) client[Symbol.dispose]();
+}
+
+function isBytes(body: BodyInit): body is ArrayBuffer | ArrayBufferView<ArrayBuffer> {
+  return body instanceof ArrayBuffer || ArrayBuffer.isView(body);
+}
+
+function isMaterial(body: BodyInit | null | undefined): boolean {
+  return body instanceof Blob || body instanceof FormData;
+}
+
+/** Gives a request that may be repeated the bytes of its Blob or FormData, which Deno would send once as a stream. */
+async function materialize(init: RequestInit) {
+  const source = new Response(init.body);
+  const type = source.headers.get("content-type");
+  const headers = new Headers(init.headers);
+  if (type !== null && !headers.has("content-type")) headers.set("content-type", type);
+  init.headers = headers;
+  init.body = await source.arrayBuffer();
+}
+
+/**
+ * Gives a request that must arrive at most once a body that Deno does not keep for a second try.
+ *
+ * Deno repeats strings, bytes and absent bodies, and none that it reads as a stream: Blobs, FormData, streams.
+ *
+ * @returns Whether the request may go over a reused connection now.
+ */
+function disguise(init: RequestInit): boolean {
+  const { body } = init;
+  if (body instanceof ReadableStream) {
+    // Out of the stream of a `Response` or `Request` Deno would recover the string or bytes that it was made from.
+    init.body = body.pipeThrough(new TransformStream());
+    return true;
+  }
+  const form = body instanceof URLSearchParams;
+  const part = form ? body.toString() : body;
+  if (part === null || part === undefined) return false;
+  if (typeof part !== "string" && !isBytes(part)) return true;
+  const size = typeof part === "string" ? part.length : part.byteLength;
+  // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist on.
+  if (size === 0 || size > SMALL_BODY) return false;
+  // A Blob keeps the Content-Length, which a stream loses. Its type would be lower-cased, so it gets none.
+  init.body = new Blob([part]);
+  if (typeof part === "string") {
+    const headers = new Headers(init.headers);
+    if (!headers.has("content-type")) {
+      headers.set("content-type", `${form ? "application/x-www-form-urlencoded" : "text/plain"};charset=UTF-8`);
+      init.headers = headers;
+    }
+  }
+  return true;
+}

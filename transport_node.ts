@@ -1,0 +1,270 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * The transport for Node: an `Agent` of its own, made with the constructor of the dispatcher that bare `fetch` uses.
+ *
+ * @module
+ */
+
+import type { Transport, TransportOptions } from "./transport.ts";
+
+/** What is used of undici's `Agent` and `EnvHttpProxyAgent`. */
+interface Agent {
+  dispatch(options: object, handler: object): boolean;
+  destroy(): Promise<void>;
+}
+
+type AgentConstructor = new (options: Record<string, unknown>) => Agent;
+
+/** What is used of `net.Socket`. */
+interface Socket {
+  readonly bytesRead: number;
+}
+
+/** What undici publishes on its diagnostics channels. */
+interface Message {
+  readonly request: object;
+  readonly socket?: Socket;
+}
+
+/** What is used of `process`. */
+interface NodeProcess {
+  readonly versions?: Readonly<Record<string, string | undefined>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly execArgv: readonly string[];
+  getBuiltinModule?(id: "node:diagnostics_channel"): {
+    subscribe(name: string, listener: (message: Message) => void): void;
+  };
+}
+
+/** The methods that may be sent again where a reused connection died. */
+const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i;
+
+/** The codes of a connection that died. */
+const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
+
+/** The longest that a timer takes. */
+const MAX_TIMEOUT = 2 ** 31 - 1;
+
+/** The session has its own timeouts. For connecting, undici's 10 s stay, as for bare `fetch`. */
+const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
+
+/**
+ * Makes the transport for Node.
+ *
+ * @param options The options for its sockets.
+ * @returns The transport, or `undefined` on another platform and where `fetch` goes through a dispatcher of the user's.
+ */
+export function nodeTransport(options: TransportOptions): Transport | undefined {
+  const process = (globalThis as { process?: NodeProcess }).process;
+  if (process?.versions?.undici === undefined) return undefined;
+  const Agent = findAgent(process);
+  if (Agent === undefined) return undefined;
+  watchSockets(process);
+  return new NodeTransport(Agent, options);
+}
+
+class NodeTransport implements Transport {
+  readonly closesSockets = true;
+  readonly #Agent: AgentConstructor;
+  readonly #agent: Agent;
+  /** Opens a connection for each request, so that a second try never meets a stale one. Made at the first use. */
+  #once: Agent | undefined;
+  #closed = false;
+
+  constructor(Agent: AgentConstructor, { idleTimeout }: TransportOptions) {
+    const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
+    this.#Agent = Agent;
+    // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
+    this.#agent = new Agent({ ...NO_TIMEOUTS, keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout });
+  }
+
+  async fetch(url: URL, init: RequestInit): Promise<Response> {
+    if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
+    const stopUpload = isStream(init.body) ? startUpload(init, init.body) : undefined;
+    const route = new Route(this.#agent);
+    (init as { dispatcher?: unknown }).dispatcher = route;
+    try {
+      return await globalThis.fetch(url, init);
+    } catch (error) {
+      stopUpload?.(error);
+      const repeatable = stopUpload === undefined && IDEMPOTENT.test(init.method ?? "GET");
+      if (!repeatable || !route.stale || !isDead(error) || this.#closed || init.signal?.aborted) throw error;
+      this.#once ??= new this.#Agent({ ...NO_TIMEOUTS, pipelining: 0 });
+      (init as { dispatcher?: unknown }).dispatcher = this.#once;
+      return await globalThis.fetch(url, init);
+    }
+  }
+
+  async close() {
+    this.#closed = true;
+    await Promise.all([this.#agent.destroy(), this.#once?.destroy()]);
+  }
+}
+
+/**
+ * One request's way to an agent. `fetch` takes it for a dispatcher; it notes which connection the request went over.
+ */
+class Route {
+  readonly #agent: Agent;
+  #socket: Socket | undefined;
+  #reused = false;
+  #bytesRead = 0;
+
+  constructor(agent: Agent) {
+    this.#agent = agent;
+  }
+
+  /** Whether the request went over a reused connection, on which no byte has arrived since. */
+  get stale(): boolean {
+    return this.#reused && this.#socket?.bytesRead === this.#bytesRead;
+  }
+
+  dispatch(options: object, handler: object): boolean {
+    // undici makes the request, and says so on its channel, before this call returns.
+    dispatching = this;
+    try {
+      return this.#agent.dispatch(options, handler);
+    } finally {
+      dispatching = undefined;
+    }
+  }
+
+  /** The request is about to be written. undici may do that again, over another connection, where it could not. */
+  sent(socket: Socket) {
+    this.#socket = socket;
+    this.#reused = answered.has(socket);
+    this.#bytesRead = socket.bytesRead;
+  }
+
+  /** The response's headers arrived. */
+  received() {
+    if (this.#socket !== undefined) answered.add(this.#socket);
+    this.#socket = undefined;
+  }
+}
+
+/** The route that calls its agent now. */
+let dispatching: Route | undefined;
+
+/** The routes of undici's requests. */
+const routes = new WeakMap<object, Route>();
+
+/** The sockets that a response has come over. */
+const answered = new WeakSet<Socket>();
+
+let watching = false;
+
+/**
+ * Learns from undici's diagnostics channels which socket each request goes over: no error tells it in every case.
+ *
+ * The listeners stay for as long as the process runs. Other users' requests cost them a lookup.
+ */
+function watchSockets(process: NodeProcess) {
+  const channels = process.getBuiltinModule?.("node:diagnostics_channel");
+  // Without them nothing counts as reused, and nothing is sent twice.
+  if (watching || channels === undefined) return;
+  watching = true;
+  channels.subscribe("undici:request:create", ({ request }) => {
+    if (dispatching !== undefined) routes.set(request, dispatching);
+  });
+  channels.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
+    if (socket !== undefined) routes.get(request)?.sent(socket);
+  });
+  channels.subscribe("undici:request:headers", ({ request }) => {
+    routes.get(request)?.received();
+  });
+}
+
+function isDead(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (DEAD.has((cause as { code?: string }).code ?? "")) return true;
+  }
+  return false;
+}
+
+function isStream(body: unknown): body is AsyncIterable<Uint8Array> {
+  return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
+}
+
+/**
+ * Puts a pipe that can be cut between a body and undici, which would read on from it, for ever, after an abort.
+ *
+ * @returns What cuts it, as an abort of the request does.
+ */
+function startUpload(init: RequestInit, body: AsyncIterable<Uint8Array>): (reason: unknown) => void {
+  const { signal } = init;
+  const cut = new AbortController();
+  const onAbort = () => cut.abort(signal?.reason);
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener("abort", onAbort);
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const { from } = ReadableStream as unknown as { from(body: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> };
+  const source: ReadableStream<Uint8Array> = body instanceof ReadableStream ? body : from.call(ReadableStream, body);
+  source.pipeTo(writable, { signal: cut.signal })
+    // What went wrong reaches the request through the other end of the pipe.
+    .catch(() => {})
+    .finally(() => signal?.removeEventListener("abort", onAbort));
+  init.body = readable;
+  (init as { duplex?: string }).duplex = "half";
+  return (reason) => cut.abort(reason);
+}
+
+/**
+ * Finds the constructor of the dispatcher that bare `fetch` uses, so that its agents suit this `fetch`, unless the user
+ * has a say in the matter: a mock, a proxy, an agent with options or interceptors must not be passed by.
+ */
+function findAgent(process: NodeProcess): AgentConstructor | undefined {
+  // Reading any of undici's globals loads it, and with it comes the dispatcher.
+  void globalThis.Headers;
+  const dispatchers = globalThis as unknown as { [key: symbol]: Record<PropertyKey, unknown> | undefined };
+  const first = dispatchers[Symbol.for("undici.globalDispatcher.1")];
+  const second = dispatchers[Symbol.for("undici.globalDispatcher.2")];
+  // Up to undici 7 `fetch` uses the first, though 7 sets both. From 8 on, the first is a mere wrapper for older ones.
+  const dispatcher = parseInt(process.versions?.undici ?? "") < 8 ? first : second;
+  const constructor = dispatcher?.constructor as AgentConstructor | undefined;
+  if (dispatcher === undefined || constructor === undefined) return undefined;
+  // `compose()` makes a proxy object that has another `dispatch`, and nothing else.
+  if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
+  const isDefault = constructor.name === "Agent" ||
+    constructor.name === "EnvHttpProxyAgent" && usesEnvProxy(process);
+  return isDefault && isAlike(dispatcher, new constructor({})) ? constructor : undefined;
+}
+
+/** Whether Node itself, at its start, made the proxy agent. One made by the user may have a `noProxy` nobody can see. */
+function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {
+  return env.NODE_USE_ENV_PROXY === "1" || execArgv.includes("--use-env-proxy") ||
+    / --use-env-proxy /.test(` ${env.NODE_OPTIONS} `);
+}
+
+/** The names of the symbols under which undici's dispatchers keep what they were made with. */
+const SETTINGS = new Set([
+  "options",
+  "factory",
+  "no proxy agent",
+  "http proxy agent",
+  "https proxy agent",
+  "proxy agent options",
+  "proxy headers",
+  "request tls settings",
+  "proxy tls settings",
+  "tunnel proxy",
+]);
+
+/** Whether two dispatchers were made with the same settings. Where those cannot be found, they were not. */
+function isAlike(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false;
+  const keys = settings(a);
+  return keys !== undefined && keys.length === settings(b)?.length &&
+    keys.every((key) => isAlike(Reflect.get(a, key), Reflect.get(b, key)));
+}
+
+function settings(value: object): PropertyKey[] | undefined {
+  const prototype = Object.getPrototypeOf(value);
+  const keys = Reflect.ownKeys(value);
+  if (prototype === Object.prototype || prototype === null) return keys;
+  const known = keys.filter((key) => typeof key === "symbol" && SETTINGS.has(key.description ?? ""));
+  return known.length > 0 ? known : undefined;
+}

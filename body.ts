@@ -21,11 +21,10 @@ export function hasBody(method: string, status: number): boolean {
   return method !== "HEAD" && status !== 101 && status !== 103 && status !== 204 && status !== 205 && status !== 304;
 }
 
-/** The number of bytes that the headers announce, where that is also the number of bytes to be read. */
-export function announcedLength(headers: Headers): number | undefined {
-  const length = headers.get("content-length");
-  if (length === null || headers.has("content-encoding") || !/^\d+$/.test(length)) return undefined;
-  return Number(length);
+/** The number of bytes that the headers announce. That of a body that is decoded says nothing of what is read. */
+export function announcedLength(headers: Headers, decoded: boolean): number | undefined {
+  const length = decoded ? null : headers.get("content-length");
+  return length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
 }
 
 // GC is only the safety net: it cuts off the exchange of a response that was dropped while open. Not every workerd
@@ -47,11 +46,11 @@ export class BodyReader {
   #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
   #received = 0;
 
-  constructor(exchange: Exchange, response: Response) {
+  constructor(exchange: Exchange, response: Response, decoded: boolean) {
     this.#exchange = exchange;
     const { body } = response;
     if (body && hasBody(exchange.method, response.status)) {
-      this.length = announcedLength(response.headers);
+      this.length = announcedLength(response.headers, decoded);
       this.#reader = body.getReader();
     } else {
       body?.cancel().catch(() => {});
@@ -187,7 +186,9 @@ export class BodyReader {
 export async function discard(exchange: Exchange, response: Response): Promise<boolean> {
   const { body } = response;
   if (!body) return true;
-  if (hasBody(exchange.method, response.status) && (announcedLength(response.headers) ?? 0) > SMALL_BODY) return false;
+  if (hasBody(exchange.method, response.status) && (announcedLength(response.headers, false) ?? 0) > SMALL_BODY) {
+    return false;
+  }
   const reader = body.getReader();
   let budget = SMALL_BODY;
   const timer = setTimeout(() => {

@@ -9,6 +9,7 @@
 import { Deadlines } from "./deadlines.ts";
 import { displayUrl, NetworkError, PoolClosedError, type RequestLine, TimeoutError } from "./errors.ts";
 import type { Lease, Pool } from "./pool.ts";
+import { isStream } from "./request.ts";
 import { onAbort } from "./signals.ts";
 
 /** Timeouts, in milliseconds. `Infinity` switches one off. */
@@ -131,6 +132,8 @@ export class Exchange implements RequestLine {
   #lease: Lease | undefined;
   /** Held while it is open, as on Deno an abort no longer reaches a response that was collected. */
   #response: Response | undefined;
+  /** Whether the body that is sent is a stream. */
+  #uploads = false;
   #forgetSignal: (() => void) | undefined;
   /** What cut the exchange off. An object, as a signal's reason may be `undefined`. */
   #cut: { reason: unknown } | undefined;
@@ -189,6 +192,7 @@ export class Exchange implements RequestLine {
     this.state = "headers";
     this.#expect("headers");
     init.signal = this.#controller.signal;
+    this.#uploads = isStream(init.body);
     return this.#response = await this.race(
       () => this.#lease!.fetch(this.#url, init),
       "The connection failed before the response's headers",
@@ -272,6 +276,8 @@ export class Exchange implements RequestLine {
     if (!exchanges) return;
     this.#exchanges = undefined;
     this.#forgetSignal?.();
+    // An upload can outlast the response, and would be read on for ever.
+    if (this.#uploads) this.#controller.abort();
     this.#reject = undefined;
     this.#response = undefined;
     this.#lease?.release();

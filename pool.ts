@@ -288,6 +288,8 @@ export class Pool implements AsyncDisposable {
   #onIdle: () => void = () => {};
 
   /**
+   * Creates a pool. Nothing is opened before the first request.
+   *
    * @param options The limits, and the transport.
    * @throws {RangeError} If a limit or timeout is out of range.
    * @throws {TypeError} If an option has the wrong type.
@@ -328,6 +330,11 @@ export class Pool implements AsyncDisposable {
   /** Whether `close()` closes the sockets. Where the platform owns them, nothing is in flight after it, no more. */
   get closesSockets(): boolean {
     return this.#transport.closesSockets;
+  }
+
+  /** Whether the transport decodes a body of this coding; see {@linkcode Transport.decodes}. */
+  decodes(coding: string, request: Headers): boolean {
+    return this.#transport.decodes?.(coding, request) ?? /^(?:x-)?gzip$|^deflate$|^br$|^zstd$/.test(coding);
   }
 
   /** Whether `close()` was called. */

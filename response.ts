@@ -37,6 +37,7 @@ export interface ResponseHead {
   readonly url: string;
   readonly redirected: boolean;
   readonly type: ResponseType;
+  readonly decoded: boolean;
   readonly request: SentRequest;
   readonly history: readonly Hop[];
 }
@@ -58,6 +59,7 @@ abstract class Head {
   /** The redirects on the way, the first one first. */
   readonly history: readonly Hop[];
   #type: ResponseType;
+  #decoded: boolean;
 
   constructor(head: ResponseHead) {
     this.status = head.status;
@@ -68,6 +70,7 @@ abstract class Head {
     this.request = head.request;
     this.history = head.history;
     this.#type = head.type;
+    this.#decoded = head.decoded;
   }
 
   /** Whether the status is from 200 to 299. */
@@ -77,7 +80,7 @@ abstract class Head {
 
   protected get head(): ResponseHead {
     const { status, statusText, headers, url, redirected, request, history } = this;
-    return { status, statusText, headers, url, redirected, type: this.#type, request, history };
+    return { status, statusText, headers, url, redirected, type: this.#type, decoded: this.#decoded, request, history };
   }
 }
 
@@ -362,36 +365,23 @@ export class StreamedResponse extends Head implements AsyncDisposable {
   }
 }
 
-/** Content codings that every runtime's `fetch` decodes. */
-const DECODED = /^\s*(gzip|x-gzip|deflate|br|zstd)\s*(,\s*(gzip|x-gzip|deflate|br|zstd)\s*)*$/i;
-
-/**
- * A `Response` that keeps what its constructor cannot be given: the URL, the type, and a status outside 200 to 599.
- */
+/** A `Response` that keeps what its constructor cannot be given: the URL, the type, and a status outside 200 to 599. */
 export class WebResponse extends Response {
   #head: ResponseHead;
 
   constructor(head: ResponseHead, body: BodyInit | null) {
+    const { status, statusText } = head;
     const headers = new Headers(head.headers);
     headers.delete("transfer-encoding");
-    if (DECODED.test(headers.get("content-encoding") ?? "")) {
+    if (head.decoded) {
       headers.delete("content-encoding");
       headers.delete("content-length");
     }
-    super(hasBody(head.request.method, head.status) ? body : null, {
-      status: head.status >= 200 && head.status <= 599 ? head.status : 200,
-      statusText: head.statusText,
-      headers,
-    });
+    const inRange = status >= 200 && status <= 599;
+    super(hasBody(head.request.method, status) ? body : null, { status: inRange ? status : 200, statusText, headers });
     this.#head = head;
-  }
-
-  override get status(): number {
-    return this.#head.status;
-  }
-
-  override get ok(): boolean {
-    return this.status >= 200 && this.status <= 299;
+    // Not an override, as Node's constructor reads `status` itself.
+    if (!inRange) Object.defineProperties(this, { status: { value: status }, ok: { value: false } });
   }
 
   override get url(): string {

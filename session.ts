@@ -6,7 +6,7 @@
  * @module
  */
 
-import { announcedLength, BodyReader, discard, hasBody, SMALL_BODY } from "./body.ts";
+import { BodyReader, discard, hasBody, SMALL_BODY } from "./body.ts";
 import { displayUrl, NetworkError, SessionClosedError, TooManyRedirectsError } from "./errors.ts";
 import { Exchange, type ExchangeInfo, Exchanges, type Timeouts } from "./exchange.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
@@ -185,7 +185,7 @@ export class Session implements AsyncDisposable {
   async request<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
     const response = await this.#exchange(input, init ?? {}, this.#defaults, async (exchange, answer) => {
       const { outgoing: { maxBodyBytes }, head } = answer;
-      const reader = new BodyReader(exchange, answer.response);
+      const reader = new BodyReader(exchange, answer.response, head.decoded);
       if (init?.prefetch === false) {
         exchange.state = "streaming";
         return new StreamedResponse(head, reader, maxBodyBytes);
@@ -304,16 +304,7 @@ export class Session implements AsyncDisposable {
     while (true) {
       const response = await this.#sendHop(exchange, outgoing);
       if (outgoing.redirect === "manual" || !isRedirect(response)) {
-        const { method, url: { href }, headers } = outgoing;
-        const { status, statusText, type } = response;
-        const redirected = history.length > 0 || response.redirected;
-        const url = redirected && response.redirected ? response.url : href;
-        const request = { method, url: href, headers };
-        return {
-          outgoing,
-          response,
-          head: { status, statusText, headers: response.headers, url, redirected, type, request, history },
-        };
+        return { outgoing, response, head: this.#head(outgoing, response, history) };
       }
       if (outgoing.redirect === "error") {
         throw new NetworkError('The response is a redirect, and "redirect" is "error"', exchange);
@@ -325,6 +316,23 @@ export class Session implements AsyncDisposable {
       exchange.begin(next.method, next.url);
       outgoing = next;
     }
+  }
+
+  #head({ method, url: { href }, headers: sent }: Outgoing, response: Response, history: Hop[]): ResponseHead {
+    const { status, statusText, headers, type } = response;
+    const coding = headers.get("content-encoding");
+    return {
+      status,
+      statusText,
+      headers,
+      // Where the platform follows redirects, it alone knows the way.
+      url: response.redirected ? response.url : href,
+      redirected: response.redirected || history.length > 0,
+      type,
+      decoded: coding !== null && this.pool.decodes(coding.toLowerCase(), sent),
+      request: { method, url: href, headers: sent },
+      history,
+    };
   }
 
   async #sendHop(exchange: Exchange, outgoing: Outgoing): Promise<Response> {
@@ -367,10 +375,9 @@ export class Session implements AsyncDisposable {
 
   async #fetch(input: RequestInput, init: RequestInit): Promise<Response> {
     return await this.#exchange(input, init, this.#dropInDefaults, async (exchange, { outgoing, response, head }) => {
-      const length = announcedLength(response.headers);
-      const reader = new BodyReader(exchange, response);
+      const reader = new BodyReader(exchange, response, head.decoded);
       if (!hasBody(outgoing.method, response.status) || response.body === null) return new WebResponse(head, null);
-      if (length !== undefined && length <= SMALL_BODY) {
+      if (reader.length !== undefined && reader.length <= SMALL_BODY) {
         exchange.state = "prefetch";
         return new WebResponse(head, await reader.readAll(SMALL_BODY));
       }

@@ -25,6 +25,14 @@ export interface Transport {
    * @param init As for the standard `fetch`. The object belongs to the transport, which may add to it.
    */
   fetch(url: URL, init: RequestInit): Promise<Response>;
+  /**
+   * Whether the body of a response is decoded, so that `content-encoding` and `content-length` no longer describe it. No
+   * runtime removes them. Without this method gzip, deflate, br and zstd count as decoded.
+   *
+   * @param coding The response's `content-encoding`, in lower case.
+   * @param request The headers of the request.
+   */
+  decodes?(coding: string, request: Headers): boolean;
   /** Closes the transport's sockets. Called at least once, with every exchange ended; idempotent. */
   close(): void | Promise<void>;
 }

@@ -70,6 +70,11 @@ class DenoTransport implements Transport {
     return await globalThis.fetch(url, init);
   }
 
+  /** Deno decodes what it asked for itself, and it does not ask where the request is for a range or names codings. */
+  decodes(coding: string, request: Headers): boolean {
+    return (coding === "gzip" || coding === "br") && !request.has("range") && !request.has("accept-encoding");
+  }
+
   /** A pool goes once no fetch awaits headers on it: within some 15 ms where they were aborted just before. */
   close() {
     if (this.#closed) return;

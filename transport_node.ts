@@ -61,7 +61,7 @@ export function nodeTransport(options: TransportOptions): Transport | undefined 
   const Agent = findAgent(process);
   if (Agent === undefined) return undefined;
   watchSockets(process);
-  return new NodeTransport(Agent, options);
+  return new NodeTransport(Agent, parseInt(process.versions.undici), options);
 }
 
 class NodeTransport implements Transport {
@@ -70,11 +70,14 @@ class NodeTransport implements Transport {
   readonly #agent: Agent;
   /** Opens a connection for each request, so that a second try never meets a stale one. Made at the first use. */
   #once: Agent | undefined;
+  /** The content codings that `fetch` decodes, several of them on one body too. */
+  readonly #decoded: ReadonlySet<string>;
   #closed = false;
 
-  constructor(Agent: AgentConstructor, { idleTimeout }: TransportOptions) {
+  constructor(Agent: AgentConstructor, undici: number, { idleTimeout }: TransportOptions) {
     const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
     this.#Agent = Agent;
+    this.#decoded = new Set(["gzip", "x-gzip", "deflate", "br", ...(undici < 7 ? [] : ["zstd"])]);
     // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
     this.#agent = new Agent({ ...NO_TIMEOUTS, keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout });
   }
@@ -94,6 +97,10 @@ class NodeTransport implements Transport {
       (init as { dispatcher?: unknown }).dispatcher = this.#once;
       return await globalThis.fetch(url, init);
     }
+  }
+
+  decodes(coding: string): boolean {
+    return coding.split(",").every((part) => this.#decoded.has(part.trim()));
   }
 
   async close() {

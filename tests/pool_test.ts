@@ -426,6 +426,7 @@ Deno.test("Pool.acquire() rejects no waiter before its time, fractions of a mill
     const record = new Recorder(pool);
     record.acquire("1", A);
     clock.advance(0.75);
+    clock.early = 0.5;
     record.acquire("2", A, { timeout: 10 });
     await clock.tick(9.9);
     assertEquals(await record.take(), "+1");

@@ -29,7 +29,7 @@ export const cases: Case[] = [
       const session = new Session({ pool: { maxConnections: 12 } });
       await Promise.all([1, 2, 3].map(() => session.get(`${scope.url}/bytes/10`))); // idle sockets
       const streams = await Promise.all(
-        ["/endless", "/endless", "/bytes/10000000"].map((path) =>
+        ["/endless", "/stall/50000", "/bytes/10000000"].map((path) =>
           session.get(`${scope.url}${path}`, { prefetch: false })
         ),
       );
@@ -154,6 +154,27 @@ export const cases: Case[] = [
       await assertRejects(async () => {
         for await (const _ of response) await session.close();
       }, SessionClosedError);
+      await assertNothingOpen(scope, session);
+    },
+  },
+  {
+    // On Deno an abort did not reach a response that was collected while its body was read.
+    name: "Session.close() ends a body that is being read fast",
+    async run({ scope }) {
+      const session = new Session();
+      const response = await session.get(`${scope.url}/endless`, { prefetch: false });
+      let size = 0;
+      let enough = () => {};
+      const read = new Promise<void>((resolve) => enough = resolve);
+      const loop = failure((async () => {
+        for await (const chunk of response) {
+          size += chunk.byteLength;
+          if (size > 30_000_000) enough();
+        }
+      })());
+      await read;
+      await promptly(session.close());
+      assert(await loop instanceof SessionClosedError);
       await assertNothingOpen(scope, session);
     },
   },

@@ -19,9 +19,11 @@ import {
 import type { Case } from "../harness/case.ts";
 import { pattern, type Scope } from "../server/client.ts";
 
-/** The socket was opened, and is gone within 250 ms. */
-async function assertNoSocket(scope: Scope, accepted = 1): Promise<void> {
-  assertEquals((await scope.wait({ open: 0, pending: 0 })).accepted, accepted);
+/** A socket was opened for each call, and is gone within 250 ms. */
+async function assertNoSocket(scope: Scope, calls = 1): Promise<void> {
+  const { accepted } = await scope.wait({ open: 0, pending: 0 });
+  // Node may open a second one for the next hop of a redirect, as it hands out the end of a body before the socket.
+  assert(accepted >= calls && accepted <= 2 * calls, `${accepted} sockets for ${calls} calls`);
 }
 
 /** A request that returns a response, whose body nobody looks at. */

@@ -233,7 +233,8 @@ export class Exchange implements RequestLine {
 
   /** Gives up the hop under way so that the next one can begin. `reuse` says that its body was read to the end. */
   leave(reuse: boolean): void {
-    if (!reuse) this.#controller.abort();
+    // An upload can outlast the response; see `end()`.
+    if (!reuse || this.#uploads) this.#controller.abort();
     this.#lease?.release();
     this.#lease = undefined;
   }

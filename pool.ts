@@ -332,6 +332,11 @@ export class Pool implements AsyncDisposable {
     return this.#transport.closesSockets;
   }
 
+  /** Whether the platform follows redirects; see {@linkcode Transport.followsRedirects}. */
+  get followsRedirects(): boolean {
+    return this.#transport.followsRedirects ?? false;
+  }
+
   /** Whether the transport decodes a body of this coding; see {@linkcode Transport.decodes}. */
   decodes(coding: string, request: Headers): boolean {
     return this.#transport.decodes?.(coding, request) ?? /^(?:x-)?gzip$|^deflate$|^br$|^zstd$/.test(coding);

@@ -50,13 +50,24 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
 function parseLocation(location: string, base: URL, line: RequestLine): URL {
   let url: URL;
   try {
-    url = new URL(location, base);
+    url = new URL(decodeLocation(location), base);
   } catch (cause) {
     throw new NetworkError("Cannot follow the redirect as its Location is malformed", line, cause);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new NetworkError(`Cannot follow the redirect as its scheme is not http or https but "${url.protocol}"`, line);
   }
-  if (url.hash === "") url.hash = base.hash;
+  if (!url.href.includes("#")) url.hash = base.hash;
   return url;
+}
+
+/** A header's value has a character for each byte. Those of a Location that is not ASCII are UTF-8, if they can be. */
+function decodeLocation(location: string): string {
+  if (!/[\u0080-\u00ff]/.test(location) || /[\u0100-\uffff]/.test(location)) return location;
+  try {
+    const bytes = Uint8Array.from(location, (character) => character.charCodeAt(0));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return location;
+  }
 }

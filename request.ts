@@ -59,6 +59,9 @@ export interface Outgoing {
 
 const TIMEOUT_PHASES = ["queue", "headers", "idle", "total"] as const;
 
+/** Methods that every runtime knows. */
+const USUAL_METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/;
+
 /** Headers that frame the message. They are the runtime's to set: a wrong one would smuggle a second request. */
 const FRAMING_HEADERS = ["content-length", "transfer-encoding", "expect", "keep-alive", "te", "trailer", "upgrade"];
 
@@ -243,6 +246,10 @@ function normalizeMethod(method: string): string {
   const upper = method.toUpperCase();
   if (upper === "CONNECT" || upper === "TRACE" || upper === "TRACK") {
     throw new TypeError(`Cannot send the request as "method" is forbidden by the Fetch standard: received "${upper}"`);
+  }
+  // Bun makes a GET of a method that it does not know.
+  if (!USUAL_METHOD.test(upper) && new Request("http://localhost", { method: upper }).method !== upper) {
+    throw new TypeError(`Cannot send the request as the runtime does not know its method: received "${upper}"`);
   }
   return upper;
 }

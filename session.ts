@@ -340,7 +340,8 @@ export class Session implements AsyncDisposable {
     // The jar is asked before a connection is taken, so that a slow one holds none.
     const headers = await this.#withCookies(exchange, outgoing);
     await exchange.acquire(this.pool);
-    const init: RequestInit & { duplex?: "half" } = { ...rest, method, headers, redirect: "manual" };
+    const redirect = this.pool.followsRedirects ? outgoing.redirect : "manual";
+    const init: RequestInit & { duplex?: "half" } = { ...rest, method, headers, redirect };
     if (body !== undefined && body !== null) {
       init.body = body;
       if (isStream(body)) init.duplex = "half";

@@ -19,7 +19,12 @@ export interface Transport {
   /** Whether `close()` closes the sockets. Where the platform owns them, nothing is in flight after it, no more. */
   readonly closesSockets: boolean;
   /**
-   * Sends one request and resolves with the response's headers. Redirects are not followed.
+   * Whether the platform has to follow redirects, as it hides them from `fetch`'s caller. Then `init.redirect` is what the
+   * caller asked for, and `maxRedirects` and `history` have no effect; else it is always `"manual"`.
+   */
+  readonly followsRedirects?: boolean;
+  /**
+   * Sends one request and resolves with the response's headers. Unless it `followsRedirects`, it follows none.
    *
    * @param url The absolute URL, `http:` or `https:`.
    * @param init As for the standard `fetch`. The object belongs to the transport, which may add to it.
@@ -53,6 +58,7 @@ export function portable(fetch?: typeof globalThis.fetch): Transport {
   let closed = false;
   return {
     closesSockets: false,
+    followsRedirects: hidesRedirects(),
     // An async function, so that a `fetch` that throws rejects instead.
     async fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) throw new TypeError("Cannot send the request as the transport is closed");
@@ -62,6 +68,16 @@ export function portable(fetch?: typeof globalThis.fetch): Transport {
       closed = true;
     },
   };
+}
+
+let hidden: boolean | undefined;
+
+/**
+ * Whether `fetch` is that of a browser, which gives a redirect as an opaque response without status and `Location`. To see
+ * one would take a request; but who hides redirects also forbids the header `Cookie`.
+ */
+function hidesRedirects(): boolean {
+  return hidden ??= !new Request("http://localhost/", { headers: { cookie: "a=1" } }).headers.has("cookie");
 }
 
 /**

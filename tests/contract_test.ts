@@ -4,6 +4,7 @@
 import { fileURLToPath } from "node:url";
 import { lacks, runCase, titleOf } from "./harness/case.ts";
 import { runScript } from "./harness/run_script.ts";
+import { serve } from "./harness/serve.ts";
 import { importSuites } from "./harness/suites.ts";
 
 // The runner names the files; without it, such as from an editor, it is all of them.
@@ -19,7 +20,7 @@ for (const suite of await importSuites(files.filter((file) => file.endsWith("_ca
       sanitizeOps: true,
       sanitizeResources: true,
       sanitizeExit: true,
-      fn: () => runCase(test, { runtime: "deno", run: runScript }),
+      fn: async () => void await runCase(test, { runtime: "deno", run: runScript, serve }),
     });
   }
 }

@@ -35,7 +35,7 @@ function end(
 ): Case {
   return {
     name: `StreamedResponse gives its connection back once: ${how}`,
-    async run({ scope }) {
+    async run({ scope, can }) {
       const pool = new Pool({ maxConnections: 1 });
       const session = new Session({ pool, timeout });
       const controller = new AbortController();
@@ -64,8 +64,7 @@ function end(
         await session.close();
         await pool.close();
       }
-      await scope.wait({ pending: 0 });
-      if (pool.closesSockets) await scope.wait({ open: 0 });
+      await scope.wait(can("closesSockets") ? { open: 0, pending: 0 } : { pending: 0 });
     },
   };
 }
@@ -295,14 +294,19 @@ export const cases: Case[] = [
   },
   {
     name: "StreamedResponse holds back a server whose body nobody reads",
-    async run({ scope }) {
+    async run({ scope, runtime }) {
       const session = new Session();
       try {
         const response = await session.get(`${scope.url}/endless`, { prefetch: false });
-        const before = (await scope.stats()).bodyBytes;
-        await scope.wait({ requests: 99 }, 300).catch(() => {});
-        const after = (await scope.stats()).bodyBytes;
-        assert(after - before < 20_000_000, `the server sent ${after - before} bytes to nobody`);
+        // Chromium itself reads 64 MiB ahead.
+        const bound = runtime === "chromium" ? 100_000_000 : 20_000_000;
+        let sent = 0;
+        for (let before = -1; sent > before;) {
+          before = sent;
+          await scope.wait({ requests: 99 }, 300).catch(() => {});
+          sent = (await scope.stats()).bodyBytes;
+          assert(sent < bound, `the server sent ${sent} bytes to nobody`);
+        }
         await response.close();
       } finally {
         await session.close();

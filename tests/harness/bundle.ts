@@ -7,8 +7,8 @@ import { suiteName } from "./suites.ts";
 
 /**
  * One script with all cases and the module, for a runtime that reads no files. Its default export is a worker that
- * answers `POST { suite, name }` by running that case; in a page the same is the global function `runHangupCase`.
- * Both give `{ error? }`.
+ * answers `POST { suite, name }` by running that case, and `GET /NAME` by the handler of that name; in a page there is the
+ * global function `runHangupCase`. A case that was run gives `{ error?, without? }`.
  */
 export async function bundleCases(runtime: Runtime, files: string[]): Promise<string> {
   const imports = files.map((file, i) => `import { cases as cases${i} } from ${JSON.stringify(file)};`);
@@ -18,20 +18,24 @@ export async function bundleCases(runtime: Runtime, files: string[]): Promise<st
       contents: `
         ${imports.join("\n")}
         import { describe, runCase } from "./case.ts";
+        import { handlers } from "../handlers.ts";
         const suites = new Map([${entries.join(", ")}]);
         globalThis.HANGUP_CONTROL_URL = ${JSON.stringify(process.env.HANGUP_CONTROL_URL)};
-        globalThis.runHangupCase = async ({ suite, name }) => {
+        globalThis.runHangupCase = async ({ suite, name }, serve) => {
           try {
-            await runCase(suites.get(suite).find((test) => test.name === name), { runtime: ${
-        JSON.stringify(runtime)
-      } });
-            return {};
+            const test = suites.get(suite).find((test) => test.name === name);
+            return { without: await runCase(test, { runtime: ${JSON.stringify(runtime)}, serve }) };
           } catch (error) {
             return { error: describe(error) };
           }
         };
         export default {
-          fetch: async (request) => Response.json(await globalThis.runHangupCase(await request.json())),
+          async fetch(request) {
+            const url = new URL(request.url);
+            if (request.method !== "POST") return await handlers[url.pathname.slice(1)](request);
+            const serve = async (name) => ({ url: new URL(name, url).href, close: async () => {} });
+            return Response.json(await globalThis.runHangupCase(await request.json(), serve));
+          },
         };`,
       resolveDir: fileURLToPath(new URL(".", import.meta.url)),
       sourcefile: "bundle_entry.js",

@@ -20,7 +20,9 @@ export type Capability =
   /** More than six sockets to a host can be open at once. */
   | "manyConnections"
   /** The case can start a process of the same runtime, `t.run()`. */
-  | "processes";
+  | "processes"
+  /** The case can have a handler of `tests/handlers.ts` served, `t.serve()`. */
+  | "serves";
 
 const lacking: Partial<Record<Runtime, Capability[]>> = {
   workerd: ["closesSockets", "processes"],
@@ -32,6 +34,7 @@ const lacking: Partial<Record<Runtime, Capability[]>> = {
     "streamsUploads",
     "manyConnections",
     "processes",
+    "serves",
   ],
 };
 
@@ -59,9 +62,17 @@ export interface TestContext {
   readonly scope: Scope;
   /** Another such port, for a second origin; closed after the case. */
   openScope: typeof openScope;
+  /** Whether the platform can do this. If not, the case goes on without it, and the matrix says so. */
   can(capability: Capability): boolean;
   /** Runs a script of `tests/` in a process of its own, on the same runtime. Needs `"processes"`. */
   run(script: string, ...args: string[]): Promise<Exit>;
+  /** Serves a handler of `tests/handlers.ts` for this case and returns its URL. Needs `"serves"`. */
+  serve(name: string): Promise<string>;
+}
+
+/** What a case has that must be closed. */
+interface Closable {
+  close(): Promise<unknown>;
 }
 
 /** A file of cases. */
@@ -74,7 +85,10 @@ export interface Suite {
 export interface Result {
   suite: string;
   name: string;
+  /** What the platform cannot do, so that the case was not run. */
   lacks?: Capability;
+  /** What the case asked for and did without. */
+  without?: Capability[];
   /** The stack, if it failed. */
   error?: string;
   ms: number;
@@ -87,6 +101,8 @@ const LIMIT_MS = 10_000;
 export interface Surroundings {
   runtime: Runtime;
   run?: TestContext["run"];
+  /** Serves a handler by its name. */
+  serve?(name: string): Promise<Closable & { url: string }>;
 }
 
 /** The first capability that the case needs and the runtime lacks. */
@@ -94,27 +110,41 @@ export function lacks(test: Case, runtime: Runtime): Capability | undefined {
   return test.needs?.find((capability) => lacking[runtime]?.includes(capability));
 }
 
-/** Runs a case; throws if it fails, or hangs. */
-export async function runCase(test: Case, { runtime, run }: Surroundings): Promise<void> {
-  const scopes: Scope[] = [];
+/** Runs a case; throws if it fails, or hangs. Resolves with what the case asked for and did without. */
+export async function runCase(test: Case, { runtime, run, serve }: Surroundings): Promise<Capability[]> {
+  const opened: Closable[] = [];
   const open: typeof openScope = async (options) => {
     const scope = await openScope(options);
-    scopes.push(scope);
+    opened.push(scope);
     return scope;
+  };
+  const serveNamed = async (name: string) => {
+    if (!serve) throw new Error(`Cannot serve on ${runtime}: needs "serves"`);
+    const served = await serve(name);
+    opened.push(served);
+    return served.url;
   };
   const cannotRun = () => Promise.reject(new Error(`Cannot start a process on ${runtime}: needs "processes"`));
   let timer: ReturnType<typeof setTimeout> | undefined;
   const hung = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`Hung: not settled within ${LIMIT_MS} ms`)), LIMIT_MS);
   });
-  const can = (capability: Capability) => !lacking[runtime]?.includes(capability);
-  const settled =
-    (async () => await test.run({ runtime, scope: await open(), openScope: open, can, run: run ?? cannotRun }))();
+  const without = new Set<Capability>();
+  const can = (capability: Capability) => {
+    const lacked = lacking[runtime]?.includes(capability) ?? false;
+    if (lacked) without.add(capability);
+    return !lacked;
+  };
+  const settled = (async () => {
+    const scope = await open();
+    await test.run({ runtime, scope, openScope: open, can, run: run ?? cannotRun, serve: serveNamed });
+  })();
   try {
     await Promise.race([settled, hung]);
+    return [...without];
   } finally {
     clearTimeout(timer);
-    await Promise.all(scopes.map((scope) => scope.close()));
+    await Promise.all(opened.map((each) => each.close()));
   }
 }
 
@@ -128,7 +158,7 @@ export async function runSuites(
   suites: Suite[],
   runtime: Runtime,
   only: string,
-  execute: (test: Case, suite: Suite) => Promise<void>,
+  execute: (test: Case, suite: Suite) => Promise<Capability[]>,
 ): Promise<void> {
   const print = (event: { start: string } | Result) => console.log(`@case ${JSON.stringify(event)}`);
   for (const suite of suites) {
@@ -144,12 +174,13 @@ export async function runSuites(
       print({ start: title });
       const began = performance.now();
       let error: string | undefined;
+      let without: Capability[] | undefined;
       try {
-        await execute(test, suite);
+        without = await execute(test, suite);
       } catch (thrown) {
         error = describe(thrown);
       }
-      print({ suite: suite.name, name, error, ms: Math.round(performance.now() - began) });
+      print({ suite: suite.name, name, error, without, ms: Math.round(performance.now() - began) });
     }
   }
   console.log("@end");

@@ -8,8 +8,13 @@ import { delimiter, join } from "node:path";
 import process from "node:process";
 import { chromium } from "playwright-core";
 import { bundleCases } from "./bundle.ts";
-import { runSuites } from "./case.ts";
+import { type Capability, runSuites } from "./case.ts";
 import { importSuites } from "./suites.ts";
+
+/** What the bundle adds to the page's globals. */
+interface Page {
+  runHangupCase(which: { suite: string; name: string }): Promise<{ error?: string; without?: Capability[] }>;
+}
 
 const [, only = "", ...files] = process.argv.slice(2);
 
@@ -41,11 +46,11 @@ const load = async () => {
 };
 await load();
 await runSuites(await importSuites(files), "chromium", only, async ({ name }, { name: suite }) => {
-  const { error } = await page.evaluate(
-    (which) => (globalThis as unknown as { runHangupCase(which: unknown): { error?: string } }).runHangupCase(which),
+  const { error, without = [] } = await page.evaluate(
+    (which) => (globalThis as unknown as Page).runHangupCase(which),
     { suite, name },
   );
-  if (!error) return;
+  if (!error) return without;
   await load(); // the next case starts afresh
   throw error;
 });

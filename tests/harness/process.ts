@@ -5,8 +5,9 @@
 import process from "node:process";
 import { runCase, runSuites, type Runtime } from "./case.ts";
 import { runScript } from "./run_script.ts";
+import { serve } from "./serve.ts";
 import { importSuites } from "./suites.ts";
 
 const [name, only = "", ...files] = process.argv.slice(2);
 const runtime = name as Runtime;
-await runSuites(await importSuites(files), runtime, only, (test) => runCase(test, { runtime, run: runScript }));
+await runSuites(await importSuites(files), runtime, only, (test) => runCase(test, { runtime, run: runScript, serve }));

@@ -99,11 +99,16 @@ const routes: Record<string, Route> = {
     await sendBytes(exchange, 200, await bomb, [BINARY, ["content-encoding", "gzip"]]);
   },
 
-  /** `/redirect/S?to=URL&body=N`: status S, Location, a body of N bytes (0). */
+  /** `/redirect/S?to=URL&body=N`: status S, Location, a body of N bytes (0); with `chunked` in chunks, with `stall` never ending. */
   "redirect": async (exchange, arg, query) => {
     const location = query.get("to");
-    const headers: Header[] = location === null ? [] : [["location", location]];
-    await sendPattern(exchange, Number(arg), Number(query.get("body") ?? 0), [BINARY, ...headers]);
+    const headers: Header[] = location === null ? [BINARY] : [BINARY, ["location", location]];
+    const length = Number(query.get("body") ?? 0);
+    if (!query.has("chunked") && !query.has("stall")) return await sendPattern(exchange, Number(arg), length, headers);
+    await exchange.head(Number(arg), headers);
+    await writePattern(exchange, length);
+    if (query.has("stall")) await exchange.gone;
+    await exchange.end();
   },
 
   /** `/chain/N?status=302&body=0`: N redirects, then a 200 with the body "end". */

@@ -9,6 +9,9 @@
 /** The longest delay that `setTimeout` takes, in milliseconds: a longer one would fire at once. */
 const MAX_DELAY = 2 ** 31 - 1;
 
+/** A timer that is so late, in milliseconds, will not fire at all: workerd drops those of a request that has ended. */
+const LOST_AFTER = 1000;
+
 /** A sweep is followed by a pause of at least so many times its own duration. */
 const PAUSE_FACTOR = 16;
 
@@ -51,9 +54,14 @@ export class Deadlines {
   arm(deadline: number): void {
     if (this.#sweeping) {
       this.#armed = Math.min(this.#armed, deadline);
-    } else if (deadline < this.#due) {
-      this.#start(deadline, performance.now());
+      return;
     }
+    const now = performance.now();
+    if (now > this.#due + LOST_AFTER) {
+      this.clear();
+      deadline = Math.min(deadline, now);
+    }
+    if (deadline < this.#due) this.#start(deadline, now);
   }
 
   /** Removes the timer, as nothing waits any more. */

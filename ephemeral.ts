@@ -14,18 +14,22 @@ import { type RequestInput, type ResponseFor, Session } from "./session.ts";
  * Sends one request in a session of its own. When the promise settles, no socket is open; with `prefetch: false` the
  * session lives in the response and ends with it.
  *
- * @example Look at the status alone
- * ```ts no-assert
- * import { request } from "@hangup/session";
- *
- * const isUp = async (url: string) => (await request(url, { method: "OPTIONS" })).ok;
- * ```
- *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
  * @param init The request's options, before those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
+ *
+ * @example Send a request with any method
+ * ```ts
+ * import { request } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, ({ method }) => new Response(method));
+ * const url = `http://127.0.0.1:${server.addr.port}/`;
+ * const response = await request(url, { method: "REPORT" });
+ * assertEquals(await response.text(), "REPORT");
+ * ```
  */
 export async function request<P extends boolean = true>(
   input: RequestInput,
@@ -43,7 +47,41 @@ export async function request<P extends boolean = true>(
   }
 }
 
-/** Sends one GET request, as {@linkcode request} does. */
+/**
+ * Sends one GET request, as {@linkcode request} does: RFC 9110, section 9.3.1.
+ *
+ * @typeParam P Whether the body is prefetched.
+ * @param input The absolute URL, or a `Request`.
+ * @param init The request's options, before those of a `Request`.
+ * @returns The response, whatever its status.
+ * @throws As {@linkcode Session.request} does.
+ *
+ * @example Read JSON
+ * ```ts
+ * import { get } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => Response.json({ name: "Ada" }));
+ * const url = `http://127.0.0.1:${server.addr.port}/`;
+ * const response = await get(url, { timeout: 5000 });
+ * assertEquals(response.ok, true);
+ * assertEquals(await response.json(), { name: "Ada" });
+ * ```
+ *
+ * @example Stream
+ * ```ts
+ * import { get } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("one\ntwo\n"));
+ * const url = `http://127.0.0.1:${server.addr.port}/`;
+ * const lines: string[] = [];
+ * const response = await get(url, { prefetch: false });
+ * for await (const line of response.lines()) lines.push(line);
+ * assertEquals(lines, ["one", "two"]);
+ * assertEquals(response.closed, true); // the loop has closed the connection
+ * ```
+ */
 export function get<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
@@ -51,7 +89,26 @@ export function get<P extends boolean = true>(
   return request(input, { ...init, method: "GET" });
 }
 
-/** Sends one HEAD request, whose response has no body, as {@linkcode request} does. */
+/**
+ * Sends one HEAD request, whose response has no body, as {@linkcode request} does: RFC 9110, section 9.3.2.
+ *
+ * @typeParam P Whether the body is prefetched.
+ * @param input The absolute URL, or a `Request`.
+ * @param init The request's options, before those of a `Request`.
+ * @returns The response, whatever its status.
+ * @throws As {@linkcode Session.request} does.
+ *
+ * @example Ask for the type
+ * ```ts
+ * import { head } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => Response.json({}));
+ * const url = `http://127.0.0.1:${server.addr.port}/`;
+ * const { headers, content } = await head(url);
+ * assertEquals([headers.get("content-type"), content.length], ["application/json", 0]);
+ * ```
+ */
 export function head<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
@@ -59,7 +116,25 @@ export function head<P extends boolean = true>(
   return request(input, { ...init, method: "HEAD" });
 }
 
-/** Sends one OPTIONS request, as {@linkcode request} does. */
+/**
+ * Sends one OPTIONS request, as {@linkcode request} does: RFC 9110, section 9.3.7.
+ *
+ * @typeParam P Whether the body is prefetched.
+ * @param input The absolute URL, or a `Request`.
+ * @param init The request's options, before those of a `Request`.
+ * @returns The response, whatever its status.
+ * @throws As {@linkcode Session.request} does.
+ *
+ * @example Ask for the methods
+ * ```ts
+ * import { options } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response(null, { status: 204, headers: { allow: "GET" } }));
+ * const url = `http://127.0.0.1:${server.addr.port}/`;
+ * assertEquals((await options(url)).headers.get("allow"), "GET");
+ * ```
+ */
 export function options<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
@@ -67,7 +142,26 @@ export function options<P extends boolean = true>(
   return request(input, { ...init, method: "OPTIONS" });
 }
 
-/** Sends one POST request, as {@linkcode request} does. */
+/**
+ * Sends one POST request, as {@linkcode request} does: RFC 9110, section 9.3.3. It reaches the server at most once.
+ *
+ * @typeParam P Whether the body is prefetched.
+ * @param input The absolute URL, or a `Request`.
+ * @param init The request's options, before those of a `Request`.
+ * @returns The response, whatever its status.
+ * @throws As {@linkcode Session.request} does.
+ *
+ * @example Send JSON
+ * ```ts
+ * import { post } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, async (request) => Response.json(await request.json()));
+ * const url = `http://127.0.0.1:${server.addr.port}/`;
+ * const response = await post(url, { json: { name: "Ada" } });
+ * assertEquals(await response.json(), { name: "Ada" });
+ * ```
+ */
 export function post<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
@@ -75,7 +169,26 @@ export function post<P extends boolean = true>(
   return request(input, { ...init, method: "POST" });
 }
 
-/** Sends one PUT request, as {@linkcode request} does. */
+/**
+ * Sends one PUT request, as {@linkcode request} does: RFC 9110, section 9.3.4.
+ *
+ * @typeParam P Whether the body is prefetched.
+ * @param input The absolute URL, or a `Request`.
+ * @param init The request's options, before those of a `Request`.
+ * @returns The response, whatever its status.
+ * @throws As {@linkcode Session.request} does.
+ *
+ * @example Send bytes
+ * ```ts
+ * import { put } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, async (request) => new Response(await request.text(), { status: 201 }));
+ * const url = `http://127.0.0.1:${server.addr.port}/`;
+ * const response = await put(url, { body: new TextEncoder().encode("hello") });
+ * assertEquals([response.status, await response.text()], [201, "hello"]);
+ * ```
+ */
 export function put<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
@@ -83,7 +196,27 @@ export function put<P extends boolean = true>(
   return request(input, { ...init, method: "PUT" });
 }
 
-/** Sends one PATCH request, as {@linkcode request} does. */
+/**
+ * Sends one PATCH request, as {@linkcode request} does: RFC 5789. It reaches the server at most once.
+ *
+ * @typeParam P Whether the body is prefetched.
+ * @param input The absolute URL, or a `Request`.
+ * @param init The request's options, before those of a `Request`.
+ * @returns The response, whatever its status.
+ * @throws As {@linkcode Session.request} does.
+ *
+ * @example Send a change with a media type of its own
+ * ```ts
+ * import { patch } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, ({ headers }) => new Response(headers.get("content-type")));
+ * const url = `http://127.0.0.1:${server.addr.port}/`;
+ * const headers = { "content-type": "application/merge-patch+json" };
+ * const response = await patch(url, { json: { age: null }, headers });
+ * assertEquals(await response.text(), headers["content-type"]);
+ * ```
+ */
 export function patch<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
@@ -91,7 +224,25 @@ export function patch<P extends boolean = true>(
   return request(input, { ...init, method: "PATCH" });
 }
 
-/** Sends one DELETE request, as {@linkcode request} does. */
+/**
+ * Sends one DELETE request, as {@linkcode request} does: RFC 9110, section 9.3.5.
+ *
+ * @typeParam P Whether the body is prefetched.
+ * @param input The absolute URL, or a `Request`.
+ * @param init The request's options, before those of a `Request`.
+ * @returns The response, whatever its status.
+ * @throws As {@linkcode Session.request} does.
+ *
+ * @example Delete a resource
+ * ```ts
+ * import { del } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, ({ method }) => new Response(null, { status: method === "DELETE" ? 204 : 405 }));
+ * const url = `http://127.0.0.1:${server.addr.port}/`;
+ * assertEquals((await del(url)).status, 204);
+ * ```
+ */
 export function del<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,

@@ -43,7 +43,19 @@ export function displayUrl(url: URL): string {
   return url.search === "" ? path : `${path}?…`;
 }
 
-/** The base of this module's errors: catch it to catch them all. */
+/**
+ * The base of this module's errors: catch it to catch them all.
+ *
+ * @example Tell the module's errors from others
+ * ```ts
+ * import { HangupError, Session } from "@hangup/session";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using session = new Session({ fetch: () => Promise.reject(new Error("unplugged")) });
+ * const error = await assertRejects(() => session.get("https://example.com/items?key=1"), HangupError);
+ * assertEquals([error.method, error.url], ["GET", "https://example.com/items?…"]);
+ * ```
+ */
 export class HangupError extends Error {
   /** The request's method, where there is a request. */
   readonly method: string | undefined;
@@ -51,6 +63,8 @@ export class HangupError extends Error {
   readonly url: string | undefined;
 
   /**
+   * Creates the error.
+   *
    * @param message What happened.
    * @param request The request that it happened to; named at the end of the message.
    * @param options The error's `cause`.
@@ -63,30 +77,78 @@ export class HangupError extends Error {
   }
 }
 
-/** The session was closed before the request was done, or before it was made. */
+/**
+ * The session was closed before the request was done, or before it was made.
+ *
+ * @example Be cut off
+ * ```ts
+ * import { Session, SessionClosedError } from "@hangup/session";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const session = new Session({ fetch: () => new Promise(() => {}) });
+ * const response = session.get("https://example.com/");
+ * await Promise.all([session.close(), assertRejects(() => response, SessionClosedError)]);
+ * ```
+ */
 export class SessionClosedError extends HangupError {
-  /** @param request The request that was cut off. */
+  /**
+   * Creates the error.
+   *
+   * @param request The request that was cut off.
+   */
   constructor(request?: RequestLine) {
     super("Cannot complete the request as the session is closed", request);
     this.name = "SessionClosedError";
   }
 }
 
-/** The pool was closed before the request was done, or before it was made. */
+/**
+ * The pool was closed before the request was done, or before it was made.
+ *
+ * @example Use a pool too late
+ * ```ts
+ * import { Pool, PoolClosedError, Session } from "@hangup/session";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const pool = new Pool();
+ * await using session = new Session({ pool });
+ * await pool.close();
+ * await assertRejects(() => session.get("https://example.com/"), PoolClosedError);
+ * ```
+ */
 export class PoolClosedError extends HangupError {
-  /** @param request The request that was cut off. */
+  /**
+   * Creates the error.
+   *
+   * @param request The request that was cut off.
+   */
   constructor(request?: RequestLine) {
     super("Cannot open a connection as the pool is closed", request);
     this.name = "PoolClosedError";
   }
 }
 
-/** As many requests as the pool's `maxQueued` allows are waiting already. */
+/**
+ * As many requests as the pool's `maxQueued` allows are waiting already.
+ *
+ * @example Refuse load early
+ * ```ts
+ * import { Pool, QueueFullError } from "@hangup/session";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using pool = new Pool({ maxConnections: 1, maxQueued: 0 });
+ * using _lease = await pool.acquire("https://example.com");
+ * const error = await assertRejects(() => pool.acquire("https://example.com"), QueueFullError);
+ * assertEquals(error.maxQueued, 0);
+ * ```
+ */
 export class QueueFullError extends HangupError {
   /** The pool's `maxQueued`. */
   readonly maxQueued: number;
 
   /**
+   * Creates the error.
+   *
    * @param maxQueued The pool's `maxQueued`.
    * @param request The request that found the queue full.
    */
@@ -108,7 +170,19 @@ const TIMEOUT_MESSAGES: Readonly<Record<TimeoutPhase, string>> = {
   total: "The request was not done",
 };
 
-/** A timeout passed. */
+/**
+ * A timeout passed. It is no `DOMException`, as the one of `AbortSignal.timeout()` is.
+ *
+ * @example Learn which timeout passed
+ * ```ts
+ * import { Session, TimeoutError } from "@hangup/session";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using session = new Session({ fetch: () => new Promise(() => {}), timeout: { headers: 10 } });
+ * const error = await assertRejects(() => session.get("https://example.com/"), TimeoutError);
+ * assertEquals([error.phase, error.timeout], ["headers", 10]);
+ * ```
+ */
 export class TimeoutError extends HangupError {
   /** The phase that took too long. */
   readonly phase: TimeoutPhase;
@@ -118,6 +192,8 @@ export class TimeoutError extends HangupError {
   readonly holders: readonly RequestLine[];
 
   /**
+   * Creates the error.
+   *
    * @param phase The phase that took too long.
    * @param timeout The timeout that passed, in milliseconds.
    * @param request The request that it happened to.
@@ -137,12 +213,26 @@ export class TimeoutError extends HangupError {
   }
 }
 
-/** The body, counted after decoding, is longer than `maxBodyBytes`. */
+/**
+ * The body, counted after decoding, is longer than `maxBodyBytes`.
+ *
+ * @example Cap a body
+ * ```ts
+ * import { BodyTooLargeError, Session } from "@hangup/session";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using session = new Session({ fetch: () => Promise.resolve(new Response("hello")), maxBodyBytes: 4 });
+ * const error = await assertRejects(() => session.get("https://example.com/"), BodyTooLargeError);
+ * assertEquals(error.maxBodyBytes, 4);
+ * ```
+ */
 export class BodyTooLargeError extends HangupError {
   /** The cap that was exceeded, in bytes. */
   readonly maxBodyBytes: number;
 
   /**
+   * Creates the error.
+   *
    * @param maxBodyBytes The cap, in bytes.
    * @param request The request whose response was too large.
    */
@@ -153,12 +243,29 @@ export class BodyTooLargeError extends HangupError {
   }
 }
 
-/** A response's status is outside 200 to 299. */
+/**
+ * A response's status is outside 200 to 299, and `throwIfNotOk()` was called.
+ *
+ * @example Read the body of an error
+ * ```ts
+ * import { Session, StatusError } from "@hangup/session";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * await using session = new Session({ fetch: () => Promise.resolve(new Response("down", { status: 503 })) });
+ * const response = await session.get("https://example.com/");
+ * const error = assertThrows(() => response.throwIfNotOk(), StatusError);
+ * assertEquals(await error.response.text(), "down");
+ * ```
+ */
 export class StatusError extends HangupError {
   /** The response, in memory: of a streamed one the first 64 KiB of the body. */
   readonly response: PrefetchedResponse;
 
-  /** @param response The response, in memory. */
+  /**
+   * Creates the error.
+   *
+   * @param response The response, in memory.
+   */
   constructor(response: PrefetchedResponse) {
     const status = `${response.status} ${response.statusText}`.trimEnd();
     super(`The response's status is ${status}`, response.request);
@@ -167,12 +274,27 @@ export class StatusError extends HangupError {
   }
 }
 
-/** The chain of redirects is longer than `maxRedirects`. */
+/**
+ * The chain of redirects is longer than `maxRedirects`.
+ *
+ * @example Cap the redirects
+ * ```ts
+ * import { Session, TooManyRedirectsError } from "@hangup/session";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const fetch = () => Promise.resolve(new Response(null, { status: 302, headers: { location: "/again" } }));
+ * await using session = new Session({ fetch, maxRedirects: 5 });
+ * const error = await assertRejects(() => session.get("https://example.com/"), TooManyRedirectsError);
+ * assertEquals(error.maxRedirects, 5);
+ * ```
+ */
 export class TooManyRedirectsError extends HangupError {
   /** The limit that was exceeded. */
   readonly maxRedirects: number;
 
   /**
+   * Creates the error.
+   *
    * @param maxRedirects The limit that was exceeded.
    * @param request The request whose response was one redirect too many.
    */
@@ -183,9 +305,24 @@ export class TooManyRedirectsError extends HangupError {
   }
 }
 
-/** The network, the peer or the protocol failed; `cause` is the runtime's own error. */
+/**
+ * The network, the peer or the protocol failed; `cause` is the runtime's own error.
+ *
+ * @example Find the cause
+ * ```ts
+ * import { NetworkError, Session } from "@hangup/session";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const cause = new TypeError("unplugged");
+ * await using session = new Session({ fetch: () => Promise.reject(cause) });
+ * const error = await assertRejects(() => session.get("https://example.com/"), NetworkError);
+ * assertEquals(error.cause, cause);
+ * ```
+ */
 export class NetworkError extends HangupError {
   /**
+   * Creates the error.
+   *
    * @param message What failed.
    * @param request The request that it happened to.
    * @param cause The runtime's own error.

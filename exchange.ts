@@ -9,8 +9,8 @@
 import { Deadlines } from "./deadlines.ts";
 import { displayUrl, NetworkError, PoolClosedError, type RequestLine, TimeoutError } from "./errors.ts";
 import type { Lease, Pool } from "./pool.ts";
-import { isStream } from "./request.ts";
 import { onAbort } from "./signals.ts";
+import { type StreamBody, Upload } from "./upload.ts";
 
 /** Timeouts, in milliseconds. `Infinity` switches one off. */
 export interface Timeouts {
@@ -40,6 +40,28 @@ export interface Timeouts {
    * @default {Infinity}
    */
   total?: number;
+}
+
+/** Methods whose requests may be sent again: RFC 9110, section 9.2.2. */
+const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/;
+
+/** The codes of failures to connect. Deno's errors have none, but say so. */
+const NOT_CONNECTED = new Set([
+  "EAI_AGAIN",
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+/** Whether it is certain that no byte of the request was sent. */
+function neverLeft(cause: unknown): boolean {
+  for (let error = cause; error instanceof Error; error = error.cause) {
+    if (NOT_CONNECTED.has((error as { code?: string }).code ?? "")) return true;
+    if (error.message.includes("client error (Connect)")) return true;
+  }
+  return false;
 }
 
 /** Where a request is in its life. */
@@ -132,8 +154,7 @@ export class Exchange implements RequestLine {
   #lease: Lease | undefined;
   /** Held while it is open, as on Deno an abort no longer reaches a response that was collected. */
   #response: Response | undefined;
-  /** Whether the body that is sent is a stream. */
-  #uploads = false;
+  #upload: Upload | undefined;
   #forgetSignal: (() => void) | undefined;
   /** What cut the exchange off. An object, as a signal's reason may be `undefined`. */
   #cut: { reason: unknown } | undefined;
@@ -170,12 +191,20 @@ export class Exchange implements RequestLine {
     this.#url = url;
     this.#controller = new AbortController();
     this.state = "queued";
+    this.#expect("total");
+  }
+
+  /** Takes charge of a stream that is to be sent: it ends with the exchange, and when it fails, so does the exchange. */
+  upload(body: StreamBody): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.#upload = new Upload(body, (cause) => {
+      this.abort(new NetworkError("Cannot send the body as its stream failed", this, cause));
+    });
+    return this.#upload.stream;
   }
 
   /** Waits for the permission to send the hop. */
   async acquire(pool: Pool): Promise<void> {
     this.#throwIfCut();
-    this.#expect("total");
     const lease = await pool.acquire(this.#url.origin, {
       signal: this.#controller.signal,
       timeout: this.#timeouts.queue,
@@ -192,19 +221,23 @@ export class Exchange implements RequestLine {
     this.state = "headers";
     this.#expect("headers");
     init.signal = this.#controller.signal;
-    this.#uploads = isStream(init.body);
-    return this.#response = await this.race(
+    this.#response = await this.race(
       () => this.#lease!.fetch(this.#url, init),
-      "The connection failed before the response's headers",
+      (cause) =>
+        IDEMPOTENT.test(this.#method) || neverLeft(cause)
+          ? "The connection failed before the response's headers"
+          : "The connection failed before the response's headers, so the outcome of the request is unknown",
       // A `fetch` that ignores its signal may still answer when the exchange is over.
       (response) => void response.body?.cancel().catch(() => {}),
     );
+    this.#expect("total");
+    return this.#response;
   }
 
-  /** Waits for the next chunk of the body. */
-  async read<T>(reader: ReadableStreamDefaultReader<T>): Promise<ReadableStreamReadResult<T>> {
+  /** Waits for bytes of the body. */
+  async receive<T>(work: () => Promise<T>): Promise<T> {
     this.#expect("idle");
-    const result = await this.race(() => reader.read(), "The connection failed before the end of the body");
+    const result = await this.race(work, () => "The connection failed before the end of the body");
     this.#expect("total");
     return result;
   }
@@ -213,11 +246,11 @@ export class Exchange implements RequestLine {
    * Settles as `work` does, or rejects at once when the exchange is cut off.
    *
    * @param work Starts what to wait for.
-   * @param failure The message of the {@linkcode NetworkError} that wraps a failure of `work`; without it, a failure is
+   * @param failure Makes the message of the {@linkcode NetworkError} that wraps a failure of `work`; without it, a failure is
    * passed on as it is.
    * @param late What to do with a result that arrives when the exchange is over.
    */
-  race<T>(work: () => Promise<T>, failure?: string, late?: (result: T) => void): Promise<T> {
+  race<T>(work: () => Promise<T>, failure?: (cause: unknown) => string, late?: (result: T) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#cut) return reject(this.#cut.reason);
       this.#reject = reject;
@@ -225,7 +258,7 @@ export class Exchange implements RequestLine {
         (result) => this.#cut ? late?.(result) : resolve(result),
         (cause) => {
           if (this.#cut) return; // rejected with the reason already
-          reject(failure === undefined ? cause : new NetworkError(failure, this, cause));
+          reject(failure === undefined ? cause : new NetworkError(failure(cause), this, cause));
         },
       );
     });
@@ -233,8 +266,8 @@ export class Exchange implements RequestLine {
 
   /** Gives up the hop under way so that the next one can begin. `reuse` says that its body was read to the end. */
   leave(reuse: boolean): void {
-    // An upload can outlast the response; see `end()`.
-    if (!reuse || this.#uploads) this.#controller.abort();
+    if (!reuse || this.#upload) this.#controller.abort();
+    this.#endUpload();
     this.#lease?.release();
     this.#lease = undefined;
   }
@@ -277,13 +310,19 @@ export class Exchange implements RequestLine {
     if (!exchanges) return;
     this.#exchanges = undefined;
     this.#forgetSignal?.();
-    // An upload can outlast the response, and would be read on for ever.
-    if (this.#uploads) this.#controller.abort();
+    if (this.#upload) this.#controller.abort();
+    this.#endUpload();
     this.#reject = undefined;
     this.#response = undefined;
     this.#lease?.release();
     this.#lease = undefined;
     exchanges.delete(this);
+  }
+
+  /** An upload can outlast the response, and would be read on for ever. */
+  #endUpload(): void {
+    this.#upload?.end(this.#cut?.reason);
+    this.#upload = undefined;
   }
 
   #expect(phase: "headers" | "idle" | "total"): void {

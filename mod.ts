@@ -7,13 +7,26 @@
  * or running. A streamed response holds its connection until its first end, and no longer.
  *
  * @example One request
- * ```ts no-assert
+ * ```ts
  * import { get } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
  *
- * async function title(url: string) {
- *   const response = await get(url);
- *   return (await response.throwIfNotOk().text()).match(/<title>(.*?)<\/title>/)?.[1];
- * }
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => Response.json({ name: "Ada" }));
+ *
+ * const response = await get(`http://127.0.0.1:${server.addr.port}/`);
+ * assertEquals(await response.throwIfNotOk().json(), { name: "Ada" });
+ * ```
+ *
+ * @example A session
+ * ```ts
+ * import { Session } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, ({ method }) => new Response(method));
+ *
+ * await using session = new Session({ baseUrl: `http://127.0.0.1:${server.addr.port}/`, timeout: 10_000 });
+ * const responses = await Promise.all([session.get("users"), session.delete("users/1")]);
+ * assertEquals(await Promise.all(responses.map((response) => response.text())), ["GET", "DELETE"]);
  * ```
  *
  * @module
@@ -36,7 +49,7 @@ export {
 export type { ExchangeInfo, ExchangeState, Timeouts } from "./exchange.ts";
 export { type AcquireOptions, type Lease, Pool, type PoolOptions, type PoolStats } from "./pool.ts";
 export type { SessionRequestInit } from "./request.ts";
-export { type Hop, PrefetchedResponse, type ResponseHead, type SentRequest, StreamedResponse } from "./response.ts";
+export { type HangupResponse, type Hop, PrefetchedResponse, type SentRequest, StreamedResponse } from "./response.ts";
 export {
   type CloseOptions,
   type CookieJar,

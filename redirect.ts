@@ -7,7 +7,8 @@
  */
 
 import { NetworkError, type RequestLine } from "./errors.ts";
-import { isStream, type Outgoing, takeCredentials } from "./request.ts";
+import { type Outgoing, takeCredentials } from "./request.ts";
+import { isStream } from "./upload.ts";
 
 /** Headers that speak of the body: RFC 9110, section 8. They go where the body goes. */
 const BODY_HEADERS = ["content-encoding", "content-language", "content-location", "content-type"];

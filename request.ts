@@ -6,7 +6,6 @@
  * @module
  */
 
-import { SMALL_BODY } from "./body.ts";
 import type { Timeouts } from "./exchange.ts";
 
 /**
@@ -76,11 +75,6 @@ const REQUEST_DEFAULTS = {
   referrerPolicy: "",
 } as const;
 
-/** Whether a body is gone once it was sent. */
-export function isStream(body: unknown): boolean {
-  return typeof body === "object" && body !== null && (body instanceof ReadableStream || Symbol.asyncIterator in body);
-}
-
 /**
  * Checks the arguments of a request and completes them with the session's defaults.
  *
@@ -100,6 +94,9 @@ export function prepare(input: string | URL | Request, init: SessionRequestInit,
   if (query !== undefined) addQuery(url, query);
 
   let body = init.body ?? (request && init.body === undefined ? request.body : undefined);
+  if (body instanceof ReadableStream && (body.locked || body === request?.body && request.bodyUsed)) {
+    throw new TypeError("Cannot send the request as its body is being read or has been read already");
+  }
   if (json !== undefined) {
     if (body !== null && body !== undefined) {
       throw new TypeError('Cannot send the request as "json" and "body" exclude each other');
@@ -124,44 +121,6 @@ export function prepare(input: string | URL | Request, init: SessionRequestInit,
     maxRedirects: maxRedirects === undefined ? defaults.maxRedirects : checkLimit("maxRedirects", maxRedirects),
     rest,
   };
-}
-
-/**
- * Settles how a stream is sent. One that is short and already in memory, as the body of a `Request` made from a string
- * is, is sent as bytes: with its length, and again at a redirect. Any other is streamed.
- */
-export async function settleBody(body: ReadableStream): Promise<BodyInit> {
-  const reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> = body.getReader();
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const later = new Promise<"later">((resolve) => timer = setTimeout(resolve, 0, "later"));
-  let pending: Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>> | undefined;
-  try {
-    while (size <= SMALL_BODY) {
-      pending = reader.read();
-      const result = await Promise.race([pending, later]);
-      if (result === "later") break;
-      pending = undefined;
-      if (result.done) return new Blob(chunks).arrayBuffer();
-      chunks.push(result.value);
-      size += result.value.byteLength;
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-  return new ReadableStream({
-    start(controller) {
-      for (const chunk of chunks) controller.enqueue(chunk);
-    },
-    async pull(controller) {
-      const { done, value } = await (pending ?? reader.read());
-      pending = undefined;
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  });
 }
 
 /**

@@ -42,8 +42,8 @@ export interface ResponseHead {
   readonly history: readonly Hop[];
 }
 
-/** What a prefetched and a streamed response have in common: all but the body. */
-abstract class Head {
+/** What {@linkcode PrefetchedResponse} and {@linkcode StreamedResponse} have in common: all but the body. */
+export abstract class HangupResponse {
   /** The status code. */
   readonly status: number;
   /** The reason phrase, often empty. */
@@ -61,6 +61,7 @@ abstract class Head {
   #type: ResponseType;
   #decoded: boolean;
 
+  /** @ignore */
   constructor(head: ResponseHead) {
     this.status = head.status;
     this.statusText = head.statusText;
@@ -78,6 +79,7 @@ abstract class Head {
     return this.status >= 200 && this.status <= 299;
   }
 
+  /** @ignore */
   protected get head(): ResponseHead {
     const { status, statusText, headers, url, redirected, request, history } = this;
     return { status, statusText, headers, url, redirected, type: this.#type, decoded: this.#decoded, request, history };
@@ -89,19 +91,23 @@ abstract class Head {
  * as often as one likes.
  *
  * @example Read a body twice
- * ```ts no-assert
+ * ```ts
  * import { get } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
  *
- * async function example(url: string) {
- *   const response = await get(url);
- *   console.log(response.status, await response.text(), await response.json());
- * }
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => Response.json([1]));
+ *
+ * const response = await get(`http://127.0.0.1:${server.addr.port}/`);
+ * assertEquals(await response.text(), "[1]");
+ * assertEquals(await response.json(), [1]);
+ * assertEquals(response.content.length, 3);
  * ```
  */
-export class PrefetchedResponse extends Head {
+export class PrefetchedResponse extends HangupResponse {
   /** The body, decoded. It is not copied: who writes to it changes what the other members return. */
   readonly content: Uint8Array<ArrayBuffer>;
 
+  /** @ignore */
   constructor(head: ResponseHead, content: Uint8Array<ArrayBuffer>) {
     super(head);
     this.content = content;
@@ -152,6 +158,17 @@ export class PrefetchedResponse extends Head {
    *
    * @returns This response.
    * @throws {StatusError} If the status is outside 200 to 299.
+   *
+   * @example Look at what came instead
+   * ```ts
+   * import { Session, StatusError } from "@hangup/session";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * await using session = new Session({ fetch: () => Promise.resolve(new Response("none", { status: 404 })) });
+   * const response = await session.get("https://example.com/");
+   * const error = assertThrows(() => response.throwIfNotOk(), StatusError);
+   * assertEquals([error.response.status, await error.response.text()], [404, "none"]);
+   * ```
    */
   throwIfNotOk(): this {
     if (!this.ok) throw new StatusError(this);
@@ -161,6 +178,16 @@ export class PrefetchedResponse extends Head {
   /**
    * A fresh web `Response` with the same status, headers, URL and body: for edge handlers and libraries. If the body was
    * decoded, `content-encoding` and `content-length` are left out, as they speak of the encoded one.
+   *
+   * @example Answer with what another server said
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using session = new Session({ fetch: () => Promise.resolve(new Response("hello", { status: 203 })) });
+   * const response = (await session.get("https://example.com/")).toResponse();
+   * assertEquals([response.status, await response.text()], [203, "hello"]);
+   * ```
    */
   toResponse(): Response {
     return new WebResponse(this.head, this.content);
@@ -175,21 +202,43 @@ export class PrefetchedResponse extends Head {
  * The body can be read once, in one way. Reading all of it into memory is capped by `maxBodyBytes`, as a prefetch is.
  *
  * @example Leave a loop early
- * ```ts no-assert
+ * ```ts
  * import { get } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
  *
- * async function firstLine(url: string) {
- *   const response = await get(url, { prefetch: false });
- *   for await (const line of response.lines()) return line; // the connection is closed
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("one\ntwo\n"));
+ *
+ * const response = await get(`http://127.0.0.1:${server.addr.port}/`, { prefetch: false });
+ * for await (const line of response.lines()) {
+ *   assertEquals(line, "one");
+ *   break;
  * }
+ * assertEquals(response.closed, true);
+ * ```
+ *
+ * @example Close at the end of the scope
+ * ```ts
+ * import { get, type StreamedResponse } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("x".repeat(100_000)));
+ *
+ * let left: StreamedResponse;
+ * {
+ *   await using response = await get(`http://127.0.0.1:${server.addr.port}/`, { prefetch: false });
+ *   assertEquals([response.status, response.closed], [200, false]);
+ *   left = response;
+ * }
+ * assertEquals(left.closed, true);
  * ```
  */
-export class StreamedResponse extends Head implements AsyncDisposable {
+export class StreamedResponse extends HangupResponse implements AsyncDisposable {
   #reader: BodyReader;
   #maxBodyBytes: number;
   #body: ReadableStream<Uint8Array<ArrayBuffer>> | null | undefined;
   #used = false;
 
+  /** @ignore */
   constructor(head: ResponseHead, reader: BodyReader, maxBodyBytes: number) {
     super(head);
     this.#reader = reader.watch();

@@ -13,17 +13,16 @@ import { Pool, type PoolOptions } from "./pool.ts";
 import { followRedirect, isRedirect } from "./redirect.ts";
 import {
   checkLimit,
-  isStream,
   mergeTimeouts,
   type Outgoing,
   parseHeaders,
   prepare,
   type RequestDefaults,
   type SessionRequestInit,
-  settleBody,
 } from "./request.ts";
 import { type Hop, PrefetchedResponse, type ResponseHead, StreamedResponse, WebResponse } from "./response.ts";
 import { portable } from "./transport.ts";
+import { isStream, settleBody } from "./upload.ts";
 
 /** Where a session keeps cookies: the two methods of tough-cookie's `CookieJar` that it needs, sync or async. */
 export interface CookieJar {
@@ -100,22 +99,45 @@ interface Answer {
  * - **Nothing grows for ever.** Bodies in memory, connections and redirects are capped.
  *
  * @example Use a session within a scope
- * ```ts no-assert
+ * ```ts
  * import { Session } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
  *
- * async function example() {
- *   await using session = new Session({ baseUrl: "https://example.com/", timeout: 10_000 });
- *   const response = await session.get("items", { query: { page: 1 } });
- *   return response.throwIfNotOk().json();
- * }
+ * await using server = Deno.serve({ port: 0, onListen() {} }, ({ url }) => new Response(new URL(url).search));
+ * const baseUrl = `http://127.0.0.1:${server.addr.port}/api/`;
+ *
+ * await using session = new Session({ baseUrl, headers: { accept: "text/plain" }, timeout: 10_000 });
+ * const response = await session.get("items", { query: { page: 2 } });
+ * assertEquals(await response.throwIfNotOk().text(), "?page=2");
+ * ```
+ *
+ * @example Test code that uses a session
+ * ```ts
+ * import { Session } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using session = new Session({ fetch: () => Promise.resolve(Response.json([1, 2])) });
+ * assertEquals(await (await session.get("https://example.com/")).json(), [1, 2]);
  * ```
  */
 export class Session implements AsyncDisposable {
   /** The pool that grants the session's connections. */
   readonly pool: Pool;
   /**
-   * A drop-in for the standard `fetch`, bound, for libraries that take one. Short bodies are read ahead, so that they never
-   * hold a connection though nobody reads them; long ones are streamed.
+   * A drop-in for the standard `fetch`, bound, for libraries that take one. Bodies that announce at most 64 KiB are read
+   * ahead, so that they hold no connection though nobody reads them; others are streamed. As such libraries have
+   * deadlines of their own, its `headers` and `idle` timeouts are 300,000 ms unless the session sets them.
+   *
+   * @example Hand a session to a library
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const load = async (fetch: typeof globalThis.fetch) => await (await fetch("https://example.com/")).text();
+   *
+   * await using session = new Session({ fetch: () => Promise.resolve(new Response("hello")) });
+   * assertEquals(await load(session.fetch), "hello");
+   * ```
    */
   readonly fetch: (input: RequestInput, init?: RequestInit) => Promise<Response>;
   #borrowed: boolean;
@@ -160,6 +182,18 @@ export class Session implements AsyncDisposable {
    * What is open now, like `lsof` for the session.
    *
    * @returns Plain data, the oldest exchange first.
+   *
+   * @example See what is open
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using session = new Session({ fetch: () => new Promise(() => {}) });
+   * session.get("https://example.com/?secret=1").catch(() => {});
+   * await new Promise((resolve) => setTimeout(resolve, 0));
+   * const [{ method, url, state }] = session.exchanges();
+   * assertEquals([method, url, state], ["GET", "https://example.com/?…", "headers"]);
+   * ```
    */
   exchanges(): ExchangeInfo[] {
     return this.#exchanges.list();
@@ -181,6 +215,16 @@ export class Session implements AsyncDisposable {
    * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
    * @throws {TooManyRedirectsError} If there are more redirects than `maxRedirects`.
    * @throws {NetworkError} If the network, the peer or the protocol failed.
+   *
+   * @example Give one request its own limits
+   * ```ts
+   * import { BodyTooLargeError, Session } from "@hangup/session";
+   * import { assertRejects } from "@std/assert";
+   *
+   * await using session = new Session({ fetch: () => Promise.resolve(new Response("x".repeat(2000))) });
+   * const init = { method: "GET", maxBodyBytes: 1000, timeout: { headers: 5000 } };
+   * await assertRejects(() => session.request("https://example.com/", init), BodyTooLargeError);
+   * ```
    */
   async request<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
     const response = await this.#exchange(input, init ?? {}, this.#defaults, async (exchange, answer) => {
@@ -240,6 +284,16 @@ export class Session implements AsyncDisposable {
    * @param options How long to wait for what is open.
    * @returns The exchanges that were cut off.
    * @throws {RangeError} If `grace` is negative or not a number.
+   *
+   * @example Give what is open a second to finish
+   * ```ts
+   * import { Session, SessionClosedError } from "@hangup/session";
+   * import { assertEquals, assertRejects } from "@std/assert";
+   *
+   * const session = new Session();
+   * assertEquals(await session.close({ grace: 1000 }), []); // nothing was open, nothing was cut off
+   * await assertRejects(() => session.get("https://example.com/"), SessionClosedError);
+   * ```
    */
   async close(options: CloseOptions = {}): Promise<ExchangeInfo[]> {
     const { grace = 0 } = options;
@@ -296,9 +350,9 @@ export class Session implements AsyncDisposable {
   /** Sends a request, follows its redirects, and resolves with the headers of the last response. */
   async #send(exchange: Exchange, first: Outgoing, settle: boolean): Promise<Answer> {
     let outgoing = first;
-    if (settle && outgoing.body instanceof ReadableStream) {
-      const { body } = outgoing;
-      outgoing = { ...outgoing, body: await exchange.race(() => settleBody(body)) };
+    if (isStream(outgoing.body)) {
+      const stream = exchange.upload(outgoing.body);
+      outgoing = { ...outgoing, body: settle ? await exchange.race(() => settleBody(stream)) : stream };
     }
     const history: Hop[] = [];
     while (true) {
@@ -377,7 +431,7 @@ export class Session implements AsyncDisposable {
   async #fetch(input: RequestInput, init: RequestInit): Promise<Response> {
     return await this.#exchange(input, init, this.#dropInDefaults, async (exchange, { outgoing, response, head }) => {
       const reader = new BodyReader(exchange, response, head.decoded);
-      if (!hasBody(outgoing.method, response.status) || response.body === null) return new WebResponse(head, null);
+      if (!hasBody(outgoing.method, response.status)) return new WebResponse(head, null);
       if (reader.length !== undefined && reader.length <= SMALL_BODY) {
         exchange.state = "prefetch";
         return new WebResponse(head, await reader.readAll(SMALL_BODY));

@@ -84,14 +84,12 @@ class NodeTransport implements Transport {
 
   async fetch(url: URL, init: RequestInit): Promise<Response> {
     if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
-    const stopUpload = isStream(init.body) ? startUpload(init, init.body) : undefined;
     const route = new Route(this.#agent);
     (init as { dispatcher?: unknown }).dispatcher = route;
     try {
       return await globalThis.fetch(url, init);
     } catch (error) {
-      stopUpload?.(error);
-      const repeatable = stopUpload === undefined && IDEMPOTENT.test(init.method ?? "GET");
+      const repeatable = IDEMPOTENT.test(init.method ?? "GET") && !isStream(init.body);
       if (!repeatable || !route.stale || !isDead(error) || this.#closed || init.signal?.aborted) throw error;
       this.#once ??= new this.#Agent({ ...NO_TIMEOUTS, pipelining: 0 });
       (init as { dispatcher?: unknown }).dispatcher = this.#once;
@@ -190,31 +188,8 @@ function isDead(error: unknown): boolean {
   return false;
 }
 
-function isStream(body: unknown): body is AsyncIterable<Uint8Array> {
+function isStream(body: unknown): boolean {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
-}
-
-/**
- * Puts a pipe that can be cut between a body and undici, which would read on from it, for ever, after an abort.
- *
- * @returns What cuts it, as an abort of the request does.
- */
-function startUpload(init: RequestInit, body: AsyncIterable<Uint8Array>): (reason: unknown) => void {
-  const { signal } = init;
-  const cut = new AbortController();
-  const onAbort = () => cut.abort(signal?.reason);
-  if (signal?.aborted) onAbort();
-  signal?.addEventListener("abort", onAbort);
-  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-  const { from } = ReadableStream as unknown as { from(body: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> };
-  const source: ReadableStream<Uint8Array> = body instanceof ReadableStream ? body : from.call(ReadableStream, body);
-  source.pipeTo(writable, { signal: cut.signal })
-    // What went wrong reaches the request through the other end of the pipe.
-    .catch(() => {})
-    .finally(() => signal?.removeEventListener("abort", onAbort));
-  init.body = readable;
-  (init as { duplex?: string }).duplex = "half";
-  return (reason) => cut.abort(reason);
 }
 
 /**

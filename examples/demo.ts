@@ -27,28 +27,20 @@ interface Client {
   command: string[];
 }
 
-/** The project's own Bun and Node, else those of the machine. */
+/** The project's own runtimes: what this very Deno is, and what npm has installed here. */
 async function findClients(): Promise<{ clients: Client[]; missing: string[] }> {
-  const clients: Client[] = [{
-    title: `Deno ${Deno.version.deno}`,
-    command: [Deno.execPath(), "run", "-A", "--no-check"],
-  }];
+  const clients: Client[] = [{ title: `Deno ${Deno.version.deno}`, command: [Deno.execPath(), "run", "-A"] }];
   const missing: string[] = [];
-  for (const [name, executable] of [["Bun", findRuntime("bun") ?? "bun"], ["Node", findRuntime("node26") ?? "node"]]) {
-    const version = await versionOf(executable);
-    if (version) clients.push({ title: `${name} ${version}`, command: [executable] });
-    else missing.push(name);
+  for (const [name, executable] of [["Bun", findRuntime("bun")], ["Node", findRuntime("node26")]]) {
+    if (executable) clients.push({ title: `${name} ${await versionOf(executable)}`, command: [executable] });
+    else missing.push(name!);
   }
   return { clients, missing };
 }
 
-async function versionOf(executable: string): Promise<string | undefined> {
-  try {
-    const { success, stdout } = await new Deno.Command(executable, { args: ["--version"], stderr: "null" }).output();
-    return success ? new TextDecoder().decode(stdout).trim().replace(/^v/, "") : undefined;
-  } catch {
-    return undefined; // there is no such file
-  }
+async function versionOf(executable: string): Promise<string> {
+  const { stdout } = await new Deno.Command(executable, { args: ["--version"] }).output();
+  return new TextDecoder().decode(stdout).trim().replace(/^v/, "");
 }
 
 /** Runs the client on one runtime. One that fails, or takes too long, gives the rows that it printed. */
@@ -98,4 +90,8 @@ console.log(
     : "accepted: sockets that the server accepted for 20 requests. open: those still open when the last call had\n" +
       "returned. closed: those still open after close(), which get() and head() do themselves.",
 );
-for (const name of missing) console.log(`${name} is left out, as it is not installed: \`npm ci\` installs it.`);
+if (missing.length > 0) {
+  console.log(
+    `\nLeft out, as not installed: ${missing.join(" and ")}. With npm on this machine, the task installs them.`,
+  );
+}

@@ -216,3 +216,22 @@ Deno.test("Deadlines tries again after a sweep that threw", () => {
     Object.assign(globalThis, { setTimeout, clearTimeout });
   }
 });
+
+Deno.test(
+  "Deadlines.arm() starts a timer that was lost anew, even for a later deadline",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    left.add(1100);
+    deadlines.arm(1100);
+    clock.lose();
+    left.add(2500);
+    await clock.tick(1000);
+    deadlines.arm(2500); // so late a busy event loop can be
+    assertEquals(clock.pending, 0);
+    await clock.tick(101);
+    deadlines.arm(2500);
+    await clock.tick(1);
+    assertEquals([sweeps, [...left]], [[2102], [2500]]);
+    await clock.tick(1000);
+    assertEquals(sweeps, [2102, 2500]);
+  }),
+);

@@ -73,6 +73,11 @@ export class FakeClock {
     this.#now += ms;
   }
 
+  /** Drops all timers, as workerd does with those of a request that has ended. */
+  lose(): void {
+    this.#timers.clear();
+  }
+
   /**
    * Moves the time by `ms`, firing the timers that come due, in order, with what follows from each before the next.
    *

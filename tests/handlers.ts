@@ -8,7 +8,7 @@ export type Handler = (request: Request) => Promise<Response>;
 
 const upstreamOf = (request: Request) => new URL(request.url).searchParams.get("from") ?? "";
 
-/** Kept from one request to the next, which workerd does not bear. */
+/** Kept from one request to the next, which on workerd is unwise: its one timer ends with the request that started it. */
 let kept: Session | undefined;
 
 export const handlers: Record<string, Handler> = {
@@ -32,19 +32,25 @@ export const handlers: Record<string, Handler> = {
     return Response.json(stream.status);
   },
 
-  /** Passes an upstream body on as it comes. The session ends with it. */
+  /** Passes an upstream body on as it comes. The session ends with it. `idle` is its timeout. */
   "proxy": async (request) => {
-    const session = new Session();
-    const response = await session.get(upstreamOf(request), { prefetch: false, signal: request.signal });
+    const idle = Number(new URL(request.url).searchParams.get("idle") ?? 30_000);
+    const session = new Session({ timeout: { idle } });
+    const response = await session.get(upstreamOf(request), { prefetch: false });
     // Not awaited: it settles when the body has been passed on.
     session.close({ grace: Infinity });
     return response.toResponse();
   },
 
-  /** A session in global scope. */
+  /** A session in global scope. Without an upstream it is closed. */
   "global": async (request) => {
-    kept ??= new Session();
-    const { content } = await kept.get(upstreamOf(request));
-    return Response.json(content.byteLength);
+    const upstream = upstreamOf(request);
+    kept ??= new Session({ timeout: { headers: 500 } });
+    if (upstream) {
+      return await kept.get(upstream).then(({ status }) => Response.json(status), ({ name }) => Response.json(name));
+    }
+    await kept.close();
+    kept = undefined;
+    return Response.json("closed");
   },
 };

@@ -87,7 +87,7 @@ function commandOf(runtime: Runtime): string[] | undefined {
   }
 }
 
-async function runOn(runtime: Runtime, control: string): Promise<Row[]> {
+async function runOn(runtime: Runtime, surroundings: Record<string, string>): Promise<Row[]> {
   const rows: Row[] = [];
   const fail = (name: string, error: string) => {
     rows.push({ suite: runtime, name, error, ms: 0, contract: false });
@@ -101,7 +101,7 @@ async function runOn(runtime: Runtime, control: string): Promise<Row[]> {
   const child = new Deno.Command(command[0], {
     args: command.slice(1),
     cwd: root,
-    env: { HANGUP_CONTROL_URL: control, HANGUP_CASES: contract.join("\n"), NO_COLOR: "1" },
+    env: { ...surroundings, HANGUP_CASES: contract.join("\n"), NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -163,15 +163,24 @@ async function runOn(runtime: Runtime, control: string): Promise<Row[]> {
 const results = new Map<Runtime, Row[]>();
 {
   const server = await startServer();
+  const ca = await Deno.makeTempFile({ suffix: ".pem" });
+  await Deno.writeTextFile(ca, server.ca);
+  const surroundings = {
+    HANGUP_CONTROL_URL: server.control,
+    HANGUP_SPKI: server.spki,
+    DENO_CERT: ca,
+    NODE_EXTRA_CA_CERTS: ca,
+  };
   // The tests beside the contract are Deno's alone.
   const waiting = chosen.filter((runtime) => contract.length > 0 || runtime === "deno");
   const work = async () => {
     for (let runtime = waiting.shift(); runtime; runtime = waiting.shift()) {
-      results.set(runtime, await runOn(runtime, server.control));
+      results.set(runtime, await runOn(runtime, surroundings));
     }
   };
   await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, work));
   await server.stop();
+  await Deno.remove(ca);
   await Deno.remove(junit);
 }
 

@@ -3,5 +3,197 @@
 // The module as a strict TypeScript project sees it that is no Deno project: checked by `deno task check:consumer`,
 // never run. It must use every export.
 import * as hangup from "@hangup/session";
+import {
+  type AcquireOptions,
+  BodyTooLargeError,
+  type CloseOptions,
+  type CookieJar,
+  del,
+  type ExchangeInfo,
+  type ExchangeState,
+  get,
+  HangupError,
+  type HangupResponse,
+  head,
+  type Hop,
+  type Lease,
+  NetworkError,
+  options,
+  patch,
+  Pool,
+  PoolClosedError,
+  type PoolOptions,
+  type PoolStats,
+  post,
+  PrefetchedResponse,
+  put,
+  QueueFullError,
+  request,
+  type RequestInput,
+  type RequestLine,
+  type ResponseFor,
+  type SentRequest,
+  Session,
+  SessionClosedError,
+  type SessionOptions,
+  type SessionRequestInit,
+  StatusError,
+  StreamedResponse,
+  TimeoutError,
+  type TimeoutPhase,
+  type Timeouts,
+  TooManyRedirectsError,
+  type Transport,
+} from "@hangup/session";
 
-export const exported: string[] = Object.keys(hangup);
+/** Fails to compile unless the types are the same. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
+function same<A, B>(_same: Same<A, B>): void {}
+
+declare const url: RequestInput;
+declare const either: boolean;
+
+// The response's type follows `prefetch`.
+const prefetched = get(url);
+const streamed = get(url, { prefetch: false });
+const unknown = get(url, { prefetch: either });
+same<typeof prefetched, Promise<PrefetchedResponse>>(true);
+same<typeof streamed, Promise<StreamedResponse>>(true);
+same<Awaited<typeof unknown>, PrefetchedResponse | StreamedResponse>(true);
+same<ResponseFor<true>, PrefetchedResponse>(true);
+same<ResponseFor<false>, StreamedResponse>(true);
+for (const call of [request, get, head, options, post, put, patch, del]) {
+  const whole = call(url, { prefetch: true });
+  const open = call(url, { prefetch: false });
+  same<typeof whole, Promise<PrefetchedResponse>>(true);
+  same<typeof open, Promise<StreamedResponse>>(true);
+}
+
+const jar: CookieJar = { getCookieString: () => "", setCookie: async () => {} };
+const timeouts: Timeouts = { queue: 1, headers: 1, idle: 1, total: Infinity };
+const transport: Transport = { closesSockets: false, fetch: (to, init) => fetch(to, init), close() {} };
+const poolOptions: PoolOptions = { maxConnections: 8, maxConnectionsPerOrigin: 4, maxQueued: 100, idleTimeout: 1000 };
+const sessionOptions: SessionOptions = {
+  baseUrl: "https://example.com/",
+  headers: { accept: "application/json" },
+  timeout: timeouts,
+  maxBodyBytes: 1000,
+  maxRedirects: 5,
+  pool: poolOptions,
+  fetch,
+  cookieJar: jar,
+  onLeak: ({ url }) => console.warn(url),
+};
+const init: SessionRequestInit<true> = {
+  json: [1],
+  query: { page: 1, all: undefined },
+  timeout: 1000,
+  keepalive: true,
+};
+const closing: CloseOptions = { grace: 1000 };
+
+/** Every member of a session and of the two responses. */
+export async function useSession(): Promise<ExchangeInfo[]> {
+  await using session = new Session(sessionOptions);
+  const standard: typeof fetch = session.fetch;
+  void [standard, session.closed, session.pool];
+  for (const call of [session.get, session.head, session.options, session.request]) same<typeof call, typeof get>(true);
+  for (const call of [session.post, session.put, session.patch, session.delete]) same<typeof call, typeof get>(true);
+
+  const response = await session.request(url, init);
+  const common: HangupResponse = response;
+  const { status, statusText, ok, headers, redirected, history, request: sent } = common;
+  same<[number, string, boolean, Headers, boolean], [
+    typeof status,
+    typeof statusText,
+    typeof ok,
+    typeof headers,
+    typeof redirected,
+  ]>(true);
+  const hops: readonly Hop[] = history;
+  const { method, url: sentUrl }: SentRequest = sent;
+  const content: Uint8Array = response.throwIfNotOk().content;
+  const user = await response.json<{ name: string }>();
+  same<typeof user, { name: string }>(true);
+  void [hops.length, method, sentUrl, content, await response.text(), await response.bytes(), response.toResponse()];
+  void [await response.arrayBuffer(), await response.blob(), await response.formData()];
+
+  await using stream = await session.get(url, { prefetch: false });
+  same<typeof stream, StreamedResponse>(true);
+  for await (const chunk of stream) same<typeof chunk, Uint8Array<ArrayBuffer>>(true);
+  for await (const line of stream.lines()) same<typeof line, string>(true);
+  const body: ReadableStream<Uint8Array> | null = stream.body;
+  const web: Response = (await stream.throwIfNotOk()).toResponse();
+  void [body, web, stream.closed, await stream.json<number[]>(), await stream.text(), await stream.bytes()];
+  void [await stream.arrayBuffer(), await stream.blob(), await stream.formData()];
+  await stream.close();
+
+  const states: ExchangeState[] = session.exchanges().map(({ state }) => state);
+  void states;
+  return await session.close(closing);
+}
+
+/** Every member of a pool. */
+export async function usePool(): Promise<PoolStats> {
+  await using pool = new Pool({ transport });
+  const acquiring: AcquireOptions = { signal: AbortSignal.timeout(1000), timeout: 1000, onClose: (error) => error.url };
+  using lease: Lease = await pool.acquire("https://example.com", acquiring);
+  const response: Response = await lease.fetch(new URL("https://example.com/"), {});
+  void [lease.origin, lease.released, response.status, pool.closed, pool.closesSockets];
+  lease.release();
+  await pool.close();
+  return pool.stats();
+}
+
+/** Every error, told from the others by its class. */
+export function explain(error: unknown): string {
+  if (error instanceof TimeoutError) {
+    const phase: TimeoutPhase = error.phase;
+    const holders: readonly RequestLine[] = error.holders;
+    return `${phase} ${error.timeout} ${holders.length}`;
+  }
+  if (error instanceof StatusError) return String(error.response.status);
+  if (error instanceof QueueFullError) return String(error.maxQueued);
+  if (error instanceof BodyTooLargeError) return String(error.maxBodyBytes);
+  if (error instanceof TooManyRedirectsError) return String(error.maxRedirects);
+  if (error instanceof SessionClosedError || error instanceof PoolClosedError) return error.message;
+  if (error instanceof NetworkError) return String(error.cause);
+  if (error instanceof HangupError) return `${error.method ?? ""} ${error.url ?? ""}`;
+  return String(error);
+}
+
+// Wrong arguments do not compile.
+// @ts-expect-error: no such option
+get(url, { prefetched: false });
+// @ts-expect-error: a query is flat
+get(url, { query: { page: { number: 1 } } });
+// @ts-expect-error: no such timeout
+new Session({ timeout: { connect: 1 } });
+// @ts-expect-error: a prefetched response has nothing to close
+prefetched.then((response) => response.close());
+
+/** A name that is exported and not used above fails to compile. */
+const used = {
+  BodyTooLargeError,
+  HangupError,
+  NetworkError,
+  Pool,
+  PoolClosedError,
+  PrefetchedResponse,
+  QueueFullError,
+  Session,
+  SessionClosedError,
+  StatusError,
+  StreamedResponse,
+  TimeoutError,
+  TooManyRedirectsError,
+  del,
+  get,
+  head,
+  options,
+  patch,
+  post,
+  put,
+  request,
+};
+same<keyof typeof used, keyof typeof hangup>(true);

@@ -1,15 +1,39 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // What holds in the handler of a server: a session for each request, and upstream bodies passed on.
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Session } from "../../mod.ts";
-import type { Case } from "../harness/case.ts";
+import type { Capability, Case, TestContext } from "../harness/case.ts";
 import { pattern, type Scope } from "../server/client.ts";
 
 const from = (handler: string, upstream: string) => `${handler}?from=${encodeURIComponent(upstream)}`;
 
-async function assertNothingInFlight(scope: Scope, can: (capability: "closesSockets") => boolean): Promise<void> {
+async function assertNothingInFlight(scope: Scope, can: TestContext["can"]): Promise<void> {
   await scope.wait(can("closesSockets") ? { open: 0, pending: 0 } : { pending: 0 });
+}
+
+/** A client that leaves after the first bytes of a body that is passed on. */
+function leaving(when: string, paths: string[], { idle, needs = [] }: { idle?: number; needs?: Capability[] }): Case {
+  return {
+    name: `toResponse() releases its connection when the client leaves ${when}`,
+    needs: ["serves", ...needs],
+    async run({ scope, can, serve }) {
+      const url = await serve("proxy");
+      for (const path of paths) {
+        const controller = new AbortController();
+        const query = idle === undefined ? "" : `&idle=${idle}`;
+        const response = await fetch(from(url, scope.url + path) + query, { signal: controller.signal });
+        const reader = response.body!.getReader();
+        await reader.read();
+        await scope.wait({ pending: 1 });
+        reader.read().catch(() => {});
+        controller.abort();
+        await scope.wait({ pending: 0 }, 2000);
+        await assertNothingInFlight(scope, can);
+      }
+      assertEquals((await scope.stats()).aborted, paths.length);
+    },
+  };
 }
 
 export const cases: Case[] = [
@@ -40,23 +64,31 @@ export const cases: Case[] = [
       assertEquals((await scope.stats()).aborted, 0);
     },
   },
+  leaving("while the body flows", ["/endless", "/drip?n=Infinity&gap=5"], {}),
+  leaving("while the upstream is silent", ["/stall/1000"], { needs: ["seesClientsLeave"] }),
+  leaving("while the upstream is silent, at the idle timeout at the latest", ["/stall/1000"], { idle: 1000 }),
   {
-    name: "toResponse() releases its connection when the client leaves",
+    // On workerd the timer for both deadlines is lost with the request that ends first, until there is another request.
+    name: "a session kept in global scope serves request after request, and its timeouts come back",
     needs: ["serves"],
-    async run({ scope, can, serve }) {
-      const url = await serve("proxy");
-      for (const path of ["/endless", "/drip?n=Infinity&gap=5", "/stall/1000"]) {
-        const controller = new AbortController();
-        const response = await fetch(from(url, scope.url + path), { signal: controller.signal });
-        const reader = response.body!.getReader();
-        await reader.read();
-        await scope.wait({ pending: 1 });
-        reader.read().catch(() => {});
-        controller.abort();
-        await scope.wait({ pending: 0 }, 2000);
-        await assertNothingInFlight(scope, can);
+    async run({ scope, serve }) {
+      const url = await serve("global");
+      const ask = async (path: string) => await (await fetch(from(url, scope.url + path))).json();
+      try {
+        assertEquals([await ask("/bytes/10"), await ask("/status/404")], [200, 404]);
+        const first = ask("/hold?key=a");
+        await scope.wait({ pending: 1 }, 2000);
+        const second = ask("/hang");
+        await scope.wait({ pending: 2 }, 2000);
+        await scope.release("a");
+        assertEquals(await first, 200);
+        await scope.wait({ requests: 99 }, 1700).catch(() => {});
+        assertEquals(await ask("/bytes/10"), 200);
+        assertEquals(await second, "TimeoutError");
+        await scope.wait({ pending: 0 });
+      } finally {
+        assertEquals(await (await fetch(url)).json(), "closed");
       }
-      assertEquals((await scope.stats()).aborted, 3);
     },
   },
   {
@@ -70,7 +102,8 @@ export const cases: Case[] = [
         await session.close();
       }
       const { requests, maxPending } = await scope.stats();
-      assertEquals([requests, maxPending], [50, 6]);
+      assertEquals(requests, 50);
+      assert(maxPending > 1 && maxPending <= 6, `${maxPending} were open at once`);
       await assertNothingInFlight(scope, can);
     },
   },

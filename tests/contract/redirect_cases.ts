@@ -5,12 +5,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { NetworkError, Pool, Session, type SessionRequestInit, TooManyRedirectsError } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
-import { header, readEcho, withSession } from "../harness/with_session.ts";
+import { header, pause, readEcho, within, withSession } from "../harness/with_session.ts";
 import type { Scope } from "../server/client.ts";
 
 const STATUSES = [301, 302, 303, 307, 308];
 const FOLLOWS = { needs: ["followsRedirects" as const] };
-const ALL_HEADERS = { needs: ["followsRedirects" as const, "allHeaders" as const] };
 
 /** The URL of a redirect to `to`, which may be of another scope. */
 function redirect(scope: Scope, to: string, status = 302): string {
@@ -39,13 +38,14 @@ function method(status: number, sent: string, expected: string, body?: () => Bod
       assertEquals(paths, { [`${sent} /redirect/${status}`]: 1, [`${expected} /echo`]: 1 });
       if (sent === "HEAD") return;
       const echo = await readEcho(response);
-      const kept = body !== undefined && expected === sent;
-      assertEquals(echo.method, expected);
-      assertEquals(echo.body, kept ? "the body" : "");
-      assertEquals(header(echo, "content-length"), kept ? "8" : /^(?:POST|PUT)$/.test(expected) ? "0" : undefined);
-      // A type of the body's goes where the body goes, and so does what the caller said of the body.
-      assertEquals(header(echo, "content-type")?.toLowerCase(), kept ? "text/plain;charset=utf-8" : undefined);
+      const kept = expected === sent ? body?.() : undefined;
+      assertEquals([echo.method, echo.body], [expected, kept === undefined ? "" : "the body"]);
+      // A header that speaks of the body goes where the body goes.
       assertEquals(header(echo, "content-language"), expected === sent ? "en" : undefined);
+      const bare = await readEcho(await fetch(`${scope.url}/echo?close`, { method: expected, body: kept }));
+      for (const name of ["content-type", "content-length", "transfer-encoding"]) {
+        assertEquals(header(echo, name), header(bare, name));
+      }
     },
     FOLLOWS,
   );
@@ -100,7 +100,7 @@ export const cases: Case[] = [
     method(status, "POST", status < 304 ? "GET" : "POST", TEXT),
     method(status, "PUT", status === 303 ? "GET" : "PUT", TEXT),
     method(status, "DELETE", status === 303 ? "GET" : "DELETE"),
-    method(status, "TESTING", status === 303 ? "GET" : "TESTING", TEXT),
+    method(status, "PROPFIND", status === 303 ? "GET" : "PROPFIND", TEXT),
   ]),
   method(307, "POST", "POST", BLOB, " with a Blob"),
   method(301, "PATCH", "PATCH", TEXT),
@@ -373,14 +373,15 @@ export const cases: Case[] = [
       withSession(
         `a ${status} with a body of ${what} is followed without reading it`,
         async (session, { scope, can }) => {
-          const response = await session.get(`${redirect(scope, "/bytes/10", status)}&body=10000000${query}`);
-          assertEquals([response.status, response.content.byteLength], [200, 10]);
-          const { bodyBytes } = await scope.wait({ pending: 0 });
-          // What the kernel takes in before the client has gone is sent without being read.
-          assert(bodyBytes < 8_000_000, `the server sent ${bodyBytes} bytes`);
-          // While the session is still open: at most the socket of the second hop is left, idle.
-          const { open } = await scope.stats();
-          if (can("closesSockets")) assert(open <= 1, `${open} sockets are open`);
+          for (let i = 1; i <= 5; i++) {
+            const response = await session.get(`${redirect(scope, "/bytes/10", status)}&body=10000000${query}`);
+            assertEquals([response.status, response.content.byteLength], [200, 10]);
+            const { bodyBytes, open } = await scope.wait({ pending: 0 });
+            // What the kernel takes in before the client has gone is sent without being read.
+            assert(bodyBytes < i * 8_000_000, `the server sent ${bodyBytes} bytes`);
+            // The idle one of the second hop, and one that Node dials after each abort.
+            if (can("closesSockets")) assert(open <= 2, `${open} sockets are open`);
+          }
         },
         FOLLOWS,
       )
@@ -401,22 +402,18 @@ export const cases: Case[] = [
     await scope.wait({ pending: 0 });
   }, FOLLOWS),
   withSession("a 303 that answers an upload early ends the upload", async (session, { scope }) => {
-    let canceled: unknown = "not canceled";
-    const done = Promise.withResolvers<void>();
+    let canceled = () => {};
+    const cancel = new Promise<void>((resolve) => canceled = resolve);
     const body = new ReadableStream<Uint8Array>({
       async pull(controller) {
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await pause(5);
         controller.enqueue(new Uint8Array(1000));
       },
-      cancel(reason) {
-        canceled = reason;
-        done.resolve();
-      },
+      cancel: () => canceled(),
     });
     const response = await session.post(redirect(scope, "/bytes/10", 303), { body });
     assertEquals([response.status, response.request.method], [200, "GET"]);
-    await Promise.race([done.promise, new Promise((resolve) => setTimeout(resolve, 1000))]);
-    assert(canceled !== "not canceled", "the upload went on");
+    await within(1000, cancel);
     await scope.wait({ pending: 0 });
   }, { needs: ["followsRedirects", "streamsUploads"] }),
 ];

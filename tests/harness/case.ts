@@ -22,10 +22,12 @@ export type Capability =
   /** The case can start a process of the same runtime, `t.run()`. */
   | "processes"
   /** The case can have a handler of `tests/handlers.ts` served, `t.serve()`. */
-  | "serves";
+  | "serves"
+  /** A server notices that its client left while it has nothing to send. */
+  | "seesClientsLeave";
 
 const lacking: Partial<Record<Runtime, Capability[]>> = {
-  workerd: ["closesSockets", "processes"],
+  workerd: ["closesSockets", "processes", "seesClientsLeave"],
   chromium: [
     "closesSockets",
     "followsRedirects",
@@ -35,6 +37,7 @@ const lacking: Partial<Record<Runtime, Capability[]>> = {
     "manyConnections",
     "processes",
     "serves",
+    "seesClientsLeave",
   ],
 };
 

@@ -34,6 +34,7 @@ const browser = await chromium.launch({
     "--disable-quic",
     "--no-first-run",
     "--no-sandbox",
+    `--ignore-certificate-errors-spki-list=${process.env.HANGUP_SPKI}`,
     "--disable-gpu",
   ],
 });

@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 
+import type { ReadableStream as NodeStream } from "node:stream/web";
 import { type Handler, handlers } from "../handlers.ts";
 
 /** A handler that is served. */
@@ -36,7 +37,7 @@ export async function serve(name: string): Promise<Served> {
   const server = createServer(async (request, response) => {
     const { status, headers, body } = await handler(new Request(`http://${hostname}${request.url}`));
     response.writeHead(status, Object.fromEntries(headers));
-    const source = body ? Readable.fromWeb(body) : Readable.from([]);
+    const source = body ? Readable.fromWeb(body as NodeStream) : Readable.from([]);
     response.on("close", () => source.destroy());
     source.on("error", () => response.destroy());
     source.pipe(response);

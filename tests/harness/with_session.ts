@@ -49,3 +49,20 @@ export function header(echo: Echo, name: string): string | undefined {
   const values = echo.headers.filter(([candidate]) => candidate.toLowerCase() === name).map(([, value]) => value);
   return values.length === 0 ? undefined : values.join(" | ");
 }
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** What the promise resolves with; throws if it takes longer than so many ms. */
+export async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Not settled within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

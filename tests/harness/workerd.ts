@@ -13,7 +13,6 @@ const options = convertV4MiniflareOptions({
   modules: true,
   script: await bundleCases("workerd", files),
   compatibilityDate: "2026-10-01",
-  compatibilityFlags: ["enable_request_signal"],
   cf: false, // else it asks the network for what a real request would have there
 });
 const worker = new Miniflare(options);

@@ -52,8 +52,18 @@ async function call<T>(method: string, path: string, query: Record<string, unkno
   return result;
 }
 
+/** How a scope is reached. */
+export interface ScopeOptions {
+  /** The address to listen on: `127.0.0.1`. */
+  host?: string;
+  /** Speaks TLS, with a certificate that the runtimes were told to trust, or one that they were not. */
+  tls?: 1 | "untrusted";
+  /** Speaks HTTP/2 and nothing else. Needs `tls`. */
+  h2?: 1;
+}
+
 /** Opens a fresh listening port on the counting server. */
-export async function openScope(options: { host?: string } = {}): Promise<Scope> {
+export async function openScope(options: ScopeOptions = {}): Promise<Scope> {
   const { id, url, port } = await call<{ id: string; url: string; port: number }>("POST", "/open", { ...options });
   let closing: Promise<void> | undefined;
   const close = () => closing ??= call("POST", "/close", { id });

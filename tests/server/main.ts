@@ -1,11 +1,13 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // The counting server, a process of its own: what it counts is what the other side of the wire really saw.
-// Prints `{"control":"http://127.0.0.1:PORT"}` when it is ready, and exits when its standard input closes, so that it
+// Prints `{"control":"http://127.0.0.1:PORT","ca":"PEM","spki":"HASH"}` when it is ready: where it is controlled, and what to
+// trust for its certificate; and exits when its standard input closes, so that it
 // never outlives who started it.
 //
 // Control port:
-//   POST /open?host=::1            a fresh listening port with counters of its own: { id, url, port }
+//   POST /open?host=::1            a fresh listening port with counters of its own: { id, url, port }; with `tls=1` it
+//                                  speaks TLS, with `tls=untrusted` by a certificate of nobody's, with `h2=1` HTTP/2
 //   GET  /stats?id=                what it has counted (scope.ts, Stats)
 //   GET  /wait?id=&open=0&within=  answers as soon as every condition holds, or after `within` ms (250) as things are:
 //                                  { met, stats }. open and pending mean exactly; accepted, requests, aborted and
@@ -17,10 +19,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
+import { makeCertificate } from "./certificate.ts";
 import { Scope, type Stats } from "./scope.ts";
 
 const scopes = new Map<string, Scope>();
 let opened = 0;
+const trusted = makeCertificate("Hangup test authority");
+const untrusted = makeCertificate("Nobody's authority");
 
 const EXACT = ["open", "pending"] as const;
 const AT_LEAST = ["accepted", "requests", "aborted", "killed"] as const;
@@ -28,7 +33,8 @@ const AT_LEAST = ["accepted", "requests", "aborted", "killed"] as const;
 async function control(method: string, url: URL, signal: AbortSignal): Promise<unknown> {
   const query = url.searchParams;
   if (method === "POST" && url.pathname === "/open") {
-    const scope = new Scope(String(++opened));
+    const certificate = { "1": trusted.certificate, untrusted: untrusted.certificate }[query.get("tls") ?? ""];
+    const scope = new Scope(String(++opened), { certificate, h2: query.has("h2") });
     const address = await scope.listen(query.get("host") ?? "127.0.0.1");
     scopes.set(scope.id, scope);
     return { id: scope.id, ...address };
@@ -91,7 +97,8 @@ const server = createServer((request, response) => {
 });
 server.listen(0, "127.0.0.1", 1024, () => {
   const { port } = server.address() as AddressInfo;
-  console.log(JSON.stringify({ control: `http://127.0.0.1:${port}` }));
+  const { ca, certificate: { spki } } = trusted;
+  console.log(JSON.stringify({ control: `http://127.0.0.1:${port}`, ca, spki }));
 });
 
 process.stdin.on("end", () => process.exit(0)).on("error", () => process.exit(0)).resume();

@@ -99,10 +99,14 @@ const routes: Record<string, Route> = {
     await sendBytes(exchange, 200, await bomb, [BINARY, ["content-encoding", "gzip"]]);
   },
 
-  /** `/redirect/S?to=URL&body=N`: status S, Location, a body of N bytes (0); with `chunked` in chunks, with `stall` never ending. */
+  /**
+   * `/redirect/S?to=URL&body=N&h=Name:value`: status S, Location, more headers, a body of N bytes (0); with `chunked` in
+   * chunks, with `stall` never ending.
+   */
   "redirect": async (exchange, arg, query) => {
     const location = query.get("to");
-    const headers: Header[] = location === null ? [BINARY] : [BINARY, ["location", location]];
+    const headers = [BINARY, ...headersOf(query)];
+    if (location !== null) headers.push(["location", location]);
     const length = Number(query.get("body") ?? 0);
     if (!query.has("chunked") && !query.has("stall")) return await sendPattern(exchange, Number(arg), length, headers);
     await exchange.head(Number(arg), headers);
@@ -153,11 +157,7 @@ const routes: Record<string, Route> = {
 
   /** `/headers?h=Name:value&h=…`: a response with exactly these headers added. */
   "headers": async (exchange, _, query) => {
-    const headers = query.getAll("h").map((pair): Header => {
-      const colon = pair.indexOf(":");
-      return [pair.slice(0, colon), pair.slice(colon + 1)];
-    });
-    await sendPattern(exchange, 200, 10, headers);
+    await sendPattern(exchange, 200, 10, headersOf(query));
   },
 
   /** `/lines?n=10&gap=0`: n lines, "line 0" and so on; n may be Infinity. */
@@ -215,6 +215,14 @@ export async function answer(exchange: Exchange, scope: Scope): Promise<void> {
 
 async function notFound(exchange: Exchange) {
   await sendBytes(exchange, 404, Buffer.from(`No route ${exchange.url.pathname}`), [TEXT]);
+}
+
+/** What `h=Name:value` asks for. */
+function headersOf(query: URLSearchParams): Header[] {
+  return query.getAll("h").map((pair) => {
+    const colon = pair.indexOf(":");
+    return [pair.slice(0, colon), pair.slice(colon + 1)];
+  });
 }
 
 async function sendJson(exchange: Exchange, value: unknown) {

@@ -1,7 +1,10 @@
 // Copyright 2026 the Hangup authors. MIT license.
-import { createServer, type Server, type Socket } from "node:net";
-import type { AddressInfo } from "node:net";
+import { createSecureServer } from "node:http2";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import type { Certificate } from "./certificate.ts";
 import { Connection } from "./http1.ts";
+import { Http2Connection } from "./http2.ts";
 
 /** What a scope has counted since it was opened. */
 export interface Stats {
@@ -34,6 +37,14 @@ export interface Stats {
 /** How an exchange ended. */
 export type Outcome = "done" | "aborted" | "killed";
 
+/** What a scope speaks. */
+export interface ScopeOptions {
+  /** Speaks TLS, with this certificate. */
+  certificate?: Certificate;
+  /** Speaks HTTP/2 and nothing else, over TLS. */
+  h2?: boolean;
+}
+
 /** One listening port with counters of its own. */
 export class Scope {
   readonly id: string;
@@ -52,13 +63,38 @@ export class Scope {
     paths: {},
   };
   #server: Server;
-  #connections = new Set<Connection>();
+  readonly #secure: boolean;
+  #connections = new Set<Connection | Http2Connection>();
+  #sockets = new Set<Socket>();
   #watchers = new Set<() => void>();
   #held = new Map<string, { promise: Promise<void>; release: () => void }>();
 
-  constructor(id: string) {
+  constructor(id: string, { certificate, h2 }: ScopeOptions = {}) {
     this.id = id;
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    this.#secure = certificate !== undefined;
+    if (!certificate) {
+      this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket, this.#accept(socket)));
+      return;
+    }
+    // A connection counts from TCP's accept to TCP's close, whatever becomes of the handshake.
+    const ids = new Map<string, number>();
+    const key = (socket: { remotePort?: number; remoteAddress?: string }) =>
+      `${socket.remoteAddress} ${socket.remotePort}`;
+    const idOf = (socket: Socket) => ids.get(key(socket)) ?? 0;
+    if (h2) {
+      const server = createSecureServer({ ...certificate, settings: { maxConcurrentStreams: 1000 } });
+      server.on("session", (session) => {
+        const connection = new Http2Connection(session, this, idOf(session.socket as unknown as Socket));
+        this.#connections.add(connection);
+        session.on("close", () => this.#connections.delete(connection));
+      });
+      this.#server = server;
+    } else {
+      const options = { ...certificate, ALPNProtocols: ["http/1.1"], noDelay: true };
+      this.#server = createTlsServer(options, (socket) => this.#serve(socket, idOf(socket)));
+    }
+    this.#server.on("tlsClientError", () => {});
+    this.#server.on("connection", (socket: Socket) => ids.set(key(socket), this.#accept(socket)));
   }
 
   async listen(host: string): Promise<{ url: string; port: number }> {
@@ -67,21 +103,29 @@ export class Scope {
       this.#server.listen(0, host, 8192, resolve);
     });
     const { port } = this.#server.address() as AddressInfo;
-    return { port, url: `http://${host.includes(":") ? `[${host}]` : host}:${port}` };
+    return { port, url: `${this.#secure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}` };
   }
 
-  #accept(socket: Socket) {
+  /** Counts a socket, and returns its number. */
+  #accept(socket: Socket): number {
     const { stats } = this;
-    const connection = new Connection(socket, this, stats.accepted++);
     stats.perSocket.push(0);
     stats.maxOpen = Math.max(stats.maxOpen, ++stats.open);
-    this.#connections.add(connection);
+    this.#sockets.add(socket);
     socket.once("close", () => {
-      this.#connections.delete(connection);
+      this.#sockets.delete(socket);
       stats.open--;
       this.#changed();
     });
     this.#changed();
+    return stats.accepted++;
+  }
+
+  /** Speaks HTTP/1.1 over a socket, or what TLS makes of it. */
+  #serve(socket: Socket, socketId: number) {
+    const connection = new Connection(socket, this, socketId);
+    this.#connections.add(connection);
+    socket.once("close", () => this.#connections.delete(connection));
   }
 
   began(method: string, path: string, socketId: number) {
@@ -149,6 +193,7 @@ export class Scope {
 
   async close() {
     for (const connection of this.#connections) connection.destroy();
+    for (const socket of this.#sockets) socket.destroy();
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
   }
 }

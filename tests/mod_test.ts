@@ -1,0 +1,29 @@
+// Copyright 2026 the Hangup authors. MIT license.
+import { assertEquals } from "@std/assert";
+import * as hangup from "../mod.ts";
+
+Deno.test("mod.ts exports these names and no others", () => {
+  assertEquals(Object.keys(hangup).sort(), [
+    "BodyTooLargeError",
+    "HangupError",
+    "NetworkError",
+    "Pool",
+    "PoolClosedError",
+    "PrefetchedResponse",
+    "QueueFullError",
+    "Session",
+    "SessionClosedError",
+    "StatusError",
+    "StreamedResponse",
+    "TimeoutError",
+    "TooManyRedirectsError",
+    "del",
+    "get",
+    "head",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "request",
+  ]);
+});

@@ -59,7 +59,7 @@ export class Deadlines {
     const now = performance.now();
     if (now > this.#due + LOST_AFTER) {
       this.clear();
-      deadline = Math.min(deadline, now);
+      this.#fire(); // now, as a timer of this request could be lost as well
     }
     if (deadline < this.#due) this.#start(deadline, now);
   }

@@ -130,7 +130,8 @@ export function head<P extends boolean = true>(
  * import { options } from "@hangup/session";
  * import { assertEquals } from "@std/assert";
  *
- * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response(null, { status: 204, headers: { allow: "GET" } }));
+ * const answer = () => new Response(null, { status: 204, headers: { allow: "GET" } });
+ * await using server = Deno.serve({ port: 0, onListen() {} }, answer);
  * const url = `http://127.0.0.1:${server.addr.port}/`;
  * assertEquals((await options(url)).headers.get("allow"), "GET");
  * ```
@@ -156,7 +157,8 @@ export function options<P extends boolean = true>(
  * import { post } from "@hangup/session";
  * import { assertEquals } from "@std/assert";
  *
- * await using server = Deno.serve({ port: 0, onListen() {} }, async (request) => Response.json(await request.json()));
+ * const answer = async (request: Request) => Response.json(await request.json());
+ * await using server = Deno.serve({ port: 0, onListen() {} }, answer);
  * const url = `http://127.0.0.1:${server.addr.port}/`;
  * const response = await post(url, { json: { name: "Ada" } });
  * assertEquals(await response.json(), { name: "Ada" });
@@ -183,7 +185,8 @@ export function post<P extends boolean = true>(
  * import { put } from "@hangup/session";
  * import { assertEquals } from "@std/assert";
  *
- * await using server = Deno.serve({ port: 0, onListen() {} }, async (request) => new Response(await request.text(), { status: 201 }));
+ * const answer = async (request: Request) => new Response(await request.text(), { status: 201 });
+ * await using server = Deno.serve({ port: 0, onListen() {} }, answer);
  * const url = `http://127.0.0.1:${server.addr.port}/`;
  * const response = await put(url, { body: new TextEncoder().encode("hello") });
  * assertEquals([response.status, await response.text()], [201, "hello"]);
@@ -210,7 +213,8 @@ export function put<P extends boolean = true>(
  * import { patch } from "@hangup/session";
  * import { assertEquals } from "@std/assert";
  *
- * await using server = Deno.serve({ port: 0, onListen() {} }, ({ headers }) => new Response(headers.get("content-type")));
+ * const answer = ({ headers }: Request) => new Response(headers.get("content-type"));
+ * await using server = Deno.serve({ port: 0, onListen() {} }, answer);
  * const url = `http://127.0.0.1:${server.addr.port}/`;
  * const headers = { "content-type": "application/merge-patch+json" };
  * const response = await patch(url, { json: { age: null }, headers });
@@ -238,7 +242,8 @@ export function patch<P extends boolean = true>(
  * import { del } from "@hangup/session";
  * import { assertEquals } from "@std/assert";
  *
- * await using server = Deno.serve({ port: 0, onListen() {} }, ({ method }) => new Response(null, { status: method === "DELETE" ? 204 : 405 }));
+ * const answer = ({ method }: Request) => new Response(null, { status: method === "DELETE" ? 204 : 405 });
+ * await using server = Deno.serve({ port: 0, onListen() {} }, answer);
  * const url = `http://127.0.0.1:${server.addr.port}/`;
  * assertEquals((await del(url)).status, 204);
  * ```

@@ -268,7 +268,8 @@ export class StatusError extends HangupError {
    */
   constructor(response: PrefetchedResponse) {
     const status = `${response.status} ${response.statusText}`.trimEnd();
-    super(`The response's status is ${status}`, response.request);
+    const { method, url } = response.request;
+    super(`The response's status is ${status}`, { method, url: displayUrl(new URL(url)) });
     this.name = "StatusError";
     this.response = response;
   }

@@ -64,6 +64,21 @@ function neverLeft(cause: unknown): boolean {
   return false;
 }
 
+/** Failures that are worth naming, by the codes of Node's and Bun's errors and the words of Deno's. Others tell nothing. */
+const FAILURES: readonly [what: string, code: RegExp, words: string][] = [
+  ["The server's certificate is not trusted", /CERT|^UNABLE_TO_VERIFY/, "invalid peer certificate: "],
+  ["The host name does not resolve", /^ENOTFOUND$|^EAI_/, "dns error: "],
+];
+
+/** What a runtime's own error says, where that is known. */
+function explain(cause: unknown): string | undefined {
+  for (let error = cause; error instanceof Error; error = error.cause) {
+    const { message, code = "" } = error as Error & { code?: string };
+    const known = FAILURES.find(([, codes, words]) => codes.test(code) || message.includes(words));
+    if (known !== undefined) return known[0];
+  }
+}
+
 /** Where a request is in its life. */
 export type ExchangeState = "queued" | "headers" | "prefetch" | "streaming";
 
@@ -258,7 +273,7 @@ export class Exchange implements RequestLine {
         (result) => this.#cut ? late?.(result) : resolve(result),
         (cause) => {
           if (this.#cut) return; // rejected with the reason already
-          reject(failure === undefined ? cause : new NetworkError(failure(cause), this, cause));
+          reject(failure === undefined ? cause : new NetworkError(explain(cause) ?? failure(cause), this, cause));
         },
       );
     });

@@ -58,4 +58,4 @@ export {
   Session,
   type SessionOptions,
 } from "./session.ts";
-export type { Transport } from "./transport.ts";
+export { createTransport, type Transport, type TransportOptions } from "./transport.ts";

@@ -40,7 +40,14 @@ export interface PoolOptions {
    * @default {30_000}
    */
   idleTimeout?: number;
-  /** What sends the requests. The pool owns it and closes it. By default the runtime's own, made by the pool. */
+  /**
+   * What sends the requests. The pool owns it and closes it. By default it is what `createTransport()` makes: it goes
+   * where the runtime's bare `fetch` would go, through the proxies that the environment names too. Give one to go
+   * through another proxy, or to trust an authority of one's own: `{ transport: createTransport(options) }`.
+   *
+   * Where a user has set a dispatcher on Node (a mock, a proxy, an agent), the default passes requests on to it instead
+   * of going around it. That dispatcher owns the sockets then, and {@linkcode Pool.closesSockets} is `false`.
+   */
   transport?: Transport;
 }
 

@@ -206,11 +206,19 @@ function normalizeMethod(method: string): string {
   if (upper === "CONNECT" || upper === "TRACE" || upper === "TRACK") {
     throw new TypeError(`Cannot send the request as "method" is forbidden by the Fetch standard: received "${upper}"`);
   }
-  // Bun makes a GET of a method that it does not know.
-  if (!USUAL_METHOD.test(upper) && new Request("http://localhost", { method: upper }).method !== upper) {
+  if (!USUAL_METHOD.test(upper) && !isKnown(upper)) {
     throw new TypeError(`Cannot send the request as the runtime does not know its method: received "${upper}"`);
   }
   return upper;
+}
+
+/** Of a method that it does not know Bun makes a GET, and workerd an error. */
+function isKnown(method: string): boolean {
+  try {
+    return new Request("http://localhost", { method }).method === method;
+  } catch {
+    return false;
+  }
 }
 
 function checkRedirect(redirect: RequestRedirect): RequestRedirect {
@@ -246,17 +254,11 @@ function mergeHeaders(defaults: Headers, given: HeadersInit | undefined): Header
 /** Moves a URL's user name and password to where HTTP has them: RFC 7617. */
 export function takeCredentials(url: URL, headers: Headers): void {
   if (url.username === "" && url.password === "") return;
-  const bytes = new TextEncoder().encode(`${decode(url.username)}:${decode(url.password)}`);
-  if (!headers.has("authorization")) headers.set("authorization", `Basic ${btoa(String.fromCharCode(...bytes))}`);
+  // They are ASCII, all else being escaped as UTF-8. A "%" that escapes nothing stands for itself.
+  const bytes = `${url.username}:${url.password}`
+    .replace(/%([0-9a-f]{2})/gi, (_, code) => String.fromCharCode(parseInt(code, 16)));
+  if (!headers.has("authorization")) headers.set("authorization", `Basic ${btoa(bytes)}`);
   url.username = url.password = "";
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text; // a "%" that escapes nothing stands for itself
-  }
 }
 
 function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): void {

@@ -7,7 +7,7 @@
  */
 
 import { BodyReader, discard, hasBody, SMALL_BODY } from "./body.ts";
-import { displayUrl, NetworkError, SessionClosedError, TooManyRedirectsError } from "./errors.ts";
+import { NetworkError, SessionClosedError, TooManyRedirectsError } from "./errors.ts";
 import { Exchange, type ExchangeInfo, Exchanges, type Timeouts } from "./exchange.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
 import { followRedirect, isRedirect } from "./redirect.ts";
@@ -335,8 +335,6 @@ export class Session implements AsyncDisposable {
     receive: (exchange: Exchange, answer: Answer) => Promise<T>,
   ): Promise<T> {
     const outgoing = prepare(input, init, defaults);
-    outgoing.signal?.throwIfAborted();
-    if (this.#closed) throw new SessionClosedError({ method: outgoing.method, url: displayUrl(outgoing.url) });
     const exchange = new Exchange(this.#exchanges, outgoing.timeouts, outgoing.signal);
     try {
       exchange.begin(outgoing.method, outgoing.url);
@@ -350,10 +348,11 @@ export class Session implements AsyncDisposable {
   /** Sends a request, follows its redirects, and resolves with the headers of the last response. */
   async #send(exchange: Exchange, first: Outgoing, settle: boolean): Promise<Answer> {
     let outgoing = first;
-    if (isStream(outgoing.body)) {
-      const stream = exchange.upload(outgoing.body);
-      outgoing = { ...outgoing, body: settle ? await exchange.race(() => settleBody(stream)) : stream };
-    }
+    // Taken charge of before anything can fail, as a stream that is never sent is canceled too.
+    const stream = isStream(first.body) ? exchange.upload(first.body) : undefined;
+    first.signal?.throwIfAborted();
+    if (this.#closed) throw new SessionClosedError(exchange);
+    if (stream) outgoing = { ...first, body: settle ? await exchange.race(() => settleBody(stream)) : stream };
     const history: Hop[] = [];
     while (true) {
       const response = await this.#sendHop(exchange, outgoing);

@@ -42,11 +42,27 @@ export interface Transport {
   close(): void | Promise<void>;
 }
 
-/** Options for the transport that a pool makes for itself. */
+/**
+ * Options for {@linkcode createTransport}. Besides `idleTimeout` they are the runtime's own, passed on as they are:
+ *
+ * - On Deno those of `Deno.createHttpClient()`, such as `caCerts` and `proxy`.
+ * - On Bun those of its `fetch()`, such as `tls` and `proxy`.
+ * - On Node those of undici's `Agent`, such as `connect: { ca }`. Or a `dispatcher` of one's own, such as a `ProxyAgent`
+ *   of the version of undici that `process.versions.undici` names: the transport owns it and closes it.
+ * - Elsewhere further fields of what `fetch()` takes, such as `cf` on workerd.
+ */
 export interface TransportOptions {
-  /** Time in milliseconds that an idle socket is kept. */
-  idleTimeout: number;
+  /**
+   * Time in milliseconds that an idle socket is kept, where the runtime lets us say.
+   *
+   * @default {30_000}
+   */
+  idleTimeout?: number;
+  /** An option of the runtime's own. */
+  [option: string]: unknown;
 }
+
+const DEFAULT_IDLE_TIMEOUT = 30_000;
 
 /**
  * Makes a transport over any `fetch`, which works on every platform and owns no socket.
@@ -59,6 +75,7 @@ export function portable(fetch?: typeof globalThis.fetch): Transport {
   return {
     closesSockets: false,
     followsRedirects: hidesRedirects(),
+    ...(isWorkerd() && { decodes: (coding: string) => coding === "gzip" || coding === "br" }),
     // An async function, so that a `fetch` that throws rejects instead.
     async fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) throw new TypeError("Cannot send the request as the transport is closed");
@@ -80,12 +97,36 @@ function hidesRedirects(): boolean {
   return hidden ??= !new Request("http://localhost/", { headers: { cookie: "a=1" } }).headers.has("cookie");
 }
 
+/** Whether `fetch` is that of workerd, which decodes gzip and br alone. */
+function isWorkerd(): boolean {
+  return globalThis.navigator?.userAgent === "Cloudflare-Workers";
+}
+
 /**
- * Makes the transport that suits the platform: one that owns its sockets where the runtime allows it.
+ * Makes the transport that suits the platform: one that owns its sockets where the runtime allows it. A pool makes it for
+ * itself; make one to give it options of the runtime's own.
  *
  * @param options The options for its sockets.
  * @returns The transport; its `closesSockets` says whether it owns its sockets.
+ * @throws {TypeError} If `idleTimeout` is not a number, or the runtime has no use for an option.
+ * @throws {RangeError} If `idleTimeout` is not positive.
+ *
+ * @example Go through a proxy, on Deno
+ * ```ts
+ * import { createTransport, Session } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const transport = createTransport({ proxy: { url: "http://proxy.example:3128" } });
+ * await using session = new Session({ pool: { transport } });
+ * assertEquals(session.pool.closesSockets, true);
+ * ```
  */
-export function createTransport(options: TransportOptions): Transport {
-  return denoTransport(options) ?? bunTransport(options) ?? nodeTransport(options) ?? portable();
+export function createTransport(options: TransportOptions = {}): Transport {
+  const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...own } = options;
+  if (!(typeof idleTimeout === "number" && idleTimeout > 0)) {
+    const message = 'Cannot create a transport as "idleTimeout" must be a positive number of milliseconds: received ';
+    throw new (typeof idleTimeout === "number" ? RangeError : TypeError)(message + String(idleTimeout));
+  }
+  return denoTransport(idleTimeout, own) ?? bunTransport(idleTimeout, own) ?? nodeTransport(idleTimeout, own) ??
+    portable(Object.keys(own).length > 0 ? (url, init) => globalThis.fetch(url, { ...init, ...own }) : undefined);
 }

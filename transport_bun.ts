@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Transport, TransportOptions } from "./transport.ts";
+import type { Transport } from "./transport.ts";
 
 /** What is used of `Bun.FetchSession`. */
 interface FetchSession {
@@ -21,30 +21,33 @@ interface BunNamespace {
 /**
  * Makes the transport for Bun.
  *
- * @param options The options for its sockets.
+ * @param idle Time in milliseconds that an idle socket is kept.
+ * @param own Options of Bun's `fetch()`.
  * @returns The transport, or `undefined` on another platform and on a Bun without `Bun.FetchSession`.
  */
-export function bunTransport(options: TransportOptions): Transport | undefined {
+export function bunTransport(idle: number, own: object = {}): Transport | undefined {
   const FetchSession = (globalThis as { Bun?: BunNamespace }).Bun?.FetchSession;
   if (typeof FetchSession !== "function") return undefined;
   // Bun counts in seconds, and refuses 0.
-  const idleTimeout = Math.max(options.idleTimeout, 1) / 1000;
-  return new BunTransport(new FetchSession({ keepAlive: { idleTimeout } }));
+  const idleTimeout = Math.max(idle, 1) / 1000;
+  return new BunTransport(new FetchSession({ keepAlive: { idleTimeout } }), own);
 }
 
 class BunTransport implements Transport {
   readonly closesSockets = true;
   readonly #session: FetchSession;
+  readonly #own: object;
   #closed = false;
 
-  constructor(session: FetchSession) {
+  constructor(session: FetchSession, own: object) {
     this.#session = session;
+    this.#own = own;
   }
 
   async fetch(url: URL, init: RequestInit): Promise<Response> {
     // Bun itself would go on: a closed session opens sockets as before.
     if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
-    (init as { session?: FetchSession }).session = this.#session;
+    Object.assign(init, this.#own, { session: this.#session });
     try {
       return await globalThis.fetch(url, init);
     } finally {

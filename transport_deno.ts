@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Transport, TransportOptions } from "./transport.ts";
+import type { Transport } from "./transport.ts";
 
 /** What is used of `Deno.HttpClient`. */
 interface Client {
@@ -27,35 +27,43 @@ const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i;
  */
 const SMALL_BODY = 64 * 1024;
 
+/** How many origins are kept in mind. */
+const MAX_ANSWERED = 1000;
+
 /** Closes the clients of transports that were dropped unclosed: Deno never does. Made at the first use. */
 let dropped: FinalizationRegistry<Client[]> | undefined;
 
 /**
  * Makes the transport for Deno.
  *
- * @param options The options for its sockets.
+ * @param idleTimeout Time in milliseconds that an idle socket is kept.
+ * @param own Options of `Deno.createHttpClient()`.
  * @returns The transport, or `undefined` on another platform.
  */
-export function denoTransport(options: TransportOptions): Transport | undefined {
+export function denoTransport(idleTimeout: number, own: object = {}): Transport | undefined {
   const deno = (globalThis as { Deno?: DenoNamespace }).Deno;
-  return typeof deno?.createHttpClient === "function" ? new DenoTransport(deno, options) : undefined;
+  return typeof deno?.createHttpClient === "function"
+    ? new DenoTransport(deno, { ...own, poolIdleTimeout: Math.ceil(idleTimeout) })
+    : undefined;
 }
 
 class DenoTransport implements Transport {
   readonly closesSockets = true;
   readonly #deno: DenoNamespace;
-  readonly #poolIdleTimeout: number;
+  readonly #options: { poolIdleTimeout: number };
   readonly #client: Client;
   /** Keeps no idle connection, so there is no stale one on which Deno would repeat. Made at the first use. */
   #once: Client | undefined;
   /** Both of them. The registry holds this array, never the transport. */
   readonly #clients: Client[];
+  /** The origins that have answered: a connection to another one is not a reused one. */
+  readonly #answered = new Set<string>();
   #closed = false;
 
-  constructor(deno: DenoNamespace, { idleTimeout }: TransportOptions) {
+  constructor(deno: DenoNamespace, options: { poolIdleTimeout: number }) {
     this.#deno = deno;
-    this.#poolIdleTimeout = Math.ceil(idleTimeout);
-    this.#client = deno.createHttpClient!({ poolIdleTimeout: this.#poolIdleTimeout });
+    this.#options = options;
+    this.#client = deno.createHttpClient!(options);
     this.#clients = [this.#client];
     dropped ??= new FinalizationRegistry(dispose);
     dropped.register(this, this.#clients, this);
@@ -67,7 +75,19 @@ class DenoTransport implements Transport {
     if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
     const pooled = repeatable || disguise(init);
     (init as { client?: Client }).client = pooled ? this.#client : this.#onceClient();
-    return await globalThis.fetch(url, init);
+    try {
+      const response = await globalThis.fetch(url, init);
+      if (this.#answered.size >= MAX_ANSWERED) this.#answered.clear();
+      this.#answered.add(url.origin);
+      return response;
+    } catch (error) {
+      // Over TLS, where the server said no farewell, Deno itself does not repeat.
+      const stale = this.#answered.has(url.origin) && String((error as Error).cause).includes("without sending TLS");
+      if (!repeatable || !stale || init.body instanceof ReadableStream || init.signal?.aborted) throw error;
+      if (this.#closed) throw error;
+      (init as { client?: Client }).client = this.#onceClient();
+      return await globalThis.fetch(url, init);
+    }
   }
 
   /** Deno decodes what it asked for itself, and it does not ask where the request is for a range or names codings. */
@@ -85,7 +105,7 @@ class DenoTransport implements Transport {
 
   #onceClient(): Client {
     if (this.#once === undefined) {
-      this.#once = this.#deno.createHttpClient!({ poolIdleTimeout: this.#poolIdleTimeout, poolMaxIdlePerHost: 0 });
+      this.#once = this.#deno.createHttpClient!({ ...this.#options, poolMaxIdlePerHost: 0 });
       this.#clients.push(this.#once);
     }
     return this.#once;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Transport, TransportOptions } from "./transport.ts";
+import type { Transport } from "./transport.ts";
 
 /** What is used of undici's `Agent` and `EnvHttpProxyAgent`. */
 interface Agent {
@@ -52,34 +52,43 @@ const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
 /**
  * Makes the transport for Node.
  *
- * @param options The options for its sockets.
+ * @param idleTimeout Time in milliseconds that an idle socket is kept.
+ * @param own Options of undici's `Agent`, or a `dispatcher` to use and to close.
  * @returns The transport, or `undefined` on another platform and where `fetch` goes through a dispatcher of the user's.
+ * @throws {TypeError} If there are options, and `fetch` goes through a dispatcher of the user's that they cannot reach.
  */
-export function nodeTransport(options: TransportOptions): Transport | undefined {
+export function nodeTransport(idleTimeout: number, own: { dispatcher?: unknown } = {}): Transport | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
   if (process?.versions?.undici === undefined) return undefined;
-  const Agent = findAgent(process);
-  if (Agent === undefined) return undefined;
+  const { dispatcher, ...options } = own;
+  const Agent = dispatcher === undefined ? findAgent(process) : undefined;
+  if (Agent === undefined && dispatcher === undefined) {
+    if (Object.keys(options).length === 0) return undefined;
+    throw new TypeError("Cannot create a transport with options of an Agent as fetch goes through another dispatcher");
+  }
   watchSockets(process);
-  return new NodeTransport(Agent, parseInt(process.versions.undici), options);
+  const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
+  // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
+  const pooled = { ...options, ...NO_TIMEOUTS, keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
+  const agent = Agent ? new Agent(pooled) : dispatcher as Agent;
+  const once = () => Agent ? new Agent({ ...options, ...NO_TIMEOUTS, pipelining: 0 }) : agent;
+  return new NodeTransport(agent, once, parseInt(process.versions.undici));
 }
 
 class NodeTransport implements Transport {
   readonly closesSockets = true;
-  readonly #Agent: AgentConstructor;
   readonly #agent: Agent;
   /** Opens a connection for each request, so that a second try never meets a stale one. Made at the first use. */
   #once: Agent | undefined;
+  readonly #makeOnce: () => Agent;
   /** The content codings that `fetch` decodes, several of them on one body too. */
   readonly #decoded: ReadonlySet<string>;
   #closed = false;
 
-  constructor(Agent: AgentConstructor, undici: number, { idleTimeout }: TransportOptions) {
-    const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
-    this.#Agent = Agent;
+  constructor(agent: Agent, makeOnce: () => Agent, undici: number) {
+    this.#agent = agent;
+    this.#makeOnce = makeOnce;
     this.#decoded = new Set(["gzip", "x-gzip", "deflate", "br", ...(undici < 7 ? [] : ["zstd"])]);
-    // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
-    this.#agent = new Agent({ ...NO_TIMEOUTS, keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout });
   }
 
   async fetch(url: URL, init: RequestInit): Promise<Response> {
@@ -91,7 +100,7 @@ class NodeTransport implements Transport {
     } catch (error) {
       const repeatable = IDEMPOTENT.test(init.method ?? "GET") && !isStream(init.body);
       if (!repeatable || !route.stale || !isDead(error) || this.#closed || init.signal?.aborted) throw error;
-      this.#once ??= new this.#Agent({ ...NO_TIMEOUTS, pipelining: 0 });
+      this.#once ??= this.#makeOnce();
       (init as { dispatcher?: unknown }).dispatcher = this.#once;
       return await globalThis.fetch(url, init);
     }

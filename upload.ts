@@ -8,6 +8,9 @@
 
 import { SMALL_BODY } from "./body.ts";
 
+/** How long a body that may be in memory already is read ahead, in milliseconds. Browsers take a while for it. */
+const SETTLE_TIME = 10;
+
 /** A body that is gone once it was sent. */
 export type StreamBody = ReadableStream<Uint8Array<ArrayBuffer>> | AsyncIterable<Uint8Array<ArrayBuffer>>;
 
@@ -80,7 +83,7 @@ export async function settleBody(body: ReadableStream): Promise<BodyInit> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const later = new Promise<"later">((resolve) => timer = setTimeout(resolve, 0, "later"));
+  const later = new Promise<"later">((resolve) => timer = setTimeout(resolve, SETTLE_TIME, "later"));
   let pending: Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>> | undefined;
   try {
     while (size <= SMALL_BODY) {

@@ -91,7 +91,7 @@ async function settled(scope: Awaited<ReturnType<typeof openScope>>) {
   return await scope.wait({ open: 0 }).catch(() => scope.stats());
 }
 
-/** Counts what the session knows: requests answered, what was open after the last call and after close, and the time. */
+/** Counts what the session knows: requests answered, exchanges open after the last call and after close, the time. */
 async function countExchanges({ send }: Way, url: string, signal: AbortSignal): Promise<Row["cells"]> {
   const session = new Session();
   const began = performance.now();

@@ -17,6 +17,7 @@ Deno.test("mod.ts exports these names and no others", () => {
     "StreamedResponse",
     "TimeoutError",
     "TooManyRedirectsError",
+    "createTransport",
     "del",
     "get",
     "head",

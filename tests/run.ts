@@ -6,6 +6,7 @@
 //   deno task test -- --only=substring       only cases whose "[suite] name" contains it
 //   deno task test -- --suite=pool           only files whose name contains it: contract/pool_cases.ts, pool_test.ts
 //   deno task test -- --jobs=1               so many runtimes at a time (2)
+//   deno task docs:matrix                    writes the matrix into docs/matrix.md, which a whole run compares
 //
 // Prints what failed, the matrix of cases and runtimes, and `N passed, N failed`.
 import process from "node:process";
@@ -14,7 +15,7 @@ import { parseArgs } from "node:util";
 import type { Result, Runtime } from "./harness/case.ts";
 import { parseJunit } from "./harness/junit.ts";
 import { lines } from "./harness/lines.ts";
-import { formatMatrix } from "./harness/matrix.ts";
+import { formatMatrix, formatPage } from "./harness/matrix.ts";
 import { findRuntime } from "./harness/runtimes.ts";
 import { startServer } from "./server/start.ts";
 
@@ -41,6 +42,7 @@ const { values: options } = parseArgs({
     only: { type: "string", default: "" },
     suite: { type: "string", default: "" },
     jobs: { type: "string", default: "2" },
+    "write-matrix": { type: "boolean", default: false },
   },
 });
 const chosen = options.runtime.split(",") as Runtime[];
@@ -55,7 +57,7 @@ function filesOf(folder: string, end: string): string[] {
 }
 
 const junit = await Deno.makeTempFile({ suffix: ".xml" });
-const contract = filesOf("contract/", "_cases.ts");
+const contract = [...filesOf("contract/", "_cases.ts"), ...filesOf("clients/", "_cases.ts")];
 const units = filesOf("", "_test.ts");
 if (contract.length === 0 && units.length === 0) throw new RangeError(`No file matches: ${options.suite}`);
 
@@ -217,7 +219,19 @@ if (titles.size > 0) {
     if (row?.error !== undefined || !row) return "FAILED";
     return row.without?.length ? `passed without ${row.without.join(", ")}` : "passed";
   };
-  console.log(`\n${formatMatrix([...titles].sort(), chosen, cell)}`);
+  const sorted = [...titles].sort();
+  console.log(`\n${formatMatrix(sorted, chosen, cell)}`);
+  if (failed === 0 && !options.only && !options.suite && chosen.join() === all.join()) {
+    const path = new URL("docs/matrix.md", root);
+    const page = formatPage(sorted, chosen, cell);
+    if (options["write-matrix"]) {
+      await Deno.mkdir(new URL("docs/", root), { recursive: true });
+      await Deno.writeTextFile(path, page);
+    } else if (await Deno.readTextFile(path).catch(() => "") !== page) {
+      failed++;
+      console.log("\nFAILED: docs/matrix.md is out of date: run `deno task docs:matrix`");
+    }
+  }
 }
 if (lacking > 0) console.log(`\n${lacking} cells name a capability that the platform lacks`);
 if (passed + failed === 0) {

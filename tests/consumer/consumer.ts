@@ -8,6 +8,7 @@ import {
   BodyTooLargeError,
   type CloseOptions,
   type CookieJar,
+  createTransport,
   del,
   type ExchangeInfo,
   type ExchangeState,
@@ -44,6 +45,7 @@ import {
   type Timeouts,
   TooManyRedirectsError,
   type Transport,
+  type TransportOptions,
 } from "@hangup/session";
 
 /** Fails to compile unless the types are the same. */
@@ -72,6 +74,8 @@ for (const call of [request, get, head, options, post, put, patch, del]) {
 const jar: CookieJar = { getCookieString: () => "", setCookie: async () => {} };
 const timeouts: Timeouts = { queue: 1, headers: 1, idle: 1, total: Infinity };
 const transport: Transport = { closesSockets: false, fetch: (to, init) => fetch(to, init), close() {} };
+const transportOptions: TransportOptions = { idleTimeout: 1000, allowHost: true };
+export const own: Transport = createTransport(transportOptions);
 const poolOptions: PoolOptions = { maxConnections: 8, maxConnectionsPerOrigin: 4, maxQueued: 100, idleTimeout: 1000 };
 const sessionOptions: SessionOptions = {
   baseUrl: "https://example.com/",
@@ -187,6 +191,7 @@ const used = {
   StreamedResponse,
   TimeoutError,
   TooManyRedirectsError,
+  createTransport,
   del,
   get,
   head,

@@ -5,6 +5,9 @@ import { fileURLToPath } from "node:url";
 import type { Runtime } from "./case.ts";
 import { suiteName } from "./suites.ts";
 
+/** Chromium waits up to 5 s for the rest of a body of which at most 16 KiB are missing, to save the connection. */
+const WITHIN: Partial<Record<Runtime, number>> = { workerd: 1500, chromium: 6000 };
+
 /**
  * One script with all cases and the module, for a runtime that reads no files. Its default export is a worker that
  * answers `POST { suite, name }` by running that case, and `GET /NAME` by the handler of that name; in a page there is the
@@ -21,6 +24,7 @@ export async function bundleCases(runtime: Runtime, files: string[]): Promise<st
         import { handlers } from "../handlers.ts";
         const suites = new Map([${entries.join(", ")}]);
         globalThis.HANGUP_CONTROL_URL = ${JSON.stringify(process.env.HANGUP_CONTROL_URL)};
+        globalThis.HANGUP_WITHIN = ${WITHIN[runtime] ?? 0};
         globalThis.runHangupCase = async ({ suite, name }, serve) => {
           try {
             const test = suites.get(suite).find((test) => test.name === name);

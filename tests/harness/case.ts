@@ -6,28 +6,41 @@ import { openScope, type Scope } from "../server/client.ts";
 export type Runtime = "deno" | "bun" | "node22" | "node24" | "node26" | "workerd" | "chromium";
 
 /** What a case may need that some platform cannot do. Nothing else is a reason not to run a case. */
-export type Capability =
-  /** The module can close the sockets itself. */
-  | "closesSockets"
-  /** Redirects are followed by the module, not by the platform. */
-  | "followsRedirects"
-  /** Status, URL and headers of a redirect can be read. */
-  | "observesRedirects"
-  /** Any header can be sent and read: Cookie, Set-Cookie, Connection and the like. */
-  | "allHeaders"
-  /** A request's body can be a stream over HTTP/1.1. */
-  | "streamsUploads"
-  /** More than six sockets to a host can be open at once. */
-  | "manyConnections"
-  /** The case can start a process of the same runtime, `t.run()`. */
-  | "processes"
-  /** The case can have a handler of `tests/handlers.ts` served, `t.serve()`. */
-  | "serves"
-  /** A server notices that its client left while it has nothing to send. */
-  | "seesClientsLeave";
+export const capabilities = {
+  closesSockets: "The module can close the sockets itself. Without it, cases check that nothing is in flight.",
+  followsRedirects: "Redirects are followed by the module, not by the platform.",
+  observesRedirects: "Status, URL and headers of a redirect can be read.",
+  allHeaders: "Any header can be sent and read: Cookie, Set-Cookie, Connection and the like.",
+  streamsUploads: "A request's body can be a stream over HTTP/1.1.",
+  manyConnections: "More than six sockets to a host can be open at once.",
+  processes: "A case can start a process of the same runtime, `t.run()`.",
+  serves: "A case can have a handler of `tests/handlers.ts` served, `t.serve()`.",
+  seesClientsLeave: "A server notices that its client left while it has nothing to send.",
+  speaksHttp2: "The runtime's `fetch` speaks HTTP/2.",
+  explainsFailures: "The platform tells why a connection failed.",
+  keepsStreamErrors: "`text()` and the like of a `Response` made from a stream reject with the stream's own error.",
+  exactLocation: "A Location that is empty, or neither ASCII nor UTF-8, is seen as it was sent.",
+  redirectError: 'A `Request` can be made with `redirect: "error"`.',
+  unixSockets: "Requests can go to a Unix socket.",
+};
 
-const lacking: Partial<Record<Runtime, Capability[]>> = {
-  workerd: ["closesSockets", "processes", "seesClientsLeave"],
+export type Capability = keyof typeof capabilities;
+
+/** What each platform cannot do. Those that are not named can do everything. */
+export const lacking: Partial<Record<Runtime, Capability[]>> = {
+  bun: ["speaksHttp2"],
+  node22: ["speaksHttp2"],
+  node24: ["speaksHttp2"],
+  workerd: [
+    "closesSockets",
+    "processes",
+    "seesClientsLeave",
+    "speaksHttp2",
+    "explainsFailures",
+    "exactLocation",
+    "redirectError",
+    "unixSockets",
+  ],
   chromium: [
     "closesSockets",
     "followsRedirects",
@@ -38,6 +51,9 @@ const lacking: Partial<Record<Runtime, Capability[]>> = {
     "processes",
     "serves",
     "seesClientsLeave",
+    "explainsFailures",
+    "keepsStreamErrors",
+    "unixSockets",
   ],
 };
 
@@ -47,6 +63,12 @@ export interface Case {
   name: string;
   needs?: Capability[];
   run(t: TestContext): Promise<void>;
+}
+
+/** A script to run, and what its environment has besides that of the tests. */
+export interface Script {
+  script: string;
+  env: Record<string, string>;
 }
 
 /** How a process ended that a case started. */
@@ -68,7 +90,7 @@ export interface TestContext {
   /** Whether the platform can do this. If not, the case goes on without it, and the matrix says so. */
   can(capability: Capability): boolean;
   /** Runs a script of `tests/` in a process of its own, on the same runtime. Needs `"processes"`. */
-  run(script: string, ...args: string[]): Promise<Exit>;
+  run(script: string | Script, ...args: string[]): Promise<Exit>;
   /** Serves a handler of `tests/handlers.ts` for this case and returns its URL. Needs `"serves"`. */
   serve(name: string): Promise<string>;
 }

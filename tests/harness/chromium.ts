@@ -44,6 +44,7 @@ const bundle = await bundleCases("chromium", files);
 const load = async () => {
   await page.goto(`${process.env.HANGUP_CONTROL_URL}/blank`);
   await page.addScriptTag({ content: bundle, type: "module" });
+  await page.waitForFunction(() => "runHangupCase" in globalThis);
 };
 await load();
 await runSuites(await importSuites(files), "chromium", only, async ({ name }, { name: suite }) => {

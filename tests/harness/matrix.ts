@@ -1,18 +1,46 @@
 // Copyright 2026 the Hangup authors. MIT license.
-import type { Runtime } from "./case.ts";
+import { capabilities, type Capability, lacking, type Runtime } from "./case.ts";
 
-/** The table of cases and runtimes, as Markdown that reads well in a terminal too. */
-export function formatMatrix(
-  titles: string[],
-  runtimes: Runtime[],
-  cell: (title: string, runtime: Runtime) => string,
-): string {
-  const table = [
-    ["Case", ...runtimes],
-    ...titles.map((title) => [title, ...runtimes.map((runtime) => cell(title, runtime))]),
-  ];
+/** What became of a case on a runtime, in a few words. */
+type Cell = (title: string, runtime: Runtime) => string;
+
+/** A table as Markdown that reads well in a terminal too. The first row is its head. */
+function formatTable(rows: string[][]): string {
+  const table = rows.map((row) => row.map((text) => text.replaceAll("|", "\\|")));
   const widths = table[0].map((_, column) => Math.max(3, ...table.map((row) => row[column].length)));
   const format = (row: string[]) => `| ${row.map((text, column) => text.padEnd(widths[column])).join(" | ")} |`;
   const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
   return [format(table[0]), rule, ...table.slice(1).map(format)].join("\n");
+}
+
+/** The table of cases and runtimes. */
+export function formatMatrix(titles: string[], runtimes: Runtime[], cell: Cell): string {
+  return formatTable([
+    ["Case", ...runtimes],
+    ...titles.map((title) => [title, ...runtimes.map((runtime) => cell(title, runtime))]),
+  ]);
+}
+
+/** The page of the documentation that says what was tested where. */
+export function formatPage(titles: string[], runtimes: Runtime[], cell: Cell): string {
+  const names = Object.keys(capabilities) as Capability[];
+  const has = (name: Capability, runtime: Runtime) => lacking[runtime]?.includes(name) ? "–" : "yes";
+  return `# What holds where
+
+Written by \`deno task docs:matrix\` from a run of every case on every runtime; \`deno task test\` fails when it is out of
+date. The versions are those of \`package-lock.json\`.
+
+## What a platform can do
+
+${formatTable([["", ...runtimes], ...names.map((name) => [name, ...runtimes.map((runtime) => has(name, runtime))])])}
+
+${names.map((name) => `- \`${name}\`: ${capabilities[name]}`).join("\n")}
+
+## Cases
+
+"passed without …": the case asked for that capability and checked what can be checked without it. "lacks …": the case
+cannot be run without it.
+
+${formatMatrix(titles, runtimes, cell)}
+`;
 }

@@ -2,14 +2,18 @@
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import type { Exit } from "./case.ts";
+import type { Exit, Script } from "./case.ts";
 
 /** Runs a script of `tests/` with the runtime that runs this; Deno, Bun and Node alike. */
-export function runScript(script: string, ...args: string[]): Promise<Exit> {
+export function runScript(given: string | Script, ...args: string[]): Promise<Exit> {
+  const { script, env } = typeof given === "string" ? { script: given, env: {} } : given;
   const file = fileURLToPath(new URL(`../${script}`, import.meta.url));
   const flags = "deno" in process.versions ? ["run", "--no-check", "-A"] : [];
   const began = performance.now();
-  const child = spawn(process.execPath, [...flags, file, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [...flags, file, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
   let stdout = "", stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text);
   child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text);

@@ -33,7 +33,13 @@ const ECDSA_SHA256 = sequence(oid("2a8648ce3d040302"));
 const DAY = 24 * 60 * 60 * 1000;
 let serial = 0;
 
-function issue(issuer: string, key: KeyObject, subject: string, publicKey: KeyObject, extensions: Uint8Array[]): string {
+function issue(
+  issuer: string,
+  key: KeyObject,
+  subject: string,
+  publicKey: KeyObject,
+  extensions: Uint8Array[],
+): string {
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))), // version 3
     der(0x02, Buffer.from([++serial])),
@@ -45,7 +51,7 @@ function issue(issuer: string, key: KeyObject, subject: string, publicKey: KeyOb
     der(0xa3, sequence(...extensions)),
   );
   const base64 = sequence(body, ECDSA_SHA256, bits(sign("sha256", body, key))).toString("base64");
-  return `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
+  return `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}(?=.)/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
 }
 
 /** Makes an authority, and a certificate that it issued for `localhost`, `127.0.0.1` and `::1`. */

@@ -6,9 +6,13 @@ import type { Stats } from "./scope.ts";
 export { pattern } from "./pattern.ts";
 export type { Stats };
 
-/** Where the control port is: a global in a page or a worker, in the environment elsewhere. */
+/**
+ * Where the control port is: a global in a page or a worker, in the environment elsewhere. And how long `wait()` waits at
+ * least for an end where the platform owns the sockets, and takes its time.
+ */
 const surroundings = globalThis as {
   HANGUP_CONTROL_URL?: string;
+  HANGUP_WITHIN?: number;
   process?: { env: Record<string, string | undefined> };
 };
 
@@ -27,6 +31,10 @@ export interface Scope extends AsyncDisposable {
   /** The origin, such as `http://127.0.0.1:41234`, without a slash at the end. */
   readonly url: string;
   readonly port: number;
+  /** Of a Unix socket. */
+  readonly path?: string;
+  /** The certificate of the authority that issued the server's, in PEM. */
+  readonly ca: string;
   stats(): Promise<Stats>;
   /** Resolves as soon as the conditions hold; rejects with what was counted if they did not within so many ms (250). */
   wait(conditions: Conditions, within?: number): Promise<Stats>;
@@ -60,20 +68,28 @@ export interface ScopeOptions {
   tls?: 1 | "untrusted";
   /** Speaks HTTP/2 and nothing else. Needs `tls`. */
   h2?: 1;
+  /** Listens on a Unix socket. */
+  unix?: 1;
 }
 
 /** Opens a fresh listening port on the counting server. */
 export async function openScope(options: ScopeOptions = {}): Promise<Scope> {
-  const { id, url, port } = await call<{ id: string; url: string; port: number }>("POST", "/open", { ...options });
+  type Opened = { id: string; url: string; port: number; path?: string; ca: string };
+  const { id, url, port, path, ca } = await call<Opened>("POST", "/open", { ...options });
   let closing: Promise<void> | undefined;
   const close = () => closing ??= call("POST", "/close", { id });
   return {
     url,
     port,
+    path,
+    ca,
     close,
     [Symbol.asyncDispose]: close,
     stats: () => call("GET", "/stats", { id }),
     async wait(conditions, within = 250) {
+      if (conditions.open === 0 || conditions.pending === 0) {
+        within = Math.max(within, surroundings.HANGUP_WITHIN ?? 0);
+      }
       const query = { id, within, ...conditions };
       const { met, stats } = await call<{ met: boolean; stats: Stats }>("GET", "/wait", query);
       if (met) return stats;

@@ -7,7 +7,8 @@
 //
 // Control port:
 //   POST /open?host=::1            a fresh listening port with counters of its own: { id, url, port }; with `tls=1` it
-//                                  speaks TLS, with `tls=untrusted` by a certificate of nobody's, with `h2=1` HTTP/2
+//                                  speaks TLS, with `tls=untrusted` by a certificate of nobody's, with `h2=1` HTTP/2;
+//                                  with `unix=1` on a Unix socket: its `path`, too
 //   GET  /stats?id=                what it has counted (scope.ts, Stats)
 //   GET  /wait?id=&open=0&within=  answers as soon as every condition holds, or after `within` ms (250) as things are:
 //                                  { met, stats }. open and pending mean exactly; accepted, requests, aborted and
@@ -18,6 +19,8 @@
 //   GET  /blank                    an empty page for browsers to start from
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { makeCertificate } from "./certificate.ts";
 import { Scope, type Stats } from "./scope.ts";
@@ -35,9 +38,12 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
   if (method === "POST" && url.pathname === "/open") {
     const certificate = { "1": trusted.certificate, untrusted: untrusted.certificate }[query.get("tls") ?? ""];
     const scope = new Scope(String(++opened), { certificate, h2: query.has("h2") });
-    const address = await scope.listen(query.get("host") ?? "127.0.0.1");
+    const address = query.has("unix")
+      ? await scope.listenAt(join(tmpdir(), `hangup-${process.pid}-${scope.id}.sock`))
+      : await scope.listen(query.get("host") ?? "127.0.0.1");
     scopes.set(scope.id, scope);
-    return { id: scope.id, ...address };
+    const { ca } = query.get("tls") === "untrusted" ? untrusted : trusted;
+    return { id: scope.id, ca, ...address };
   }
   const scope = scopes.get(query.get("id") ?? "");
   if (!scope) return undefined;

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { brotliCompress, deflate, gzip } from "node:zlib";
 import type { Exchange, Header } from "./exchange.ts";
 import { pattern } from "./pattern.ts";
+import { flaky, github, graphql, openai, postgrest, rest } from "./protocols.ts";
 import type { Scope } from "./scope.ts";
 
 type Route = (exchange: Exchange, arg: string, query: URLSearchParams, scope: Scope) => Promise<void>;
@@ -204,6 +205,14 @@ const routes: Record<string, Route> = {
     if (exchange.requestOnSocket > 1) exchange.kill("now");
     else await sendPattern(exchange, 200, 10, [BINARY]);
   },
+
+  // What clients of services ask for: protocols.ts.
+  openai,
+  github,
+  rest,
+  flaky,
+  postgrest,
+  graphql,
 };
 
 /** Answers an exchange. A query parameter `close` on any route closes the socket after the response. */

@@ -97,11 +97,21 @@ export class Scope {
     this.#server.on("connection", (socket: Socket) => ids.set(key(socket), this.#accept(socket)));
   }
 
-  async listen(host: string): Promise<{ url: string; port: number }> {
+  /** Listens on a Unix socket. */
+  async listenAt(path: string): Promise<{ url: string; port: number; path: string }> {
+    await this.#listen({ path });
+    return { url: "http://localhost", port: 0, path };
+  }
+
+  async #listen(options: object) {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(0, host, 8192, resolve);
+      this.#server.listen({ backlog: 8192, ...options }, resolve);
     });
+  }
+
+  async listen(host: string): Promise<{ url: string; port: number }> {
+    await this.#listen({ host, port: 0 });
     const { port } = this.#server.address() as AddressInfo;
     return { port, url: `${this.#secure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}` };
   }

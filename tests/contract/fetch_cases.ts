@@ -1,0 +1,532 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// `session.fetch` in place of `fetch`, for libraries: it takes what `fetch` takes and returns a real `Response`, and no
+// body that nobody reads holds a connection.
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { NetworkError, PoolClosedError, Session, SessionClosedError, StatusError, TimeoutError } from "../../mod.ts";
+import type { Case } from "../harness/case.ts";
+import { header, pause, readEcho, within, withSession } from "../harness/with_session.ts";
+import { pattern, type Scope } from "../server/client.ts";
+
+const STREAMS = { needs: ["streamsUploads" as const] };
+
+/** A body that is sent piece by piece, and says when its source is canceled. */
+function source(pieces: number, gap = 0): { stream: ReadableStream<Uint8Array>; canceled: Promise<unknown> } {
+  let cancel = (_: unknown) => {};
+  const canceled = new Promise<unknown>((resolve) => cancel = resolve);
+  let sent = 0;
+  const stream = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      if (sent++ >= pieces) return controller.close();
+      if (gap > 0) await pause(gap);
+      controller.enqueue(new TextEncoder().encode(`piece ${sent};`));
+    },
+    cancel,
+  });
+  return { stream, canceled };
+}
+
+const failure = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => "resolved", (error) => error);
+
+/** Nothing is open, though the session is. */
+function assertIdle(session: Session): void {
+  assertEquals(session.exchanges(), []);
+  assertEquals([session.pool.stats().active, session.pool.stats().queued], [0, 0]);
+}
+
+async function untilIdle(session: Session): Promise<void> {
+  for (let i = 0; i < 50 && session.exchanges().length > 0; i++) await pause(10);
+  assertIdle(session);
+}
+
+/** Waits until the server can send no more, as the buffers on the way are full; throws if it still can after 3 s. */
+async function untilHeldBack(scope: Scope): Promise<void> {
+  let before = -1;
+  for (let i = 0; i < 20; i++) {
+    const { bodyBytes } = await scope.stats();
+    if (bodyBytes === before) return;
+    before = bodyBytes;
+    await pause(150);
+  }
+  throw new Error("The server can still send to nobody");
+}
+
+/** A response of which nobody reads the body. */
+function unread(path: string, size: number): Case {
+  return withSession(
+    `session.fetch holds no connection for an unread body: ${path}`,
+    async (session, { scope, can }) => {
+      for (let i = 0; i < 20; i++) assertEquals((await session.fetch(`${scope.url}${path}`)).ok, true);
+      await untilIdle(session);
+      const { accepted } = await scope.wait({ pending: 0 });
+      // Node hands out the end of a body before the socket.
+      if (can("closesSockets")) assert(accepted <= 4, `${accepted} sockets for 20 requests`);
+      const response = await session.fetch(`${scope.url}${path}`);
+      await untilIdle(session);
+      assertEquals((await response.arrayBuffer()).byteLength, size);
+    },
+  );
+}
+
+export const cases: Case[] = [
+  withSession("session.fetch is bound", async ({ fetch }, { scope }) => {
+    const response = await fetch(`${scope.url}/bytes/10`);
+    assertEquals([response instanceof Response, response.status], [true, 200]);
+  }),
+  withSession("session.fetch takes a string, a URL and a Request", async (session, { scope }) => {
+    const url = `${scope.url}/echo?a=1`;
+    for (const input of [url, new URL(url), new Request(url)]) {
+      const response = await session.fetch(input);
+      assertEquals([response.url, (await readEcho(response)).url], [url, "/echo?a=1"]);
+    }
+  }),
+  withSession("session.fetch rejects what is wrong, and never throws", async (session) => {
+    for (const wrong of ["/relative", "ftp://127.0.0.1/", "http://"]) {
+      const promise = session.fetch(wrong);
+      await assertRejects(() => promise, TypeError);
+    }
+    const headers = { "x a": "1" };
+    await assertRejects(() => session.fetch("http://127.0.0.1/", { headers }), TypeError);
+    assertIdle(session);
+  }),
+
+  withSession(
+    "session.fetch sends the body of a Request made from a string with its length",
+    async (session, { scope }) => {
+      for (const body of ["text", "x".repeat(50_000), ""]) {
+        const request = new Request(`${scope.url}/echo`, { method: "POST", body, headers: { "x-a": "1" } });
+        const echo = await readEcho(await session.fetch(request));
+        assertEquals([echo.method, echo.body, header(echo, "x-a")], ["POST", body, "1"]);
+        assertEquals([header(echo, "content-length"), header(echo, "transfer-encoding")], [
+          `${body.length}`,
+          undefined,
+        ]);
+        // Bun gives a string no type.
+        assertEquals(header(echo, "content-type") ?? null, request.headers.get("content-type"));
+        assertEquals(request.bodyUsed || body === "", true);
+      }
+    },
+    STREAMS,
+  ),
+  withSession("session.fetch sends the body of a Request made from a form", async (session, { scope }) => {
+    const body = new FormData();
+    body.set("a", "1");
+    const echo = await readEcho(await session.fetch(new Request(`${scope.url}/echo`, { method: "PUT", body })));
+    assert(header(echo, "content-type")?.startsWith("multipart/form-data;"));
+    assert(echo.body.includes('name="a"'));
+  }, STREAMS),
+  withSession("session.fetch streams the body of a Request made from a stream", async (session, { scope }) => {
+    const { stream } = source(20, 5);
+    const init = { method: "POST", body: stream, duplex: "half" };
+    const echo = await readEcho(await session.fetch(new Request(`${scope.url}/echo`, init)));
+    assertEquals(echo.body, Array.from({ length: 20 }, (_, i) => `piece ${i + 1};`).join(""));
+    assertEquals([header(echo, "transfer-encoding"), header(echo, "content-length")], ["chunked", undefined]);
+  }, STREAMS),
+  withSession("session.fetch streams a large body of a Request", async (session, { scope }) => {
+    const body = pattern(1_000_000);
+    const request = new Request(`${scope.url}/upload`, { method: "POST", body });
+    assertEquals(await (await session.fetch(request)).json(), { bodyLength: 1_000_000, isPattern: true });
+  }, STREAMS),
+  withSession("session.fetch streams a body, as it is made, with duplex and without", async (session, { scope }) => {
+    for (const duplex of ["half", undefined] as const) {
+      const { stream } = source(3, 2);
+      const response = await session.fetch(
+        `${scope.url}/echo`,
+        { method: "POST", body: stream, duplex } as RequestInit,
+      );
+      const echo = await readEcho(response);
+      assertEquals([echo.body, header(echo, "transfer-encoding")], ["piece 1;piece 2;piece 3;", "chunked"]);
+    }
+  }, STREAMS),
+  withSession("session.fetch takes an async iterable as body", async (session, { scope }) => {
+    async function* pieces() {
+      for (const text of ["a", "b", "c"]) {
+        await pause(1);
+        yield new TextEncoder().encode(text);
+      }
+    }
+    const response = await session.fetch(`${scope.url}/echo`, {
+      method: "POST",
+      body: pieces() as unknown as BodyInit,
+    });
+    assertEquals((await readEcho(response)).body, "abc");
+  }, STREAMS),
+  withSession("session.fetch follows a redirect with the body of a Request", async (session, { scope }) => {
+    const to = (status: number) => `${scope.url}/redirect/${status}?to=/echo`;
+    const kept = await session.fetch(new Request(to(307), { method: "POST", body: "text" }));
+    assertEquals((await readEcho(kept)).body, "text");
+    const { stream } = source(3, 20);
+    const streamed = new Request(to(307), { method: "POST", body: stream, duplex: "half" } as RequestInit);
+    await assertRejects(() => session.fetch(streamed), NetworkError, "cannot be sent again");
+  }, { needs: ["followsRedirects", "streamsUploads"] }),
+  withSession("what init says goes before what the Request says", async (session, { scope }) => {
+    const request = new Request(`${scope.url}/echo?a=1`, {
+      method: "POST",
+      body: "theirs",
+      headers: { "x-a": "theirs", "x-b": "theirs" },
+    });
+    const echo = await readEcho(
+      await session.fetch(request, { method: "PUT", body: "mine", headers: { "x-a": "mine" } }),
+    );
+    assertEquals([echo.method, echo.body, header(echo, "x-a"), header(echo, "x-b")], [
+      "PUT",
+      "mine",
+      "mine",
+      undefined,
+    ]);
+    // The Request was not touched.
+    assertEquals([request.bodyUsed, await request.text()], [false, "theirs"]);
+    const emptied = new Request(`${scope.url}/echo`, { method: "POST", body: "theirs" });
+    assertEquals((await readEcho(await session.fetch(emptied, { body: null }))).body, "");
+  }),
+  withSession("session.fetch refuses a body that was read, or is being read", async (session, { scope }) => {
+    const used = new Request(`${scope.url}/echo`, { method: "POST", body: "text" });
+    await used.text();
+    const locked = source(1).stream;
+    locked.getReader();
+    const message = "Cannot send the request as its body is being read or has been read already";
+    await assertRejects(() => session.fetch(used), TypeError, message);
+    await assertRejects(() => session.fetch(`${scope.url}/echo`, { method: "POST", body: locked }), TypeError, message);
+    assertEquals((await scope.stats()).accepted, 0);
+    assertIdle(session);
+  }),
+
+  ...(["Request", "init", "both"] as const).flatMap((where) => {
+    const send = (session: Session, url: string, signal: AbortSignal) => {
+      const other = new AbortController().signal;
+      const request = where === "init" ? url : new Request(url, { signal: where === "both" ? other : signal });
+      return session.fetch(request, where === "Request" ? {} : { signal });
+    };
+    return [
+      withSession(`a signal of ${where} aborts session.fetch before the headers`, async (session, { scope }) => {
+        const controller = new AbortController();
+        const promise = failure(send(session, `${scope.url}/hang`, controller.signal));
+        await scope.wait({ requests: 1 }, 2000);
+        const reason = new Error("enough");
+        controller.abort(reason);
+        assertStrictEquals(await promise, reason);
+        await scope.wait({ pending: 0 });
+        assertIdle(session);
+      }),
+      withSession(`a signal of ${where} aborts session.fetch in the body`, async (session, { scope, can }) => {
+        const controller = new AbortController();
+        const response = await send(session, `${scope.url}/stall/100000`, controller.signal);
+        const promise = failure(response.text());
+        const reason = new Error("enough");
+        controller.abort(reason);
+        const error = await promise;
+        if (can("keepsStreamErrors")) assertStrictEquals(error, reason);
+        else assert(error instanceof Error);
+        await scope.wait({ pending: 0 });
+        assertIdle(session);
+      }),
+      withSession(
+        `a signal of ${where} that was aborted keeps session.fetch from sending`,
+        async (session, { scope }) => {
+          const reason = new Error("enough");
+          assertStrictEquals(await failure(send(session, `${scope.url}/hang`, AbortSignal.abort(reason))), reason);
+          assertEquals((await scope.stats()).accepted, 0);
+          assertIdle(session);
+        },
+      ),
+    ];
+  }),
+  withSession("signal: null takes the signal of a Request away", async (session, { scope }) => {
+    const request = new Request(`${scope.url}/bytes/10`, { signal: AbortSignal.abort() });
+    assertEquals((await session.fetch(request, { signal: null })).status, 200);
+  }),
+
+  withSession("Response has url, redirected, type, status and headers right", async (session, { scope, can }) => {
+    const bare = await fetch(`${scope.url}/bytes/10?close`);
+    await bare.arrayBuffer();
+    for (const path of ["/bytes/10?a=1", "/bytes/100000", "/chunked/10", "/status/404", "/status/204"]) {
+      const response = await session.fetch(`${scope.url}${path}#fragment`);
+      assertEquals([response.url, response.redirected, response.type], [`${scope.url}${path}`, false, bare.type]);
+      assertEquals(response.ok, response.status < 300);
+      assertEquals(response.bodyUsed, false);
+      await response.arrayBuffer();
+      assertEquals(Object.prototype.toString.call(response), "[object Response]");
+    }
+    const redirected = await session.fetch(`${scope.url}/chain/2`);
+    assertEquals([redirected.url, redirected.redirected, redirected.type], [`${scope.url}/chain/0`, true, bare.type]);
+    if (can("allHeaders")) {
+      const cookies = await session.fetch(`${scope.url}/set-cookie?a=1&b=2`);
+      assertEquals(cookies.headers.getSetCookie(), ["a=1; Path=/", "b=2; Path=/"]);
+    }
+  }),
+  withSession("Response has no body where there is none", async (session, { scope }) => {
+    for (const [method, path] of [["GET", "/status/204"], ["GET", "/status/304"], ["HEAD", "/bytes/10"]]) {
+      const response = await session.fetch(`${scope.url}${path}`, { method });
+      assertEquals([response.body, await response.text()], [null, ""]);
+    }
+    assertIdle(session);
+  }),
+  withSession("Response has a status outside 200 to 599 as it came", async (session, { scope }) => {
+    for (const status of [600, 999]) {
+      const bare = await failure(fetch(`${scope.url}/status/${status}?close`).then((response) => response.text()));
+      // Deno and browsers may refuse it themselves.
+      if (bare !== "resolved") continue;
+      const response = await session.fetch(`${scope.url}/status/${status}`);
+      assertEquals([response.status, response.ok, (await response.arrayBuffer()).byteLength], [status, false, 10]);
+      const { status: cloned } = (await session.fetch(`${scope.url}/status/${status}`)).clone();
+      assertEquals(cloned, status);
+    }
+  }),
+  withSession(
+    "Response has what was decoded, without the headers that speak of what was not",
+    async (session, { scope }) => {
+      for (
+        const [coding, length] of [["gzip", 100], ["gzip", 1_000_000], ["br", 100_000], ["deflate", 100_000]] as const
+      ) {
+        const response = await session.fetch(`${scope.url}/encoded/${coding}/${length}`);
+        const body = new Uint8Array(await response.arrayBuffer());
+        const described = response.headers.get("content-encoding") !== null;
+        // Deno asks for gzip and br alone, and leaves anything else as it is, headers included.
+        if (described) assert(body.byteLength !== length);
+        else assertEquals([body, response.headers.get("content-length")], [pattern(length), null]);
+      }
+    },
+  ),
+  withSession("Response can be cloned, small, streamed and redirected", async (session, { scope }) => {
+    for (const path of ["/bytes/10", "/bytes/200000", "/chunked/200000", "/redirect/302?to=/chunked/200000"]) {
+      const response = await session.fetch(`${scope.url}${path}`);
+      const clone = response.clone();
+      assertEquals(
+        [clone.url, clone.redirected, clone.type, clone.status, clone.headers.get("content-type")],
+        [response.url, response.redirected, response.type, 200, "application/octet-stream"],
+      );
+      const bodies = await Promise.all([response.arrayBuffer(), clone.arrayBuffer()]);
+      for (const body of bodies) assertEquals(new Uint8Array(body), pattern(path.endsWith("/10") ? 10 : 200_000));
+      assertEquals([response.bodyUsed, clone.bodyUsed], [true, true]);
+    }
+    assertIdle(session);
+  }),
+  withSession("a clone and its original are freed together", async (session, { scope }) => {
+    const response = await session.fetch(`${scope.url}/endless`);
+    const clone = response.clone();
+    await Promise.all([response.body!.cancel(), clone.body!.cancel()]);
+    await scope.wait({ pending: 0 });
+    assertIdle(session);
+  }),
+
+  unread("/bytes/0", 0),
+  unread("/bytes/10", 10),
+  unread("/bytes/65536", 65536),
+  unread("/chunked/0", 0),
+  unread("/chunked/10", 10),
+  unread("/chunked/60000", 60000),
+  unread("/gzip/60000", 60000),
+  withSession("a long body is streamed at once, and holds its connection", async (session, { scope }) => {
+    const response = await within(1000, session.fetch(`${scope.url}/stall/70000`));
+    assertEquals(session.exchanges().map(({ state }) => state), ["streaming"]);
+    const reader = response.body!.getReader();
+    let size = 0;
+    while (size < 70000) size += (await reader.read()).value!.byteLength;
+    await reader.cancel();
+    await scope.wait({ pending: 0 });
+    assertIdle(session);
+  }),
+  withSession("a reader that stops reading stops the server", async (session, { scope }) => {
+    for (const path of ["/endless", "/bytes/100000000"]) {
+      const response = await session.fetch(`${scope.url}${path}`);
+      await untilHeldBack(scope);
+      const reader = response.body!.getReader();
+      for (let size = 0; size < 20_000_000;) size += (await reader.read()).value!.byteLength;
+      await untilHeldBack(scope);
+      await reader.cancel();
+      await scope.wait({ pending: 0 });
+    }
+  }),
+  withSession("events arrive as they are sent", async (session, { scope }) => {
+    const response = await session.fetch(`${scope.url}/sse?n=5&gap=60`);
+    assertEquals(response.headers.get("content-type"), "text/event-stream");
+    const decoder = new TextDecoder();
+    const reader = response.body!.getReader();
+    const arrivals: number[] = [];
+    let text = "";
+    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+      text += decoder.decode(chunk.value, { stream: true });
+      arrivals.push(performance.now());
+    }
+    assertEquals(text.match(/data: \d/g), ["data: 0", "data: 1", "data: 2", "data: 3", "data: 4"]);
+    assert(arrivals.at(-1)! - arrivals[0]! > 120, "the events arrived together");
+    assertIdle(session);
+  }),
+  ...Object.entries<(response: Response, session: Session) => unknown>({
+    "read to its end": (response) => response.arrayBuffer(),
+    "canceled": (response) => response.body!.cancel(),
+    "left in a for await loop": async (response) => {
+      const reader = response.body!.getReader();
+      await reader.read();
+      await reader.cancel();
+    },
+    "piped into what fails": (response) =>
+      failure(response.body!.pipeTo(new WritableStream({ write: () => Promise.reject(1) }))),
+  }).map(([how, end]) =>
+    withSession(`a streamed Response frees its connection once: ${how}`, async (session, { scope }) => {
+      const path = how === "read to its end" ? "/chunked/1000000" : "/endless";
+      const response = await session.fetch(`${scope.url}${path}`);
+      assertEquals(session.pool.stats().active, 1);
+      await end(response, session);
+      assertIdle(session);
+      await scope.wait({ pending: 0 });
+      assertEquals((await session.fetch(`${scope.url}/bytes/10`)).status, 200);
+    }, { pool: { maxConnections: 1 } })
+  ),
+  withSession("a body that breaks off rejects, and frees its connection", async (session, { scope, can }) => {
+    for (const path of ["/truncate/10?of=20", "/truncate/1000000?of=2000000", "/truncate-chunked/1000000"]) {
+      const error = await failure(session.fetch(`${scope.url}${path}`).then((response) => response.arrayBuffer()));
+      assert(error instanceof (can("keepsStreamErrors") ? NetworkError : Error), String(error));
+      assertIdle(session);
+    }
+  }),
+
+  withSession("the defaults of the session apply to session.fetch", async (session, { scope }) => {
+    const echo = await readEcho(await session.fetch(`${scope.url}/echo`, { headers: { "x-b": "mine" } }));
+    assertEquals([header(echo, "x-a"), header(echo, "x-b")], ["default", "mine"]);
+    await assertRejects(() => session.fetch(`${scope.url}/chain/2`), Error, "more than 1 redirects");
+  }, { needs: ["followsRedirects"], headers: { "x-a": "default", "x-b": "default" }, maxRedirects: 1 }),
+  {
+    name: "baseUrl applies to session.fetch",
+    async run({ scope }) {
+      const session = new Session({ baseUrl: `${scope.url}/status/` });
+      try {
+        assertEquals((await session.fetch("201")).status, 201);
+      } finally {
+        await session.close();
+      }
+    },
+  },
+  withSession("the limits of the pool apply to session.fetch", async (session, { scope }) => {
+    const responses = await Promise.all(
+      Array.from(
+        { length: 10 },
+        () => session.fetch(`${scope.url}/drip?n=5`).then((response) => response.arrayBuffer()),
+      ),
+    );
+    assertEquals(responses.map(({ byteLength }) => byteLength), Array(10).fill(5));
+    assertEquals((await scope.stats()).maxPending, 2);
+  }, { pool: { maxConnections: 2 } }),
+  withSession("the timeouts of the session apply to session.fetch", async (session, { scope, can }) => {
+    const headers = await assertRejects(() => session.fetch(`${scope.url}/hang`), TimeoutError);
+    assertEquals([headers.phase, headers.timeout], ["headers", 80]);
+    const response = await session.fetch(`${scope.url}/stall/100000`);
+    const idle = await failure(response.text());
+    if (can("keepsStreamErrors")) {
+      assert(idle instanceof TimeoutError, String(idle));
+      assertEquals([idle.phase, idle.timeout], ["idle", 60]);
+    } else assert(idle instanceof Error);
+    assertIdle(session);
+  }, { timeout: { headers: 80, idle: 60 } }),
+  withSession("the headers timeout ends with the headers", async (session, { scope }) => {
+    const fetched = await session.fetch(`${scope.url}/bytes/1000000`);
+    const streamed = await session.get(`${scope.url}/bytes/1000000`, { prefetch: false });
+    await pause(300); // nobody reads yet
+    assertEquals((await fetched.arrayBuffer()).byteLength, 1_000_000);
+    assertEquals((await streamed.bytes()).byteLength, 1_000_000);
+  }, { timeout: { headers: 150 } }),
+  withSession("abandoned bodies are closed by the session's close", async (session, { scope, can }) => {
+    const responses = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => session.fetch(`${scope.url}/${i % 2 ? "endless" : "stall/100000"}`)),
+    );
+    const reading = failure(responses[0]!.text());
+    await responses[1]!.body!.getReader().read();
+    assertEquals((await session.close()).length, 20);
+    assert(await reading instanceof SessionClosedError);
+    assert(await failure(responses[2]!.text()) instanceof SessionClosedError);
+    await scope.wait(can("closesSockets") ? { open: 0, pending: 0 } : { pending: 0 });
+    await assertRejects(() => session.fetch(`${scope.url}/bytes/10`), SessionClosedError);
+  }, { needs: ["manyConnections"] }),
+  withSession("abandoned bodies are closed by the pool's close", async (session, { scope, can }) => {
+    const response = await session.fetch(`${scope.url}/endless`);
+    await session.pool.close();
+    assert(await failure(response.text()) instanceof (can("keepsStreamErrors") ? PoolClosedError : Error));
+    await scope.wait({ pending: 0 });
+  }),
+
+  ...(["post", "fetch"] as const).flatMap((call) => {
+    const send = (session: Session, url: string, body: BodyInit, init: RequestInit = {}): Promise<unknown> =>
+      call === "fetch" ? session.fetch(url, { ...init, method: "POST", body }) : session.post(url, { ...init, body });
+    return [
+      withSession(
+        `${call}: an upload whose source fails rejects with its error as the cause`,
+        async (session, { scope }) => {
+          const cause = new Error("the disk failed");
+          for (const pieces of [0, 1, 5]) {
+            let sent = 0;
+            const body = new ReadableStream<Uint8Array>({
+              async pull(controller) {
+                await pause(5);
+                if (sent++ === pieces) throw cause;
+                controller.enqueue(new Uint8Array(1000));
+              },
+            });
+            const error = await assertRejects(() => send(session, `${scope.url}/upload`, body), NetworkError);
+            assertEquals(error.message, `Cannot send the body as its stream failed: POST ${scope.url}/upload`);
+            assertStrictEquals(error.cause, cause);
+          }
+          await scope.wait({ pending: 0 });
+          assertIdle(session);
+        },
+        STREAMS,
+      ),
+      withSession(
+        `${call}: an upload ends with its request, and its source is canceled`,
+        async (session, { scope }) => {
+          const reason = new Error("enough");
+          const controller = new AbortController();
+          const aborted = source(Infinity, 2);
+          const promise = failure(send(session, `${scope.url}/upload`, aborted.stream, { signal: controller.signal }));
+          await scope.wait({ requests: 1 }, 2000);
+          controller.abort(reason);
+          assertStrictEquals(await promise, reason);
+          await within(500, aborted.canceled);
+          const early = source(Infinity, 2);
+          await failure(send(session, `${scope.url}/early`, early.stream));
+          await within(500, early.canceled);
+          await scope.wait({ pending: 0 });
+        },
+        STREAMS,
+      ),
+      withSession(`${call}: an upload that is never sent is canceled, not left locked`, async (session, { scope }) => {
+        const busy = session.get(`${scope.url}/hold?key=a`);
+        await scope.wait({ requests: 1 }, 2000);
+        const late = source(1);
+        const timedOut = await failure(send(session, `${scope.url}/upload`, late.stream));
+        assert(timedOut instanceof TimeoutError, String(timedOut));
+        assertStrictEquals(await within(500, late.canceled), timedOut);
+        await scope.release("a");
+        await busy;
+        const aborted = source(1);
+        const reason = new Error("enough");
+        await failure(send(session, `${scope.url}/upload`, aborted.stream, { signal: AbortSignal.abort(reason) }));
+        assertStrictEquals(await within(500, aborted.canceled), reason);
+        await session.close();
+        const closed = source(1);
+        await failure(send(session, `${scope.url}/upload`, closed.stream));
+        assert(await within(500, closed.canceled) instanceof SessionClosedError);
+        assertEquals((await scope.stats()).requests, 1);
+      }, { ...STREAMS, pool: { maxConnections: 1 }, timeout: { queue: 50 } }),
+    ];
+  }),
+  withSession("an upload may go on while its response is read", async (session, { scope }) => {
+    const { stream } = source(20, 2);
+    const response = await session.post(`${scope.url}/echo`, { body: stream, prefetch: false });
+    assertEquals((await response.json<{ body: string }>()).body.split(";").length, 21);
+    assertIdle(session);
+  }, STREAMS),
+
+  withSession(
+    "throwIfNotOk() on a stream frees the connection and keeps the first 64 KiB",
+    async (session, { scope }) => {
+      for (const [path, size] of [["/status/500?body=10", 10], ["/status/404?body=1000000", 65536]] as const) {
+        const response = await session.get(`${scope.url}${path}`, { prefetch: false });
+        const error = await assertRejects(() => response.throwIfNotOk(), StatusError);
+        assertEquals(error.response.content, pattern(size));
+        assertEquals([response.closed, session.pool.stats().active], [true, 0]);
+      }
+      await scope.wait({ pending: 0 });
+    },
+    { pool: { maxConnections: 1 } },
+  ),
+];

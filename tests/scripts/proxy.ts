@@ -1,0 +1,72 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// A process whose requests go through a proxy, or a mock. Prints what came of them, as JSON.
+// Arguments: how, the proxy's URL, and the URL to ask for.
+import process from "node:process";
+import { createTransport, get, Session } from "../../mod.ts";
+
+/** What is used of each version of undici. */
+interface Undici {
+  setGlobalDispatcher(dispatcher: Dispatcher): void;
+  MockAgent: new () => Dispatcher & {
+    disableNetConnect(): void;
+    get(origin: string): { intercept(what: object): { reply(status: number, body: unknown): { persist(): void } } };
+  };
+  ProxyAgent: new (url: string) => Dispatcher;
+  Agent: new (options?: object) => Dispatcher & { compose(...interceptors: unknown[]): Dispatcher };
+}
+
+interface Dispatcher {
+  close(): Promise<void>;
+}
+
+const [how = "", proxy = "", url = ""] = process.argv.slice(2);
+
+/** The version of npm's undici that is this Node's own. */
+async function importUndici(): Promise<Undici> {
+  return await import(`undici${parseInt(process.versions.undici!)}`);
+}
+
+/** The transport that a user builds to go through a proxy. */
+async function viaProxy() {
+  if ("Deno" in globalThis) return createTransport({ proxy: { url: proxy } });
+  if ("Bun" in globalThis) return createTransport({ proxy });
+  const { ProxyAgent } = await importUndici();
+  return createTransport({ dispatcher: new ProxyAgent(proxy) });
+}
+
+let dispatcher: Dispatcher | undefined;
+if (how === "mock") {
+  const { MockAgent, setGlobalDispatcher } = await importUndici();
+  const mock = dispatcher = new MockAgent();
+  mock.disableNetConnect();
+  mock.get(new URL(url).origin).intercept({ path: new URL(url).pathname }).reply(200, { url: "mocked" }).persist();
+  setGlobalDispatcher(mock);
+} else if (how === "global proxy") {
+  const { ProxyAgent, setGlobalDispatcher } = await importUndici();
+  setGlobalDispatcher(dispatcher = new ProxyAgent(proxy));
+} else if (how === "interceptor") {
+  const { Agent, setGlobalDispatcher } = await importUndici();
+  const agent = new Agent();
+  // Sends everything elsewhere, as a mock or a cache would.
+  const elsewhere = (dispatch: (options: object, handler: object) => boolean) => (options: object, handler: object) =>
+    dispatch({ ...options, origin: proxy }, handler);
+  dispatcher = agent;
+  setGlobalDispatcher(agent.compose(elsewhere));
+} else if (how === "options") {
+  const { Agent, setGlobalDispatcher } = await importUndici();
+  setGlobalDispatcher(dispatcher = new Agent({ connections: 1 }));
+}
+
+const session = new Session({ pool: how === "own" ? { transport: await viaProxy() } : {} });
+const { closesSockets } = session.pool;
+const asked = await session.get(url).then(({ status }) => status, (error) => `${error} < ${error.cause?.cause ?? ""}`);
+const body = await session.get(url).then((response) => response.json<{ url: string }>(), () => undefined);
+const posted = await session.post(url, { body: "text" }).then(({ status }) => status, ({ name }) => name);
+const fetched = await session.fetch(url).then(({ status }) => status, ({ name }) => name);
+const open = session.exchanges().length;
+await session.close();
+const ephemeral = how === "own" ? 200 : await get(url).then(({ status }) => status, ({ name }) => name);
+const bare = how === "own" ? 200 : await fetch(url).then((response) => response.json()).then(() => 200, String);
+await dispatcher?.close();
+console.log(JSON.stringify({ closesSockets, asked, url: body?.url, posted, fetched, open, ephemeral, bare }));

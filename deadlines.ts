@@ -35,6 +35,8 @@ export class Deadlines {
   #due = Infinity;
   /** The end of the pause after the last sweep. */
   #pause = -Infinity;
+  /** Whether the timer was told not to hold the process. */
+  #resting = false;
   #sweeping = false;
   /** The earliest deadline that was armed while sweeping. */
   #armed = Infinity;
@@ -62,10 +64,25 @@ export class Deadlines {
       this.#fire(); // now, as a timer of this request could be lost as well
     }
     if (deadline < this.#due) this.#start(deadline, now);
+    if (!this.#resting) return;
+    this.#resting = false;
+    (this.#timer as { ref?(): void } | undefined)?.ref?.();
+  }
+
+  /**
+   * Keeps the timer from holding the process, as nothing waits for now. Where it cannot be told so, it is removed. To
+   * make and remove a timer for each request takes longer than all else that is done for it.
+   */
+  rest(): void {
+    const timer = this.#timer as { unref?(): void } | undefined;
+    if (timer?.unref === undefined) return this.clear();
+    timer.unref();
+    this.#resting = true;
   }
 
   /** Removes the timer, as nothing waits any more. */
   clear(): void {
+    this.#resting = false;
     this.#armed = Infinity;
     this.#cleared = this.#sweeping;
     if (this.#timer === undefined) return;

@@ -113,13 +113,18 @@ export class Exchanges {
   delete(exchange: Exchange): void {
     this.#open.delete(exchange);
     if (this.#open.size > 0) return;
-    this.#deadlines.clear();
+    this.#deadlines.rest();
     this.#idle?.resolve();
+  }
+
+  /** Leaves no timer. */
+  close(): void {
+    this.#deadlines.clear();
   }
 
   /** Makes sure that {@linkcode Exchange.expire} is called at `deadline`. */
   arm(deadline: number): void {
-    this.#deadlines.arm(deadline);
+    if (deadline < Infinity) this.#deadlines.arm(deadline);
   }
 
   /** A promise that resolves when no exchange is open. */
@@ -160,6 +165,10 @@ export class Exchange implements RequestLine {
   state: ExchangeState = "queued";
   /** When to call {@linkcode Exchange.expire}, on the clock of `performance.now()`. */
   deadline: number;
+  /** What the deadline is for, unless it is the total one. */
+  #phase: "headers" | "idle" = "headers";
+  /** When the total timeout passes. */
+  readonly #end: number;
   #exchanges: Exchanges | undefined;
   #timeouts: Required<Timeouts>;
   #started = performance.now();
@@ -178,8 +187,9 @@ export class Exchange implements RequestLine {
   constructor(exchanges: Exchanges, timeouts: Required<Timeouts>, signal: AbortSignal | null | undefined) {
     this.#exchanges = exchanges;
     this.#timeouts = timeouts;
-    this.deadline = this.#started + timeouts.total;
+    this.deadline = this.#end = this.#started + timeouts.total;
     exchanges.add(this);
+    exchanges.arm(this.deadline);
     if (signal) this.#forgetSignal = onAbort(signal, (reason) => this.abort(reason));
   }
 
@@ -206,7 +216,6 @@ export class Exchange implements RequestLine {
     this.#url = url;
     this.#controller = new AbortController();
     this.state = "queued";
-    this.#expect("total");
   }
 
   /** Takes charge of a stream that is to be sent: it ends with the exchange, and when it fails, so does the exchange. */
@@ -232,49 +241,50 @@ export class Exchange implements RequestLine {
   }
 
   /** Sends the hop and waits for the response's headers. */
-  async send(init: RequestInit): Promise<Response> {
+  send(init: RequestInit): Promise<Response> {
     this.state = "headers";
     this.#expect("headers");
     init.signal = this.#controller.signal;
-    this.#response = await this.race(
+    return this.race(
       () => this.#lease!.fetch(this.#url, init),
       (cause) =>
         IDEMPOTENT.test(this.#method) || neverLeft(cause)
           ? "The connection failed before the response's headers"
           : "The connection failed before the response's headers, so the outcome of the request is unknown",
-      // A `fetch` that ignores its signal may still answer when the exchange is over.
-      (response) => void response.body?.cancel().catch(() => {}),
+      (response) => {
+        // A `fetch` that ignores its signal may still answer when the exchange is over.
+        if (this.#cut) response.body?.cancel().catch(() => {});
+        else this.#response = response;
+      },
     );
-    this.#expect("total");
-    return this.#response;
   }
 
   /** Waits for bytes of the body. */
-  async receive<T>(work: () => Promise<T>): Promise<T> {
+  receive<T>(work: () => Promise<T>): Promise<T> {
     this.#expect("idle");
-    const result = await this.race(work, () => "The connection failed before the end of the body");
-    this.#expect("total");
-    return result;
+    return this.race(work, () => "The connection failed before the end of the body");
   }
 
   /**
-   * Settles as `work` does, or rejects at once when the exchange is cut off.
+   * Settles as `work` does, or rejects at once when the exchange is cut off. A failure of `work` ends the exchange.
    *
    * @param work Starts what to wait for.
    * @param failure Makes the message of the {@linkcode NetworkError} that wraps a failure of `work`; without it, a failure is
    * passed on as it is.
-   * @param late What to do with a result that arrives when the exchange is over.
+   * @param arrived Called with the result first, even when the exchange is over.
    */
-  race<T>(work: () => Promise<T>, failure?: (cause: unknown) => string, late?: (result: T) => void): Promise<T> {
+  race<T>(work: () => Promise<T>, failure?: (cause: unknown) => string, arrived?: (result: T) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#cut) return reject(this.#cut.reason);
       this.#reject = reject;
       work().then(
-        (result) => this.#cut ? late?.(result) : resolve(result),
-        (cause) => {
-          if (this.#cut) return; // rejected with the reason already
-          reject(failure === undefined ? cause : new NetworkError(explain(cause) ?? failure(cause), this, cause));
+        (result) => {
+          arrived?.(result);
+          this.deadline = this.#end;
+          resolve(result);
         },
+        (cause) =>
+          this.abort(failure === undefined ? cause : new NetworkError(explain(cause) ?? failure(cause), this, cause)),
       );
     });
   }
@@ -297,9 +307,15 @@ export class Exchange implements RequestLine {
     this.end();
   }
 
+  /** Cuts the exchange off with an error, and returns what is to be thrown: the first reason that it was cut off for. */
+  fail(error: unknown): unknown {
+    this.abort(error);
+    return this.#cut ? this.#cut.reason : error;
+  }
+
   /** Cuts the exchange off as its deadline has passed. */
   expire(now: number): void {
-    const phase = now >= this.#started + this.#timeouts.total ? "total" : this.state === "headers" ? "headers" : "idle";
+    const phase = now >= this.#end ? "total" : this.#phase;
     this.abort(new TimeoutError(phase, this.#timeouts[phase], this));
   }
 
@@ -340,11 +356,10 @@ export class Exchange implements RequestLine {
     this.#upload = undefined;
   }
 
-  #expect(phase: "headers" | "idle" | "total"): void {
-    const { total } = this.#timeouts;
-    this.deadline = this.#started + total;
-    if (phase !== "total") this.deadline = Math.min(this.deadline, performance.now() + this.#timeouts[phase]);
-    if (this.deadline < Infinity) this.#exchanges?.arm(this.deadline);
+  #expect(phase: "headers" | "idle"): void {
+    this.#phase = phase;
+    this.deadline = Math.min(this.#end, performance.now() + this.#timeouts[phase]);
+    this.#exchanges?.arm(this.deadline);
   }
 
   #throwIfCut(): void {

@@ -631,9 +631,9 @@ export class Pool implements AsyncDisposable {
     return holders;
   }
 
-  async #fetch(ticket: Ticket, url: URL, init: RequestInit): Promise<Response> {
+  #fetch(ticket: Ticket, url: URL, init: RequestInit): Promise<Response> {
     if (this.#closing !== undefined) throw new PoolClosedError(ticket.request);
-    return await this.#transport.fetch(url, init);
+    return this.#transport.fetch(url, init);
   }
 
   /** Closes the transport once the pool is idle, and before that too if it is not idle at once. */

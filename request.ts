@@ -20,9 +20,35 @@ export interface SessionRequestInit<P extends boolean = boolean> extends Request
    * @default {true}
    */
   prefetch?: P;
-  /** A value that is sent as JSON, with `content-type: application/json` unless the headers say otherwise. */
+  /**
+   * A value that is sent as JSON, with `content-type: application/json` unless the headers say otherwise.
+   *
+   * @example Send JSON
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const answer: typeof fetch = (_, init) => Promise.resolve(new Response(init?.body, init));
+   * await using session = new Session({ fetch: answer }); // in place of a server
+   * const response = await session.post("https://example.com/items", { json: { name: "an item" } });
+   * assertEquals(response.headers.get("content-type"), "application/json");
+   * assertEquals(await response.json(), { name: "an item" });
+   * ```
+   */
   json?: unknown;
-  /** Parameters that are added to those of the URL. `undefined` leaves one out. */
+  /**
+   * Parameters that are added to those of the URL. `undefined` leaves one out.
+   *
+   * @example Add parameters
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using session = new Session({ fetch: () => Promise.resolve(new Response()) }); // in place of a server
+   * const { url } = await session.get("https://example.com/items?sort=name", { query: { page: 2, tag: undefined } });
+   * assertEquals(url, "https://example.com/items?sort=name&page=2");
+   * ```
+   */
   query?: Record<string, string | number | boolean | undefined> | URLSearchParams;
   /** Timeouts in milliseconds, before those of the session; a number is the total one. */
   timeout?: number | Timeouts;

@@ -34,9 +34,37 @@ export interface CookieJar {
 
 /** Options for {@linkcode Session}. */
 export interface SessionOptions {
-  /** What relative URLs are resolved against, by the rules of the URL standard: `"v1/"` keeps its last part, `"v1"` does not. */
+  /**
+   * What relative URLs are resolved against, by the rules of the URL standard: `"v1/"` keeps its last part, `"v1"` does
+   * not, and a URL that begins with `/` starts at the host. An absolute URL is left as it is.
+   *
+   * @example Ask for relative URLs
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const answer = () => Promise.resolve(new Response()); // in place of a server
+   * await using session = new Session({ baseUrl: "https://example.com/api/v1/", fetch: answer });
+   * assertEquals((await session.get("items")).url, "https://example.com/api/v1/items");
+   * assertEquals((await session.get("/items")).url, "https://example.com/items");
+   * ```
+   */
   baseUrl?: string | URL;
-  /** Headers of every request, before those given with it. */
+  /**
+   * Headers of every request. Those given with a request, or with its `Request`, replace the ones of the same name.
+   * `Authorization`, `Cookie`, `Host` and `Proxy-Authorization` stop where a redirect leaves the origin.
+   *
+   * @example Replace a header
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const answer: typeof fetch = (_, init) => Promise.resolve(new Response(null, init)); // in place of a server
+   * await using session = new Session({ headers: { accept: "text/html", "x-client": "a" }, fetch: answer });
+   * const { headers } = await session.get("https://example.com/", { headers: { accept: "text/plain" } });
+   * assertEquals([headers.get("accept"), headers.get("x-client")], ["text/plain", "a"]);
+   * ```
+   */
   headers?: HeadersInit;
   /** Timeouts in milliseconds; a number is the total one. */
   timeout?: number | Timeouts;
@@ -56,7 +84,17 @@ export interface SessionOptions {
   pool?: Pool | PoolOptions;
   /** What sends the requests in place of the runtime's transport: middleware, mocks, service bindings. */
   fetch?: typeof fetch;
-  /** Where cookies are kept. Without it there are none. */
+  /**
+   * Where cookies are kept. Without it there are none. It is asked and told at every hop of a redirect.
+   *
+   * @example Keep cookies with tough-cookie
+   * ```ts ignore
+   * import { Session } from "@hangup/session";
+   * import { CookieJar } from "tough-cookie";
+   *
+   * await using session = new Session({ cookieJar: new CookieJar() });
+   * ```
+   */
   cookieJar?: CookieJar;
   /** Called when a streamed response was collected while open. By default a warning is printed, once. */
   onLeak?: (exchange: ExchangeInfo) => void;
@@ -86,7 +124,6 @@ export type ResponseFor<P extends boolean> = P extends false ? StreamedResponse 
 
 /** A response whose headers have arrived, and the request that it answers. */
 interface Answer {
-  readonly outgoing: Outgoing;
   readonly response: Response;
   readonly head: ResponseHead;
 }
@@ -227,17 +264,23 @@ export class Session implements AsyncDisposable {
    * ```
    */
   async request<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    const response = await this.#exchange(input, init ?? {}, this.#defaults, async (exchange, answer) => {
-      const { outgoing: { maxBodyBytes }, head } = answer;
-      const reader = new BodyReader(exchange, answer.response, head.decoded);
+    const outgoing = prepare(input, init ?? {}, this.#defaults);
+    const exchange = this.#open(outgoing);
+    let answer: PrefetchedResponse | StreamedResponse;
+    try {
+      const { response, head } = await this.#send(exchange, outgoing, input instanceof Request);
+      const reader = new BodyReader(exchange, response, head.decoded);
       if (init?.prefetch === false) {
         exchange.state = "streaming";
-        return new StreamedResponse(head, reader, maxBodyBytes);
+        answer = new StreamedResponse(head, reader, outgoing.maxBodyBytes);
+      } else {
+        exchange.state = "prefetch";
+        answer = new PrefetchedResponse(head, await reader.readAll(outgoing.maxBodyBytes));
       }
-      exchange.state = "prefetch";
-      return new PrefetchedResponse(head, await reader.readAll(maxBodyBytes));
-    });
-    return response as ResponseFor<P>;
+    } catch (error) {
+      throw exchange.fail(error);
+    }
+    return answer as ResponseFor<P>;
   }
 
   /** Sends a GET request. Everything else is as for {@linkcode Session.request}. */
@@ -320,29 +363,15 @@ export class Session implements AsyncDisposable {
 
   async #shutDown(): Promise<ExchangeInfo[]> {
     await this.#exchanges.idle();
+    this.#exchanges.close();
     if (!this.#borrowed) await this.pool.close();
     return this.#cut;
   }
 
-  /**
-   * Sends a request and hands the exchange over to `receive`. If that fails, or ends without an owner, so does the
-   * exchange.
-   */
-  async #exchange<T>(
-    input: RequestInput,
-    init: SessionRequestInit,
-    defaults: RequestDefaults,
-    receive: (exchange: Exchange, answer: Answer) => Promise<T>,
-  ): Promise<T> {
-    const outgoing = prepare(input, init, defaults);
-    const exchange = new Exchange(this.#exchanges, outgoing.timeouts, outgoing.signal);
-    try {
-      exchange.begin(outgoing.method, outgoing.url);
-      return await receive(exchange, await this.#send(exchange, outgoing, input instanceof Request));
-    } catch (error) {
-      exchange.abort(error);
-      throw error;
-    }
+  #open({ timeouts, signal, method, url }: Outgoing): Exchange {
+    const exchange = new Exchange(this.#exchanges, timeouts, signal);
+    exchange.begin(method, url);
+    return exchange;
   }
 
   /** Sends a request, follows its redirects, and resolves with the headers of the last response. */
@@ -353,11 +382,16 @@ export class Session implements AsyncDisposable {
     first.signal?.throwIfAborted();
     if (this.#closed) throw new SessionClosedError(exchange);
     if (stream) outgoing = { ...first, body: settle ? await exchange.race(() => settleBody(stream)) : stream };
+    const jar = this.#cookieJar;
     const history: Hop[] = [];
     while (true) {
-      const response = await this.#sendHop(exchange, outgoing);
+      // The jar is asked before a connection is taken, so that a slow one holds none.
+      const headers = jar ? await withCookies(exchange, jar, outgoing) : outgoing.headers;
+      await exchange.acquire(this.pool);
+      const response = await exchange.send(this.#init(outgoing, headers));
+      if (jar) await keepCookies(exchange, jar, outgoing.url, response.headers);
       if (outgoing.redirect === "manual" || !isRedirect(response)) {
-        return { outgoing, response, head: this.#head(outgoing, response, history) };
+        return { response, head: this.#head(outgoing, response, history) };
       }
       if (outgoing.redirect === "error") {
         throw new NetworkError('The response is a redirect, and "redirect" is "error"', exchange);
@@ -369,6 +403,16 @@ export class Session implements AsyncDisposable {
       exchange.begin(next.method, next.url);
       outgoing = next;
     }
+  }
+
+  #init({ method, body, redirect, rest }: Outgoing, headers: Headers): RequestInit {
+    const mode = this.pool.followsRedirects ? redirect : "manual";
+    const init: RequestInit & { duplex?: "half" } = { ...rest, method, headers, redirect: mode };
+    if (body !== undefined && body !== null) {
+      init.body = body;
+      if (isStream(body)) init.duplex = "half";
+    }
+    return init;
   }
 
   #head({ method, url: { href }, headers: sent }: Outgoing, response: Response, history: Hop[]): ResponseHead {
@@ -388,55 +432,43 @@ export class Session implements AsyncDisposable {
     };
   }
 
-  async #sendHop(exchange: Exchange, outgoing: Outgoing): Promise<Response> {
-    const { method, url, body, rest } = outgoing;
-    // The jar is asked before a connection is taken, so that a slow one holds none.
-    const headers = await this.#withCookies(exchange, outgoing);
-    await exchange.acquire(this.pool);
-    const redirect = this.pool.followsRedirects ? outgoing.redirect : "manual";
-    const init: RequestInit & { duplex?: "half" } = { ...rest, method, headers, redirect };
-    if (body !== undefined && body !== null) {
-      init.body = body;
-      if (isStream(body)) init.duplex = "half";
-    }
-    const response = await exchange.send(init);
-    if (this.#cookieJar) await this.#keepCookies(exchange, this.#cookieJar, url, response.headers);
-    return response;
-  }
-
-  async #withCookies(exchange: Exchange, { headers, url }: Outgoing): Promise<Headers> {
-    const jar = this.#cookieJar;
-    if (!jar) return headers;
-    const cookies = await exchange.race(async () => await jar.getCookieString(url.href));
-    if (!cookies) return headers;
-    const withCookies = new Headers(headers);
-    const own = headers.get("cookie");
-    withCookies.set("cookie", own ? `${own}; ${cookies}` : cookies);
-    return withCookies;
-  }
-
-  async #keepCookies(exchange: Exchange, jar: CookieJar, url: URL, headers: Headers): Promise<void> {
-    for (const cookie of headers.getSetCookie()) {
-      await exchange.race(async () => {
-        try {
-          await jar.setCookie(cookie, url.href);
-        } catch {
-          // A server can send what no jar takes; that is no failure of the request.
-        }
-      });
-    }
-  }
-
   async #fetch(input: RequestInput, init: RequestInit): Promise<Response> {
-    return await this.#exchange(input, init, this.#dropInDefaults, async (exchange, { outgoing, response, head }) => {
+    const outgoing = prepare(input, init, this.#dropInDefaults);
+    const exchange = this.#open(outgoing);
+    try {
+      const { response, head } = await this.#send(exchange, outgoing, input instanceof Request);
       const reader = new BodyReader(exchange, response, head.decoded);
-      if (!hasBody(outgoing.method, response.status)) return new WebResponse(head, null);
+      if (!hasBody(head.request.method, response.status)) return new WebResponse(head, null);
       if (reader.length !== undefined && reader.length <= SMALL_BODY) {
         exchange.state = "prefetch";
         return new WebResponse(head, await reader.readAll(SMALL_BODY));
       }
       exchange.state = "streaming";
       return new WebResponse(head, reader.watch().stream(SMALL_BODY));
+    } catch (error) {
+      throw exchange.fail(error);
+    }
+  }
+}
+
+/** A hop's headers with the cookies that the jar has for its URL. */
+async function withCookies(exchange: Exchange, jar: CookieJar, { headers, url }: Outgoing): Promise<Headers> {
+  const cookies = await exchange.race(async () => await jar.getCookieString(url.href));
+  if (!cookies) return headers;
+  const all = new Headers(headers);
+  const own = headers.get("cookie");
+  all.set("cookie", own ? `${own}; ${cookies}` : cookies);
+  return all;
+}
+
+async function keepCookies(exchange: Exchange, jar: CookieJar, url: URL, headers: Headers): Promise<void> {
+  for (const cookie of headers.getSetCookie()) {
+    await exchange.race(async () => {
+      try {
+        await jar.setCookie(cookie, url.href);
+      } catch {
+        // A server can send what no jar takes; that is no failure of the request.
+      }
     });
   }
 }

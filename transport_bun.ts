@@ -41,19 +41,25 @@ class BunTransport implements Transport {
 
   constructor(session: FetchSession, own: object) {
     this.#session = session;
-    this.#own = own;
+    this.#own = { ...own, session };
   }
 
   async fetch(url: URL, init: RequestInit): Promise<Response> {
     // Bun itself would go on: a closed session opens sockets as before.
     if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
-    Object.assign(init, this.#own, { session: this.#session });
+    Object.assign(init, this.#own);
     try {
       return await globalThis.fetch(url, init);
     } finally {
       // What was in flight at `close()` has put its socket back into the pool.
       if (this.#closed) this.#session.close();
     }
+  }
+
+  /** Bun passes over what says nothing, and decodes no two codings. */
+  decodes(coding: string): boolean {
+    const codings = coding.split(",").map((part) => part.trim()).filter((part) => part !== "" && part !== "identity");
+    return codings.length === 1 && /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(codings[0]!);
   }
 
   close() {

@@ -5,6 +5,7 @@
 //   deno task bench -- --runtime=deno,node --row=fifty,sockets --rounds=10
 //   deno task bench -- --quick          few rounds; saved only where --out=FILE says so
 import { cpus, release, totalmem, type } from "node:os";
+import process from "node:process";
 import { parseArgs } from "node:util";
 import { startServer } from "../tests/server/start.ts";
 import { PEERS } from "./clients.ts";
@@ -42,8 +43,8 @@ const limit = budget + 60_000;
 /** By contender and round, what was measured; `null` where it had no turn, or that failed. */
 type Turns = Record<string, (Turn & { peak?: number } | null)[]>;
 
-/** The rounds of one row, in one process or each turn in a process of its own, and what failed. */
-async function measure(row: Row, target: Target): Promise<{ turns: Turns; failures: Record<string, string> }> {
+/** The rounds of one row, in one process or each turn in a process of its own. */
+async function measure(row: Row, target: Target): Promise<Entry> {
   const work = (job: Partial<Job>) =>
     withServer(node, async (origin) => {
       const whole = { row, origin, contenders, others, rounds, warmups: quick ? 1 : 4, budget, ...job };
@@ -51,23 +52,29 @@ async function measure(row: Row, target: Target): Promise<{ turns: Turns; failur
     });
   const others = row.peers ? PEERS : [];
   const contenders = [row.base, row.own, ...others];
+  const entry = { row: row.id, runtime: target.runtime, date };
+  if (!row.fresh) {
+    const { turns, failures } = await work({});
+    return { ...entry, rounds: turns[row.base]!.length, contenders: summarize(row, turns, failures) };
+  }
   const failures: Record<string, string> = {};
-  if (!row.fresh) return { turns: (await work({})).turns, failures };
   const turns: Turns = Object.fromEntries(contenders.map((name) => [name, []]));
   for (let i = 0; i < freshRounds; i++) {
     // Peers take many seconds here, so each has one turn.
     const names = i === 0 ? contenders : [row.base, row.own];
     for (const name of i % 2 ? names.toReversed() : names) {
       try {
-        const { turns: { [name]: own }, peak } = await work({ contenders: [name], rounds: 1, warmups: 0 });
-        turns[name]!.push({ ...own![0]!, peak });
+        const outcome = await work({ contenders: [name], rounds: 1, warmups: 0 });
+        const turn = outcome.turns[name]![0]!;
+        turns[name]!.push(turn && { ...turn, peak: outcome.peak });
+        Object.assign(failures, outcome.failures);
       } catch (error) {
         turns[name]!.push(null);
         failures[name] = (error as Error).message;
       }
     }
   }
-  return { turns, failures };
+  return { ...entry, rounds: freshRounds, contenders: summarize(row, turns, failures) };
 }
 
 function summarize(row: Row, turns: Turns, failures: Record<string, string>): Entry["contenders"] {
@@ -132,11 +139,14 @@ const sockets: SocketEntry[] = [];
 for (const target of targets) {
   const { runtime } = target;
   for (const row of ROWS.filter(({ id }) => chosen(options.row, id))) {
-    const { turns, failures } = await measure(row, target);
-    const contenders = summarize(row, turns, failures);
-    const entry = { row: row.id, runtime, date, rounds: turns[row.base]!.length, contenders };
-    print(row, entry);
-    entries.push(entry);
+    try {
+      const entry = await measure(row, target);
+      print(row, entry);
+      entries.push(entry);
+    } catch (error) {
+      console.error(`\n${row.id} · ${runtime} · ${(error as Error).message}`);
+      process.exitCode = 1;
+    }
   }
   if (chosen(options.row, "sockets")) sockets.push({ runtime, date, clients: await countSockets(target) });
 }

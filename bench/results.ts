@@ -109,5 +109,6 @@ export function peersAhead({ row: id, contenders }: Entry): string[] | undefined
 }
 
 export function formatEstimate(estimate: Estimate | undefined): string {
-  return estimate ? `${estimate.value.toFixed(2)} ±${estimate.margin.toFixed(2)}` : "–";
+  const { value, margin } = estimate ?? {};
+  return (value?.toFixed(2) ?? "–") + (margin === undefined ? "" : ` ±${margin.toFixed(2)}`);
 }

@@ -30,9 +30,8 @@ async function countSockets(name: string): Promise<SocketCounts> {
 }
 
 const counts: Record<string, SocketCounts> = {};
-for (const name of ["fetch", ...PEERS, "session.fetch", "hangup", "get()"]) {
-  counts[name] = await countSockets(name);
-}
+const names = ["fetch", ...PEERS, "axios, streamed", "session.fetch", "hangup, streamed", "hangup", "get()"];
+for (const name of names) counts[name] = await countSockets(name);
 console.log(JSON.stringify(counts));
 // What is open keeps the process.
 process.exit(0);

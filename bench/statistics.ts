@@ -12,17 +12,18 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** A median, and how far the true one may be from it, at about 95 % (McGill's notches). */
+/** A median. */
 export interface Estimate {
   readonly value: number;
-  readonly margin: number;
+  /** How far the true one may be from it, at about 95 % (McGill's notches). Fewer than three values say nothing of it. */
+  readonly margin?: number;
 }
 
 /** The median of the ratios of pairs. */
 export function ratio(values: readonly number[], bases: readonly number[]): Estimate {
   const ratios = values.map((value, i) => value / bases[i]!);
   const margin = 1.57 * (quantile(ratios, 0.75) - quantile(ratios, 0.25)) / Math.sqrt(ratios.length);
-  return { value: round(median(ratios)), margin: round(margin) };
+  return { value: round(median(ratios)), margin: ratios.length < 3 ? undefined : round(margin) };
 }
 
 export function round(value: number): number {

@@ -55,8 +55,8 @@ export async function run<T>({ command }: Target, script: string, { args = [], e
 
 /** Starts a server for `work` alone, so that nobody else's sockets are on it. It runs on Node. */
 export async function withServer<T>(node: Target, work: (origin: string) => Promise<T>): Promise<T> {
-  const options = { args: [path("server.ts")], stdin: "piped", stdout: "piped" } as const;
-  const server = new Deno.Command(node.command[0]!, options).spawn();
+  const args = [path("server.ts")];
+  const server = new Deno.Command(node.command[0]!, { args, stdin: "piped", stdout: "piped" }).spawn();
   const output = lines(server.stdout);
   const { value: port } = await output.next();
   try {

@@ -31,6 +31,8 @@ export interface Turn {
 export interface Outcome {
   /** For each contender its turns by round, `null` where it had none. */
   readonly turns: Record<string, (Turn | null)[]>;
+  /** What ended a contender's part: after that it had no turn. */
+  readonly failures: Record<string, string>;
   /** The most memory that the process ever held, in bytes, and what it held before the first turn. */
   readonly peak: number;
   readonly before: number;
@@ -87,15 +89,23 @@ function shuffle<T>(items: T[]): T[] {
 const calls: [string, Call][] = [];
 for (const name of contenders) calls.push([name, (await loadClient(name))[row.call]!]);
 const turns: Record<string, (Turn | null)[]> = Object.fromEntries(contenders.map((name) => [name, []]));
+const failures: Record<string, string> = {};
 const before = process.memoryUsage().rss;
 const end = performance.now() + budget;
 for (let round = -warmups; round < rounds && (round < 1 || performance.now() < end); round++) {
   for (const [name, call] of shuffle([...calls])) {
+    let turn: Turn | null = null;
     const skipped = round > 0 && round % 3 > 0 && others.includes(name);
-    const turn = skipped ? null : await takeTurn(name, call);
+    if (!skipped && failures[name] === undefined) {
+      try {
+        turn = await takeTurn(name, call);
+      } catch (error) {
+        failures[name] = String(error);
+      }
+    }
     if (round >= 0) turns[name]!.push(turn);
   }
 }
-console.log(JSON.stringify({ turns, peak: peakMemory(), before } satisfies Outcome));
+console.log(JSON.stringify({ turns, failures, peak: peakMemory(), before } satisfies Outcome));
 // Peers keep sockets, and with them the process.
 process.exit(0);

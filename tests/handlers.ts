@@ -42,6 +42,18 @@ export const handlers: Record<string, Handler> = {
     return response.toResponse();
   },
 
+  /** Answers with a gzipped upstream response, by `how`: prefetched, streamed or fetched. */
+  "relay": async (request) => {
+    const how = new URL(request.url).searchParams.get("how");
+    const session = new Session();
+    try {
+      if (how === "fetched") return await session.fetch(upstreamOf(request));
+      return (await session.get(upstreamOf(request), { prefetch: how === "prefetched" })).toResponse();
+    } finally {
+      session.close({ grace: Infinity });
+    }
+  },
+
   /** A session in global scope. Without an upstream it is closed. */
   "global": async (request) => {
     const upstream = upstreamOf(request);

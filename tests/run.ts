@@ -141,7 +141,9 @@ async function runOn(runtime: Runtime, surroundings: Record<string, string>): Pr
   clearTimeout(timer);
   await readErrors;
   if (runtime === "deno" && !killed) {
-    rows.push(...parseJunit(await Deno.readTextFile(junit)));
+    // Of a test that the filter left out it says that it was skipped.
+    const title = (row: Row) => row.contract ? `[${row.suite}] ${row.name}` : row.name;
+    rows.push(...parseJunit(await Deno.readTextFile(junit)).filter((row) => title(row).includes(options.only)));
     ended = rows.length > 0 || code === 0;
   }
 
@@ -221,7 +223,8 @@ if (titles.size > 0) {
   };
   const sorted = [...titles].sort();
   console.log(`\n${formatMatrix(sorted, chosen, cell)}`);
-  if (failed === 0 && !options.only && !options.suite && chosen.join() === all.join()) {
+  const whole = [...results.values()].every((rows) => rows.every((row) => !row.contract || row.error === undefined));
+  if (whole && !options.only && !options.suite && chosen.join() === all.join()) {
     const path = new URL("docs/matrix.md", root);
     const page = formatPage(sorted, chosen, cell);
     if (options["write-matrix"]) {

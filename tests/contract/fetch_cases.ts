@@ -158,6 +158,7 @@ export const cases: Case[] = [
     const { stream } = source(3, 20);
     const streamed = new Request(to(307), { method: "POST", body: stream, duplex: "half" } as RequestInit);
     await assertRejects(() => session.fetch(streamed), NetworkError, "cannot be sent again");
+    await pause(50); // the source's own timer
   }, { needs: ["followsRedirects", "streamsUploads"] }),
   withSession("what init says goes before what the Request says", async (session, { scope }) => {
     const request = new Request(`${scope.url}/echo?a=1`, {

@@ -64,6 +64,26 @@ export const cases: Case[] = [
       assertEquals((await scope.stats()).aborted, 0);
     },
   },
+  ...["prefetched", "streamed", "fetched"].map((how): Case => ({
+    name: `a gzipped upstream response is passed on without stale headers: ${how}`,
+    needs: ["serves"],
+    async run({ scope, can, serve }) {
+      const url = await serve("relay");
+      for (const path of ["/gzip/1000", "/gzip/3000000", "/status/404", "/headers?h=content-encoding:identity"]) {
+        const query = `${from(url, scope.url + path)}&how=${how}`;
+        // Servers may compress by themselves what a client takes compressed.
+        const response = await fetch(query, { headers: { "accept-encoding": "identity" } });
+        const content = new Uint8Array(await response.arrayBuffer());
+        const expected = path.startsWith("/gzip/") ? Number(path.split("/").at(-1)) : 10;
+        assertEquals([response.status, content], [path === "/status/404" ? 404 : 200, pattern(expected)]);
+        const length = response.headers.get("content-length");
+        if (length !== null) assertEquals(length, String(expected));
+        const coding = response.headers.get("content-encoding");
+        assertEquals(coding, path.startsWith("/headers") ? "identity" : null);
+        await assertNothingInFlight(scope, can);
+      }
+    },
+  })),
   leaving("while the body flows", ["/endless", "/drip?n=Infinity&gap=5"], {}),
   leaving("while the upstream is silent", ["/stall/1000"], { needs: ["seesClientsLeave"] }),
   leaving("while the upstream is silent, at the idle timeout at the latest", ["/stall/1000"], { idle: 1000 }),

@@ -416,6 +416,7 @@ export const cases: Case[] = [
     const response = await session.post(redirect(scope, "/bytes/10", 303), { body });
     assertEquals([response.status, response.request.method], [200, "GET"]);
     await within(1000, cancel);
+    await pause(20); // the source's own timer
     await scope.wait({ pending: 0 });
   }, { needs: ["followsRedirects", "streamsUploads"] }),
 ];

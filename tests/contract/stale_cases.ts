@@ -8,13 +8,14 @@ import type { Case } from "../harness/case.ts";
 import { header, pause, readEcho, within, withSession } from "../harness/with_session.ts";
 import type { Scope } from "../server/client.ts";
 
-const OWN_SOCKETS = { needs: ["closesSockets" as const] };
+const RETRIES = { needs: ["retriesStale" as const] };
+const ONCE = { needs: ["sendsOnce" as const] };
 const UNKNOWN = "so the outcome of the request is unknown: ";
 
 /** Opens so many connections, and leaves them idle. */
 async function warm(session: Session, scope: Scope, connections = 1): Promise<void> {
   await Promise.all(
-    Array.from({ length: connections }, () => session.get(`${scope.url}/hold?key=warm`).catch(() => {}))
+    Array.from({ length: connections }, (_, i) => session.get(`${scope.url}/hold?key=warm&i=${i}`).catch(() => {}))
       .concat(scope.wait({ requests: connections }, 2000).then(() => scope.release("warm"))),
   );
   // Node hands out the end of a body before the socket.
@@ -71,7 +72,7 @@ function repeats(method: string, what: string, body: () => BodyInit | null | und
     assertEquals(response.status, 200);
     const { paths, killed } = await scope.stats();
     assertEquals([paths[`${method} /kill-reused`], killed], [2, 1]);
-  }, OWN_SOCKETS);
+  }, RETRIES);
 }
 
 /** Sends what must arrive once at most, where it is killed, and says what arrived. */
@@ -92,7 +93,7 @@ function arrivesOnce(method: string, what: string, body: () => BodyInit | null |
     assertLost(failure, method);
     await pause(30); // for a second arrival
     assertEquals((await scope.stats()).paths[`${method} /kill`], 1);
-  }, OWN_SOCKETS);
+  }, ONCE);
 }
 
 function assertLost(error: Error, method: string) {
@@ -130,6 +131,35 @@ export const cases: Case[] = [
     ...["no body", "a string", "a FormData"].map((what) => arrivesOnce("PATCH", what, BODIES[what]!, when)),
     arrivesOnce("PUT", "a stream", () => stream(), when),
   ]),
+  ...["GET", "PUT", "POST"].map((method): Case => ({
+    name: `over TLS too ${
+      method === "POST" ? "a POST arrives at most once" : `a stale connection is replaced: ${method}`
+    }`,
+    needs: ["closesSockets"],
+    async run({ openScope }) {
+      const scope = await openScope({ tls: 1 });
+      const session = new Session();
+      const init = { method, body: method === "GET" ? undefined : "text" };
+      try {
+        for (const path of ["/kill-reused", "/kill-reused?read=1"]) {
+          await warm(session, scope);
+          const result = await session.request(`${scope.url}${path}`, init).catch((error) => error);
+          if (method === "POST" && result instanceof Error) assertLost(result, method);
+          else assertEquals(result.status, 200);
+        }
+        const arrived = (await scope.stats()).paths[`${method} /kill-reused`];
+        assertEquals(arrived, method === "POST" ? 2 : 4);
+        const fresh = new Session();
+        await assertRejects(() => fresh.request(`${scope.url}/kill`, init), NetworkError);
+        await fresh.close();
+        await pause(30);
+        assertEquals((await scope.stats()).paths[`${method} /kill`], 1);
+      } finally {
+        await session.close();
+      }
+      await scope.wait({ open: 0, pending: 0 });
+    },
+  })),
   withSession("session.fetch replaces a stale connection, and POSTs once", async (session, { scope }) => {
     await warm(session, scope);
     assertEquals((await session.fetch(`${scope.url}/kill-reused`)).status, 200);
@@ -138,13 +168,13 @@ export const cases: Case[] = [
     assertLost(await assertRejects(() => session.fetch(request), NetworkError), "POST");
     const { paths } = await scope.stats();
     assertEquals([paths["GET /kill-reused"], paths["POST /kill"]], [2, 1]);
-  }, OWN_SOCKETS),
+  }, { needs: ["retriesStale", "sendsOnce"] }),
   withSession("a second try that fails is the last one", async (session, { scope }) => {
     await warm(session, scope);
     await assertRejects(() => session.get(`${scope.url}/kill`), NetworkError, "before the response's headers: GET");
     await pause(50);
     assertEquals((await scope.stats()).paths["GET /kill"], 2);
-  }, OWN_SOCKETS),
+  }, RETRIES),
   withSession("a fresh connection that dies is not replaced", async (session, { scope }) => {
     for (const method of ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]) {
       const fresh = new Session();
@@ -159,10 +189,10 @@ export const cases: Case[] = [
       await fresh.close();
     }
     assertEquals(session.closed, false);
-  }, OWN_SOCKETS),
+  }, ONCE),
   {
     name: "each ephemeral request arrives once",
-    needs: ["closesSockets"],
+    needs: ["sendsOnce"],
     async run({ scope }) {
       await assertRejects(() => get(`${scope.url}/kill`), NetworkError);
       await assertRejects(() => post(`${scope.url}/kill`, { body: "text" }), NetworkError, UNKNOWN);
@@ -176,7 +206,7 @@ export const cases: Case[] = [
     await assertRejects(() => session.get(`${scope.url}/truncate/10?of=100`), NetworkError, "body");
     await pause(30);
     assertEquals((await scope.stats()).paths["GET /truncate/10"], 1);
-  }, OWN_SOCKETS),
+  }),
   withSession("connections that the server closed while idle do no harm", async (session, { scope }) => {
     for (let round = 0; round < 10; round++) {
       await warm(session, scope, 3);
@@ -186,7 +216,7 @@ export const cases: Case[] = [
     }
     const { paths } = await scope.stats();
     assertEquals(paths["PUT /upload"], 10);
-  }, OWN_SOCKETS),
+  }),
   withSession("POSTs over connections that the server closes arrive once each", async (session, { scope }) => {
     let arrived = 0;
     for (let round = 0; round < 20; round++) {
@@ -199,7 +229,7 @@ export const cases: Case[] = [
     }
     const count = (await scope.stats()).paths["POST /upload"] ?? 0;
     assert(count >= arrived && count <= 20, `${count} arrived, ${arrived} were answered`);
-  }, OWN_SOCKETS),
+  }, ONCE),
 
   ...["POST", "PUT"].flatMap((method) =>
     // Deno's bare fetch sends an empty Blob in chunks; a PUT of it has a Content-Length here, so that it can be repeated.
@@ -221,7 +251,7 @@ export const cases: Case[] = [
 
   {
     name: "a POST that never left does not say that its outcome is unknown",
-    needs: ["closesSockets"],
+    needs: ["explainsFailures"],
     async run({ openScope }) {
       const gone = await openScope();
       await gone.close();

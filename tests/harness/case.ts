@@ -18,6 +18,8 @@ export const capabilities = {
   seesClientsLeave: "A server notices that its client left while it has nothing to send.",
   speaksHttp2: "The runtime's `fetch` speaks HTTP/2.",
   explainsFailures: "The platform tells why a connection failed.",
+  sendsOnce: "The platform itself never repeats a POST, as Chromium does where a reused connection died.",
+  retriesStale: "A GET or PUT is sent once more where a reused connection died, by the module or by the platform.",
   keepsStreamErrors: "`text()` and the like of a `Response` made from a stream reject with the stream's own error.",
   exactLocation: "A Location that is empty, or neither ASCII nor UTF-8, is seen as it was sent.",
   redirectError: 'A `Request` can be made with `redirect: "error"`.',
@@ -37,6 +39,7 @@ export const lacking: Partial<Record<Runtime, Capability[]>> = {
     "seesClientsLeave",
     "speaksHttp2",
     "explainsFailures",
+    "retriesStale",
     "exactLocation",
     "redirectError",
     "unixSockets",
@@ -52,10 +55,14 @@ export const lacking: Partial<Record<Runtime, Capability[]>> = {
     "serves",
     "seesClientsLeave",
     "explainsFailures",
+    "sendsOnce",
     "keepsStreamErrors",
     "unixSockets",
   ],
 };
+
+const { Deno } = globalThis as { Deno?: { build: { os: string } } };
+if (Deno?.build.os === "windows") lacking.deno = ["unixSockets"];
 
 /** One thing that must be true on every runtime that can show it. */
 export interface Case {

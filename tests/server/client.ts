@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // The tests' side of the counting server. Plain `fetch` and nothing else, so that it runs wherever a case runs.
+import type { FaultName } from "./faults.ts";
 import type { Stats } from "./scope.ts";
 
 export { pattern } from "./pattern.ts";
@@ -70,6 +71,8 @@ export interface ScopeOptions {
   h2?: 1;
   /** Listens on a Unix socket. */
   unix?: 1;
+  /** Misbehaves from the accept on. Over plain HTTP/1.1, what misbehaves later is `/fault/NAME` on any scope. */
+  fault?: FaultName;
 }
 
 /** Opens a fresh listening port on the counting server. */

@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 import { Buffer } from "node:buffer";
 import { STATUS_CODES } from "node:http";
 import { type Exchange, Gone, type Header } from "./exchange.ts";
+import { type Fault, findFault, type Peer } from "./faults.ts";
 import { answer } from "./routes.ts";
 import type { Outcome, Scope } from "./scope.ts";
 
@@ -46,7 +47,7 @@ export class Connection {
       this.#exchange?.left();
       this.#wake();
     });
-    void this.#serve();
+    void (scope.fault ? this.#misbehave(scope.fault) : this.#serve());
   }
 
   destroy() {
@@ -66,6 +67,11 @@ export class Connection {
         this.socket.write("HTTP/1.1 200 OK\r\n\r\n");
         continue;
       }
+      const fault = head.method === "OPTIONS" ? undefined : findFault(head.target);
+      if (fault) {
+        await this.#misbehave(fault, head);
+        continue;
+      }
       const exchange = this.#exchange = new Http1Exchange(this, head, this.#readBody(head));
       const answered = exchange.run();
       await Promise.all([answered, exchange.drained]);
@@ -77,6 +83,30 @@ export class Connection {
     }
     // Bytes that are no HTTP request, or whose response was the last on this socket.
     if (!this.#closed && !this.socket.writableEnded) this.destroy();
+  }
+
+  /** Has a fault do as it likes with the socket. */
+  async #misbehave(fault: Fault, head?: Head) {
+    const { promise: gone, reject } = Promise.withResolvers<never>();
+    gone.catch(() => {});
+    const leave = () => reject(new Gone());
+    const { socket, scope } = this;
+    socket.on("close", leave);
+    if (head) {
+      this.requests++;
+      scope.began(head.method, head.target.replace(/\?.*/, ""), this.socketId);
+    }
+    const drained = head && drain(this.#readBody(head));
+    try {
+      await fault.run?.(new SocketPeer(socket, this.requests, gone));
+      if (head) scope.ended("done");
+      await drained;
+    } catch (error) {
+      if (!(error instanceof Gone)) throw error;
+      if (head) scope.ended("aborted");
+    } finally {
+      socket.off("close", leave);
+    }
   }
 
   /** Resolves to `false` when no more bytes will come. */
@@ -141,6 +171,55 @@ export class Connection {
   }
 }
 
+class SocketPeer implements Peer {
+  readonly requestOnSocket: number;
+  readonly gone: Promise<never>;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket, requestOnSocket: number, gone: Promise<never>) {
+    this.#socket = socket;
+    this.requestOnSocket = requestOnSocket;
+    this.gone = gone;
+  }
+
+  async send(data: string | Uint8Array) {
+    const written = new Promise<void>((resolve, reject) => {
+      this.#socket.write(typeof data === "string" ? Buffer.from(data, "latin1") : data, (error) => {
+        if (error) reject(new Gone());
+        else resolve();
+      });
+    });
+    await Promise.race([written, this.gone]);
+  }
+
+  async pause(ms: number) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const pause = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+    await Promise.race([pause, this.gone]).finally(() => clearTimeout(timer));
+  }
+
+  finish() {
+    this.#socket.end();
+  }
+
+  close() {
+    this.#socket.destroy();
+  }
+
+  reset() {
+    this.#socket.resetAndDestroy();
+  }
+
+  read(on: boolean) {
+    if (on) this.#socket.resume();
+    else this.#socket.pause();
+  }
+}
+
+async function drain(body: AsyncIterable<unknown>) {
+  for await (const _ of body);
+}
+
 class Http1Exchange implements Exchange {
   readonly method: string;
   readonly url: URL;
@@ -188,7 +267,7 @@ class Http1Exchange implements Exchange {
 
   async run() {
     const answered = this.#preflight ? this.#answerPreflight() : answer(this, this.#connection.scope);
-    this.drained ??= this.#drop();
+    this.drained ??= drain(this.#body);
     try {
       await answered;
     } catch (error) {
@@ -205,10 +284,6 @@ class Http1Exchange implements Exchange {
     };
     await (this.drained = read());
     return Buffer.concat(pieces);
-  }
-
-  async #drop() {
-    for await (const _ of this.#body);
   }
 
   async #answerPreflight() {

@@ -8,7 +8,8 @@
 // Control port:
 //   POST /open?host=::1            a fresh listening port with counters of its own: { id, url, port }; with `tls=1` it
 //                                  speaks TLS, with `tls=untrusted` by a certificate of nobody's, with `h2=1` HTTP/2;
-//                                  with `unix=1` on a Unix socket: its `path`, too
+//                                  with `unix=1` on a Unix socket: its `path`, too; with `fault=NAME` it misbehaves from
+//                                  the accept on, as faults.ts says
 //   GET  /stats?id=                what it has counted (scope.ts, Stats)
 //   GET  /wait?id=&open=0&within=  answers as soon as every condition holds, or after `within` ms (250) as things are:
 //                                  { met, stats }. open and pending mean exactly; accepted, requests, aborted and
@@ -37,8 +38,11 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
   const query = url.searchParams;
   if (method === "POST" && url.pathname === "/open") {
     const certificate = { "1": trusted.certificate, untrusted: untrusted.certificate }[query.get("tls") ?? ""];
-    const scope = new Scope(String(++opened), { certificate, h2: query.has("h2") });
-    const address = query.has("unix")
+    const fault = query.get("fault") ?? undefined;
+    const scope = new Scope(String(++opened), { certificate, h2: query.has("h2"), fault });
+    const address = fault === "never-accepts"
+      ? await scope.listenDeaf()
+      : query.has("unix")
       ? await scope.listenAt(join(tmpdir(), `hangup-${process.pid}-${scope.id}.sock`))
       : await scope.listen(query.get("host") ?? "127.0.0.1");
     scopes.set(scope.id, scope);

@@ -1,8 +1,10 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { createSecureServer } from "node:http2";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
+import { Worker } from "node:worker_threads";
 import type { Certificate } from "./certificate.ts";
+import { type Fault, findFault } from "./faults.ts";
 import { Connection } from "./http1.ts";
 import { Http2Connection } from "./http2.ts";
 
@@ -43,7 +45,19 @@ export interface ScopeOptions {
   certificate?: Certificate;
   /** Speaks HTTP/2 and nothing else, over TLS. */
   h2?: boolean;
+  /** Misbehaves so from the accept on. */
+  fault?: string;
 }
+
+/** A thread that listens, says where, and falls asleep. */
+const DEAF = `
+  const { parentPort } = require("node:worker_threads");
+  const server = require("node:net").createServer();
+  server.listen({ host: "127.0.0.1", port: 0, backlog: 1 }, () => {
+    parentPort.postMessage(server.address().port);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  });
+`;
 
 /** One listening port with counters of its own. */
 export class Scope {
@@ -62,15 +76,18 @@ export class Scope {
     perSocket: [],
     paths: {},
   };
+  readonly fault: Fault | undefined;
   #server: Server;
+  #deaf: Worker | undefined;
   readonly #secure: boolean;
   #connections = new Set<Connection | Http2Connection>();
   #sockets = new Set<Socket>();
   #watchers = new Set<() => void>();
   #held = new Map<string, { promise: Promise<void>; release: () => void }>();
 
-  constructor(id: string, { certificate, h2 }: ScopeOptions = {}) {
+  constructor(id: string, { certificate, h2, fault }: ScopeOptions = {}) {
     this.id = id;
+    this.fault = fault === undefined ? undefined : findFault(fault);
     this.#secure = certificate !== undefined;
     if (!certificate) {
       this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket, this.#accept(socket)));
@@ -101,6 +118,17 @@ export class Scope {
   async listenAt(path: string): Promise<{ url: string; port: number; path: string }> {
     await this.#listen({ path });
     return { url: "http://localhost", port: 0, path };
+  }
+
+  /** Listens, and never accepts: in a thread that sleeps, its queue of connections filled. */
+  async listenDeaf(): Promise<{ url: string; port: number }> {
+    this.#deaf = new Worker(DEAF, { eval: true });
+    const port = await new Promise<number>((resolve) => this.#deaf!.once("message", resolve));
+    // One of them may wait for its handshake for ever.
+    const fillers = [1, 2, 3].map(() => connect(port, "127.0.0.1").on("error", () => {}));
+    for (const filler of fillers) this.#sockets.add(filler);
+    await Promise.all(fillers.slice(0, 2).map((filler) => new Promise((resolve) => filler.once("connect", resolve))));
+    return { port, url: `http://127.0.0.1:${port}` };
   }
 
   async #listen(options: object) {
@@ -204,6 +232,7 @@ export class Scope {
   async close() {
     for (const connection of this.#connections) connection.destroy();
     for (const socket of this.#sockets) socket.destroy();
+    await this.#deaf?.terminate();
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
   }
 }

@@ -1,0 +1,210 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// Mixed requests through one session with one long-lived signal, on Deno, Bun and Node: what is left of them.
+//
+//   deno task soak                                      200,000 on each; writes its figures into docs/soak.md
+//   deno task soak -- --requests=20000 --runtime=bun    fewer, on these runtimes; writes nothing
+//
+// Fails if memory grows by more than 5 MB after the first quarter, or a lease, a listener or a socket is left, or more
+// sockets were open than the limit allows.
+import { fileURLToPath as fromFileUrl } from "node:url";
+import { parseArgs } from "node:util";
+import { lines } from "./harness/lines.ts";
+import { findRuntime } from "./harness/runtimes.ts";
+import { openScope } from "./server/client.ts";
+import { startServer } from "./server/start.ts";
+
+const RUNTIMES = ["deno", "bun", "node26"] as const;
+type Runtime = typeof RUNTIMES[number];
+const NAMES: Record<Runtime, string> = { deno: "Deno", bun: "Bun", node26: "Node 26" };
+
+const REQUESTS = 200_000;
+const SAMPLES = 20;
+const LIMIT = 32;
+const MAX_GROWTH = 5e6;
+const FILE = new URL("../docs/soak.md", import.meta.url);
+
+/** What the client and the server say after so many requests. */
+interface Sample {
+  at: number;
+  /** In bytes, after a forced garbage collection. */
+  heap: number;
+  external: number;
+  rss: number;
+  /** On the signal. */
+  listeners: number;
+  active: number;
+  queued: number;
+  /** Of `session.exchanges()`. */
+  open: number;
+  /** Streams that were dropped and reported. */
+  leaks: number;
+  /** The most sockets that the server saw open at once, so far. */
+  maxOpen: number;
+  /** The most exchanges that it had under way at once, so far. */
+  maxPending: number;
+}
+
+interface Summary {
+  counts: Record<string, number>;
+  failures: string[];
+  failed: number;
+  cut: number;
+  leaks: number;
+}
+
+interface Result {
+  samples: Sample[];
+  summary: Summary;
+  /** Sockets that the server has seen in all, and those left at the end. */
+  accepted: number;
+  left: number;
+  seconds: number;
+}
+
+const { values: options } = parseArgs({
+  args: Deno.args.filter((arg) => arg !== "--"),
+  options: {
+    requests: { type: "string", default: String(REQUESTS) },
+    runtime: { type: "string", default: RUNTIMES.join() },
+  },
+});
+const requests = Number(options.requests);
+if (!(requests > 0)) throw new RangeError(`--requests must be a positive number: received ${options.requests}`);
+const chosen = options.runtime.split(",") as Runtime[];
+for (const runtime of chosen) if (!RUNTIMES.includes(runtime)) throw new RangeError(`No such runtime: ${runtime}`);
+
+function commandOf(runtime: Runtime): string[] {
+  if (runtime === "deno") return [Deno.execPath(), "run", "-A", "--no-check", "--v8-flags=--expose-gc"];
+  const executable = findRuntime(runtime);
+  if (!executable) throw new Error(`No package of this platform has ${runtime}`);
+  return runtime === "bun" ? [executable] : [executable, "--expose-gc"];
+}
+
+async function soak(runtime: Runtime): Promise<Result> {
+  await using scope = await openScope();
+  const [executable = "", ...args] = commandOf(runtime);
+  const script = fromFileUrl(new URL("scripts/soak.ts", import.meta.url));
+  const began = performance.now();
+  const child = new Deno.Command(executable, {
+    args: [...args, script, scope.url, String(requests), String(Math.ceil(requests / SAMPLES)), String(LIMIT)],
+    stdout: "piped",
+  }).spawn();
+  const samples: Sample[] = [];
+  let summary: Summary | undefined;
+  for await (const line of lines(child.stdout)) {
+    const said = JSON.parse(line);
+    if (said.counts) {
+      summary = said;
+      continue;
+    }
+    const { maxOpen, maxPending } = await scope.stats();
+    samples.push({ ...said, maxOpen, maxPending });
+    console.log(runtime, JSON.stringify(samples.at(-1)));
+  }
+  const { code } = await child.status;
+  if (!summary) throw new Error(`${runtime} ended with code ${code} and without a word`);
+  const { accepted, open: left } = await scope.wait({ open: 0 }).catch(() => scope.stats());
+  return { samples, summary, accepted, left, seconds: (performance.now() - began) / 1000 };
+}
+
+/** The median of three: a single sample of the resident set is noisy. */
+function middle(values: number[]): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+/** How much more memory there is at the end than after the first quarter. */
+function growth(samples: Sample[], what: "heap" | "external" | "rss"): number {
+  const settled = samples.filter(({ at }) => at >= requests / 4).map((sample) => sample[what]);
+  return middle(settled.slice(-3)) - middle(settled.slice(0, 3));
+}
+
+/** What is not as it must be. */
+function faults({ samples, summary, left }: Result): string[] {
+  const found: string[] = [];
+  const require = (holds: boolean, fault: string) => void (holds || found.push(fault));
+  for (const { at, listeners, active, queued, open } of samples) {
+    const idle = listeners + active + queued + open === 0;
+    require(idle, `after ${at}: ${listeners} listeners, ${active} leases, ${queued} waiting, ${open} open`);
+  }
+  const heap = growth(samples, "heap") + growth(samples, "external");
+  require(heap < MAX_GROWTH, `the heap grew by ${mega(heap)} MB`);
+  const { maxOpen } = samples.at(-1)!;
+  require(maxOpen <= LIMIT, `${maxOpen} sockets were open at once, of ${LIMIT} allowed`);
+  require(left === 0, `${left} sockets are left`);
+  require(summary.cut === 0, `close() had to cut off ${summary.cut} exchanges`);
+  require(
+    summary.leaks === (summary.counts.dropped ?? 0),
+    `${summary.leaks} of ${summary.counts.dropped} leaks reported`,
+  );
+  require(summary.failed === 0, `${summary.failed} requests did not end as they must:\n${summary.failures.join("\n")}`);
+  return found;
+}
+
+function mega(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
+}
+
+function table(results: Map<Runtime, Result>): string {
+  const columns = [...results];
+  const row = (title: string, cell: (result: Result) => string | number) =>
+    `| ${[title, ...columns.map(([, result]) => cell(result))].join(" | ")} |`;
+  const [{ samples }] = [...results.values()] as [Result];
+  const at = (i: number) => (result: Result) => {
+    const { heap, external, rss } = result.samples[i]!;
+    return `${mega(heap + external)} / ${mega(rss)}`;
+  };
+  const shown = samples.map((_, i) => i).filter((i) => i === 0 || (i + 1) % 5 === 0);
+  const grown = (result: Result) =>
+    `${mega(growth(result.samples, "heap") + growth(result.samples, "external"))} / ${
+      mega(growth(result.samples, "rss"))
+    }`;
+  return [
+    row("", () => "").replace("|  |", `| |`).replace(
+      /\|( \|)+$/,
+      `| ${columns.map(([name]) => NAMES[name]).join(" | ")} |`,
+    ),
+    `| --- | ${columns.map(() => "---").join(" | ")} |`,
+    ...shown.map((i) => row(`heap / resident set after ${samples[i]!.at.toLocaleString("en")}, MB`, at(i))),
+    row("growth after the first quarter, MB", grown),
+    row(
+      "listeners, leases, exchanges left",
+      ({ samples }) => samples.reduce((sum, { listeners, active, open }) => sum + listeners + active + open, 0),
+    ),
+    row(`most sockets at once, of ${LIMIT}`, ({ samples }) => samples.at(-1)!.maxOpen),
+    row("sockets in all / left", ({ accepted, left }) => `${accepted.toLocaleString("en")} / ${left}`),
+    row("streams dropped / reported", ({ summary }) => `${summary.counts.dropped ?? 0} / ${summary.leaks}`),
+    row("requests a second", ({ seconds }) => Math.round(requests / seconds).toLocaleString("en")),
+  ].join("\n");
+}
+
+/** Replaces what stands between two markers. */
+async function write(figures: string): Promise<void> {
+  const page = await Deno.readTextFile(FILE);
+  const start = "<!-- soak -->", end = "<!-- /soak -->";
+  const [before, after] = [page.split(start)[0], page.split(end)[1]];
+  if (after === undefined) throw new Error("docs/soak.md has lost its markers");
+  await Deno.writeTextFile(FILE, `${before}${start}\n\n${figures}\n\n${end}${after}`);
+}
+
+const results = new Map<Runtime, Result>();
+{
+  const server = await startServer();
+  Deno.env.set("HANGUP_CONTROL_URL", server.control);
+  for (const runtime of chosen) results.set(runtime, await soak(runtime));
+  await server.stop();
+}
+const figures = table(results);
+console.log(`\n${figures}\n`);
+let failed = false;
+for (const [runtime, result] of results) {
+  for (const fault of faults(result)) {
+    failed = true;
+    console.log(`FAILED on ${runtime}: ${fault}`);
+  }
+}
+if (failed) Deno.exitCode = 1;
+else if (requests >= REQUESTS && chosen.length === RUNTIMES.length) {
+  await write(figures);
+  console.log("Written into docs/soak.md");
+}

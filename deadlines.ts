@@ -52,13 +52,13 @@ export class Deadlines {
    * Makes sure that there is a sweep once `deadline` has come.
    *
    * @param deadline The time, or `Infinity` for none.
+   * @param now The present time, where the caller knows it.
    */
-  arm(deadline: number): void {
+  arm(deadline: number, now = performance.now()): void {
     if (this.#sweeping) {
       this.#armed = Math.min(this.#armed, deadline);
       return;
     }
-    const now = performance.now();
     if (now > this.#due + LOST_AFTER) {
       this.clear();
       this.#fire(); // now, as a timer of this request could be lost as well

@@ -7,7 +7,7 @@
  */
 
 import { Deadlines } from "./deadlines.ts";
-import { displayUrl, NetworkError, PoolClosedError, type RequestLine, TimeoutError } from "./errors.ts";
+import { displayUrl, hideSecrets, NetworkError, PoolClosedError, type RequestLine, TimeoutError } from "./errors.ts";
 import type { Lease, Pool } from "./pool.ts";
 import { onAbort } from "./signals.ts";
 import { type StreamBody, Upload } from "./upload.ts";
@@ -123,8 +123,8 @@ export class Exchanges {
   }
 
   /** Makes sure that {@linkcode Exchange.expire} is called at `deadline`. */
-  arm(deadline: number): void {
-    if (deadline < Infinity) this.#deadlines.arm(deadline);
+  arm(deadline: number, now: number): void {
+    if (deadline < Infinity) this.#deadlines.arm(deadline, now);
   }
 
   /** A promise that resolves when no exchange is open. */
@@ -188,9 +188,9 @@ export class Exchange implements RequestLine {
     this.#exchanges = exchanges;
     this.#timeouts = timeouts;
     this.deadline = this.#end = this.#started + timeouts.total;
-    exchanges.add(this);
-    exchanges.arm(this.deadline);
     if (signal) this.#forgetSignal = onAbort(signal, (reason) => this.abort(reason));
+    exchanges.add(this);
+    exchanges.arm(this.deadline, this.#started);
   }
 
   get method(): string {
@@ -283,8 +283,11 @@ export class Exchange implements RequestLine {
           this.deadline = this.#end;
           resolve(result);
         },
-        (cause) =>
-          this.abort(failure === undefined ? cause : new NetworkError(explain(cause) ?? failure(cause), this, cause)),
+        (cause) => {
+          if (failure === undefined) return this.abort(cause);
+          hideSecrets(cause, this.#url);
+          this.abort(new NetworkError(explain(cause) ?? failure(cause), this, cause));
+        },
       );
     });
   }
@@ -358,8 +361,9 @@ export class Exchange implements RequestLine {
 
   #expect(phase: "headers" | "idle"): void {
     this.#phase = phase;
-    this.deadline = Math.min(this.#end, performance.now() + this.#timeouts[phase]);
-    this.#exchanges?.arm(this.deadline);
+    const now = performance.now();
+    this.deadline = Math.min(this.#end, now + this.#timeouts[phase]);
+    this.#exchanges?.arm(this.deadline, now);
   }
 
   #throwIfCut(): void {

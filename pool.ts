@@ -8,6 +8,8 @@
 
 import { Deadlines } from "./deadlines.ts";
 import { PoolClosedError, QueueFullError, type RequestLine, TimeoutError } from "./errors.ts";
+import { showAs } from "./inspect.ts";
+import { own } from "./options.ts";
 import { offAbort, onAbort } from "./signals.ts";
 import { createTransport, type Transport } from "./transport.ts";
 
@@ -308,7 +310,7 @@ export class Pool implements AsyncDisposable {
       maxQueued = Infinity,
       idleTimeout = DEFAULT_IDLE_TIMEOUT,
       transport,
-    } = options;
+    } = own(options);
     const action = "create a pool";
     assertNumber(maxConnections, action, "maxConnections", "a positive integer", isLimit);
     assertNumber(maxConnectionsPerOrigin, action, "maxConnectionsPerOrigin", "a positive integer", isLimit);
@@ -383,6 +385,7 @@ export class Pool implements AsyncDisposable {
    */
   acquire(origin: string, options: AcquireOptions = {}): Promise<Lease> {
     try {
+      options = own(options);
       const { signal, timeout = DEFAULT_QUEUE_TIMEOUT } = options;
       const ticket = this.#enter(origin, timeout, options);
       if (ticket.state === "held") return Promise.resolve(new HeldLease(ticket, this.#desk));
@@ -655,3 +658,8 @@ export class Pool implements AsyncDisposable {
     if (failures.length > 0) throw failures[0];
   }
 }
+
+showAs(Pool, (pool) => {
+  const { active, queued } = pool.stats();
+  return { active, queued, closed: pool.closed };
+});

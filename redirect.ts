@@ -52,8 +52,9 @@ function parseLocation(location: string, base: URL, line: RequestLine): URL {
   let url: URL;
   try {
     url = new URL(decodeLocation(location), base);
-  } catch (cause) {
-    throw new NetworkError("Cannot follow the redirect as its Location is malformed", line, cause);
+  } catch {
+    // The cause would quote it.
+    throw new NetworkError("Cannot follow the redirect as its Location is malformed", line);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new NetworkError(`Cannot follow the redirect as its scheme is not http or https but "${url.protocol}"`, line);

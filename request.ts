@@ -7,6 +7,7 @@
  */
 
 import type { Timeouts } from "./exchange.ts";
+import { own } from "./options.ts";
 
 /**
  * Options for a request: those of the standard `fetch`, and these.
@@ -73,6 +74,7 @@ export interface Outgoing {
   readonly url: URL;
   readonly headers: Headers;
   readonly body: BodyInit | null | undefined;
+  readonly prefetch: boolean;
   readonly redirect: RequestRedirect;
   readonly signal: AbortSignal | null | undefined;
   readonly timeouts: Required<Timeouts>;
@@ -109,8 +111,9 @@ const REQUEST_DEFAULTS = {
  */
 export function prepare(input: string | URL | Request, init: SessionRequestInit, defaults: RequestDefaults): Outgoing {
   const request = input instanceof Request ? input : undefined;
-  const { prefetch: _, json, query, timeout, maxBodyBytes, maxRedirects, ...standard } = init;
-  const { method: _method, headers: _headers, body: _body, redirect, signal, ...rest } = standard;
+  init = own(init);
+  const { prefetch, json, query, timeout, maxBodyBytes, maxRedirects, redirect, signal, ...given } = init;
+  const { method: _method, headers: _headers, body: _body, ...rest } = given;
   if (request) inherit(rest, request);
 
   const method = normalizeMethod(init.method ?? request?.method ?? "GET");
@@ -140,8 +143,9 @@ export function prepare(input: string | URL | Request, init: SessionRequestInit,
     url,
     headers,
     body,
+    prefetch: prefetch !== false,
     redirect: checkRedirect(redirect ?? request?.redirect ?? "follow"),
-    signal: signal === undefined ? request?.signal : signal,
+    signal: checkSignal(signal === undefined ? request?.signal : signal),
     timeouts: timeout === undefined ? defaults.timeouts : mergeTimeouts(defaults.timeouts, timeout),
     maxBodyBytes: maxBodyBytes === undefined ? defaults.maxBodyBytes : checkLimit("maxBodyBytes", maxBodyBytes),
     maxRedirects: maxRedirects === undefined ? defaults.maxRedirects : checkLimit("maxRedirects", maxRedirects),
@@ -221,7 +225,8 @@ function describeBadHeader(given: HeadersInit | undefined): string {
       return `the name or value of ${JSON.stringify(name)}`;
     }
   }
-  return describe(given);
+  // A string may be a whole header.
+  return given === null ? "null" : typeof given;
 }
 
 function normalizeMethod(method: string): string {
@@ -252,6 +257,11 @@ function checkRedirect(redirect: RequestRedirect): RequestRedirect {
     throw new TypeError(`"redirect" must be "follow", "manual" or "error": received ${describe(redirect)}`);
   }
   return redirect;
+}
+
+function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | null | undefined {
+  if (signal === undefined || signal === null || typeof signal.aborted === "boolean") return signal;
+  throw new TypeError(`"signal" must be an AbortSignal: received ${describe(signal)}`);
 }
 
 function resolve(input: string | URL, baseUrl: URL | undefined): URL {
@@ -302,6 +312,8 @@ function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): vo
 function inherit(rest: RequestInit, request: Request): void {
   for (const name of Object.keys(REQUEST_DEFAULTS) as (keyof typeof REQUEST_DEFAULTS)[]) {
     const value = request[name];
-    if (value !== undefined && value !== REQUEST_DEFAULTS[name]) Object.assign(rest, { [name]: rest[name] ?? value });
+    if (value !== undefined && value !== REQUEST_DEFAULTS[name]) {
+      Object.assign(rest, { [name]: own(rest)[name] ?? value });
+    }
   }
 }

@@ -8,6 +8,7 @@
 
 import { type BodyReader, hasBody, SMALL_BODY } from "./body.ts";
 import { BodyTooLargeError, displayUrl, StatusError } from "./errors.ts";
+import { showAs } from "./inspect.ts";
 
 /** The request that a response answers: plain data, with no way back to a session. */
 export interface SentRequest {
@@ -450,6 +451,12 @@ export class WebResponse extends Response {
     return new WebResponse({ ...this.#head, headers: this.headers }, body);
   }
 }
+
+const showUrl = (url: string) => displayUrl(new URL(url));
+
+showAs(PrefetchedResponse, ({ status, url, content }) => ({ status, url: showUrl(url), bytes: content.byteLength }));
+showAs(StreamedResponse, ({ status, url, closed }) => ({ status, url: showUrl(url), closed }));
+showAs(WebResponse, ({ status, url, bodyUsed }) => ({ status, url: showUrl(url), bodyUsed }));
 
 function withoutReturn(line: string): string {
   return line.endsWith("\r") ? line.slice(0, -1) : line;

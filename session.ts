@@ -9,6 +9,8 @@
 import { BodyReader, discard, hasBody, SMALL_BODY } from "./body.ts";
 import { NetworkError, SessionClosedError, TooManyRedirectsError } from "./errors.ts";
 import { Exchange, type ExchangeInfo, Exchanges, type Timeouts } from "./exchange.ts";
+import { showAs } from "./inspect.ts";
+import { own } from "./options.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
 import { followRedirect, isRedirect } from "./redirect.ts";
 import {
@@ -194,6 +196,7 @@ export class Session implements AsyncDisposable {
    * @throws {RangeError} If a number is out of its range.
    */
   constructor(options: SessionOptions = {}) {
+    options = own(options);
     const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, cookieJar, onLeak } = options;
     this.#defaults = {
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
@@ -270,7 +273,7 @@ export class Session implements AsyncDisposable {
     try {
       const { response, head } = await this.#send(exchange, outgoing, input instanceof Request);
       const reader = new BodyReader(exchange, response, head.decoded);
-      if (init?.prefetch === false) {
+      if (!outgoing.prefetch) {
         exchange.state = "streaming";
         answer = new StreamedResponse(head, reader, outgoing.maxBodyBytes);
       } else {
@@ -339,7 +342,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   async close(options: CloseOptions = {}): Promise<ExchangeInfo[]> {
-    const { grace = 0 } = options;
+    const { grace = 0 } = own(options);
     if (!(grace >= 0)) throw new RangeError(`"grace" must be a non-negative number of milliseconds: received ${grace}`);
     this.#closed = true;
     this.#closing ??= this.#shutDown();
@@ -412,7 +415,7 @@ export class Session implements AsyncDisposable {
       init.body = body;
       if (isStream(body)) init.duplex = "half";
     }
-    return init;
+    return own(init);
   }
 
   #head({ method, url: { href }, headers: sent }: Outgoing, response: Response, history: Hop[]): ResponseHead {
@@ -444,7 +447,8 @@ export class Session implements AsyncDisposable {
         return new WebResponse(head, await reader.readAll(SMALL_BODY));
       }
       exchange.state = "streaming";
-      return new WebResponse(head, reader.watch().stream(SMALL_BODY));
+      // One more, so that the end of a body that fits is seen.
+      return new WebResponse(head, reader.watch().stream(SMALL_BODY + 1));
     } catch (error) {
       throw exchange.fail(error);
     }
@@ -456,8 +460,13 @@ async function withCookies(exchange: Exchange, jar: CookieJar, { headers, url }:
   const cookies = await exchange.race(async () => await jar.getCookieString(url.href));
   if (!cookies) return headers;
   const all = new Headers(headers);
-  const own = headers.get("cookie");
-  all.set("cookie", own ? `${own}; ${cookies}` : cookies);
+  const given = headers.get("cookie");
+  try {
+    all.set("cookie", given ? `${given}; ${cookies}` : cookies);
+  } catch {
+    // The cause would quote it.
+    throw new TypeError("Cannot send the request as what the cookie jar gave is not valid in a header");
+  }
   return all;
 }
 
@@ -472,6 +481,12 @@ async function keepCookies(exchange: Exchange, jar: CookieJar, url: URL, headers
     });
   }
 }
+
+showAs(Session, (session) => {
+  const exchanges = session.exchanges();
+  const queued = exchanges.filter(({ state }) => state === "queued").length;
+  return { open: exchanges.length - queued, queued, closed: session.closed };
+});
 
 function parseBaseUrl(baseUrl: string | URL): URL {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;

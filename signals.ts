@@ -11,6 +11,8 @@
  * @module
  */
 
+import { own } from "./options.ts";
+
 /** What is called when a signal aborts. */
 type AbortCallback = (reason: unknown) => void;
 
@@ -42,7 +44,7 @@ function register(signal: AbortSignal): Registration {
   };
   const registration = { callbacks, listener };
   registrations.set(signal, registration);
-  signal.addEventListener("abort", listener, { once: true });
+  signal.addEventListener("abort", listener, own({ once: true }));
   return registration;
 }
 

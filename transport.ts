@@ -6,6 +6,7 @@
  * @module
  */
 
+import { own as withoutInherited } from "./options.ts";
 import { bunTransport } from "./transport_bun.ts";
 import { denoTransport } from "./transport_deno.ts";
 import { nodeTransport } from "./transport_node.ts";
@@ -122,7 +123,8 @@ function isWorkerd(): boolean {
  * ```
  */
 export function createTransport(options: TransportOptions = {}): Transport {
-  const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...own } = options;
+  const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...rest } = withoutInherited(options);
+  const own = withoutInherited(rest);
   if (!(typeof idleTimeout === "number" && idleTimeout > 0)) {
     const message = 'Cannot create a transport as "idleTimeout" must be a positive number of milliseconds: received ';
     throw new (typeof idleTimeout === "number" ? RangeError : TypeError)(message + String(idleTimeout));

@@ -63,7 +63,8 @@ export function nodeTransport(idleTimeout: number, own: { dispatcher?: unknown }
   const { dispatcher, ...options } = own;
   const Agent = dispatcher === undefined ? findAgent(process) : undefined;
   if (Agent === undefined && dispatcher === undefined) {
-    if (Object.keys(options).length === 0) return undefined;
+    const foreign = !(Symbol.for("undici.globalDispatcher.1") in globalThis); // workerd, which poses as Node
+    if (foreign || Object.keys(options).length === 0) return undefined;
     throw new TypeError("Cannot create a transport with options of an Agent as fetch goes through another dispatcher");
   }
   watchSockets(process);

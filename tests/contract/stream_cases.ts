@@ -277,13 +277,13 @@ export const cases: Case[] = [
   {
     name: "StreamedResponse does not time out as its reader is slow",
     async run({ scope }) {
-      const session = new Session({ timeout: { idle: 150 } });
+      const session = new Session({ timeout: { idle: 500 } });
       try {
         const response = await session.get(`${scope.url}/bytes/10000000`, { prefetch: false });
         let size = 0;
         for await (const chunk of response) {
           // A pause that is longer than the timeout: it runs while a read is pending only.
-          if (size === 0) await scope.wait({ requests: 99 }, 300).catch(() => {});
+          if (size === 0) await scope.wait({ requests: 99 }, 800).catch(() => {});
           size += chunk.byteLength;
         }
         assertEquals(size, 10000000);

@@ -4,27 +4,26 @@ import { capabilities, type Capability, lacking, type Runtime } from "./case.ts"
 /** What became of a case on a runtime, in a few words. */
 type Cell = (title: string, runtime: Runtime) => string;
 
-/** A table as Markdown that reads well in a terminal too. The first row is its head. */
-function formatTable(rows: string[][]): string {
+/** A table as Markdown. The first row is its head. Padded, it reads well in a terminal too. */
+function formatTable(rows: string[][], padded: boolean): string {
   const table = rows.map((row) => row.map((text) => text.replaceAll("|", "\\|")));
-  const widths = table[0].map((_, column) => Math.max(3, ...table.map((row) => row[column].length)));
+  const widths = table[0].map((_, column) => padded ? Math.max(3, ...table.map((row) => row[column].length)) : 3);
   const format = (row: string[]) => `| ${row.map((text, column) => text.padEnd(widths[column])).join(" | ")} |`;
   const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
   return [format(table[0]), rule, ...table.slice(1).map(format)].join("\n");
 }
 
 /** The table of cases and runtimes. */
-export function formatMatrix(titles: string[], runtimes: Runtime[], cell: Cell): string {
-  return formatTable([
-    ["Case", ...runtimes],
-    ...titles.map((title) => [title, ...runtimes.map((runtime) => cell(title, runtime))]),
-  ]);
+export function formatMatrix(titles: string[], runtimes: Runtime[], cell: Cell, padded = true): string {
+  const rows = titles.map((title) => [title, ...runtimes.map((runtime) => cell(title, runtime))]);
+  return formatTable([["Case", ...runtimes], ...rows], padded);
 }
 
 /** The page of the documentation that says what was tested where. */
 export function formatPage(titles: string[], runtimes: Runtime[], cell: Cell): string {
   const names = Object.keys(capabilities) as Capability[];
   const has = (name: Capability, runtime: Runtime) => lacking[runtime]?.includes(name) ? "–" : "yes";
+  const abilities = [["", ...runtimes], ...names.map((name) => [name, ...runtimes.map((each) => has(name, each))])];
   return `# What holds where
 
 Written by \`deno task docs:matrix\` from a run of every case on every runtime; \`deno task test\` fails when it is out of
@@ -32,7 +31,7 @@ date. The versions are those of \`package-lock.json\`.
 
 ## What a platform can do
 
-${formatTable([["", ...runtimes], ...names.map((name) => [name, ...runtimes.map((runtime) => has(name, runtime))])])}
+${formatTable(abilities, false)}
 
 ${names.map((name) => `- \`${name}\`: ${capabilities[name]}`).join("\n")}
 
@@ -41,6 +40,6 @@ ${names.map((name) => `- \`${name}\`: ${capabilities[name]}`).join("\n")}
 "passed without …": the case asked for that capability and checked what can be checked without it. "lacks …": the case
 cannot be run without it.
 
-${formatMatrix(titles, runtimes, cell)}
+${formatMatrix(titles, runtimes, cell, false)}
 `;
 }

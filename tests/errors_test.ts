@@ -1,0 +1,442 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// Every message that is thrown, literally, and docs/errors.md, which has the same.
+import { assertEquals, assertInstanceOf } from "@std/assert";
+import {
+  BodyTooLargeError,
+  createTransport,
+  HangupError,
+  NetworkError,
+  Pool,
+  PoolClosedError,
+  QueueFullError,
+  Session,
+  SessionClosedError,
+  type SessionOptions,
+  type SessionRequestInit,
+  StatusError,
+  TimeoutError,
+  TooManyRedirectsError,
+} from "../mod.ts";
+import { nodeTransport } from "../transport_node.ts";
+
+// deno-lint-ignore no-explicit-any -- a constructor of any arguments
+type Class = new (...args: any[]) => Error;
+type Provoke = () => unknown;
+
+const page = await Deno.readTextFile(new URL("../docs/errors.md", import.meta.url));
+
+const origin = "https://example.com";
+const url = `${origin}/items`;
+// An error shows neither of the secrets.
+const secret = "https://ada:secret@example.com/items";
+
+const hang = () => new Promise<Response>(() => {});
+const answer = (body: BodyInit | null, init?: ResponseInit) => () => Promise.resolve(new Response(body, init));
+const redirect = (location: string, status = 302) => answer(null, { status, headers: { location } });
+const coded = (code: string) => () => Promise.reject(Object.assign(new Error("The runtime's own"), { code }));
+const failing = () => new ReadableStream({ pull: (controller) => controller.error(new Error("The source's own")) });
+
+/** Sends a request over a `fetch` that is scripted. */
+async function send(fetch: typeof globalThis.fetch, init: SessionRequestInit = {}, options: SessionOptions = {}) {
+  await using session = new Session({ fetch, ...options });
+  const response = await session.request(secret, init);
+  // Read within the session's scope.
+  return init.prefetch === false ? await response.text() : response;
+}
+
+/** Calls `use` with a streamed response. */
+async function stream(use: (response: Awaited<ReturnType<typeof open>>) => unknown) {
+  await using session = new Session({ fetch: answer("body") });
+  await use(await open(session));
+}
+
+function open(session: Session) {
+  return session.get(secret, { prefetch: false });
+}
+
+/** A request that fails before anything is sent. */
+function refuse(init: SessionRequestInit, input = url, options: SessionOptions = {}) {
+  return new Session({ fetch: answer("unexpected"), ...options }).request(input, init);
+}
+
+async function inQueue(maxQueued: number, others: number) {
+  await using session = new Session({
+    fetch: hang,
+    pool: { maxConnections: 1, maxConnectionsPerOrigin: 1, maxQueued },
+    timeout: { queue: 10 },
+  });
+  for (let i = 0; i < others; i++) session.get(`${origin}/slow`).catch(() => {});
+  await session.get(secret);
+}
+
+async function afterClose() {
+  const session = new Session();
+  await session.close();
+  await session.get(secret);
+}
+
+async function afterPoolClose() {
+  const pool = new Pool();
+  await using session = new Session({ pool });
+  await pool.close();
+  await session.get(secret);
+}
+
+async function acquire(...args: unknown[]) {
+  await using pool = new Pool();
+  await pool.acquire(...args as Parameters<Pool["acquire"]>);
+}
+
+async function afterRelease() {
+  await using pool = new Pool();
+  const lease = await pool.acquire(origin);
+  lease.release();
+  await lease.fetch(new URL(url), {});
+}
+
+async function afterTransportClose() {
+  const transport = createTransport();
+  await transport.close();
+  await transport.fetch(new URL(url), {});
+}
+
+async function readWith(body: BodyInit) {
+  await using session = new Session({ fetch: answer(body) });
+  return (await session.get(secret)).json();
+}
+
+/** As on Bun and workerd, which do not know every method. */
+function withoutMethods() {
+  const { Request } = globalThis;
+  globalThis.Request = class extends Request {
+    constructor(input: RequestInfo | URL, init?: RequestInit) {
+      super(input, { ...init, method: "GET" });
+    }
+  };
+  try {
+    return refuse({ method: "BREW" });
+  } finally {
+    globalThis.Request = Request;
+  }
+}
+
+/** As on Node with a dispatcher of another version of undici. */
+function withDispatcher() {
+  const given = Object.getOwnPropertyDescriptor(globalThis, "process")!;
+  const symbols = [1, 2].map((version) => Symbol.for(`undici.globalDispatcher.${version}`));
+  const before = symbols.map((symbol) => Object.getOwnPropertyDescriptor(globalThis, symbol));
+  Object.defineProperty(globalThis, "process", { value: { versions: { undici: "8.0.0" } }, configurable: true });
+  for (const symbol of symbols) Object.defineProperty(globalThis, symbol, { value: {}, configurable: true });
+  try {
+    return nodeTransport(1000, { connect: {} } as object);
+  } finally {
+    Object.defineProperty(globalThis, "process", given);
+    for (const [i, symbol] of symbols.entries()) {
+      Reflect.deleteProperty(globalThis, symbol);
+      if (before[i]) Object.defineProperty(globalThis, symbol, before[i]);
+    }
+  }
+}
+
+function readSource(body: ReadableStream) {
+  body.getReader();
+  return refuse({ method: "POST", body });
+}
+
+const wrong = (value: unknown) => value as never;
+const tooShort = { headers: { "content-length": "5" } };
+
+const expected: [Class, string, Provoke][] = [
+  [SessionClosedError, `Cannot complete the request as the session is closed: GET ${url}`, afterClose],
+  [PoolClosedError, `Cannot open a connection as the pool is closed: GET ${url}`, afterPoolClose],
+  [QueueFullError, `Cannot wait for a connection as 2 requests wait already: GET ${url}`, () => inQueue(2, 3)],
+  [
+    TimeoutError,
+    `No connection became free within 10 ms, as the slots are held by GET ${origin}/slow: GET ${url}`,
+    () => inQueue(2, 1),
+  ],
+  [
+    TimeoutError,
+    `No response headers arrived within 10 ms: GET ${url}`,
+    () => send(hang, { timeout: { headers: 10 } }),
+  ],
+  [
+    TimeoutError,
+    `No bytes of the body arrived within 10 ms: GET ${url}`,
+    () => send(answer(new ReadableStream()), { timeout: { idle: 10 } }),
+  ],
+  [TimeoutError, `The request was not done within 10 ms: GET ${url}`, () => send(hang, { timeout: 10 })],
+  [
+    BodyTooLargeError,
+    `Cannot prefetch a body of more than 4 bytes: GET ${url}`,
+    () => send(answer("hello"), { maxBodyBytes: 4 }),
+  ],
+  [
+    StatusError,
+    `The response's status is 404 Not Found: GET ${url}`,
+    async () => {
+      await using session = new Session({ fetch: answer(null, { status: 404, statusText: "Not Found" }) });
+      (await session.get(secret)).throwIfNotOk();
+    },
+  ],
+  [
+    TooManyRedirectsError,
+    `Cannot follow more than 3 redirects: GET ${url}`,
+    () => send(redirect("/items"), { maxRedirects: 3 }),
+  ],
+  [NetworkError, `The connection failed before the response's headers: GET ${url}`, () => send(coded("ECONNRESET"))],
+  [
+    NetworkError,
+    `The connection failed before the response's headers, so the outcome of the request is unknown: POST ${url}`,
+    () => send(coded("ECONNRESET"), { method: "POST" }),
+  ],
+  [NetworkError, `The host name does not resolve: GET ${url}`, () => send(coded("ENOTFOUND"))],
+  [
+    NetworkError,
+    `The server's certificate is not trusted: GET ${url}`,
+    () => send(coded("DEPTH_ZERO_SELF_SIGNED_CERT")),
+  ],
+  [NetworkError, `The connection failed before the end of the body: GET ${url}`, () => send(answer(failing()))],
+  [
+    NetworkError,
+    `3 bytes of the body arrived where 5 were announced: GET ${url}`,
+    () => send(answer("abc", tooShort)),
+  ],
+  [
+    NetworkError,
+    `Cannot send the body as its stream failed: POST ${url}`,
+    () =>
+      send(async (_, init) => new Response(await new Response(init!.body).text()), { method: "POST", body: failing() }),
+  ],
+  [
+    NetworkError,
+    `The response is a redirect, and "redirect" is "error": GET ${url}`,
+    () => send(redirect("/items"), { redirect: "error" }),
+  ],
+  [
+    NetworkError,
+    `Cannot follow the redirect as the body is a stream, which cannot be sent again: POST ${url}`,
+    () => send(redirect("/items", 307), { method: "POST", body: new ReadableStream() }),
+  ],
+  [
+    NetworkError,
+    `Cannot follow the redirect as its Location is malformed: GET ${url}`,
+    () => send(redirect("https://")),
+  ],
+  [
+    NetworkError,
+    `Cannot follow the redirect as its scheme is not http or https but "ftp:": GET ${url}`,
+    () => send(redirect("ftp://example.com/")),
+  ],
+  [SyntaxError, `Cannot parse the body as JSON: GET ${url}`, () => readWith("<!doctype html>")],
+
+  [
+    TypeError,
+    "Cannot read the body as it is being read or has been read already",
+    () => stream((response) => Promise.all([response.text(), response.text()])),
+  ],
+  [
+    TypeError,
+    `Cannot read the body as the response is closed: GET ${url}`,
+    () => stream((response) => response.close().then(() => response.text())),
+  ],
+  [
+    TypeError,
+    "Cannot send the request as its body is being read or has been read already",
+    () => readSource(new ReadableStream()),
+  ],
+  [
+    TypeError,
+    'Cannot send the request as "json" and "body" exclude each other',
+    () => refuse({ method: "POST", body: "a", json: 1 }),
+  ],
+  [
+    TypeError,
+    'Cannot send the request as "json" is not JSON: function',
+    () => refuse({ method: "POST", json: () => {} }),
+  ],
+  [TypeError, "Cannot send the request as a GET request has no body", () => refuse({ body: "a" })],
+  [
+    TypeError,
+    'Cannot send the request as "headers" is not valid: the name or value of "bad name"',
+    () => refuse({ headers: { good: "1", "bad name": "secret" } }),
+  ],
+  [
+    TypeError,
+    'Cannot send the request as "method" is not a token: received "GET /"',
+    () => refuse({ method: "GET /" }),
+  ],
+  [
+    TypeError,
+    'Cannot send the request as "method" is forbidden by the Fetch standard: received "TRACE"',
+    () => refuse({ method: "trace" }),
+  ],
+  [
+    TypeError,
+    'Cannot send the request as the runtime does not know its method: received "BREW"',
+    () => withoutMethods(),
+  ],
+  [
+    TypeError,
+    'Cannot send the request as the URL is not absolute and there is no "baseUrl": received "items"',
+    () => refuse({}, "items?key=secret"),
+  ],
+  [
+    TypeError,
+    'Cannot send the request as the URL cannot be parsed: received "https://"',
+    () => refuse({}, "https://", { baseUrl: url }),
+  ],
+  [
+    TypeError,
+    'Cannot send the request as the URL\'s scheme is not http or https: received "file:"',
+    () => refuse({}, "file:///secret"),
+  ],
+  [
+    TypeError,
+    '"query" must have strings, numbers and booleans: received object at "tags"',
+    () => refuse({ query: { tags: wrong(["secret"]) } }),
+  ],
+  [
+    TypeError,
+    '"redirect" must be "follow", "manual" or "error": received "never"',
+    () => refuse({ redirect: wrong("never") }),
+  ],
+  [TypeError, '"timeout" must be a number: received "5s"', () => refuse({ timeout: wrong("5s") })],
+  [
+    TypeError,
+    "Cannot send the request as what the cookie jar gave is not valid in a header",
+    () => send(answer(null), {}, { cookieJar: { getCookieString: () => "id=\nsecret", setCookie() {} } }),
+  ],
+
+  [
+    TypeError,
+    'Cannot create a session as "baseUrl" is not an absolute URL of http or https',
+    () => new Session({ baseUrl: "/v1/" }),
+  ],
+  [
+    TypeError,
+    'Cannot create a session as "fetch" and the pool\'s transport exclude each other',
+    () => new Session({ fetch: hang, pool: { transport: { closesSockets: false, fetch: hang, close() {} } } }),
+  ],
+  [TypeError, '"fetch" must be a function: received object', () => new Session({ fetch: wrong({}) })],
+  [
+    TypeError,
+    'Cannot create a pool as "transport" must have the methods "fetch" and "close": received object',
+    () => new Pool({ transport: wrong({}) }),
+  ],
+  [
+    TypeError,
+    'Cannot create a pool as "maxConnections" must be a positive integer: received 8 MB',
+    () => new Pool({ maxConnections: wrong("8 MB") }),
+  ],
+  [TypeError, 'Cannot acquire a lease as "origin" must be a non-empty string: received undefined', () => acquire()],
+  [
+    TypeError,
+    'Cannot acquire a lease as "signal" must be an AbortSignal: received [object Object]',
+    () => acquire(origin, { signal: {} }),
+  ],
+  [
+    TypeError,
+    'Cannot acquire a lease as "onClose" must be a function: received yes',
+    () => acquire(origin, { onClose: "yes" }),
+  ],
+  [TypeError, "Cannot send a request as its lease was released", afterRelease],
+  [
+    TypeError,
+    "Cannot create a transport with options of an Agent as fetch goes through another dispatcher",
+    withDispatcher,
+  ],
+  [
+    TypeError,
+    'Cannot create a transport as "idleTimeout" must be a positive number of milliseconds: received 30s',
+    () => createTransport({ idleTimeout: wrong("30s") }),
+  ],
+  [TypeError, "Cannot send the request as the transport is closed", afterTransportClose],
+
+  [
+    RangeError,
+    '"timeout.headers" must be a positive number of milliseconds: received 0',
+    () => refuse({ timeout: { headers: 0 } }),
+  ],
+  [
+    RangeError,
+    '"maxBodyBytes" must be a non-negative integer or Infinity: received -1',
+    () => refuse({ maxBodyBytes: -1 }),
+  ],
+  [
+    RangeError,
+    '"grace" must be a non-negative number of milliseconds: received -1',
+    () => new Session({ fetch: hang }).close({ grace: -1 }),
+  ],
+  [
+    RangeError,
+    'Cannot create a pool as "maxConnections" must be a positive integer: received 0',
+    () => new Pool({ maxConnections: 0 }),
+  ],
+  [
+    RangeError,
+    'Cannot create a pool as "maxConnectionsPerOrigin" must be at most "maxConnections" (8): received 9',
+    () => new Pool({ maxConnections: 8, maxConnectionsPerOrigin: 9 }),
+  ],
+  [
+    RangeError,
+    'Cannot create a pool as "maxConnectionsPerOrigin" must be a positive integer: received 0',
+    () => new Pool({ maxConnectionsPerOrigin: 0 }),
+  ],
+  [
+    RangeError,
+    'Cannot create a pool as "maxQueued" must be a non-negative integer: received -1',
+    () => new Pool({ maxQueued: -1 }),
+  ],
+  [
+    RangeError,
+    'Cannot create a pool as "idleTimeout" must be a positive number of milliseconds: received 0',
+    () => new Pool({ idleTimeout: 0 }),
+  ],
+  [
+    RangeError,
+    'Cannot acquire a lease as "timeout" must be a positive number of milliseconds: received 0',
+    () => acquire(origin, { timeout: 0 }),
+  ],
+  [
+    RangeError,
+    'Cannot create a transport as "idleTimeout" must be a positive number of milliseconds: received -1',
+    () => createTransport({ idleTimeout: -1 }),
+  ],
+];
+
+/** What the call throws, or its promise rejects with. */
+async function thrownBy(provoke: Provoke): Promise<unknown> {
+  try {
+    await provoke();
+  } catch (error) {
+    return error;
+  }
+}
+
+for (const [type, message, provoke] of expected) {
+  Deno.test(`${type.name} says what happened: ${message}`, async () => {
+    const error = await thrownBy(provoke);
+    assertInstanceOf(error, type);
+    assertEquals([error.name, error.message], [type.name, message]);
+    if (error instanceof HangupError) assertEquals(message.endsWith(`: ${error.method} ${error.url}`), true);
+  });
+}
+
+Deno.test("TimeoutError names five of those that hold the slots, and counts the others", () => {
+  const holders = [1, 2, 3, 4, 5, 6, 7].map((id) => ({ method: "GET", url: `${origin}/${id}` }));
+  assertEquals(
+    new TimeoutError("queue", 10, { method: "GET", url }, holders).message,
+    `No connection became free within 10 ms, as the slots are held by GET ${origin}/1, GET ${origin}/2, ` +
+      `GET ${origin}/3, GET ${origin}/4, GET ${origin}/5 and 2 more: GET ${url}`,
+  );
+});
+
+Deno.test("docs/errors.md has every message under its class, and no other", () => {
+  const listed = page.split(/^## /m).slice(1).flatMap((section) => {
+    const name = section.slice(0, section.indexOf("\n"));
+    return Array.from(section.matchAll(/^- `(.+)`\\$/gm), ([, message]) => `${name}: ${message}`);
+  });
+  assertEquals(listed.sort(), expected.map(([type, message]) => `${type.name}: ${message}`).sort());
+});

@@ -92,6 +92,8 @@ export interface ExchangeInfo {
   readonly state: ExchangeState;
   /** Time since the request was made, in milliseconds. */
   readonly age: number;
+  /** Where the request was made, in the runtime's own words; there only if the session has `traceLeaks`. */
+  readonly stack?: string;
 }
 
 /** The open exchanges of one session, with the one timer that all their deadlines share. */
@@ -163,6 +165,8 @@ export class Exchanges {
  */
 export class Exchange implements RequestLine {
   state: ExchangeState = "queued";
+  /** Where the request was made, if that is kept. */
+  stack: string | undefined;
   /** When to call {@linkcode Exchange.expire}, on the clock of `performance.now()`. */
   deadline: number;
   /** What the deadline is for, unless it is the total one. */
@@ -207,7 +211,8 @@ export class Exchange implements RequestLine {
 
   info(): ExchangeInfo {
     const age = Math.round(performance.now() - this.#started);
-    return { method: this.#method, url: this.url, state: this.state, age };
+    const { url, state, stack } = this;
+    return { method: this.#method, url, state, age, ...(stack !== undefined && { stack }) };
   }
 
   /** Begins a hop: the first one, or the next one after a redirect. */

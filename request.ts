@@ -308,9 +308,13 @@ function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): vo
   }
 }
 
+/** Those that this platform's `Request` has. */
+const REQUEST_OPTIONS = (Object.keys(REQUEST_DEFAULTS) as (keyof typeof REQUEST_DEFAULTS)[])
+  .filter((name) => Object.hasOwn(Request.prototype, name));
+
 /** Passes on what a `Request` says besides method, URL, headers, body, redirect and signal. */
 function inherit(rest: RequestInit, request: Request): void {
-  for (const name of Object.keys(REQUEST_DEFAULTS) as (keyof typeof REQUEST_DEFAULTS)[]) {
+  for (const name of REQUEST_OPTIONS) {
     const value = request[name];
     if (value !== undefined && value !== REQUEST_DEFAULTS[name]) {
       Object.assign(rest, { [name]: own(rest)[name] ?? value });

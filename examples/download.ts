@@ -26,7 +26,7 @@ const total = size + Number(response.headers.get("content-length"));
 const file = await open(part, resumed ? "a" : "w");
 try {
   for await (const chunk of response) {
-    await file.write(chunk);
+    await file.appendFile(chunk);
     size += chunk.byteLength;
     if (process.stderr.isTTY) process.stderr.write(`\r${(100 * size / total).toFixed(1)} %`);
   }

@@ -11,13 +11,13 @@ const urls = process.argv.slice(2);
 await using session = new Session({ pool: { maxConnections: 8, maxConnectionsPerOrigin: 4 } });
 
 function show(): void {
-  const rows = session.exchanges().map(({ url, state, age, method }) => {
-    const { origin, pathname } = new URL(url);
-    return { origin, "age in ms": age, state, request: `${method} ${pathname}` };
+  const groups = Map.groupBy(session.exchanges(), ({ url, state }) => `${new URL(url).origin} ${state}`);
+  const rows = Array.from(groups, ([group, exchanges]) => {
+    const [origin, state] = group.split(" ");
+    return { origin, state, requests: exchanges.length, "oldest, in ms": Math.max(...exchanges.map(({ age }) => age)) };
   });
-  rows.sort((a, b) => a.origin.localeCompare(b.origin) || b["age in ms"] - a["age in ms"]);
   console.clear();
-  console.table(rows.slice(0, 40));
+  console.table(rows);
   const { active, queued } = session.pool.stats();
   console.log(`${active} active, ${queued} queued`);
 }
@@ -25,7 +25,6 @@ function show(): void {
 const timer = setInterval(show, 100);
 try {
   const load = urls.flatMap((url) => Array.from({ length: 100 }, () => session.get(url)));
-  show();
   await Promise.allSettled(load);
 } finally {
   clearInterval(timer);

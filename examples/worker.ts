@@ -6,9 +6,11 @@ import { HangupError, Session } from "@hangup/session";
 export default {
   async fetch(request: Request, env: { UPSTREAM: string }): Promise<Response> {
     const { pathname, search } = new URL(request.url);
-    const session = new Session({ baseUrl: env.UPSTREAM });
+    const url = new URL(env.UPSTREAM);
+    Object.assign(url, { pathname, search }); // resolved as a URL, a path such as "//host" would lead elsewhere
+    const session = new Session();
     try {
-      const upstream = await session.get(pathname + search, { prefetch: false, signal: request.signal });
+      const upstream = await session.get(url, { prefetch: false, signal: request.signal });
       const response = upstream.toResponse();
       if (!request.headers.get("cookie")?.includes("visited=")) {
         response.headers.append("set-cookie", "visited=1; Path=/; Secure; HttpOnly; SameSite=Lax");

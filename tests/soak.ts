@@ -145,36 +145,30 @@ function mega(bytes: number): string {
   return (bytes / 1e6).toFixed(1);
 }
 
+/** What `docs/soak.md` shows. */
 function table(results: Map<Runtime, Result>): string {
-  const columns = [...results];
-  const row = (title: string, cell: (result: Result) => string | number) =>
-    `| ${[title, ...columns.map(([, result]) => cell(result))].join(" | ")} |`;
-  const [{ samples }] = [...results.values()] as [Result];
-  const at = (i: number) => (result: Result) => {
-    const { heap, external, rss } = result.samples[i]!;
-    return `${mega(heap + external)} / ${mega(rss)}`;
-  };
-  const shown = samples.map((_, i) => i).filter((i) => i === 0 || (i + 1) % 5 === 0);
-  const grown = (result: Result) =>
-    `${mega(growth(result.samples, "heap") + growth(result.samples, "external"))} / ${
-      mega(growth(result.samples, "rss"))
-    }`;
+  const row = (title: string, cells: (string | number)[]) => `| ${[title, ...cells].join(" | ")} |`;
+  const all = [...results.values()];
+  const both = (heap: number, rss: number) => `${mega(heap)} / ${mega(rss)}`;
+  const rows = all[0]!.samples.flatMap(({ at }, i) => {
+    if (i > 0 && (i + 1) % 5 > 0) return [];
+    const cells = all.map(({ samples }) => both(samples[i]!.heap + samples[i]!.external, samples[i]!.rss));
+    return [row(`Heap / resident set after ${at.toLocaleString("en")}, MB`, cells)];
+  });
+  const grown = ({ samples }: Result) =>
+    both(growth(samples, "heap") + growth(samples, "external"), growth(samples, "rss"));
+  const left = ({ samples }: Result) =>
+    samples.reduce((sum, { listeners, active, open }) => sum + listeners + active + open, 0);
   return [
-    row("", () => "").replace("|  |", `| |`).replace(
-      /\|( \|)+$/,
-      `| ${columns.map(([name]) => NAMES[name]).join(" | ")} |`,
-    ),
-    `| --- | ${columns.map(() => "---").join(" | ")} |`,
-    ...shown.map((i) => row(`heap / resident set after ${samples[i]!.at.toLocaleString("en")}, MB`, at(i))),
-    row("growth after the first quarter, MB", grown),
-    row(
-      "listeners, leases, exchanges left",
-      ({ samples }) => samples.reduce((sum, { listeners, active, open }) => sum + listeners + active + open, 0),
-    ),
-    row(`most sockets at once, of ${LIMIT}`, ({ samples }) => samples.at(-1)!.maxOpen),
-    row("sockets in all / left", ({ accepted, left }) => `${accepted.toLocaleString("en")} / ${left}`),
-    row("streams dropped / reported", ({ summary }) => `${summary.counts.dropped ?? 0} / ${summary.leaks}`),
-    row("requests a second", ({ seconds }) => Math.round(requests / seconds).toLocaleString("en")),
+    row("", [...results.keys()].map((runtime) => NAMES[runtime])),
+    row("---", all.map(() => "---")),
+    ...rows,
+    row("Growth after the first quarter, MB", all.map(grown)),
+    row("Listeners, leases and exchanges left, in all samples", all.map(left)),
+    row(`Most sockets at once, of ${LIMIT}`, all.map(({ samples }) => samples.at(-1)!.maxOpen)),
+    row("Sockets in all / left", all.map(({ accepted, left }) => `${accepted.toLocaleString("en")} / ${left}`)),
+    row("Streams dropped / reported", all.map(({ summary }) => `${summary.counts.dropped ?? 0} / ${summary.leaks}`)),
+    row("Requests a second", all.map(({ seconds }) => Math.round(requests / seconds).toLocaleString("en"))),
   ].join("\n");
 }
 
@@ -185,6 +179,7 @@ async function write(figures: string): Promise<void> {
   const [before, after] = [page.split(start)[0], page.split(end)[1]];
   if (after === undefined) throw new Error("docs/soak.md has lost its markers");
   await Deno.writeTextFile(FILE, `${before}${start}\n\n${figures}\n\n${end}${after}`);
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", fromFileUrl(FILE)] }).output();
 }
 
 const results = new Map<Runtime, Result>();
@@ -204,7 +199,7 @@ for (const [runtime, result] of results) {
   }
 }
 if (failed) Deno.exitCode = 1;
-else if (requests >= REQUESTS && chosen.length === RUNTIMES.length) {
+if (requests >= REQUESTS && chosen.length === RUNTIMES.length) {
   await write(figures);
   console.log("Written into docs/soak.md");
 }

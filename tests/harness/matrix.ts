@@ -5,7 +5,7 @@ import { capabilities, type Capability, lacking, type Runtime } from "./case.ts"
 type Cell = (title: string, runtime: Runtime) => string;
 
 /** A table as Markdown. The first row is its head. Padded, it reads well in a terminal too. */
-function formatTable(rows: string[][], padded: boolean): string {
+export function formatTable(rows: string[][], padded: boolean): string {
   const table = rows.map((row) => row.map((text) => text.replaceAll("|", "\\|")));
   const widths = table[0].map((_, column) => padded ? Math.max(3, ...table.map((row) => row[column].length)) : 3);
   const format = (row: string[]) => `| ${row.map((text, column) => text.padEnd(widths[column])).join(" | ")} |`;

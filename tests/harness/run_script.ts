@@ -8,7 +8,12 @@ import type { Exit, Script } from "./case.ts";
 export function runScript(given: string | Script, ...args: string[]): Promise<Exit> {
   const { script, env } = typeof given === "string" ? { script: given, env: {} } : given;
   const file = fileURLToPath(new URL(`../${script}`, import.meta.url));
-  const flags = "deno" in process.versions ? ["run", "--no-check", "-A"] : [];
+  // So that a script can force a garbage collection. Bun needs no flag for it.
+  const flags = "deno" in process.versions
+    ? ["run", "--no-check", "-A", "--v8-flags=--expose-gc"]
+    : "bun" in process.versions
+    ? []
+    : ["--expose-gc"];
   const began = performance.now();
   const child = spawn(process.execPath, [...flags, file, ...args], {
     stdio: ["ignore", "pipe", "pipe"],

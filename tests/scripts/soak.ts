@@ -80,11 +80,11 @@ const kinds: Record<string, [share: number, run: (i: number) => Promise<unknown>
   abortedReading: [10, () => aborting("/stall/100000", 5)],
   streamed: [40, async () => await (await session.get("/chunked/3000", { signal, prefetch: false })).text()],
   left: [20, async () => {
-    for await (const _ of await session.get("/endless", { signal, prefetch: false })) break;
+    for await (const _ of await session.get("/stall/100000", { signal, prefetch: false })) break;
   }],
-  closed: [20, async () => await (await session.get("/endless", { signal, prefetch: false })).close()],
-  canceled: [8, async () => await (await session.fetch(`${url}/endless`, { signal })).body?.cancel()],
-  dropped: [2, async () => void await session.get("/endless", { signal, prefetch: false })],
+  closed: [20, async () => await (await session.get("/stall/100000", { signal, prefetch: false })).close()],
+  canceled: [8, async () => await (await session.fetch(`${url}/stall/100000`, { signal })).body?.cancel()],
+  dropped: [2, async () => void await session.get("/stall/100000", { signal, prefetch: false })],
 };
 
 const wheel = Object.entries(kinds).flatMap(([name, [share]]) => Array.from({ length: share }, () => name));

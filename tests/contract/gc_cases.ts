@@ -1,0 +1,113 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// Garbage collection is only the safety net, and it works: what was dropped while open is aborted and reported once, and
+// what is still in use is not cut off.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { ExchangeInfo } from "../../mod.ts";
+import type { Case, TestContext } from "../harness/case.ts";
+
+async function collected({ run, scope }: TestContext, what: string, ...last: string[]) {
+  const { code, stdout, stderr } = await run("scripts/gc.ts", scope.url, what, ...last);
+  assertEquals(code, 0, stderr);
+  return { ...JSON.parse(stdout), stderr };
+}
+
+/** A response that is dropped in some way is aborted, and reported once. */
+function drops(what: string, url = "/endless?…"): Case {
+  return {
+    name: `a stream that is dropped while open is aborted and reported once: ${what}`,
+    needs: ["processes"],
+    async run(t) {
+      const { before, leaks, open, active, stderr } = await collected(t, what);
+      assertEquals([before, open, active, stderr], [1, 0, 0, ""]);
+      assertEquals(leaks.length, 1);
+      const [{ method, url: shown, state, age, ...rest }] = leaks;
+      assertEquals([method, shown, state, rest], ["GET", t.scope.url + url, "streaming", {}]);
+      assert(age >= 0);
+      await t.scope.wait({ open: 0, aborted: 1 }, 1000);
+    },
+  };
+}
+
+/** A stream of which only a part is referenced still can be read to its end. */
+function keeps(what: string, size = 1_000_000): Case {
+  return {
+    name: `a stream that is still in use is not cut off: ${what}`,
+    needs: ["processes"],
+    async run(t) {
+      const { bytes, leaks, stderr } = await collected(t, `kept ${what}`);
+      assertEquals([bytes, leaks, stderr], [size, 0, ""]);
+    },
+  };
+}
+
+/** What nobody closes leaves no socket, though the process goes on. */
+function ends(name: string, what: string): Case {
+  return {
+    name,
+    needs: ["processes"],
+    async run(t) {
+      const gate = await t.openScope();
+      const running = collected(t, what, `${gate.url}/hold?key=end`);
+      await Promise.race([running, gate.wait({ pending: 1 }, 8000)]);
+      await t.scope.wait({ requests: 1, open: 0, pending: 0 }, 2000);
+      await gate.release("end");
+      const { leaks } = await running;
+      assertEquals(leaks?.length ?? 0, what === "an idle session" ? 0 : 1);
+    },
+  };
+}
+
+/** The length of lines 0 to 19,999 of `/lines`, each with its end. */
+const LINES = Array.from({ length: 20_000 }, (_, i) => `line ${i}\n`).join("").length;
+
+export const cases: Case[] = [
+  drops("an unread response"),
+  drops("a half-read iterator"),
+  drops("a half-read body"),
+  drops("lines()", "/lines?…"),
+  drops("a toResponse()"),
+  drops("a Response of session.fetch"),
+  drops("an unread Response of session.fetch"),
+  {
+    name: "a leak is traced to its origin where the session has traceLeaks",
+    needs: ["processes"],
+    async run(t) {
+      const { leaks } = await collected(t, "a response, traced");
+      assertEquals(leaks.length, 1);
+      const { stack }: ExchangeInfo = leaks[0];
+      assertStringIncludes(stack!, "culprit");
+      assertStringIncludes(stack!, "gc.ts");
+      assert(!stack!.includes("secret"), stack);
+    },
+  },
+  {
+    name: "a leak is warned of once where nobody asked to be told",
+    needs: ["processes"],
+    async run(t) {
+      const { open, stderr } = await collected(t, "a response without onLeak");
+      assertEquals(open, 0);
+      const url = `${t.scope.url}/endless?…`;
+      const warning =
+        `Hangup: a streamed response was dropped while open; close it, or read it to its end: GET ${url}\n`;
+      assertEquals(stderr, warning);
+      await t.scope.wait({ open: 0, aborted: 2 }, 1000);
+    },
+  },
+  ends("a stream of get() that is dropped while open is closed with its session", "a response of get()"),
+  ends("a session that is dropped unclosed leaves no socket", "an idle session"),
+  ends(
+    "a session that is dropped unclosed with an open stream leaves no socket",
+    "a session with an open response",
+  ),
+  keeps("iterator"),
+  keeps("loop"),
+  keeps("body"),
+  keeps("reader"),
+  keeps("pipe", LINES),
+  keeps("lines()", LINES - 20_000 - "line 0".length),
+  keeps("Response of session.fetch"),
+  keeps("body of session.fetch"),
+  keeps("toResponse()"),
+  keeps("promise", 100),
+];

@@ -1,0 +1,273 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// The examples, each run on its runtime against a server of the test's.
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { lines } from "./harness/lines.ts";
+import { findRuntime } from "./harness/runtimes.ts";
+
+const LIMIT_MS = 30_000;
+
+const deno = [Deno.execPath(), "run", "-A", "--no-check"];
+const bun = [findRuntime("bun") ?? "bun"];
+const node = [findRuntime("node26") ?? "node"];
+
+interface Options {
+  args?: string[];
+  env?: Record<string, string>;
+  /** Called with each line as it comes. */
+  onLine?(line: string, child: Deno.ChildProcess): void | Promise<void>;
+}
+
+/** Runs an example to its end; returns the lines that it printed. Fails if it fails, or hangs. */
+async function run(runtime: string[], name: string, { args = [], env, onLine }: Options = {}): Promise<string[]> {
+  const [executable, ...before] = runtime;
+  const child = new Deno.Command(executable, {
+    args: [...before, ...name === "" ? [] : [fileURLToPath(new URL(`../examples/${name}`, import.meta.url))], ...args],
+    cwd: fileURLToPath(new URL("..", import.meta.url)),
+    env: { NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
+  try {
+    const errors = new Response(child.stderr).text();
+    const printed: string[] = [];
+    for await (const line of lines(child.stdout)) {
+      printed.push(line);
+      await onLine?.(line, child);
+    }
+    const { code } = await child.status;
+    assertEquals(code, 0, `${printed.join("\n")}\n${await errors}`);
+    return printed;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Serves on the loopback. */
+function serve(handler: (request: Request) => Response | Promise<Response>) {
+  const server = Deno.serve({ port: 0, onListen() {} }, handler);
+  const url = `http://127.0.0.1:${server.addr.port}/`;
+  return { url, [Symbol.asyncDispose]: () => server.shutdown() };
+}
+
+Deno.test("examples/crawl.ts visits 200 pages through 8 connections", async () => {
+  const visited = new Set<string>();
+  const full = Promise.withResolvers<void>();
+  let underWay = 0;
+  let most = 0;
+  await using server = serve(async (request) => {
+    most = Math.max(most, ++underWay);
+    if (underWay === 8) setTimeout(full.resolve, 50); // time for a ninth, which must not come
+    if (request.url !== server.url) await full.promise;
+    underWay--;
+    const { pathname } = new URL(request.url);
+    assert(!visited.has(pathname), `Visited twice: ${pathname}`);
+    visited.add(pathname);
+    if (pathname === "/3") return new Response(null, { status: 404 });
+    const page = Number(pathname.slice(1));
+    const links = Array.from({ length: 20 }, (_, i) => `<a href="/${page * 20 + i + 1}">`).join("\n");
+    return new Response(`${links}<a href="https://example.com/elsewhere">`);
+  });
+  const printed = await run(deno, "crawl.ts", { args: [server.url] });
+  assertMatch(printed.at(-1)!, /^200 pages, \d+ bytes, 1 failed$/);
+  assertEquals(visited.size, 200);
+  assertEquals(most, 8);
+});
+
+Deno.test({
+  name: "examples/service.ts answers what it has taken when it is told to end, and ends",
+  ignore: Deno.build.os === "windows", // has no SIGTERM
+  async fn() {
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    await using users = serve(({ url }) => Response.json({ id: new URL(url).pathname }));
+    await using orders = serve(async ({ url }) => {
+      if (url.endsWith("?user=slow")) {
+        asked.resolve();
+        await answer.promise;
+      }
+      return Response.json([new URL(url).search]);
+    });
+    let quick: unknown, slow: Promise<unknown> | undefined;
+    const get = async (url: string) => await (await fetch(url, { headers: { connection: "close" } })).json();
+    const printed = await run(bun, "service.ts", {
+      env: { USERS_URL: users.url, ORDERS_URL: orders.url, PORT: "0" },
+      async onLine(line, child) {
+        const [, url] = /^Listening on (.*)$/.exec(line) ?? [];
+        if (!url) return;
+        quick = await get(`${url}ada`);
+        slow = get(`${url}slow`);
+        slow.catch(() => {}); // awaited below
+        await asked.promise;
+        child.kill("SIGTERM");
+        answer.resolve();
+      },
+    });
+    assertEquals(quick, { user: { id: "/ada" }, orders: ["?user=ada"] });
+    assertEquals(await slow, { user: { id: "/slow" }, orders: ["?user=slow"] });
+    assertEquals(printed.at(-1), "Drained, 0 requests cut off");
+  },
+});
+
+/** Starts the worker on workerd: `ask` sends it a request. */
+const onWorkerd = `
+  import { build } from "esbuild";
+  import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+  const entryPoints = ["examples/worker.ts"];
+  const { outputFiles } = await build({ entryPoints, bundle: true, format: "esm", target: "es2024", write: false });
+  const worker = new Miniflare(convertV4MiniflareOptions({
+    modules: true,
+    script: outputFiles[0].text,
+    compatibilityDate: "2026-10-01",
+    cf: false,
+    bindings: env,
+  }));
+  const ask = (url, init) => worker.dispatchFetch(url, init);
+  const end = () => worker.dispose();`;
+/** The same where a handler can be called as a function. */
+const asFunction = `
+  import worker from "./examples/worker.ts";
+  const ask = (url, init) => worker.fetch(new Request(url, init), env);
+  const end = () => {};`;
+
+for (
+  const [name, runtime, start] of [
+    ["Deno", [Deno.execPath(), "eval"], asFunction],
+    ["Bun", [...bun, "--eval"], asFunction],
+    ["workerd", [...node, "--input-type=module", "--eval"], onWorkerd],
+  ] as const
+) {
+  Deno.test(`examples/worker.ts passes a stream on and sets a cookie on ${name}`, async () => {
+    await using server = serve(({ url }) => new Response(`${"log\n".repeat(50_000)}${new URL(url).pathname}`));
+    const script = `
+      const env = { UPSTREAM: ${JSON.stringify(server.url)} };
+      ${start}
+      for (const [path, headers] of [["log", {}], ["/log", { cookie: "visited=1" }]]) {
+        const response = await ask("http://worker.example/" + path, { headers });
+        const text = await response.text();
+        console.log(response.status, text.slice(200_000).endsWith("/log"), response.headers.getSetCookie().join());
+      }
+      await end();`;
+    assertEquals((await run([...runtime, script], "")).map((line) => line.trim()), [
+      "200 true visited=1; Path=/; Secure; HttpOnly; SameSite=Lax",
+      "200 true",
+    ]);
+  });
+}
+
+for (const [name, runtime] of [["Deno", deno], ["Node", node]] as const) {
+  Deno.test(`examples/download.ts resumes where it was cut off on ${name}`, async () => {
+    const content = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251);
+    const ranges: (string | null)[] = [];
+    await using server = serve(({ headers }) => {
+      const range = headers.get("if-range") === '"1"' ? headers.get("range") : null;
+      ranges.push(range);
+      const start = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
+      return new Response(content.subarray(start), { status: range ? 206 : 200, headers: { etag: '"1"' } });
+    });
+    const folder = await Deno.makeTempDir();
+    try {
+      const path = `${folder}/file`;
+      const args = [server.url, path];
+      assertEquals(await run(runtime, "download.ts", { args }), ["Downloaded 300000 bytes"]);
+      assertEquals(await Deno.readFile(path), content);
+
+      // As a process that was killed leaves it.
+      await Deno.writeFile(`${path}.part`, content.subarray(0, 100_000));
+      await Deno.writeTextFile(`${path}.etag`, '"1"');
+      assertEquals(await run(runtime, "download.ts", { args }), ["Resumed at 100000 bytes", "Downloaded 300000 bytes"]);
+      assertEquals(await Deno.readFile(path), content);
+
+      // Of another file.
+      await Deno.writeFile(`${path}.part`, new Uint8Array(100_000));
+      await Deno.writeTextFile(`${path}.etag`, '"0"');
+      assertEquals(await run(runtime, "download.ts", { args }), ["Downloaded 300000 bytes"]);
+      assertEquals(await Deno.readFile(path), content);
+      assertEquals(ranges, [null, "bytes=100000-", null]);
+      assertEquals([...Deno.readDirSync(folder)].map((entry) => entry.name), ["file"]);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+Deno.test("examples/events.ts leaves an endless stream of events, which closes it", async () => {
+  const canceled = Promise.withResolvers<void>();
+  await using server = serve(() =>
+    new Response(
+      new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode("data: a\n\nevent: end\ndata: done\n\n")),
+        cancel: () => canceled.resolve(),
+      }),
+      { headers: { "content-type": "text/event-stream" } },
+    )
+  );
+  assertEquals(await run(deno, "events.ts", { args: [server.url] }), ["message: a", "end: done", "0 open"]);
+  await canceled.promise;
+});
+
+Deno.test("examples/login.ts sends the cookie that a redirect set", async () => {
+  await using server = serve(async (request) => {
+    switch (`${request.method} ${new URL(request.url).pathname}`) {
+      case "POST /login": {
+        const form = await request.formData();
+        if (form.get("user") !== "ada" || form.get("password") !== "secret") return new Response(null, { status: 403 });
+        return new Response(null, { status: 302, headers: { location: "/welcome", "set-cookie": "id=1; HttpOnly" } });
+      }
+      case "GET /account":
+        return new Response(`Cookie: ${request.headers.get("cookie")}`);
+      default:
+        return new Response();
+    }
+  });
+  const env = { USER: "ada", PASSWORD: "secret" };
+  assertEquals(await run(deno, "login.ts", { args: [server.url], env }), ["[ 302 ] 200", "Cookie: id=1"]);
+});
+
+Deno.test("examples/openai.ts leaves the stream after a sentence, and nothing is open", async () => {
+  const canceled = Promise.withResolvers<void>();
+  await using server = serve(() => {
+    const event = (content: string) => `data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`;
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode(event("Rayleigh") + event("scattering."))),
+      cancel: () => canceled.resolve(),
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  });
+  const env = { OPENAI_API_KEY: "none", OPENAI_BASE_URL: `${server.url}v1` };
+  const printed = await run(deno, "openai.ts", { args: ["Why is the sky blue?"], env });
+  assertEquals(printed, ["Rayleigh", "scattering.", "0 open"]);
+  await canceled.promise;
+});
+
+for (
+  const [name, runtime] of [["Deno", [Deno.execPath(), "test", "-A", "--no-check"]], ["Node", [...node, "--test"]]]
+) {
+  Deno.test(`examples/testing.ts passes on ${name as string}`, async () => {
+    const printed = (await run(runtime as string[], "testing.ts")).join("\n");
+    assertMatch(printed, /4 passed|pass 4/);
+  });
+}
+
+Deno.test("examples/live.ts shows what is open by origin and state, and in the end nothing", async () => {
+  const shown = Promise.withResolvers<void>();
+  await using server = serve(async () => {
+    await shown.promise;
+    return new Response("done");
+  });
+  const other = server.url.replace("127.0.0.1", "localhost");
+  const rows = new Set<string>();
+  const printed = await run(deno, "live.ts", {
+    args: [`${server.url}a`, `${other}b`],
+    onLine(line) {
+      const [, origin, state, requests] = /"(.*)" +│ "(.*)" +│ +(\d+) │ +\d+ │/.exec(line) ?? [];
+      rows.add(`${origin}/ ${state} ${requests}`);
+      const expected = [server.url, other].flatMap((url) => [`${url} headers 4`, `${url} queued 96`]);
+      if (expected.every((row) => rows.has(row))) shown.resolve();
+    },
+  });
+  assertEquals(printed.at(-1), "0 active, 0 queued");
+});

@@ -1,0 +1,166 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// Drops things, forces garbage collections, and prints as JSON what was reported and what still works. Arguments: the
+// counting server's URL, what to drop or to keep, and a URL that answers when the process may end.
+import process from "node:process";
+import { type ExchangeInfo, get, Session } from "../../mod.ts";
+
+const [url, what, last] = process.argv.slice(2);
+
+interface Runtimes {
+  gc?(): void;
+  Bun?: { gc(force: boolean): void };
+  Deno?: unknown;
+}
+const { gc, Bun, Deno } = globalThis as Runtimes;
+
+/** On Node nothing but time closes the idle sockets of a session that was dropped. */
+const pool = Bun || Deno ? {} : { idleTimeout: 500 };
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** Collects garbage, a number of times with turns of the event loop between, or until the condition holds. */
+async function collect(until?: () => boolean): Promise<void> {
+  for (let turn = 0; turn < (until ? 200 : 20) && !until?.(); turn++) {
+    if (Bun) Bun.gc(true);
+    else gc!();
+    await pause(5);
+  }
+}
+
+/** Calls in a frame of its own that is left before the garbage is collected: no variable keeps what it returned. */
+async function forget(work: () => unknown): Promise<void> {
+  await work();
+  await pause(0);
+}
+
+const leaks: ExchangeInfo[] = [];
+const onLeak = (leak: ExchangeInfo) => void leaks.push(leak);
+const open = (session: Session, path = "/endless?token=secret") => session.get(`${url}${path}`, { prefetch: false });
+
+/** Drops what `work` opens; tells what was reported, and what is open then. */
+async function dropped(work: (session: Session) => unknown, traceLeaks = false) {
+  const session = new Session({ onLeak, traceLeaks });
+  await forget(() => work(session));
+  const before = session.exchanges().length;
+  await collect(() => leaks.length > 0);
+  await collect(); // it is reported once
+  const { active } = session.pool.stats();
+  const result = { before, leaks, open: session.exchanges().length, active };
+  await session.close();
+  return result;
+}
+
+/** Keeps what `work` gives for reading on, and nothing else; tells how many bytes come after garbage collections. */
+async function kept<T>(work: (session: Session) => Promise<T>, read: (kept: T) => Promise<number>) {
+  const session = new Session({ onLeak });
+  const reader = await work(session);
+  await collect();
+  const bytes = await read(reader);
+  const result = { bytes, leaks: leaks.length };
+  await session.close();
+  return result;
+}
+
+async function sizeOf(chunks: AsyncIterable<Uint8Array | string>): Promise<number> {
+  let size = 0;
+  for await (const chunk of chunks) size += chunk.length;
+  return size;
+}
+
+const SIZE = 1_000_000;
+const path = `/bytes/${SIZE}`;
+
+const ways: Record<string, () => Promise<unknown>> = {
+  "an unread response": () => dropped((session) => open(session)),
+  "a response, traced": () =>
+    dropped(async function culprit(session) {
+      await open(session);
+    }, true),
+  "a half-read iterator": () =>
+    dropped(async (session) => {
+      const iterator = (await open(session))[Symbol.asyncIterator]();
+      await iterator.next();
+    }),
+  "a half-read body": () =>
+    dropped(async (session) => {
+      const reader = (await open(session)).body!.getReader();
+      await reader.read();
+    }),
+  "lines()": () => dropped(async (session) => void await (await open(session, "/lines?n=Infinity")).lines().next()),
+  "a Response of session.fetch": () =>
+    dropped(async (session) => {
+      const response = await session.fetch(`${url}/endless?token=secret`);
+      await response.body!.getReader().read();
+    }),
+  "an unread Response of session.fetch": () => dropped((session) => session.fetch(`${url}/endless?token=secret`)),
+  "a toResponse()": () => dropped(async (session) => void (await open(session)).toResponse()),
+  async "a response without onLeak"() {
+    const session = new Session();
+    await forget(() => Promise.all([open(session), open(session)]));
+    await collect(() => session.exchanges().length === 0);
+    const result = { open: session.exchanges().length };
+    await session.close();
+    return result;
+  },
+  async "a response of get()"() {
+    const { warn } = console;
+    console.warn = (message) => void leaks.push(message);
+    await forget(() => get(`${url}/endless?token=secret`, { prefetch: false }));
+    await collect(() => leaks.length > 0);
+    console.warn = warn;
+    return { leaks };
+  },
+  async "an idle session"() {
+    await forget(() => new Session({ pool }).get(`${url}/bytes/10`));
+    await collect();
+    return {};
+  },
+  async "a session with an open response"() {
+    await forget(async () => await open(new Session({ onLeak, pool })));
+    await collect(() => leaks.length > 0);
+    await collect();
+    return { leaks };
+  },
+
+  "kept iterator": () => kept(async (session) => (await open(session, path))[Symbol.asyncIterator](), sizeOf),
+  "kept loop": () =>
+    kept(async (session) => {
+      const iterator = (await open(session, path))[Symbol.asyncIterator]();
+      const { value } = await iterator.next();
+      return { iterator, first: value.length };
+    }, async ({ iterator, first }) => first + await sizeOf(iterator)),
+  "kept body": () => kept(async (session) => (await open(session, path)).body!, sizeOf),
+  "kept reader": () =>
+    kept(async (session) => (await open(session, path)).body!.getReader(), async (reader) => {
+      let size = 0;
+      for (let { value } = await reader.read(); value; { value } = await reader.read()) size += value.length;
+      return size;
+    }),
+  "kept pipe": () =>
+    kept(
+      async (session) =>
+        (await open(session, "/lines?n=20000")).body!.pipeThrough(new TextDecoderStream("latin1") as never),
+      sizeOf,
+    ),
+  "kept lines()": () =>
+    kept(async (session) => {
+      const lines = (await open(session, "/lines?n=20000")).lines();
+      await lines.next();
+      return lines;
+    }, sizeOf),
+  "kept Response of session.fetch": () =>
+    kept((session) => session.fetch(url + path), async (response) => (await response.arrayBuffer()).byteLength),
+  "kept body of session.fetch": () =>
+    kept(async (session) => (await session.fetch(url + path)).body as ReadableStream<Uint8Array>, sizeOf),
+  "kept toResponse()": () =>
+    kept(async (session) => (await open(session, path)).toResponse(), async (r) => (await r.arrayBuffer()).byteLength),
+  "kept promise": () =>
+    kept(async (session) => {
+      const response = await open(session, "/drip?n=100&gap=5");
+      return { promise: response.bytes() };
+    }, async ({ promise }) => (await promise).length),
+};
+
+console.log(JSON.stringify(await ways[what!]!()));
+if (last) await (await fetch(last)).text();

@@ -101,6 +101,7 @@ export class Exchanges {
   #open = new Set<Exchange>();
   #deadlines = new Deadlines((now) => this.#sweep(now));
   #idle: PromiseWithResolvers<void> | undefined;
+  #closed = false;
   /** Reports a streamed response that was collected while open. */
   readonly onLeak: (exchange: ExchangeInfo) => void;
 
@@ -115,12 +116,14 @@ export class Exchanges {
   delete(exchange: Exchange): void {
     this.#open.delete(exchange);
     if (this.#open.size > 0) return;
-    this.#deadlines.rest();
+    if (this.#closed) this.#deadlines.clear();
+    else this.#deadlines.rest();
     this.#idle?.resolve();
   }
 
-  /** Leaves no timer. */
+  /** Leaves no timer, now and after a request that comes too late. */
   close(): void {
+    this.#closed = true;
     this.#deadlines.clear();
   }
 

@@ -78,6 +78,16 @@ export const cases: Case[] = [
     },
   },
   {
+    // Deno's sanitizers count the timers.
+    name: "Session leaves no timer of a request that comes after close()",
+    async run(t) {
+      const session = new Session({ timeout: 60_000 });
+      await session.close();
+      await assertRejects(() => session.get(`${t.scope.url}/bytes/10`), SessionClosedError);
+      await assertNothingOpen(t, session);
+    },
+  },
+  {
     name: "Session.close({ grace }) waits for what can finish and cuts off the rest",
     async run(t) {
       const { scope } = t;

@@ -57,7 +57,7 @@ const FAILURES: Record<string, [path: string, init?: SessionRequestInit, options
   "a chunked response that is cut": ["/truncate-chunked/10"],
   "what is no HTTP": ["/fault/garbage"],
   "a head that is refused, with a cookie": ["/fault/two-lengths"],
-  "a coding that is wrong": ["/fault/gzip-not"],
+  "a coding that is wrong": ["/fault/gzip-not", { timeout: { idle: 1000 } }],
   "headers that are too late": ["/hang", { timeout: { headers: 20 } }],
   "a body that is too late": ["/stall/10", { timeout: { idle: 20 } }],
   "the total timeout": ["/hang", { timeout: 20 }],
@@ -143,8 +143,9 @@ function prepared(name: string, over: "fetch" | "transport"): () => Promise<unkn
       return Promise.resolve(answers.pop()!);
     };
     const transport = { closesSockets: false, fetch, close: () => {} };
+    let session: Session | undefined;
     try {
-      const session = new Session(over === "fetch" ? { fetch } : { pool: { transport } });
+      session = new Session(over === "fetch" ? { fetch } : { pool: { transport } });
       const responses = [
         await session.get(url),
         await session.request(url),
@@ -154,9 +155,10 @@ function prepared(name: string, over: "fetch" | "transport"): () => Promise<unkn
       for (const response of responses) seen.push(response.constructor.name, response.url, await response.text());
       const lease = await session.pool.acquire(url);
       lease.release();
-      await session.close();
     } catch (error) {
       seen.push(`${name}: ${error}`);
+    } finally {
+      await session?.close();
     }
     return seen;
   };

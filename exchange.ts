@@ -28,7 +28,8 @@ export interface Timeouts {
    */
   headers?: number;
   /**
-   * Gap between two chunks of the body while a read is pending: a slow reader is no error. For
+   * Gap between two chunks of the body while a read is pending: a slow reader is no error. A body in memory that is
+   * announced with at most 64 KiB is read at once, so for it this is the time of the whole. For
    * {@linkcode Session.fetch} the default is 300,000.
    *
    * @default {30_000}

@@ -59,7 +59,6 @@ interface Result {
   /** Sockets that the server has seen in all, and those left at the end. */
   accepted: number;
   left: number;
-  seconds: number;
 }
 
 const { values: options } = parseArgs({
@@ -85,7 +84,6 @@ async function soak(runtime: Runtime): Promise<Result> {
   await using scope = await openScope();
   const [executable = "", ...args] = commandOf(runtime);
   const script = fromFileUrl(new URL("scripts/soak.ts", import.meta.url));
-  const began = performance.now();
   const child = new Deno.Command(executable, {
     args: [...args, script, scope.url, String(requests), String(Math.ceil(requests / SAMPLES)), String(LIMIT)],
     stdout: "piped",
@@ -105,7 +103,7 @@ async function soak(runtime: Runtime): Promise<Result> {
   const { code } = await child.status;
   if (!summary) throw new Error(`${runtime} ended with code ${code} and without a word`);
   const { accepted, open: left } = await scope.wait({ open: 0 }).catch(() => scope.stats());
-  return { samples, summary, accepted, left, seconds: (performance.now() - began) / 1000 };
+  return { samples, summary, accepted, left };
 }
 
 /** The median of three: a single sample of the resident set is noisy. */
@@ -168,7 +166,6 @@ function table(results: Map<Runtime, Result>): string {
     row(`Most sockets at once, of ${LIMIT}`, all.map(({ samples }) => samples.at(-1)!.maxOpen)),
     row("Sockets in all / left", all.map(({ accepted, left }) => `${accepted.toLocaleString("en")} / ${left}`)),
     row("Streams dropped / reported", all.map(({ summary }) => `${summary.counts.dropped ?? 0} / ${summary.leaks}`)),
-    row("Requests a second", all.map(({ seconds }) => Math.round(requests / seconds).toLocaleString("en"))),
   ].join("\n");
 }
 

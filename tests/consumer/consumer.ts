@@ -86,7 +86,8 @@ const sessionOptions: SessionOptions = {
   pool: poolOptions,
   fetch,
   cookieJar: jar,
-  onLeak: ({ url }) => console.warn(url),
+  onLeak: ({ url, stack }) => console.warn(url, stack),
+  traceLeaks: true,
 };
 const init: SessionRequestInit<true> = {
   json: [1],

@@ -15,7 +15,7 @@ import {
   type SessionRequestInit,
 } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
-import { type Echo, header, readEcho, withSession } from "../harness/with_session.ts";
+import { header, readEcho, withSession } from "../harness/with_session.ts";
 
 /** What runtimes print objects with. */
 interface Surroundings {

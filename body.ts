@@ -78,39 +78,36 @@ export class BodyReader {
   }
 
   /** The next chunk, or `undefined` at the end of the body. */
-  async read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const response = this.#response;
-    if (!response) return undefined;
-    const reader = this.#reader ??= response.body?.getReader();
-    const { value } = reader ? await this.#exchange.receive(() => reader.read()) : {};
-    if (!value) {
-      this.#end();
-    } else if ((this.#received += value.byteLength) > this.length!) { // never, where the length is not known
-      throw this.#mismatch();
-    }
-    return value;
+  read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.#exchange.guard(() => this.#read());
+  }
+
+  /** The whole body in memory: see {@linkcode BodyReader.prefetch}. */
+  readAll(max: number): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#exchange.guard(() => this.prefetch(max));
   }
 
   /**
-   * The whole body in memory.
+   * The whole body in memory, within {@linkcode Exchange.guard}.
    *
    * @throws {BodyTooLargeError} If it is longer than `max` bytes; the rest is not read.
    */
-  async readAll(max: number): Promise<Uint8Array<ArrayBuffer>> {
+  async prefetch(max: number): Promise<Uint8Array<ArrayBuffer>> {
     const response = this.#response;
     if (!response) return NO_BYTES;
-    if (this.length === undefined) return await this.#readUnknown(max);
-    if (this.length > max) throw this.#tooLarge(max);
+    const { length } = this;
+    if (length === undefined) return await this.#readUnknown(max);
+    if (length > max) throw this.#tooLarge(max);
     // Far cheaper than to read a stream on Deno and Bun, and bounded, as the body is small.
-    if (this.length <= SMALL_BODY && !this.#reader) {
-      const content = new Uint8Array(await this.#exchange.receive(() => response.arrayBuffer()));
+    if (length <= SMALL_BODY && !this.#reader) {
+      const content = new Uint8Array(await this.#exchange.receive(response.arrayBuffer()));
       this.#received = content.byteLength;
       this.#end();
       return content;
     }
     // One copy: each chunk goes straight to its place.
-    const content = new Uint8Array(this.length);
-    for (let chunk = await this.read(); chunk; chunk = await this.read()) {
+    const content = new Uint8Array(length);
+    for (let chunk = await this.#read(); chunk; chunk = await this.#read()) {
       content.set(chunk, this.#received - chunk.byteLength);
     }
     return content;
@@ -160,9 +157,22 @@ export class BodyReader {
     }, { highWaterMark, size: (chunk) => chunk.byteLength });
   }
 
+  async #read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const response = this.#response;
+    if (!response) return undefined;
+    const reader = this.#reader ??= response.body?.getReader();
+    const { value } = reader ? await this.#exchange.receive(reader.read()) : {};
+    if (!value) {
+      this.#end();
+    } else if ((this.#received += value.byteLength) > this.length!) { // never, where the length is not known
+      throw this.#mismatch();
+    }
+    return value;
+  }
+
   async #readUnknown(max: number): Promise<Uint8Array<ArrayBuffer>> {
     const chunks: Uint8Array<ArrayBuffer>[] = [];
-    for (let chunk = await this.read(); chunk; chunk = await this.read()) {
+    for (let chunk = await this.#read(); chunk; chunk = await this.#read()) {
       if (this.#received > max) throw this.#tooLarge(max);
       chunks.push(chunk);
     }
@@ -211,7 +221,7 @@ export async function discard(exchange: Exchange, response: Response): Promise<b
   try {
     while (budget > 0) {
       // That an unwanted body fails is no failure of the request.
-      const read = await exchange.receive(() => reader.read().catch(() => undefined));
+      const read = await exchange.receive(reader.read().catch(() => undefined));
       if (!read?.value) return read !== undefined && budget > 0;
       budget -= read.value.byteLength;
     }

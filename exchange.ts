@@ -237,7 +237,7 @@ export class Exchange implements RequestLine {
 
   /** Waits for the permission to send the hop. */
   async acquire(pool: Pool): Promise<void> {
-    this.#throwIfCut();
+    this.throwIfCut();
     const lease = await pool.acquire(this.#url.origin, {
       signal: this.#controller.signal,
       timeout: this.#timeouts.queue,
@@ -246,59 +246,57 @@ export class Exchange implements RequestLine {
     });
     if (this.ended) lease.release(); // cut off between the grant and here
     else this.#lease = lease;
-    this.#throwIfCut();
-  }
-
-  /** Sends the hop and waits for the response's headers. */
-  send(init: RequestInit): Promise<Response> {
-    this.state = "headers";
-    this.#expect("headers");
-    init.signal = this.#controller.signal;
-    return this.race(
-      () => this.#lease!.fetch(this.#url, init),
-      (cause) =>
-        IDEMPOTENT.test(this.#method) || neverLeft(cause)
-          ? "The connection failed before the response's headers"
-          : "The connection failed before the response's headers, so the outcome of the request is unknown",
-      (response) => {
-        // A `fetch` that ignores its signal may still answer when the exchange is over.
-        if (this.#cut) response.body?.cancel().catch(() => {});
-        else this.#response = response;
-      },
-    );
-  }
-
-  /** Waits for bytes of the body. */
-  receive<T>(work: () => Promise<T>): Promise<T> {
-    this.#expect("idle");
-    return this.race(work, () => "The connection failed before the end of the body");
+    this.throwIfCut();
   }
 
   /**
-   * Settles as `work` does, or rejects at once when the exchange is cut off. A failure of `work` ends the exchange.
-   *
-   * @param work Starts what to wait for.
-   * @param failure Makes the message of the {@linkcode NetworkError} that wraps a failure of `work`; without it, a failure is
-   * passed on as it is.
-   * @param arrived Called with the result first, even when the exchange is over.
+   * Settles as `work` does, or rejects at once when the exchange is cut off, whatever `work` is waiting for. A failure of
+   * `work` ends the exchange.
    */
-  race<T>(work: () => Promise<T>, failure?: (cause: unknown) => string, arrived?: (result: T) => void): Promise<T> {
+  guard<T>(work: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      if (this.#cut) return reject(this.#cut.reason);
+      this.throwIfCut();
       this.#reject = reject;
-      work().then(
-        (result) => {
-          arrived?.(result);
-          this.deadline = this.#end;
-          resolve(result);
-        },
-        (cause) => {
-          if (failure === undefined) return this.abort(cause);
-          hideSecrets(cause, this.#url);
-          this.abort(new NetworkError(explain(cause) ?? failure(cause), this, cause));
-        },
-      );
+      work().then((result) => {
+        // Else the promise, and with it a response, could never be collected.
+        if (this.#reject === reject) this.#reject = undefined;
+        resolve(result);
+      }, (error) => reject(this.fail(error)));
     });
+  }
+
+  /** Sends the hop and waits for the response's headers. */
+  async send(init: RequestInit): Promise<Response> {
+    this.state = "headers";
+    init.signal = this.#controller.signal;
+    this.#expect("headers");
+    let response: Response;
+    try {
+      response = await this.#lease!.fetch(this.#url, init);
+    } catch (cause) {
+      const unknown = IDEMPOTENT.test(this.#method) || neverLeft(cause)
+        ? ""
+        : ", so the outcome of the request is unknown";
+      throw this.#failure(cause, `The connection failed before the response's headers${unknown}`);
+    }
+    // A `fetch` that ignores its signal may still answer when the exchange is over.
+    if (this.#cut) response.body?.cancel().catch(() => {});
+    this.#arrived();
+    this.#response = response;
+    return response;
+  }
+
+  /** Waits for bytes of the body. */
+  async receive<T>(work: Promise<T>): Promise<T> {
+    this.#expect("idle");
+    let result: T;
+    try {
+      result = await work;
+    } catch (cause) {
+      throw this.#failure(cause, "The connection failed before the end of the body");
+    }
+    this.#arrived();
+    return result;
   }
 
   /** Gives up the hop under way so that the next one can begin. `reuse` says that its body was read to the end. */
@@ -375,7 +373,19 @@ export class Exchange implements RequestLine {
     this.#exchanges?.arm(this.deadline, now);
   }
 
-  #throwIfCut(): void {
+  /** What was expected is there, unless the exchange is over. */
+  #arrived(): void {
+    this.throwIfCut();
+    this.deadline = this.#end;
+  }
+
+  #failure(cause: unknown, message: string): unknown {
+    hideSecrets(cause, this.#url);
+    return new NetworkError(explain(cause) ?? message, this, cause);
+  }
+
+  /** To be called after each wait within {@linkcode Exchange.guard} for what is not its own. */
+  throwIfCut(): void {
     if (this.#cut) throw this.#cut.reason;
   }
 }

@@ -131,11 +131,8 @@ export type RequestInput = string | URL | Request;
 /** The response to a request with `prefetch: P`. */
 export type ResponseFor<P extends boolean> = P extends false ? StreamedResponse : PrefetchedResponse;
 
-/** A response whose headers have arrived, and the request that it answers. */
-interface Answer {
-  readonly response: Response;
-  readonly head: ResponseHead;
-}
+/** Makes what the caller gets of a response whose headers have arrived. */
+type Respond<T> = (exchange: Exchange, outgoing: Outgoing, response: Response, head: ResponseHead) => Promise<T>;
 
 /**
  * Requests that share defaults, a pool of connections and an end.
@@ -219,7 +216,7 @@ export class Session implements AsyncDisposable {
     this.#traceLeaks = traceLeaks === true;
     this.#borrowed = options.pool instanceof Pool;
     this.pool = choosePool(options.pool, options.fetch);
-    this.fetch = (input, init = {}) => this.#fetch(input, init);
+    this.fetch = (input, init = {}) => this.#perform(input, init, this.#dropInDefaults, respondAsFetch);
   }
 
   /** Whether `close()` was called. */
@@ -275,24 +272,8 @@ export class Session implements AsyncDisposable {
    * await assertRejects(() => session.request("https://example.com/", init), BodyTooLargeError);
    * ```
    */
-  async request<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    const outgoing = prepare(input, init ?? {}, this.#defaults);
-    const exchange = this.#open(outgoing);
-    let answer: PrefetchedResponse | StreamedResponse;
-    try {
-      const { response, head } = await this.#send(exchange, outgoing, input instanceof Request);
-      const reader = new BodyReader(exchange, response, head.decoded);
-      if (!outgoing.prefetch) {
-        exchange.state = "streaming";
-        answer = new StreamedResponse(head, reader, outgoing.maxBodyBytes);
-      } else {
-        exchange.state = "prefetch";
-        answer = new PrefetchedResponse(head, await reader.readAll(outgoing.maxBodyBytes));
-      }
-    } catch (error) {
-      throw exchange.fail(error);
-    }
-    return answer as ResponseFor<P>;
+  request<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
+    return this.#perform(input, init ?? {}, this.#defaults, respond) as Promise<ResponseFor<P>>;
   }
 
   /** Sends a GET request. Everything else is as for {@linkcode Session.request}. */
@@ -380,31 +361,37 @@ export class Session implements AsyncDisposable {
     return this.#cut;
   }
 
-  #open({ timeouts, signal, method, url }: Outgoing): Exchange {
-    const exchange = new Exchange(this.#exchanges, timeouts, signal);
-    if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
-    exchange.begin(method, url);
-    return exchange;
+  /** Sends a request as one exchange, and has a response made of what comes. What is wrong with the arguments rejects too. */
+  #perform<T>(input: RequestInput, init: RequestInit, defaults: RequestDefaults, respond: Respond<T>): Promise<T> {
+    try {
+      const outgoing = prepare(input, init, defaults);
+      const exchange = new Exchange(this.#exchanges, outgoing.timeouts, outgoing.signal);
+      if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
+      exchange.begin(outgoing.method, outgoing.url);
+      return exchange.guard(() => this.#send(exchange, outgoing, input instanceof Request, respond));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  /** Sends a request, follows its redirects, and resolves with the headers of the last response. */
-  async #send(exchange: Exchange, first: Outgoing, settle: boolean): Promise<Answer> {
+  /** Sends a request, follows its redirects, and has a response made of the last one. */
+  async #send<T>(exchange: Exchange, first: Outgoing, settle: boolean, respond: Respond<T>): Promise<T> {
     let outgoing = first;
     // Taken charge of before anything can fail, as a stream that is never sent is canceled too.
     const stream = isStream(first.body) ? exchange.upload(first.body) : undefined;
     first.signal?.throwIfAborted();
     if (this.#closed) throw new SessionClosedError(exchange);
-    if (stream) outgoing = { ...first, body: settle ? await exchange.race(() => settleBody(stream)) : stream };
+    if (stream) outgoing = { ...first, body: settle ? await settleBody(stream) : stream };
     const jar = this.#cookieJar;
     const history: Hop[] = [];
     while (true) {
       // The jar is asked before a connection is taken, so that a slow one holds none.
-      const headers = jar ? await withCookies(exchange, jar, outgoing) : outgoing.headers;
+      const headers = jar ? await withCookies(jar, outgoing) : outgoing.headers;
       await exchange.acquire(this.pool);
       const response = await exchange.send(this.#init(outgoing, headers));
       if (jar) await keepCookies(exchange, jar, outgoing.url, response.headers);
       if (outgoing.redirect === "manual" || !isRedirect(response)) {
-        return { response, head: this.#head(outgoing, response, history) };
+        return await respond(exchange, outgoing, response, this.#head(outgoing, response, history));
       }
       if (outgoing.redirect === "error") {
         throw new NetworkError('The response is a redirect, and "redirect" is "error"', exchange);
@@ -444,30 +431,35 @@ export class Session implements AsyncDisposable {
       history,
     };
   }
+}
 
-  async #fetch(input: RequestInput, init: RequestInit): Promise<Response> {
-    const outgoing = prepare(input, init, this.#dropInDefaults);
-    const exchange = this.#open(outgoing);
-    try {
-      const { response, head } = await this.#send(exchange, outgoing, input instanceof Request);
-      const reader = new BodyReader(exchange, response, head.decoded);
-      if (!hasBody(head.request.method, response.status)) return new WebResponse(head, null);
-      if (reader.length !== undefined && reader.length <= SMALL_BODY) {
-        exchange.state = "prefetch";
-        return new WebResponse(head, await reader.readAll(SMALL_BODY));
-      }
-      exchange.state = "streaming";
-      // One more, so that the end of a body that fits is seen.
-      return new WebResponse(head, reader.watch().stream(SMALL_BODY + 1));
-    } catch (error) {
-      throw exchange.fail(error);
-    }
+/** Makes the response of {@linkcode Session.request}. */
+async function respond(exchange: Exchange, outgoing: Outgoing, response: Response, head: ResponseHead) {
+  const reader = new BodyReader(exchange, response, head.decoded);
+  if (!outgoing.prefetch) {
+    exchange.state = "streaming";
+    return new StreamedResponse(head, reader, outgoing.maxBodyBytes);
   }
+  exchange.state = "prefetch";
+  return new PrefetchedResponse(head, await reader.prefetch(outgoing.maxBodyBytes));
+}
+
+/** Makes the response of {@linkcode Session.fetch}. */
+async function respondAsFetch(exchange: Exchange, outgoing: Outgoing, response: Response, head: ResponseHead) {
+  const reader = new BodyReader(exchange, response, head.decoded);
+  if (!hasBody(outgoing.method, response.status)) return new WebResponse(head, null);
+  if (reader.length !== undefined && reader.length <= SMALL_BODY) {
+    exchange.state = "prefetch";
+    return new WebResponse(head, await reader.prefetch(SMALL_BODY));
+  }
+  exchange.state = "streaming";
+  // One more, so that the end of a body that fits is seen.
+  return new WebResponse(head, reader.watch().stream(SMALL_BODY + 1));
 }
 
 /** A hop's headers with the cookies that the jar has for its URL. */
-async function withCookies(exchange: Exchange, jar: CookieJar, { headers, url }: Outgoing): Promise<Headers> {
-  const cookies = await exchange.race(async () => await jar.getCookieString(url.href));
+async function withCookies(jar: CookieJar, { headers, url }: Outgoing): Promise<Headers> {
+  const cookies = await jar.getCookieString(url.href);
   if (!cookies) return headers;
   const all = new Headers(headers);
   const given = headers.get("cookie");
@@ -482,13 +474,12 @@ async function withCookies(exchange: Exchange, jar: CookieJar, { headers, url }:
 
 async function keepCookies(exchange: Exchange, jar: CookieJar, url: URL, headers: Headers): Promise<void> {
   for (const cookie of headers.getSetCookie()) {
-    await exchange.race(async () => {
-      try {
-        await jar.setCookie(cookie, url.href);
-      } catch {
-        // A server can send what no jar takes; that is no failure of the request.
-      }
-    });
+    try {
+      await jar.setCookie(cookie, url.href);
+    } catch {
+      // A server can send what no jar takes; that is no failure of the request.
+    }
+    exchange.throwIfCut();
   }
 }
 

@@ -112,17 +112,29 @@ const REQUEST_DEFAULTS = {
 export function prepare(input: string | URL | Request, init: SessionRequestInit, defaults: RequestDefaults): Outgoing {
   const request = input instanceof Request ? input : undefined;
   init = own(init);
-  const { prefetch, json, query, timeout, maxBodyBytes, maxRedirects, redirect, signal, ...given } = init;
-  const { method: _method, headers: _headers, body: _body, ...rest } = given;
+  const {
+    method: name,
+    headers: given,
+    body: content,
+    prefetch,
+    json,
+    query,
+    timeout,
+    maxBodyBytes,
+    maxRedirects,
+    redirect,
+    signal,
+    ...rest
+  } = init;
   if (request) inherit(rest, request);
 
-  const method = normalizeMethod(init.method ?? request?.method ?? "GET");
+  const method = normalizeMethod(name ?? request?.method ?? "GET");
   const url = resolve(request ? request.url : input as string | URL, defaults.baseUrl);
-  const headers = mergeHeaders(defaults.headers, init.headers ?? request?.headers);
+  const headers = mergeHeaders(defaults.headers, given ?? request?.headers);
   takeCredentials(url, headers);
   if (query !== undefined) addQuery(url, query);
 
-  let body = init.body ?? (request && init.body === undefined ? request.body : undefined);
+  let body = content ?? (request && content === undefined ? request.body : undefined);
   if (body instanceof ReadableStream && (body.locked || body === request?.body && request.bodyUsed)) {
     throw new TypeError("Cannot send the request as its body is being read or has been read already");
   }
@@ -230,6 +242,7 @@ function describeBadHeader(given: HeadersInit | undefined): string {
 }
 
 function normalizeMethod(method: string): string {
+  if (USUAL_METHOD.test(method)) return method;
   if (!/^[!#$%&'*+\-.^_`|~\w]+$/.test(method)) {
     throw new TypeError(`Cannot send the request as "method" is not a token: received ${JSON.stringify(method)}`);
   }
@@ -237,7 +250,7 @@ function normalizeMethod(method: string): string {
   if (upper === "CONNECT" || upper === "TRACE" || upper === "TRACK") {
     throw new TypeError(`Cannot send the request as "method" is forbidden by the Fetch standard: received "${upper}"`);
   }
-  if (!USUAL_METHOD.test(upper) && !isKnown(upper)) {
+  if (!isKnown(upper)) {
     throw new TypeError(`Cannot send the request as the runtime does not know its method: received "${upper}"`);
   }
   return upper;

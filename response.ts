@@ -420,16 +420,15 @@ export class WebResponse extends Response {
   #head: ResponseHead;
 
   constructor(head: ResponseHead, body: BodyInit | null) {
-    const { status, statusText } = head;
-    const headers = new Headers(head.headers);
-    headers.delete("transfer-encoding");
-    if (head.decoded) {
-      headers.delete("content-encoding");
-      headers.delete("content-length");
-    }
+    const { status, statusText, headers } = head;
     const inRange = status >= 200 && status <= 599;
     super(hasBody(head.request.method, status) ? body : null, { status: inRange ? status : 200, statusText, headers });
     this.#head = head;
+    this.headers.delete("transfer-encoding");
+    if (head.decoded) {
+      this.headers.delete("content-encoding");
+      this.headers.delete("content-length");
+    }
     // Not an override, as Node's constructor reads `status` itself.
     if (!inRange) Object.defineProperties(this, { status: { value: status }, ok: { value: false } });
   }

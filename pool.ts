@@ -163,7 +163,7 @@ class Ticket implements Lease {
   pool: Pool | undefined;
   holder: Holder | undefined;
   // Of a waiter only:
-  resolve: ((lease: Lease | Promise<never>) => void) | undefined = undefined;
+  resolve: ((lease: Lease | PromiseLike<Lease>) => void) | undefined = undefined;
   signal: AbortSignal | undefined = undefined;
   onAbort: ((reason: unknown) => void) | undefined = undefined;
   /** In whole milliseconds, rounded up: engines store these in place, and others in an object of their own. */
@@ -613,7 +613,9 @@ export class Pool implements AsyncDisposable {
 
   #reject(ticket: Ticket, reason: unknown): void {
     this.#unlisten(ticket);
-    ticket.resolve?.(Promise.reject(reason));
+    // Not with a rejected promise, which is unhandled for a moment: on Deno that takes O(n) for the last of n.
+    const failure = { then: (_: unknown, fail: (reason: unknown) => void) => fail(reason) };
+    ticket.resolve?.(failure as PromiseLike<Lease>);
   }
 
   #unlisten({ signal, onAbort }: Ticket): void {

@@ -7,8 +7,15 @@
  */
 
 import { Deadlines } from "./deadlines.ts";
-import { displayUrl, hideSecrets, NetworkError, PoolClosedError, type RequestLine, TimeoutError } from "./errors.ts";
-import type { Lease, Pool } from "./pool.ts";
+import {
+  displayUrl,
+  hideSecrets,
+  NetworkError,
+  type PoolClosedError,
+  type RequestLine,
+  TimeoutError,
+} from "./errors.ts";
+import { claim, type Lease, type Pool, type Ticket } from "./pool.ts";
 import { onAbort } from "./signals.ts";
 import { type StreamBody, Upload } from "./upload.ts";
 
@@ -182,8 +189,10 @@ export class Exchange implements RequestLine {
   #started = performance.now();
   #method = "";
   #url!: URL;
-  #controller!: AbortController;
-  #lease: Lease | undefined;
+  /** Of the hop under way, from its grant on: those that wait have none. */
+  #controller: AbortController | undefined;
+  /** The hop's lease, or the claim to it. */
+  #lease: Ticket | undefined;
   /** Held while it is open, as on Deno an abort no longer reaches a response that was collected. */
   #response: Response | undefined;
   #upload: Upload | undefined;
@@ -223,7 +232,7 @@ export class Exchange implements RequestLine {
   begin(method: string, url: URL): void {
     this.#method = method;
     this.#url = url;
-    this.#controller = new AbortController();
+    this.#controller = undefined;
     this.state = "queued";
   }
 
@@ -235,18 +244,25 @@ export class Exchange implements RequestLine {
     return this.#upload.stream;
   }
 
-  /** Waits for the permission to send the hop. */
-  async acquire(pool: Pool): Promise<void> {
+  /**
+   * Asks for the permission to send the hop.
+   *
+   * @returns What to wait for, `undefined` where a slot is free.
+   */
+  acquire(pool: Pool): Promise<Lease> | undefined {
     this.throwIfCut();
-    const lease = await pool.acquire(this.#url.origin, {
-      signal: this.#controller.signal,
-      timeout: this.#timeouts.queue,
-      request: this,
-      onClose: () => this.abort(new PoolClosedError(this)),
-    });
-    if (this.ended) lease.release(); // cut off between the grant and here
-    else this.#lease = lease;
-    this.throwIfCut();
+    this.#lease = claim(pool, this.#url.origin, this.#timeouts.queue, this);
+    return this.#lease.state === "waiting" ? this.#lease.wait() : undefined;
+  }
+
+  /** What the pool names the lease's holder by. */
+  get request(): RequestLine {
+    return this;
+  }
+
+  /** The pool closes. */
+  onClose(error: PoolClosedError): void {
+    this.abort(error);
   }
 
   /**
@@ -267,8 +283,9 @@ export class Exchange implements RequestLine {
 
   /** Sends the hop and waits for the response's headers. */
   async send(init: RequestInit): Promise<Response> {
+    this.throwIfCut();
     this.state = "headers";
-    init.signal = this.#controller.signal;
+    init.signal = (this.#controller = new AbortController()).signal;
     this.#expect("headers");
     let response: Response;
     try {
@@ -301,7 +318,7 @@ export class Exchange implements RequestLine {
 
   /** Gives up the hop under way so that the next one can begin. `reuse` says that its body was read to the end. */
   leave(reuse: boolean): void {
-    if (!reuse || this.#upload) this.#controller.abort();
+    if (!reuse || this.#upload) this.#controller?.abort();
     this.#endUpload();
     this.#lease?.release();
     this.#lease = undefined;
@@ -313,6 +330,7 @@ export class Exchange implements RequestLine {
     this.#cut = { reason };
     // Before the lease is passed on, so that its next holder does not find the socket still open.
     this.#controller?.abort(reason);
+    this.#lease?.cancel(reason);
     this.#reject?.(reason);
     this.end();
   }
@@ -351,7 +369,7 @@ export class Exchange implements RequestLine {
     if (!exchanges) return;
     this.#exchanges = undefined;
     this.#forgetSignal?.();
-    if (this.#upload) this.#controller.abort();
+    if (this.#upload) this.#controller?.abort();
     this.#endUpload();
     this.#reject = undefined;
     this.#response = undefined;

@@ -147,17 +147,23 @@ class List<T extends { previous: T | null; next: T | null }> {
   }
 }
 
-/** One call of `acquire()`: in its origin's `waiting`, then in the pool's `#held`, then in neither. */
-class Ticket {
+/** Whom a lease is for: told when the pool closes, and named in errors. */
+type Holder = Pick<AcquireOptions, "request" | "onClose">;
+
+/**
+ * One claim to a slot: in its origin's list, then in the pool's `#held`, then in neither. Once it is granted it is the
+ * lease: with a million waiters, everything that they keep counts.
+ */
+class Ticket implements Lease {
   previous: Ticket | null = null;
   next: Ticket | null = null;
-  state: "new" | "waiting" | "held" | "done" = "new";
-  readonly origin: Origin;
-  readonly request: RequestLine | undefined;
-  readonly onClose: ((error: PoolClosedError) => void) | undefined;
+  state: "waiting" | "held" | "done" = "waiting";
+  readonly queue: Origin;
+  /** These two are `undefined` once it is done, so that a lease kept for long does not keep the pool. */
+  pool: Pool | undefined;
+  holder: Holder | undefined;
   // Of a waiter only:
-  resolve: ((lease: Lease) => void) | undefined = undefined;
-  reject: ((reason: unknown) => void) | undefined = undefined;
+  resolve: ((lease: Lease | PromiseLike<Lease>) => void) | undefined = undefined;
   signal: AbortSignal | undefined = undefined;
   onAbort: ((reason: unknown) => void) | undefined = undefined;
   /** In whole milliseconds, rounded up: engines store these in place, and others in an object of their own. */
@@ -165,70 +171,86 @@ class Ticket {
   /** 0 for none. */
   timeout = 0;
 
-  constructor(origin: Origin, { request, onClose }: AcquireOptions) {
-    this.origin = origin;
-    this.request = request;
-    this.onClose = onClose;
+  constructor(pool: Pool, queue: Origin, holder: Holder) {
+    this.pool = pool;
+    this.queue = queue;
+    this.holder = holder;
+  }
+
+  get origin(): string {
+    return this.queue.name;
+  }
+
+  get released(): boolean {
+    return this.state === "done";
+  }
+
+  fetch(url: URL, init: RequestInit): Promise<Response> {
+    try {
+      if (this.state !== "held") throw new TypeError("Cannot send a request as its lease was released");
+      return Promise.resolve(send(this.pool!, this, url, init));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  release(): void {
+    if (this.state === "held") release(this.pool!, this);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  /** The promise of the lease, for one that waits. To be called once. */
+  wait(): Promise<Lease> {
+    // One function of the two is kept: what resolves can reject too.
+    return new Promise((resolve) => this.resolve = resolve);
+  }
+
+  /** Ends the wait: its promise rejects with this reason. Once it is granted, this does nothing. */
+  cancel(reason: unknown): void {
+    if (this.state === "waiting") cancel(this.pool!, this, reason);
   }
 }
 
-/** An origin that has tickets. */
-class Origin {
+showAs(Ticket, ({ origin, released }) => ({ origin, released }));
+
+/** An origin and those that wait for it. */
+class Origin extends List<Ticket> {
   previous: Origin | null = null;
   next: Origin | null = null;
   /** Whether it is in the pool's `#ready`. */
   ready = false;
   readonly name: string;
-  readonly waiting: List<Ticket> = new List();
   /** How many of its leases are held. */
   active = 0;
   /** When the last of its waiters got a lease, 0 if none did. */
   moved = 0;
 
   constructor(name: string) {
+    super();
     this.name = name;
   }
 }
 
-/** What a lease may ask of its pool. */
-interface Desk {
-  fetch(ticket: Ticket, url: URL, init: RequestInit): Promise<Response>;
-  release(ticket: Ticket): void;
-}
+export type { Ticket };
 
-class HeldLease implements Lease {
-  readonly #ticket: Ticket;
-  /** `undefined` once released, so that a lease kept for long does not keep the pool. */
-  #desk: Desk | undefined;
-
-  constructor(ticket: Ticket, desk: Desk) {
-    this.#ticket = ticket;
-    this.#desk = desk;
-  }
-
-  get origin(): string {
-    return this.#ticket.origin.name;
-  }
-
-  get released(): boolean {
-    return this.#desk === undefined;
-  }
-
-  async fetch(url: URL, init: RequestInit): Promise<Response> {
-    if (this.#desk === undefined) throw new TypeError("Cannot send a request as its lease was released");
-    return await this.#desk.fetch(this.#ticket, url, init);
-  }
-
-  release(): void {
-    const desk = this.#desk;
-    this.#desk = undefined;
-    desk?.release(this.#ticket);
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
-  }
-}
+/**
+ * What `Pool.acquire()` does, for a holder that knows what it does: it throws at once, makes no promise where a slot is
+ * free, and ends the wait by {@linkcode Ticket.cancel} instead of a signal.
+ *
+ * @param pool The pool.
+ * @param origin The origin to exchange with.
+ * @param timeout The time in milliseconds that the queue may make no progress at all.
+ * @param holder Whom the lease is for.
+ * @returns The lease, or, where its `state` is `"waiting"`, what is to become it.
+ */
+export let claim: (pool: Pool, origin: string, timeout: number, holder: Holder) => Ticket;
+// What tickets ask of their pool.
+let send: (pool: Pool, ticket: Ticket, url: URL, init: RequestInit) => Promise<Response>;
+let release: (pool: Pool, ticket: Ticket) => void;
+let cancel: (pool: Pool, ticket: Ticket, reason: unknown) => void;
 
 /**
  * Limits the exchanges open at once, makes the others wait, and owns the sockets.
@@ -273,20 +295,21 @@ export class Pool implements AsyncDisposable {
   readonly #maxConnectionsPerOrigin: number;
   readonly #maxQueued: number;
   readonly #transport: Transport;
-  readonly #desk: Desk;
   readonly #deadlines: Deadlines = new Deadlines((now) => this.#sweep(now));
 
   // Invariants, whenever no method of this class is running:
   // - #held has the leases, at most #maxConnections, and for each origin as many as its active says, at most
   //   #maxConnectionsPerOrigin
-  // - #queued is the sum of the origins' waiting
+  // - #queued is the sum of the origins' sizes
   // - #ready has the origins that have a waiter and are below their own limit, in the order of their turns
   // - #held is below #maxConnections only if #ready is empty
-  // - #origins has no origin without a ticket
+  // - #origins has no origin without a ticket, but for #spare
   // - after close, nothing waits
   readonly #origins = new Map<string, Origin>();
   readonly #ready: List<Origin> = new List();
   readonly #held: List<Ticket> = new List();
+  /** The origin that was the last to be without a ticket: kept, as sequential requests go to one. */
+  #spare: Origin | undefined;
   #queued = 0;
 
   /** When the last waiter of any origin got a lease. */
@@ -295,6 +318,13 @@ export class Pool implements AsyncDisposable {
   #closing: Promise<void> | undefined;
   /** After `close()`: resolves what waits for the last release. */
   #onIdle: () => void = () => {};
+
+  static {
+    claim = (pool, origin, timeout, holder) => pool.#enter(origin, timeout, holder);
+    send = (pool, ticket, url, init) => pool.#fetch(ticket, url, init);
+    release = (pool, ticket) => pool.#carryOut(pool.#leave(ticket));
+    cancel = (pool, ticket, reason) => pool.#cancel(ticket, reason);
+  }
 
   /**
    * Creates a pool. Nothing is opened before the first request.
@@ -330,10 +360,6 @@ export class Pool implements AsyncDisposable {
     this.#maxConnectionsPerOrigin = maxConnectionsPerOrigin;
     this.#maxQueued = maxQueued;
     this.#transport = transport ?? createTransport({ idleTimeout });
-    this.#desk = {
-      fetch: (ticket, url, init) => this.#fetch(ticket, url, init),
-      release: (ticket) => this.#carryOut(this.#leave(ticket)),
-    };
   }
 
   /** Whether `close()` closes the sockets. Where the platform owns them, nothing is in flight after it, no more. */
@@ -385,16 +411,28 @@ export class Pool implements AsyncDisposable {
    */
   acquire(origin: string, options: AcquireOptions = {}): Promise<Lease> {
     try {
-      options = own(options);
-      const { signal, timeout = DEFAULT_QUEUE_TIMEOUT } = options;
-      const ticket = this.#enter(origin, timeout, options);
-      if (ticket.state === "held") return Promise.resolve(new HeldLease(ticket, this.#desk));
-      if (timeout < Infinity) {
-        ticket.since = Math.ceil(performance.now());
-        ticket.timeout = timeout;
-        this.#deadlines.arm(ticket.since + timeout);
+      const { signal, timeout = DEFAULT_QUEUE_TIMEOUT, onClose } = options = own(options);
+      if (typeof origin !== "string" || origin === "") {
+        throw new TypeError(
+          `Cannot acquire a lease as "origin" must be a non-empty string: received ${String(origin)}`,
+        );
       }
-      return this.#wait(ticket, signal);
+      if (signal != null && typeof signal.aborted !== "boolean") {
+        throw new TypeError(`Cannot acquire a lease as "signal" must be an AbortSignal: received ${String(signal)}`);
+      }
+      if (onClose !== undefined && typeof onClose !== "function") {
+        throw new TypeError(`Cannot acquire a lease as "onClose" must be a function: received ${String(onClose)}`);
+      }
+      assertNumber(timeout, "acquire a lease", "timeout", "a positive number of milliseconds", isTimeout);
+      if (signal?.aborted && !this.closed) throw signal.reason;
+      const ticket = this.#enter(origin, timeout, options);
+      if (ticket.state === "held") return Promise.resolve(ticket);
+      if (signal) {
+        ticket.signal = signal;
+        ticket.onAbort = (reason) => ticket.cancel(reason);
+        onAbort(signal, ticket.onAbort);
+      }
+      return ticket.wait();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -420,8 +458,8 @@ export class Pool implements AsyncDisposable {
    */
   stats(): PoolStats {
     const origins: PoolStats["origins"] = Object.create(null);
-    for (const { name, active, waiting } of this.#origins.values()) {
-      origins[name] = { active, queued: waiting.size };
+    for (const { name, active, size } of this.#origins.values()) {
+      if (active + size > 0) origins[name] = { active, queued: size };
     }
     return { active: this.#held.size, queued: this.#queued, origins };
   }
@@ -452,20 +490,20 @@ export class Pool implements AsyncDisposable {
     this.#closing = new Promise<void>((resolve) => settle = resolve);
     const idle = new Promise<void>((resolve) => this.#onIdle = resolve);
 
-    const waiting = [...this.#origins.values()].flatMap((origin) => [...origin.waiting]);
+    const waiting = [...this.#origins.values()].flatMap((origin) => [...origin]);
     const held = [...this.#held];
-    for (const ticket of waiting) this.#leave(ticket);
-    for (const ticket of waiting) this.#reject(ticket, new PoolClosedError(ticket.request));
     const failures: unknown[] = [];
-    for (const ticket of held) {
-      if (ticket.state !== "held" || ticket.onClose === undefined) continue;
+    const holders = waiting.map(({ holder }) => holder);
+    for (const ticket of waiting) this.#leave(ticket);
+    for (const [i, ticket] of waiting.entries()) this.#reject(ticket, new PoolClosedError(holders[i]?.request));
+    for (const { holder } of held) {
       try {
-        ticket.onClose(new PoolClosedError(ticket.request));
+        holder?.onClose?.(new PoolClosedError(holder.request)); // if not released meanwhile
       } catch (error) {
         failures.push(error);
       }
     }
-    this.#carryOut([]);
+    this.#carryOut(null);
     settle(this.#closeTransport(idle, failures));
     return this.#closing;
   }
@@ -475,61 +513,51 @@ export class Pool implements AsyncDisposable {
     return this.close();
   }
 
-  /** Checks the arguments, lets a new ticket wait, and decides. */
-  #enter(name: string, timeout: number, options: AcquireOptions): Ticket {
-    const { signal, onClose } = options;
-    if (typeof name !== "string" || name === "") {
-      throw new TypeError(`Cannot acquire a lease as "origin" must be a non-empty string: received ${String(name)}`);
-    }
-    if (signal != null && typeof signal.aborted !== "boolean") {
-      throw new TypeError(`Cannot acquire a lease as "signal" must be an AbortSignal: received ${String(signal)}`);
-    }
-    if (onClose !== undefined && typeof onClose !== "function") {
-      throw new TypeError(`Cannot acquire a lease as "onClose" must be a function: received ${String(onClose)}`);
-    }
-    assertNumber(timeout, "acquire a lease", "timeout", "a positive number of milliseconds", isTimeout);
-    if (this.#closing !== undefined) throw new PoolClosedError(options.request);
-    if (signal?.aborted) throw signal.reason;
-
+  /** Makes a ticket, grants it where a slot is free, and else lets it wait. */
+  #enter(name: string, timeout: number, holder: Holder): Ticket {
+    if (this.#closing !== undefined) throw new PoolClosedError(holder.request);
     let origin = this.#origins.get(name);
     if (origin === undefined) this.#origins.set(name, origin = new Origin(name));
-    const ticket = new Ticket(origin, options);
-    ticket.state = "waiting";
-    origin.waiting.push(ticket);
+    const ticket = new Ticket(this, origin, holder);
+    // By the invariants none waits for these.
+    if (this.#held.size < this.#maxConnections && origin.active < this.#maxConnectionsPerOrigin) {
+      this.#hold(ticket);
+      return ticket;
+    }
+    if (this.#queued >= this.#maxQueued) {
+      this.#updateTurn(origin);
+      throw new QueueFullError(this.#maxQueued, holder.request);
+    }
+    origin.push(ticket);
     this.#queued++;
-    // By the invariants none but the new ticket can be granted by this.
-    this.#decide(origin);
-    if (this.#queued > this.#maxQueued) {
-      this.#leave(ticket);
-      throw new QueueFullError(this.#maxQueued, options.request);
+    this.#updateTurn(origin);
+    if (timeout < Infinity) {
+      const now = performance.now();
+      ticket.since = Math.ceil(now);
+      ticket.timeout = timeout;
+      this.#deadlines.arm(ticket.since + timeout, now);
     }
     return ticket;
   }
 
-  /** Its closures keep the ticket alone: with a million waiters, everything that they keep counts. */
-  #wait(ticket: Ticket, signal: AbortSignal | null | undefined): Promise<Lease> {
-    if (signal) {
-      ticket.signal = signal;
-      ticket.onAbort = (reason) => this.#cancel(ticket, reason);
-      onAbort(signal, ticket.onAbort);
-    }
-    return new Promise((resolve, reject) => {
-      ticket.resolve = resolve;
-      ticket.reject = reject;
-    });
+  #hold(ticket: Ticket): void {
+    ticket.state = "held";
+    ticket.queue.active++;
+    this.#held.push(ticket);
   }
 
   /** Takes a ticket out, a waiter or a lease, and decides. */
-  #leave(ticket: Ticket): Ticket[] {
-    const { origin } = ticket;
+  #leave(ticket: Ticket): Ticket | null {
+    const origin = ticket.queue;
     if (ticket.state === "waiting") {
-      origin.waiting.remove(ticket);
+      origin.remove(ticket);
       this.#queued--;
     } else {
       this.#held.remove(ticket);
       origin.active--;
     }
     ticket.state = "done";
+    ticket.pool = ticket.holder = undefined;
     return this.#decide(origin);
   }
 
@@ -538,23 +566,21 @@ export class Pool implements AsyncDisposable {
    *
    * - the origin has a waiter and a slot of its own: it takes its turn among the others, at the end
    * - it has no waiter, or is full: it has no turn
-   * - it has neither waiters nor leases: it is forgotten
+   * - it has neither waiters nor leases: it is the spare one, and the one before it is forgotten
    * - the pool has a slot, and an origin its turn: its first waiter gets it, and its next turn is at the end
    *
-   * @returns The waiters that got a lease, to be told of it.
+   * @returns The first of the waiters that got a lease, to be told of it; its `next` are the others.
    */
-  #decide(changed: Origin): Ticket[] {
+  #decide(changed: Origin): Ticket | null {
     this.#updateTurn(changed);
-    const granted: Ticket[] = [];
+    let granted: Ticket | null = null;
     while (this.#held.size < this.#maxConnections && this.#ready.first !== null) {
       const origin = this.#ready.first;
-      const ticket = origin.waiting.first!;
-      origin.waiting.remove(ticket);
+      const ticket = origin.first!;
+      origin.remove(ticket);
       this.#queued--;
-      this.#held.push(ticket);
-      origin.active++;
-      ticket.state = "held";
-      granted.push(ticket);
+      this.#hold(ticket);
+      granted ??= ticket;
       this.#ready.remove(origin);
       origin.ready = false;
       this.#updateTurn(origin);
@@ -563,20 +589,23 @@ export class Pool implements AsyncDisposable {
   }
 
   #updateTurn(origin: Origin): void {
-    const ready = origin.waiting.size > 0 && origin.active < this.#maxConnectionsPerOrigin;
+    const ready = origin.size > 0 && origin.active < this.#maxConnectionsPerOrigin;
     if (ready && !origin.ready) this.#ready.push(origin);
     if (!ready && origin.ready) this.#ready.remove(origin);
     origin.ready = ready;
-    if (origin.waiting.size === 0 && origin.active === 0) this.#origins.delete(origin.name);
+    const spare = this.#spare;
+    if (origin.size + origin.active > 0 || origin === spare) return;
+    if (spare !== undefined && spare.size + spare.active === 0) this.#origins.delete(spare.name);
+    this.#spare = origin;
   }
 
   /** Tells the granted waiters, and does what follows from the state. */
-  #carryOut(granted: Ticket[]): void {
-    const now = granted.length > 0 ? Math.ceil(performance.now()) : 0;
-    for (const ticket of granted) {
-      ticket.origin.moved = this.#moved = now;
+  #carryOut(granted: Ticket | null): void {
+    const now = granted === null ? 0 : Math.ceil(performance.now());
+    for (let ticket = granted; ticket !== null; ticket = ticket.next) {
+      ticket.queue.moved = this.#moved = now;
       this.#unlisten(ticket);
-      ticket.resolve!(new HeldLease(ticket, this.#desk));
+      ticket.resolve?.(ticket);
     }
     if (this.#queued === 0) this.#deadlines.clear();
     if (this.#held.size === 0) this.#onIdle();
@@ -584,7 +613,9 @@ export class Pool implements AsyncDisposable {
 
   #reject(ticket: Ticket, reason: unknown): void {
     this.#unlisten(ticket);
-    ticket.reject!(reason);
+    // Not with a rejected promise, which is unhandled for a moment: on Deno that takes O(n) for the last of n.
+    const failure = { then: (_: unknown, fail: (reason: unknown) => void) => fail(reason) };
+    ticket.resolve?.(failure as PromiseLike<Lease>);
   }
 
   #unlisten({ signal, onAbort }: Ticket): void {
@@ -606,7 +637,7 @@ export class Pool implements AsyncDisposable {
       // What the pool is too full for has its turn when the others had theirs: their grants are its progress.
       const moved = full ? origin.moved : Math.max(origin.moved, this.#moved);
       let holders: RequestLine[] | undefined;
-      for (const ticket of origin.waiting) {
+      for (const ticket of origin) {
         if (ticket.timeout === 0) continue;
         const deadline = Math.max(ticket.since, moved) + ticket.timeout;
         if (deadline > now) {
@@ -618,7 +649,7 @@ export class Pool implements AsyncDisposable {
       }
     }
     for (const { ticket, holders } of expired) {
-      this.#cancel(ticket, new TimeoutError("queue", ticket.timeout, ticket.request, holders));
+      this.#cancel(ticket, new TimeoutError("queue", ticket.timeout, ticket.holder?.request, holders));
     }
     return next;
   }
@@ -627,15 +658,16 @@ export class Pool implements AsyncDisposable {
   #holders(origin?: Origin): RequestLine[] {
     const holders: RequestLine[] = [];
     for (const ticket of this.#held) {
-      if (ticket.request === undefined || (origin !== undefined && ticket.origin !== origin)) continue;
-      const { method, url } = ticket.request;
+      const request = ticket.holder?.request;
+      if (request === undefined || (origin !== undefined && ticket.queue !== origin)) continue;
+      const { method, url } = request;
       holders.push({ method, url });
     }
     return holders;
   }
 
   #fetch(ticket: Ticket, url: URL, init: RequestInit): Promise<Response> {
-    if (this.#closing !== undefined) throw new PoolClosedError(ticket.request);
+    if (this.#closing !== undefined) throw new PoolClosedError(ticket.holder?.request);
     return this.#transport.fetch(url, init);
   }
 

@@ -387,7 +387,8 @@ export class Session implements AsyncDisposable {
     while (true) {
       // The jar is asked before a connection is taken, so that a slow one holds none.
       const headers = jar ? await withCookies(jar, outgoing) : outgoing.headers;
-      await exchange.acquire(this.pool);
+      const grant = exchange.acquire(this.pool);
+      if (grant) await grant;
       const response = await exchange.send(this.#init(outgoing, headers));
       if (jar) await keepCookies(exchange, jar, outgoing.url, response.headers);
       if (outgoing.redirect === "manual" || !isRedirect(response)) {

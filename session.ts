@@ -366,7 +366,8 @@ export class Session implements AsyncDisposable {
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
    *
-   * await using session = new Session({ baseUrl: "https://example.com/", fetch: () => Promise.resolve(Response.json([])) });
+   * const answer = () => Promise.resolve(Response.json([])); // in place of a server
+   * await using session = new Session({ baseUrl: "https://example.com/", fetch: answer });
    * const response = await session.get("users", { query: { page: 2 } });
    * assertEquals([response.url, await response.json()], ["https://example.com/users?page=2", []]);
    * ```
@@ -376,7 +377,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a HEAD request: RFC 9110, section 9.3.2. The response has no body. Everything else is as for {@linkcode Session.request}.
+   * Sends a HEAD request: RFC 9110, section 9.3.2. The response has no body. Everything else is as for
+   * {@linkcode Session.request}.
    *
    * @example Ask for the size alone
    * ```ts
@@ -412,7 +414,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a POST request: RFC 9110, section 9.3.3. It reaches the server at most once. Everything else is as for {@linkcode Session.request}.
+   * Sends a POST request: RFC 9110, section 9.3.3. It reaches the server at most once. Everything else is as for
+   * {@linkcode Session.request}.
    *
    * @example Send a form
    * ```ts
@@ -449,7 +452,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a PATCH request: RFC 5789. It reaches the server at most once. Everything else is as for {@linkcode Session.request}.
+   * Sends a PATCH request: RFC 5789. It reaches the server at most once. Everything else is as for
+   * {@linkcode Session.request}.
    *
    * @example Send a JSON Patch, with the media type of its own
    * ```ts

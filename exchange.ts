@@ -19,7 +19,20 @@ import { claim, type Lease, type Pool, type Ticket } from "./pool.ts";
 import { onAbort } from "./signals.ts";
 import { type StreamBody, Upload } from "./upload.ts";
 
-/** Timeouts, in milliseconds. `Infinity` switches one off. */
+/**
+ * Timeouts, in milliseconds. `Infinity` switches one off. When one has passed, there is a {@linkcode TimeoutError}.
+ *
+ * @example Be patient with the headers, and not with the body
+ * ```ts
+ * import { Session, TimeoutError } from "@hangup/session";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const silent = () => Promise.resolve(new Response(new ReadableStream()));
+ * await using session = new Session({ fetch: silent, timeout: { headers: 60_000, idle: 10 } });
+ * const error = await assertRejects(() => session.get("https://example.com/"), TimeoutError);
+ * assertEquals(error.phase, "idle"); // the headers came, the body did not
+ * ```
+ */
 export interface Timeouts {
   /**
    * Time that the request's queue may make no progress at all. A long burst that moves is no error.
@@ -87,7 +100,10 @@ function explain(cause: unknown): string | undefined {
   }
 }
 
-/** Where a request is in its life. */
+/**
+ * Where a request is in its life: waiting for a connection, for the headers, for the body that is read into memory, or in
+ * the hands of a {@linkcode StreamedResponse}.
+ */
 export type ExchangeState = "queued" | "headers" | "prefetch" | "streaming";
 
 /** What is known of an open exchange: plain data, a row for `console.table`. */

@@ -13,7 +13,20 @@ import { own } from "./options.ts";
 import { offAbort, onAbort } from "./signals.ts";
 import { createTransport, type Transport } from "./transport.ts";
 
-/** Options for {@linkcode Pool}. */
+/**
+ * Options for {@linkcode Pool}.
+ *
+ * @example Refuse at once what would have to wait
+ * ```ts
+ * import { QueueFullError, Session } from "@hangup/session";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const pool = { maxConnections: 1, maxQueued: 0 };
+ * await using session = new Session({ pool, fetch: () => new Promise(() => {}) });
+ * session.get("https://example.com/slow").catch(() => {});
+ * await assertRejects(() => session.get("https://example.com/"), QueueFullError);
+ * ```
+ */
 export interface PoolOptions {
   /**
    * The number of exchanges open at once, a positive integer or `Infinity`.
@@ -22,8 +35,8 @@ export interface PoolOptions {
    */
   maxConnections?: number;
   /**
-   * The number of exchanges open at once to one origin, a positive integer or `Infinity`, at most `maxConnections`: one
-   * stuck origin cannot starve the rest.
+   * The number of exchanges open at once to one origin (RFC 6454: scheme, host and port), a positive integer or
+   * `Infinity`, at most `maxConnections`: one stuck origin cannot starve the rest.
    *
    * @default {64} or `maxConnections`, whichever is less.
    */
@@ -74,7 +87,25 @@ export interface AcquireOptions {
   onClose?: (error: PoolClosedError) => void;
 }
 
-/** The permission to have one exchange open, granted by {@linkcode Pool.acquire}. */
+/**
+ * The permission to have one exchange open, granted by {@linkcode Pool.acquire}.
+ *
+ * @example Hold it for a scope
+ * ```ts
+ * import { Pool } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello"));
+ * const url = new URL(`http://127.0.0.1:${server.addr.port}/`);
+ *
+ * await using pool = new Pool();
+ * {
+ *   using lease = await pool.acquire(url.origin);
+ *   assertEquals(await (await lease.fetch(url, {})).text(), "hello"); // read before the lease is released
+ * }
+ * assertEquals(pool.stats().active, 0);
+ * ```
+ */
 export interface Lease extends Disposable {
   /** The origin that the lease is for. */
   readonly origin: string;
@@ -372,7 +403,12 @@ export class Pool implements AsyncDisposable {
     return this.#transport.followsRedirects ?? false;
   }
 
-  /** Whether the transport decodes a body of this coding; see {@linkcode Transport.decodes}. */
+  /**
+   * Whether the transport decodes a body of this coding; see {@linkcode Transport.decodes}.
+   *
+   * @param coding The response's `content-encoding`, in lower case.
+   * @param request The headers of the request.
+   */
   decodes(coding: string, request: Headers): boolean {
     return this.#transport.decodes?.(coding, request) ?? /^(?:x-)?gzip$|^deflate$|^br$|^zstd$/.test(coding);
   }

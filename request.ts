@@ -10,7 +10,7 @@ import type { Timeouts } from "./exchange.ts";
 import { own } from "./options.ts";
 
 /**
- * Options for a request: those of the standard `fetch`, and these.
+ * Options for a request: those of the standard `fetch` (Fetch standard, section 5.4, `RequestInit`), and these.
  *
  * @typeParam P The type of `prefetch`, which decides the type of the response.
  */
@@ -38,7 +38,8 @@ export interface SessionRequestInit<P extends boolean = boolean> extends Request
    */
   json?: unknown;
   /**
-   * Parameters that are added to those of the URL. `undefined` leaves one out.
+   * Parameters that are added to those of the URL, encoded as by `URLSearchParams` (URL standard, section 6.2).
+   * `undefined` leaves one out; to repeat a name, give a `URLSearchParams`.
    *
    * @example Add parameters
    * ```ts
@@ -51,11 +52,23 @@ export interface SessionRequestInit<P extends boolean = boolean> extends Request
    * ```
    */
   query?: Record<string, string | number | boolean | undefined> | URLSearchParams;
-  /** Timeouts in milliseconds, before those of the session; a number is the total one. */
+  /**
+   * Timeouts in milliseconds; a number is the total one. Those that are left out are the session's.
+   *
+   * @default {SessionOptions.timeout}
+   */
   timeout?: number | Timeouts;
-  /** The cap of a body in memory, in bytes, counted after decoding; before that of the session. */
+  /**
+   * The cap of a body in memory, in bytes, counted after decoding.
+   *
+   * @default {SessionOptions.maxBodyBytes}
+   */
   maxBodyBytes?: number;
-  /** How many redirects are followed; before that of the session. */
+  /**
+   * How many redirects are followed.
+   *
+   * @default {SessionOptions.maxRedirects}
+   */
   maxRedirects?: number;
 }
 

@@ -20,7 +20,7 @@ export interface SentRequest {
   readonly headers: Headers;
 }
 
-/** A redirect on the way to a response. */
+/** A redirect on the way to a response: RFC 9110, section 15.4. */
 export interface Hop {
   /** The status: 301, 302, 303, 307 or 308. */
   readonly status: number;
@@ -43,9 +43,25 @@ export interface ResponseHead {
   readonly history: readonly Hop[];
 }
 
-/** What {@linkcode PrefetchedResponse} and {@linkcode StreamedResponse} have in common: all but the body. */
+/**
+ * What {@linkcode PrefetchedResponse} and {@linkcode StreamedResponse} have in common: all but the body.
+ *
+ * @example See which way a request went
+ * ```ts
+ * import { Session } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const answer: typeof fetch = (url) =>
+ *   Promise.resolve(String(url).endsWith("/new") ? new Response() : Response.redirect("https://example.com/new"));
+ * await using session = new Session({ fetch: answer });
+ * const { redirected, url, history, request } = await session.get("https://example.com/old");
+ * assertEquals([redirected, url], [true, "https://example.com/new"]);
+ * assertEquals(history.map(({ status, url }) => `${status} ${url}`), ["302 https://example.com/old"]);
+ * assertEquals(request.method, "GET");
+ * ```
+ */
 export abstract class HangupResponse {
-  /** The status code. */
+  /** The status code: RFC 9110, section 15. */
   readonly status: number;
   /** The reason phrase, often empty. */
   readonly statusText: string;
@@ -53,7 +69,7 @@ export abstract class HangupResponse {
   readonly headers: Headers;
   /** The absolute URL that answered, the last one of a chain of redirects, with its fragment. */
   readonly url: string;
-  /** Whether a redirect was followed. */
+  /** Whether a redirect was followed, by us or by the platform. */
   readonly redirected: boolean;
   /** The request that this answers: plain data. */
   readonly request: SentRequest;
@@ -89,7 +105,7 @@ export abstract class HangupResponse {
 
 /**
  * A response that is whole in memory. It owns bytes and nothing else: there is nothing to close, and its body can be read
- * as often as one likes.
+ * as often as one likes. What reads it is named as in the Fetch standard, section 5.3, "Body mixin".
  *
  * @example Read a body twice
  * ```ts
@@ -146,9 +162,20 @@ export class PrefetchedResponse extends HangupResponse {
   }
 
   /**
-   * The body, parsed as `multipart/form-data` or `application/x-www-form-urlencoded`.
+   * The body, parsed as `multipart/form-data` (RFC 7578) or `application/x-www-form-urlencoded` (URL standard, section 5).
    *
    * @throws {TypeError} If the body is neither.
+   *
+   * @example Read a form
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const answer = () => Promise.resolve(new Response(new URLSearchParams({ token: "1" })));
+   * await using session = new Session({ fetch: answer });
+   * const form = await (await session.post("https://example.com/token")).formData();
+   * assertEquals(form.get("token"), "1");
+   * ```
    */
   formData(): Promise<FormData> {
     return toFormData(this.content, this.headers);
@@ -177,8 +204,9 @@ export class PrefetchedResponse extends HangupResponse {
   }
 
   /**
-   * A fresh web `Response` with the same status, headers, URL and body: for edge handlers and libraries. If the body was
-   * decoded, `content-encoding` and `content-length` are left out, as they speak of the encoded one.
+   * A fresh web `Response` (Fetch standard, section 5.5) with the same status, headers, URL and body: for edge handlers and
+   * libraries. If the body was decoded, `content-encoding` and `content-length` are left out, as they speak of the encoded
+   * one.
    *
    * @example Answer with what another server said
    * ```ts
@@ -252,10 +280,21 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   /**
-   * The body as a stream, or `null` where there is none. It reads as its consumer reads and gives the connection back at
-   * its end, at an error, or when it is canceled.
+   * The body as a stream of bytes (Streams standard, section 4.2), or `null` where there is none. It reads as its consumer
+   * reads and gives the connection back at its end, at an error, or when it is canceled.
    *
    * @throws {TypeError} If the body is being read in another way.
+   *
+   * @example Pipe it through what decodes it
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using session = new Session({ fetch: () => Promise.resolve(new Response("hello")) });
+   * const response = await session.get("https://example.com/", { prefetch: false });
+   * const text = await Array.fromAsync(response.body!.pipeThrough(new TextDecoderStream()));
+   * assertEquals([text.join(""), response.closed], ["hello", true]);
+   * ```
    */
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
     if (this.#body === undefined) {
@@ -376,6 +415,17 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    *
    * @returns This response, still to be read.
    * @throws {StatusError} If the status is outside 200 to 299.
+   *
+   * @example Stream what is there alone
+   * ```ts
+   * import { Session, StatusError } from "@hangup/session";
+   * import { assertEquals, assertRejects } from "@std/assert";
+   *
+   * await using session = new Session({ fetch: () => Promise.resolve(new Response("none", { status: 404 })) });
+   * const response = await session.get("https://example.com/", { prefetch: false });
+   * const error = await assertRejects(() => response.throwIfNotOk(), StatusError);
+   * assertEquals([await error.response.text(), response.closed], ["none", true]);
+   * ```
    */
   async throwIfNotOk(): Promise<this> {
     if (this.ok) return this;
@@ -387,19 +437,33 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * A web `Response` with the same status, headers and URL that takes over the body: for edge handlers and libraries. If
    * the body is decoded, `content-encoding` and `content-length` are left out, as they speak of the encoded one.
    *
+   * @returns The `Response`. Who reads or cancels its body gives the connection back.
    * @throws {TypeError} If the body is being read already.
    */
   toResponse(): Response {
     return new WebResponse(this.head, this.#take().stream());
   }
 
-  /** Closes the connection; what was not read of the body is lost. Later calls do nothing. */
+  /**
+   * Closes the connection; what was not read of the body is lost. Later calls do nothing.
+   *
+   * @example Look at the headers alone
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using session = new Session({ fetch: () => Promise.resolve(new Response(new ReadableStream())) });
+   * const response = await session.get("https://example.com/endless", { prefetch: false });
+   * await response.close();
+   * assertEquals([response.ok, session.exchanges().length], [true, 0]);
+   * ```
+   */
   // deno-lint-ignore require-await -- a close is awaited everywhere
   async close(): Promise<void> {
     this.#reader.close();
   }
 
-  /** Calls {@linkcode StreamedResponse.close}. */
+  /** Calls {@linkcode StreamedResponse.close}: what `await using` does at the end of the scope. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -26,11 +26,38 @@ import { type Hop, PrefetchedResponse, type ResponseHead, StreamedResponse, WebR
 import { portable } from "./transport.ts";
 import { isStream, settleBody } from "./upload.ts";
 
-/** Where a session keeps cookies: the two methods of tough-cookie's `CookieJar` that it needs, sync or async. */
+/**
+ * Where a session keeps cookies (RFC 6265): the two methods of tough-cookie's `CookieJar` that it needs, sync or async.
+ *
+ * @example Keep the cookies of one host, without their attributes
+ * ```ts
+ * import { type CookieJar, Session } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const cookies = new Set<string>();
+ * const cookieJar: CookieJar = {
+ *   getCookieString: () => [...cookies].join("; "),
+ *   setCookie: (cookie) => cookies.add(cookie.split(";")[0]),
+ * };
+ * const answer = () => Promise.resolve(new Response(null, { headers: { "set-cookie": "id=1; HttpOnly" } }));
+ * await using session = new Session({ cookieJar, fetch: answer });
+ * await session.get("https://example.com/login");
+ * assertEquals(cookieJar.getCookieString("https://example.com/"), "id=1");
+ * ```
+ */
 export interface CookieJar {
-  /** The value of the `Cookie` header for a URL, `""` for none. */
+  /**
+   * The value of the `Cookie` header for a URL, `""` for none. What it throws, the request throws.
+   *
+   * @param url The absolute URL that is asked for.
+   */
   getCookieString(url: string): string | Promise<string>;
-  /** Takes the value of one `Set-Cookie` header. A cookie that it rejects is ignored, as browsers do. */
+  /**
+   * Takes the value of one `Set-Cookie` header. A cookie that it rejects is ignored, as browsers do.
+   *
+   * @param cookie The header's value.
+   * @param url The absolute URL that answered.
+   */
   setCookie(cookie: string, url: string): unknown;
 }
 
@@ -68,37 +95,68 @@ export interface SessionOptions {
    * ```
    */
   headers?: HeadersInit;
-  /** Timeouts in milliseconds; a number is the total one. */
+  /**
+   * Timeouts in milliseconds; a number is the total one.
+   *
+   * @default {{ queue: 30_000, headers: 30_000, idle: 30_000, total: Infinity }}
+   */
   timeout?: number | Timeouts;
   /**
-   * The cap of a body in memory, in bytes, counted after decoding.
+   * The cap of a body in memory, in bytes, counted after decoding; or `Infinity`. Beyond it there is a
+   * {@linkcode BodyTooLargeError}.
    *
    * @default {67_108_864}
    */
   maxBodyBytes?: number;
   /**
-   * How many redirects are followed.
+   * How many redirects are followed (RFC 9110, section 15.4), an integer of 0 or more or `Infinity`. Beyond it there is a
+   * {@linkcode TooManyRedirectsError}.
    *
    * @default {20}
    */
   maxRedirects?: number;
-  /** The pool, or options for one. A `Pool` given here is borrowed: closing the session leaves it open. */
+  /**
+   * The pool, or options for one. A `Pool` given here is borrowed: closing the session leaves it open.
+   *
+   * @default {new Pool()}
+   */
   pool?: Pool | PoolOptions;
-  /** What sends the requests in place of the runtime's transport: middleware, mocks, service bindings. */
+  /**
+   * What sends the requests in place of the runtime's transport: mocks, service bindings, another `fetch`. The sockets are
+   * its own then, and not closed by `close()`; middleware over the session's sockets is a {@linkcode Transport}.
+   *
+   * @example Answer by URL, in a test
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const answer: typeof fetch = (url) => Promise.resolve(new Response(String(url).endsWith("/ping") ? "pong" : "?"));
+   * await using session = new Session({ baseUrl: "https://example.com/", fetch: answer });
+   * assertEquals(await (await session.get("ping")).text(), "pong");
+   * ```
+   */
   fetch?: typeof fetch;
   /**
    * Where cookies are kept. Without it there are none. It is asked and told at every hop of a redirect.
    *
    * @example Keep cookies with tough-cookie
-   * ```ts ignore
+   * ```ts
    * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
    * import { CookieJar } from "tough-cookie";
    *
-   * await using session = new Session({ cookieJar: new CookieJar() });
+   * const answer: typeof fetch = (_, init) => Promise.resolve(new Response(null, init));
+   * await using session = new Session({ cookieJar: new CookieJar(), fetch: answer }); // in place of a server
+   * await session.get("https://example.com/login", { headers: { "set-cookie": "id=1" } });
+   * assertEquals((await session.get("https://example.com/")).headers.get("cookie"), "id=1");
    * ```
    */
   cookieJar?: CookieJar;
-  /** Called when a streamed response was collected while open. By default a warning is printed, once. */
+  /**
+   * Called when a streamed response was collected while open. By default a warning is printed, once.
+   *
+   * @param exchange What was dropped; with `traceLeaks` its `stack` says where it was made.
+   */
   onLeak?: (exchange: ExchangeInfo) => void;
   /**
    * Whether the stack of each request is kept while it is open, as {@linkcode ExchangeInfo.stack}, so that a leak can be
@@ -125,10 +183,14 @@ const DROP_IN_TIMEOUTS: Required<Timeouts> = { ...DEFAULT_TIMEOUTS, headers: 300
 const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
 const DEFAULT_MAX_REDIRECTS = 20;
 
-/** Where a request goes. */
+/** Where a request goes: a URL, by the rules of the URL standard, or a `Request` of the Fetch standard, section 5.4. */
 export type RequestInput = string | URL | Request;
 
-/** The response to a request with `prefetch: P`. */
+/**
+ * The response to a request with `prefetch: P`.
+ *
+ * @typeParam P Whether the body is prefetched.
+ */
 export type ResponseFor<P extends boolean> = P extends false ? StreamedResponse : PrefetchedResponse;
 
 /** Makes what the caller gets of a response whose headers have arrived. */
@@ -261,6 +323,7 @@ export class Session implements AsyncDisposable {
    * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
    * @throws {TooManyRedirectsError} If there are more redirects than `maxRedirects`.
    * @throws {NetworkError} If the network, the peer or the protocol failed.
+   * @throws The reason of `init.signal`, as it is, if that aborted.
    *
    * @example Give one request its own limits
    * ```ts
@@ -276,37 +339,133 @@ export class Session implements AsyncDisposable {
     return this.#perform(input, init ?? {}, this.#defaults, respond) as Promise<ResponseFor<P>>;
   }
 
-  /** Sends a GET request. Everything else is as for {@linkcode Session.request}. */
+  /**
+   * Sends a GET request: RFC 9110, section 9.3.1. Everything else is as for {@linkcode Session.request}.
+   *
+   * @example Ask for a page of a list
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const answer = () => Promise.resolve(Response.json([])); // in place of a server
+   * await using session = new Session({ baseUrl: "https://example.com/", fetch: answer });
+   * const response = await session.get("users", { query: { page: 2 } });
+   * assertEquals([response.url, await response.json()], ["https://example.com/users?page=2", []]);
+   * ```
+   */
   get<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
     return this.request(input, { ...init, method: "GET" });
   }
 
-  /** Sends a HEAD request: the response has no body. Everything else is as for {@linkcode Session.request}. */
+  /**
+   * Sends a HEAD request: RFC 9110, section 9.3.2. The response has no body. Everything else is as for
+   * {@linkcode Session.request}.
+   *
+   * @example Ask for the size alone
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const answer = () => Promise.resolve(new Response(null, { headers: { "content-length": "1000" } }));
+   * await using session = new Session({ fetch: answer });
+   * const { headers, content } = await session.head("https://example.com/large.iso");
+   * assertEquals([headers.get("content-length"), content.byteLength], ["1000", 0]);
+   * ```
+   */
   head<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
     return this.request(input, { ...init, method: "HEAD" });
   }
 
-  /** Sends an OPTIONS request. Everything else is as for {@linkcode Session.request}. */
+  /**
+   * Sends an OPTIONS request: RFC 9110, section 9.3.7. Everything else is as for {@linkcode Session.request}.
+   *
+   * @example Ask whether a method is allowed
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const answer = () => Promise.resolve(new Response(null, { status: 204, headers: { allow: "GET, PUT" } }));
+   * await using session = new Session({ fetch: answer });
+   * const { headers } = await session.options("https://example.com/users/1");
+   * assertEquals(headers.get("allow")?.split(", ").includes("PUT"), true);
+   * ```
+   */
   options<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
     return this.request(input, { ...init, method: "OPTIONS" });
   }
 
-  /** Sends a POST request. It reaches the server at most once. Everything else is as for {@linkcode Session.request}. */
+  /**
+   * Sends a POST request: RFC 9110, section 9.3.3. It reaches the server at most once. Everything else is as for
+   * {@linkcode Session.request}.
+   *
+   * @example Send a form
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const answer: typeof fetch = async (url, init) => new Response(await new Request(url, init).formData());
+   * await using session = new Session({ fetch: answer });
+   * const response = await session.post("https://example.com/login", { body: new URLSearchParams({ user: "ada" }) });
+   * assertEquals((await response.formData()).get("user"), "ada"); // with a FormData, files can be sent too
+   * ```
+   */
   post<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
     return this.request(input, { ...init, method: "POST" });
   }
 
-  /** Sends a PUT request. Everything else is as for {@linkcode Session.request}. */
+  /**
+   * Sends a PUT request: RFC 9110, section 9.3.4. Everything else is as for {@linkcode Session.request}.
+   *
+   * @example Replace only what nobody else has changed
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const answer = () => Promise.resolve(new Response("changed", { status: 412 }));
+   * await using session = new Session({ fetch: answer });
+   * const headers = { "if-match": '"etag-1"' };
+   * const response = await session.put("https://example.com/users/1", { json: { name: "Ada" }, headers });
+   * assertEquals([response.ok, await response.text()], [false, "changed"]);
+   * ```
+   */
   put<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
     return this.request(input, { ...init, method: "PUT" });
   }
 
-  /** Sends a PATCH request. It reaches the server at most once. Everything else is as for {@linkcode Session.request}. */
+  /**
+   * Sends a PATCH request: RFC 5789. It reaches the server at most once. Everything else is as for
+   * {@linkcode Session.request}.
+   *
+   * @example Send a JSON Patch, with the media type of its own
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using session = new Session({ fetch: () => Promise.resolve(new Response(null, { status: 204 })) });
+   * const headers = { "content-type": "application/json-patch+json" };
+   * const json = [{ op: "replace", path: "/name", value: "Ada" }];
+   * const { request } = await session.patch("https://example.com/users/1", { json, headers });
+   * assertEquals(request.headers.get("content-type"), "application/json-patch+json");
+   * ```
+   */
   patch<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
     return this.request(input, { ...init, method: "PATCH" });
   }
 
-  /** Sends a DELETE request. Everything else is as for {@linkcode Session.request}. */
+  /**
+   * Sends a DELETE request: RFC 9110, section 9.3.5. Everything else is as for {@linkcode Session.request}.
+   *
+   * @example Delete what may be gone already
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using session = new Session({ fetch: () => Promise.resolve(new Response(null, { status: 404 })) });
+   * const response = await session.delete("https://example.com/users/1");
+   * if (response.status !== 404) response.throwIfNotOk();
+   * assertEquals(response.content.byteLength, 0);
+   * ```
+   */
   delete<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
     return this.request(input, { ...init, method: "DELETE" });
   }
@@ -345,7 +504,7 @@ export class Session implements AsyncDisposable {
     return await this.#closing;
   }
 
-  /** Calls {@linkcode Session.close}. */
+  /** Calls {@linkcode Session.close}, without `grace`: what `await using` does at the end of the scope. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -15,6 +15,25 @@ import { nodeTransport } from "./transport_node.ts";
  * Sends requests and owns the sockets that they use.
  *
  * Ending an exchange is not its task: the session aborts each one through `init.signal` before it calls `close()`.
+ *
+ * @example Log every hop, over sockets that are still closed with the session
+ * ```ts
+ * import { createTransport, Session } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello"));
+ * const log: string[] = [];
+ * const transport = createTransport();
+ * const send = transport.fetch.bind(transport);
+ * transport.fetch = async (url, init) => {
+ *   const response = await send(url, init);
+ *   log.push(`${init.method} ${url.pathname} ${response.status}`);
+ *   return response;
+ * };
+ * await using session = new Session({ pool: { transport } });
+ * await session.get(`http://127.0.0.1:${server.addr.port}/items`);
+ * assertEquals(log, ["GET /items 200"]);
+ * ```
  */
 export interface Transport {
   /** Whether `close()` closes the sockets. Where the platform owns them, nothing is in flight after it, no more. */
@@ -29,6 +48,7 @@ export interface Transport {
    *
    * @param url The absolute URL, `http:` or `https:`.
    * @param init As for the standard `fetch`. The object belongs to the transport, which may add to it.
+   * @returns The response. What it rejects with becomes the `cause` of a {@linkcode NetworkError}.
    */
   fetch(url: URL, init: RequestInit): Promise<Response>;
   /**

@@ -1,6 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // An edge worker that passes an upstream's answer on as it comes, and sets a cookie.
+//
+//   npx wrangler dev examples/worker.ts --compatibility-date=2026-10-01 --var UPSTREAM:https://example.com
 import { HangupError, Session } from "@hangup/session";
 
 export default {

@@ -302,6 +302,7 @@ const expected: [Class, string, Provoke][] = [
     '"redirect" must be "follow", "manual" or "error": received "never"',
     () => refuse({ redirect: wrong("never") }),
   ],
+  [TypeError, '"signal" must be an AbortSignal: received object', () => refuse({ signal: wrong({}) })],
   [TypeError, '"timeout" must be a number: received "5s"', () => refuse({ timeout: wrong("5s") })],
   [
     TypeError,

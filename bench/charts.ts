@@ -7,7 +7,6 @@ import { parseArgs } from "node:util";
 import { PEERS } from "./clients.ts";
 import {
   type Entry,
-  findRow,
   formatEstimate,
   judge,
   type Measurement,
@@ -16,7 +15,7 @@ import {
   type Results,
   RESULTS_FILE,
 } from "./results.ts";
-import { ROWS, type Runtime, RUNTIMES } from "./rows.ts";
+import { findRow, ROWS, type Runtime, RUNTIMES } from "./rows.ts";
 import { type Bar, drawChart, type Panel } from "./svg.ts";
 
 const START = "<!-- results: written by `deno task bench:charts` -->";

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // Has contenders take turns in one row on one runtime, each in a process of its own, one at a time.
+import { isPeer } from "./clients.ts";
 import type { Measurement } from "./results.ts";
 import type { Row } from "./rows.ts";
 import { type Estimate, estimate, median, round } from "./statistics.ts";
@@ -21,14 +22,13 @@ export interface Plan {
 /** Its turns by generation and round, `null` where it had none, or it failed. */
 type Turns = (Turn | null)[][];
 
-/** Measures what a row is about, and peers, for which there are no bars. */
+/** Measures contenders in a row, its base among them. */
 export async function measure(
   row: Row,
   target: Target,
-  peers: readonly string[],
+  all: readonly string[],
   plan: Plan,
 ): Promise<Record<string, Measurement>> {
-  const all = [row.base, row.own, ...peers];
   const turns = new Map(all.map((name): [string, Turns] => [name, []]));
   const failures = new Map<string, string>();
   const sizes = new Map<string, number>();
@@ -54,7 +54,7 @@ export async function measure(
       for (const contender of shuffle(contenders)) {
         const { name } = contender;
         // Some peers take long, and a rough figure of theirs will do.
-        const skipped = failures.has(name) || (i > 0 && i % 3 > 0 && peers.includes(name));
+        const skipped = failures.has(name) || (i > 0 && i % 3 > 0 && isPeer(name));
         const turn = skipped ? null : await takeTurn(contender);
         if (i >= 0) turns.get(name)!.at(-1)!.push(turn);
       }
@@ -63,7 +63,7 @@ export async function measure(
   }
 
   for (let i = 0; i < plan.generations; i++) {
-    const names = i < plan.peerGenerations ? all : [row.base, row.own];
+    const names = i < plan.peerGenerations ? all : all.filter((name) => !isPeer(name));
     for (const name of all) turns.get(name)!.push([]);
     // A process that is to be fresh has the machine for itself.
     const sets = row.fresh ? shuffle(names).map((name) => [name]) : [names];

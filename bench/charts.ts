@@ -7,7 +7,6 @@ import { parseArgs } from "node:util";
 import { PEERS } from "./clients.ts";
 import {
   type Entry,
-  findRow,
   formatEstimate,
   judge,
   type Measurement,
@@ -16,7 +15,7 @@ import {
   type Results,
   RESULTS_FILE,
 } from "./results.ts";
-import { ROWS, type Runtime, RUNTIMES } from "./rows.ts";
+import { findRow, ROWS, type Runtime, RUNTIMES } from "./rows.ts";
 import { type Bar, drawChart, type Panel } from "./svg.ts";
 
 const START = "<!-- results: written by `deno task bench:charts` -->";
@@ -76,15 +75,15 @@ const socketPanels = sockets.map(({ runtime, clients }): Panel => ({
   title: titleOf(runtime),
   bars: Object.entries(clients).map(([label, { open, closed }]) => ({
     label,
-    value: open,
+    value: closed ?? open,
+    before: open,
     text: closed === undefined ? `${open}` : `${open} → ${closed}`,
     own: OURS.test(label),
   })),
 }));
 const left = drawChart({
   title: "Sockets left open by 20 requests whose status alone is looked at",
-  subtitle:
-    "Bodies of 4 MB, counted by the server while the responses are referenced; after → when the session is closed",
+  subtitle: "Counted by the server, the responses of 4 MB still referenced. Pale: until session.close()",
   rows: [socketPanels],
 });
 
@@ -105,8 +104,8 @@ function barTable(): string {
         const verdict = entry && judge(entry).find((verdict) => verdict.what === what);
         if (!verdict) return "–";
         const cpu = what === "wall" ? `, CPU ${entry.contenders[row.own]!.cpu?.value.toFixed(2) ?? "–"}` : "";
-        const mark = verdict.reached ? "✓" : "✗";
-        return `${mark} ${formatEstimate(verdict.measured)}${cpu}<br>bar ${verdict.bar}`;
+        const mark = verdict.reached ? "✓" : "✗ **not reached:**";
+        return `${mark} ${formatEstimate(verdict.measured)}<br>bar ${verdict.bar}${cpu}`;
       });
       return [`${row.title}: ${what === "wall" ? "time" : "peak memory"}`, ...cells];
     })
@@ -142,6 +141,12 @@ const written = [
   `Measured on ${dates}: ${machine}; ${runtimes.map(titleOf).join(", ")}; ${peers}.`,
   "",
   barTable(),
+  "",
+  "![Time of a request by client, as a multiple of bare fetch's](charts/overhead.svg)",
+  "",
+  "![10,000 requests at once: time and peak memory by client](charts/burst.svg)",
+  "",
+  "![Sockets left open by 20 requests whose status alone is looked at, by client](charts/sockets.svg)",
   "",
   ...runtimes.flatMap((runtime) => [`### ${titleOf(runtime)}`, "", peerTables(runtime), ""]),
   END,

@@ -30,6 +30,8 @@ export const PEERS = [
   "undici",
 ] as const;
 
+export const isPeer = (name: string): boolean => (PEERS as readonly string[]).includes(name);
+
 /** Whether a peer has to be behind us in every row of small bodies. `undici.request` is no `fetch`, and does less. */
 export const mustBeBehind = (peer: string): boolean => peer !== "undici";
 
@@ -154,7 +156,7 @@ const loaders: Record<string, () => Client | Promise<Client>> = {
 
 /** Loads a contender. */
 export async function loadClient(name: string): Promise<Client> {
-  const loader = loaders[name];
+  const loader = loaders[name] ?? (await import("./steps.ts")).STEPS[name];
   if (!loader) throw new TypeError(`No such client: ${name}`);
   return await loader();
 }

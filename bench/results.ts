@@ -3,7 +3,7 @@
 // What was measured, as it is saved, printed and drawn.
 import { fileURLToPath } from "node:url";
 import { mustBeBehind, PEERS } from "./clients.ts";
-import { type Row, ROWS, type Runtime, RUNTIMES } from "./rows.ts";
+import { findRow, ROWS, type Runtime, RUNTIMES } from "./rows.ts";
 import type { Estimate } from "./statistics.ts";
 
 /** One contender in one row on one runtime. */
@@ -77,10 +77,6 @@ export async function mergeResults(file: string, results: Results) {
     sockets: [...old.sockets.filter((entry) => !counted(entry)), ...results.sockets],
   };
   await Deno.writeTextFile(file, JSON.stringify(merged, null, 2) + "\n");
-}
-
-export function findRow(id: string): Row {
-  return ROWS.find((row) => row.id === id)!;
 }
 
 /** A bar, and what was measured against it. */

@@ -36,7 +36,7 @@ export const ROWS: readonly Row[] = [
     title: "`session.get` + `text()`, 1 KB, sequential",
     call: "text",
     path: "/1k",
-    requests: 400,
+    requests: 300,
     atOnce: 1,
     base,
     own,
@@ -48,7 +48,7 @@ export const ROWS: readonly Row[] = [
     title: "`session.get` + `text()`, 1 KB, 50 at once",
     call: "text",
     path: "/1k",
-    requests: 1000,
+    requests: 500,
     atOnce: 50,
     base,
     own,
@@ -60,7 +60,7 @@ export const ROWS: readonly Row[] = [
     title: "`session.get` + `json()`, 64 KB, sequential",
     call: "json",
     path: "/64k",
-    requests: 100,
+    requests: 60,
     atOnce: 1,
     base,
     own,
@@ -84,7 +84,7 @@ export const ROWS: readonly Row[] = [
     title: "`session.fetch` + `text()`, 1 KB, 50 at once",
     call: "text",
     path: "/1k",
-    requests: 1000,
+    requests: 500,
     atOnce: 50,
     base,
     own: "session.fetch",
@@ -130,3 +130,7 @@ export const ROWS: readonly Row[] = [
     bars: { peak: [1.2, 1.2, 1.2] },
   },
 ];
+
+export function findRow(id: string): Row {
+  return ROWS.find((row) => row.id === id)!;
+}

@@ -30,7 +30,7 @@ async function countSockets(name: string): Promise<SocketCounts> {
 }
 
 const counts: Record<string, SocketCounts> = {};
-const names = ["fetch", ...PEERS, "axios, streamed", "session.fetch", "hangup, streamed", "hangup", "get()"];
+const names = ["fetch", "get()", "hangup", "hangup, streamed", "session.fetch", ...PEERS, "axios, streamed"];
 for (const name of names) counts[name] = await countSockets(name);
 console.log(JSON.stringify(counts));
 // What is open keeps the process.

@@ -4,7 +4,8 @@
 import { fileURLToPath } from "node:url";
 import { lines } from "../tests/harness/lines.ts";
 import { findRuntime } from "../tests/harness/runtimes.ts";
-import type { Runtime } from "./rows.ts";
+import type { Row, Runtime } from "./rows.ts";
+import type { Answer } from "./worker.ts";
 
 export interface Target {
   readonly runtime: Runtime;
@@ -15,48 +16,81 @@ export interface Target {
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-export async function findTarget(runtime: Runtime): Promise<Target> {
-  if (runtime === "deno") {
-    const flags = ["run", "--no-check", "-A", "--v8-flags=--expose-gc"];
-    return { runtime, version: Deno.version.deno, command: [Deno.execPath(), ...flags] };
-  }
+function findExecutable(runtime: "bun" | "node"): string {
   const executable = findRuntime(runtime === "node" ? "node26" : runtime);
   if (!executable) throw new Error(`The pinned ${runtime} is not installed: deno task install`);
+  return executable;
+}
+
+export async function findTarget(runtime: Runtime): Promise<Target> {
+  if (runtime === "deno") {
+    return { runtime, version: Deno.version.deno, command: [Deno.execPath(), "run", "--no-check", "-A"] };
+  }
+  const executable = findExecutable(runtime);
   const { stdout } = await new Deno.Command(executable, { args: ["--version"] }).output();
   const version = new TextDecoder().decode(stdout).trim().replace(/^v/, "");
-  return { runtime, version, command: [executable, ...(runtime === "node" ? ["--expose-gc"] : [])] };
+  return { runtime, version, command: [executable] };
 }
 
-/** What else a process is given. */
-export interface RunOptions {
-  readonly args?: string[];
-  readonly env?: Record<string, string>;
-  /** After so many milliseconds it is killed. */
-  readonly limit: number;
-}
+/** After so many milliseconds a process that owes an answer is killed. */
+const LIMIT = 60_000;
 
 /** Runs a script of this directory, and gives what it prints as JSON. */
-export async function run<T>({ command }: Target, script: string, { args = [], env, limit }: RunOptions): Promise<T> {
+export async function run<T>({ command }: Target, script: string, env: Record<string, string>): Promise<T> {
   const [executable, ...flags] = command;
   const child = new Deno.Command(executable!, {
-    args: [...flags, path(script), ...args],
+    args: [...flags, path(script)],
     env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
-    stderr: "piped",
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), limit);
-  const { success, code, signal, stdout, stderr } = await child.output();
+  const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT);
+  const { success, code, signal, stdout } = await child.output();
   clearTimeout(timer);
-  if (success) return JSON.parse(new TextDecoder().decode(stdout));
-  const words = new TextDecoder().decode(stderr).split("\n").find((line) => /error/i.test(line));
-  throw new Error(`${script} failed: ${words?.trim() ?? signal ?? code}`);
+  if (!success) throw new Error(`${script} failed: ${signal ?? code}`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** A contender in a process of its own, which waits until it is asked for a turn. */
+export interface Contender {
+  readonly name: string;
+  takeTurn(): Promise<Answer>;
+  end(): Promise<void>;
+}
+
+/** Starts a contender, and resolves when it is ready for its first turn. */
+export async function startContender({ command }: Target, row: Row, name: string, origin: string): Promise<Contender> {
+  const [executable, ...flags] = command;
+  const args = [...flags, path("worker.ts"), row.id, name, origin];
+  const child = new Deno.Command(executable!, { args, stdin: "piped", stdout: "piped" }).spawn();
+  const input = child.stdin.getWriter();
+  const output = lines(child.stdout);
+  const nextLine = async () => {
+    const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT);
+    const { value } = await output.next();
+    clearTimeout(timer);
+    return value;
+  };
+  await nextLine();
+  return {
+    name,
+    async takeTurn() {
+      // A process that has ended takes no line, and prints none.
+      await input.write(new TextEncoder().encode("turn\n")).catch(() => {});
+      return JSON.parse(await nextLine() ?? '{ "failure": "Its process ended without an answer" }');
+    },
+    async end() {
+      await input.close().catch(() => {});
+      await output.return();
+      await child.status;
+    },
+  };
 }
 
 /** Starts a server for `work` alone, so that nobody else's sockets are on it. It runs on Node. */
-export async function withServer<T>(node: Target, work: (origin: string) => Promise<T>): Promise<T> {
+export async function withServer<T>(work: (origin: string) => Promise<T>): Promise<T> {
   const args = [path("server.ts")];
-  const server = new Deno.Command(node.command[0]!, { args, stdin: "piped", stdout: "piped" }).spawn();
+  const server = new Deno.Command(findExecutable("node"), { args, stdin: "piped", stdout: "piped" }).spawn();
   const output = lines(server.stdout);
   const { value: port } = await output.next();
   try {

@@ -20,15 +20,7 @@ export interface Client {
 }
 
 /** The packages of package.json, in the order that charts show. */
-export const PEERS = [
-  "ky",
-  "ofetch",
-  "wretch",
-  "redaxios",
-  "axios",
-  "got",
-  "undici",
-] as const;
+export const PEERS = ["ky", "ofetch", "wretch", "redaxios", "axios", "got", "undici"] as const;
 
 export const isPeer = (name: string): boolean => (PEERS as readonly string[]).includes(name);
 
@@ -156,6 +148,7 @@ const loaders: Record<string, () => Client | Promise<Client>> = {
 
 /** Loads a contender. */
 export async function loadClient(name: string): Promise<Client> {
+  // The steps of profile.ts are loaded by need, too, as they bring the module with them.
   const loader = loaders[name] ?? (await import("./steps.ts")).STEPS[name];
   if (!loader) throw new TypeError(`No such client: ${name}`);
   return await loader();

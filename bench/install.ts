@@ -12,13 +12,8 @@ function modified(path: string): number {
   }
 }
 
-if (
-  modified("node_modules/.package-lock.json") < modified("package-lock.json")
-) {
+if (modified("node_modules/.package-lock.json") < modified("package-lock.json")) {
   const npm = Deno.build.os === "windows" ? "npm.cmd" : "npm";
-  const { success } = await new Deno.Command(npm, {
-    args: ["ci", "--loglevel=error"],
-    cwd: here,
-  }).spawn().status;
+  const { success } = await new Deno.Command(npm, { args: ["ci", "--loglevel=error"], cwd: here }).spawn().status;
   if (!success) Deno.exit(1);
 }

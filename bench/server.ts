@@ -12,21 +12,10 @@ const MAX_HEAD = 8 * 1024;
 /** JSON of exactly so many bytes: records, and a string that fills the rest. */
 function json(size: number): string {
   const records: string[] = [];
-  for (
-    let length = 100;
-    length < size - 200;
-    length += records.at(-1)!.length + 1
-  ) {
+  for (let length = 100; length < size - 200; length += records.at(-1)!.length + 1) {
     const id = records.length;
-    records.push(
-      JSON.stringify({
-        id,
-        name: `user ${id}`,
-        score: id / 8,
-        active: id % 2 === 0,
-        tags: ["a", "b"],
-      }),
-    );
+    const record = { id, name: `user ${id}`, score: id / 8, active: id % 2 === 0, tags: ["a", "b"] };
+    records.push(JSON.stringify(record));
   }
   const open = `[${records.map((record) => `${record},`).join("")}"`;
   return open + "x".repeat(size - open.length - 2) + '"]';
@@ -67,11 +56,7 @@ function serve(socket: Socket) {
 
 const server = createServer(serve);
 server.maxConnections = MAX_SOCKETS;
-server.listen(
-  { host: "127.0.0.1", port: 0, backlog: 4096 },
-  () => console.log((server.address() as AddressInfo).port),
-);
-process.stdin.on("end", () => process.exit(0)).on(
-  "error",
-  () => process.exit(0),
-).resume();
+server.listen({ host: "127.0.0.1", port: 0, backlog: 4096 }, () => {
+  console.log((server.address() as AddressInfo).port);
+});
+process.stdin.on("end", () => process.exit(0)).on("error", () => process.exit(0)).resume();

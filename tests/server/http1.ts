@@ -6,21 +6,14 @@
 import type { Socket } from "node:net";
 import { Buffer } from "node:buffer";
 import { STATUS_CODES } from "node:http";
-import { type Exchange, Gone, type Header } from "./exchange.ts";
+import { type Carrier, Exchange, findHeader, Gone, type Head, type Header } from "./exchange.ts";
 import { type Fault, findFault, type Peer } from "./faults.ts";
-import { answer } from "./routes.ts";
-import type { Outcome, Scope } from "./scope.ts";
+import type { Scope } from "./scope.ts";
 
 const MAX_HEAD_BYTES = 256 * 1024;
 
-interface Head {
-  method: string;
-  target: string;
-  headers: Header[];
-}
-
 /** One accepted socket: reads requests one after another, pipelined ones included, and answers each. */
-export class Connection {
+export class Connection implements Carrier {
   readonly socketId: number;
   readonly scope: Scope;
   readonly socket: Socket;
@@ -148,7 +141,7 @@ export class Connection {
 
   /** Yields the request's body, and leaves the buffer at the first byte after it. */
   async *#readBody(head: Head): AsyncGenerator<Buffer, void> {
-    if (/chunked/i.test(header(head.headers, "transfer-encoding") ?? "")) {
+    if (/chunked/i.test(findHeader(head.headers, "transfer-encoding") ?? "")) {
       for (;;) {
         const length = parseInt(await this.#readLine() ?? "0", 16);
         if (!length) break;
@@ -157,7 +150,7 @@ export class Connection {
       }
       while (await this.#readLine()); // trailers, up to the empty line
     } else {
-      yield* this.#readExactly(Number(header(head.headers, "content-length") ?? 0));
+      yield* this.#readExactly(Number(findHeader(head.headers, "content-length") ?? 0));
     }
   }
 
@@ -220,61 +213,20 @@ async function drain(body: AsyncIterable<unknown>) {
   for await (const _ of body);
 }
 
-class Http1Exchange implements Exchange {
-  readonly method: string;
-  readonly url: URL;
-  readonly headers: readonly Header[];
-  readonly socketId: number;
-  readonly requestOnSocket: number;
-  readonly gone: Promise<never>;
+class Http1Exchange extends Exchange {
   /** Resolves when the request's body has been read to its end, by the route or else by nobody. */
   drained: Promise<void> | undefined;
   /** Whether the socket closes after this exchange. */
   last: boolean;
-  #connection: Connection;
-  #body: AsyncGenerator<Buffer, void>;
-  #preflight: boolean;
+  readonly #socket: Socket;
+  readonly #body: AsyncGenerator<Buffer, void>;
   #chunked = false;
-  #bodiless: boolean;
-  #outcome: Outcome | undefined;
-  #leave: (reason: Gone) => void;
 
   constructor(connection: Connection, head: Head, body: AsyncGenerator<Buffer, void>) {
-    const { promise, reject } = Promise.withResolvers<never>();
-    promise.catch(() => {}); // most routes never look at it
-    this.gone = promise;
-    this.#leave = reject;
-    this.#connection = connection;
+    super(connection, head);
+    this.#socket = connection.socket;
     this.#body = body;
-    this.method = head.method;
-    this.url = new URL(head.target, "http://scope");
-    this.headers = head.headers;
-    this.socketId = connection.socketId;
-    this.#bodiless = head.method === "HEAD";
-    this.#preflight = head.method === "OPTIONS" && this.header("access-control-request-method") !== undefined;
     this.last = /close/i.test(this.header("connection") ?? "") || this.url.searchParams.has("close");
-    if (this.#preflight) connection.scope.stats.preflights++;
-    else {
-      connection.requests++;
-      connection.scope.began(this.method, this.url.pathname, this.socketId);
-    }
-    this.requestOnSocket = connection.requests;
-  }
-
-  header(name: string): string | undefined {
-    return header(this.headers, name);
-  }
-
-  async run() {
-    const answered = this.#preflight ? this.#answerPreflight() : answer(this, this.#connection.scope);
-    this.drained ??= drain(this.#body);
-    try {
-      await answered;
-    } catch (error) {
-      if (error instanceof Gone) return this.left();
-      console.error(error);
-      this.kill("now");
-    }
   }
 
   async body(): Promise<Uint8Array> {
@@ -286,23 +238,12 @@ class Http1Exchange implements Exchange {
     return Buffer.concat(pieces);
   }
 
-  async #answerPreflight() {
-    await this.head(204, [
-      ["access-control-allow-methods", this.header("access-control-request-method") ?? "*"],
-      ["access-control-allow-headers", this.header("access-control-request-headers") ?? "*"],
-      ["access-control-allow-private-network", "true"],
-      ["access-control-max-age", "600"],
-    ]);
-    await this.end();
+  protected drop() {
+    this.drained ??= drain(this.#body);
   }
 
-  async head(status: number, headers: Header[] = [], length?: number): Promise<void> {
-    this.#bodiless ||= status === 204 || status === 304;
+  protected sendHead(status: number, headers: readonly Header[], length?: number): Promise<void> {
     const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}`];
-    // Only for browsers: what a client without an Origin receives is what the route says, and nothing more.
-    if (this.header("origin") !== undefined) {
-      lines.push("access-control-allow-origin: *", "access-control-expose-headers: *");
-    }
     for (const [name, value] of headers) lines.push(`${name}: ${value}`);
     if (length !== undefined) lines.push(`content-length: ${length}`);
     else if (status !== 204 && status !== 304) {
@@ -310,50 +251,30 @@ class Http1Exchange implements Exchange {
       lines.push("transfer-encoding: chunked");
     }
     if (this.last) lines.push("connection: close");
-    await this.#send(Buffer.from(lines.join("\r\n") + "\r\n\r\n", "latin1"));
+    return this.#write(Buffer.from(lines.join("\r\n") + "\r\n\r\n", "latin1"));
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    if (this.#bodiless || bytes.length === 0) return;
-    this.#connection.scope.stats.bodyBytes += bytes.length;
-    if (!this.#chunked) return await this.#send(bytes);
-    await this.#send(Buffer.concat([Buffer.from(bytes.length.toString(16) + "\r\n"), bytes, Buffer.from("\r\n")]));
+  protected send(bytes: Uint8Array): Promise<void> {
+    if (!this.#chunked) return this.#write(bytes);
+    return this.#write(Buffer.concat([Buffer.from(bytes.length.toString(16) + "\r\n"), bytes, Buffer.from("\r\n")]));
   }
 
-  async end(): Promise<void> {
-    await this.#send(Buffer.from(this.#chunked && !this.#bodiless ? "0\r\n\r\n" : ""));
-    this.#settle("done");
+  protected async finish() {
+    await this.#write(Buffer.from(this.#chunked && !this.bodiless ? "0\r\n\r\n" : ""));
+    this.settle("done");
   }
 
   kill(when: "now" | "flushed") {
     this.last = true;
-    this.#settle("killed");
-    if (when === "now") this.#connection.socket.destroy();
-    else this.#connection.socket.end();
-  }
-
-  /** The client has left. */
-  left() {
-    this.#settle("aborted");
-    this.#leave(new Gone());
-  }
-
-  #settle(outcome: Outcome) {
-    if (this.#outcome) return;
-    this.#outcome = outcome;
-    if (!this.#preflight) this.#connection.scope.ended(outcome);
+    this.settle("killed");
+    if (when === "now") this.#socket.destroy();
+    else this.#socket.end();
   }
 
   /** Settles when the kernel has the bytes, so that nothing piles up here, and "done" means written. */
-  #send(bytes: Uint8Array): Promise<void> {
-    const { socket } = this.#connection;
-    if (this.#outcome) return Promise.reject(new Gone());
+  #write(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
-      socket.write(bytes, (error) => error ? reject(new Gone()) : resolve());
+      this.#socket.write(bytes, (error) => error ? reject(new Gone()) : resolve());
     });
   }
-}
-
-function header(headers: readonly Header[], name: string): string | undefined {
-  return headers.find(([candidate]) => candidate.toLowerCase() === name)?.[1];
 }

@@ -43,14 +43,16 @@ export class BodyReader {
   /** The number of bytes that the body will have, where that is known. */
   readonly length: number | undefined;
   readonly #exchange: Exchange;
+  readonly #ownsChunks: boolean;
   /** `undefined` once the body is at its end, or where there is none. */
   #response: Response | undefined;
   #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
   #received = 0;
   #watched = false;
 
-  constructor(exchange: Exchange, response: Response, decoded: boolean) {
+  constructor(exchange: Exchange, response: Response, decoded: boolean, ownsChunks: boolean) {
     this.#exchange = exchange;
+    this.#ownsChunks = ownsChunks;
     // `response.body` is not looked at before it is read, as on Bun that makes a stream of it.
     if (hasBody(exchange.method, response.status)) {
       // A coding counts as decoded here, as platforms are not consistent in that; of another origin's response a browser
@@ -109,6 +111,7 @@ export class BodyReader {
     const content = new Uint8Array(length);
     for (let chunk = await this.#read(); chunk; chunk = await this.#read()) {
       content.set(chunk, this.#received - chunk.byteLength);
+      if (this.#ownsChunks) chunk.buffer.transfer(0); // collected late, they would take as much memory again
     }
     return content;
   }

@@ -398,6 +398,11 @@ export class Pool implements AsyncDisposable {
     return this.#transport.closesSockets;
   }
 
+  /** Whether the chunks of bodies belong to who reads them; see {@linkcode Transport.ownsChunks}. */
+  get ownsChunks(): boolean {
+    return this.#transport.ownsChunks ?? false;
+  }
+
   /** Whether the platform follows redirects; see {@linkcode Transport.followsRedirects}. */
   get followsRedirects(): boolean {
     return this.#transport.followsRedirects ?? false;

@@ -194,7 +194,7 @@ export type RequestInput = string | URL | Request;
 export type ResponseFor<P extends boolean> = P extends false ? StreamedResponse : PrefetchedResponse;
 
 /** Makes what the caller gets of a response whose headers have arrived. */
-type Respond<T> = (exchange: Exchange, outgoing: Outgoing, response: Response, head: ResponseHead) => Promise<T>;
+type Respond<T> = (exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) => Promise<T>;
 
 /**
  * Requests that share defaults, a pool of connections and an end.
@@ -551,7 +551,13 @@ export class Session implements AsyncDisposable {
       const response = await exchange.send(this.#init(outgoing, headers));
       if (jar) await keepCookies(exchange, jar, outgoing.url, response.headers);
       if (outgoing.redirect === "manual" || !isRedirect(response)) {
-        return await respond(exchange, outgoing, response, this.#head(outgoing, response, history));
+        const head = this.#head(outgoing, response, history);
+        return await respond(
+          exchange,
+          outgoing,
+          head,
+          new BodyReader(exchange, response, head.decoded, this.pool.ownsChunks),
+        );
       }
       if (outgoing.redirect === "error") {
         throw new NetworkError('The response is a redirect, and "redirect" is "error"', exchange);
@@ -594,8 +600,7 @@ export class Session implements AsyncDisposable {
 }
 
 /** Makes the response of {@linkcode Session.request}. */
-async function respond(exchange: Exchange, outgoing: Outgoing, response: Response, head: ResponseHead) {
-  const reader = new BodyReader(exchange, response, head.decoded);
+async function respond(exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) {
   if (!outgoing.prefetch) {
     exchange.state = "streaming";
     return new StreamedResponse(head, reader, outgoing.maxBodyBytes);
@@ -605,9 +610,8 @@ async function respond(exchange: Exchange, outgoing: Outgoing, response: Respons
 }
 
 /** Makes the response of {@linkcode Session.fetch}. */
-async function respondAsFetch(exchange: Exchange, outgoing: Outgoing, response: Response, head: ResponseHead) {
-  const reader = new BodyReader(exchange, response, head.decoded);
-  if (!hasBody(outgoing.method, response.status)) return new WebResponse(head, null);
+async function respondAsFetch(exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) {
+  if (!hasBody(outgoing.method, head.status)) return new WebResponse(head, null);
   if (reader.length !== undefined && reader.length <= SMALL_BODY) {
     exchange.state = "prefetch";
     return new WebResponse(head, await reader.prefetch(SMALL_BODY));

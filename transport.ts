@@ -44,6 +44,11 @@ export interface Transport {
    */
   readonly followsRedirects?: boolean;
   /**
+   * Whether the chunks of its bodies belong to who reads them, so that their memory may be taken away once it was copied:
+   * for runtimes that collect it late. By default nothing is taken.
+   */
+  readonly ownsChunks?: boolean;
+  /**
    * Sends one request and resolves with the response's headers. Unless it `followsRedirects`, it follows none.
    *
    * @param url The absolute URL, `http:` or `https:`.

@@ -32,6 +32,7 @@
  * @module
  */
 
+export type { CookieJar } from "./cookies.ts";
 export { del, get, head, options, patch, post, put, request } from "./ephemeral.ts";
 export {
   BodyTooLargeError,
@@ -50,12 +51,5 @@ export type { ExchangeInfo, ExchangeState, Timeouts } from "./exchange.ts";
 export { type AcquireOptions, type Lease, Pool, type PoolOptions, type PoolStats } from "./pool.ts";
 export type { SessionRequestInit } from "./request.ts";
 export { type HangupResponse, type Hop, PrefetchedResponse, type SentRequest, StreamedResponse } from "./response.ts";
-export {
-  type CloseOptions,
-  type CookieJar,
-  type RequestInput,
-  type ResponseFor,
-  Session,
-  type SessionOptions,
-} from "./session.ts";
+export { type CloseOptions, type RequestInput, type ResponseFor, Session, type SessionOptions } from "./session.ts";
 export { createTransport, type Transport, type TransportOptions } from "./transport.ts";

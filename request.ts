@@ -8,6 +8,7 @@
 
 import type { Timeouts } from "./exchange.ts";
 import { own } from "./options.ts";
+import { isStream } from "./upload.ts";
 
 /**
  * Options for a request: those of the standard `fetch` (Fetch standard, section 5.4, `RequestInit`), and these.
@@ -87,6 +88,8 @@ export interface Outgoing {
   readonly url: URL;
   readonly headers: Headers;
   readonly body: BodyInit | null | undefined;
+  /** Whether the body is the stream of a `Request`, and so may be in memory already. */
+  readonly settle: boolean;
   readonly prefetch: boolean;
   readonly redirect: RequestRedirect;
   readonly signal: AbortSignal | null | undefined;
@@ -168,6 +171,7 @@ export function prepare(input: string | URL | Request, init: SessionRequestInit,
     url,
     headers,
     body,
+    settle: request !== undefined && isStream(body),
     prefetch: prefetch !== false,
     redirect: checkRedirect(redirect ?? request?.redirect ?? "follow"),
     signal: checkSignal(signal === undefined ? request?.signal : signal),

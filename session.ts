@@ -6,13 +6,13 @@
  * @module
  */
 
-import { BodyReader, discard, hasBody, SMALL_BODY } from "./body.ts";
-import { NetworkError, SessionClosedError, TooManyRedirectsError } from "./errors.ts";
+import { type BodyReader, hasBody, SMALL_BODY } from "./body.ts";
+import type { CookieJar } from "./cookies.ts";
+import { SessionClosedError } from "./errors.ts";
 import { Exchange, type ExchangeInfo, Exchanges, type Timeouts } from "./exchange.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
-import { followRedirect, isRedirect } from "./redirect.ts";
 import {
   checkLimit,
   mergeTimeouts,
@@ -22,44 +22,10 @@ import {
   type RequestDefaults,
   type SessionRequestInit,
 } from "./request.ts";
-import { type Hop, PrefetchedResponse, type ResponseHead, StreamedResponse, WebResponse } from "./response.ts";
+import { PrefetchedResponse, type ResponseHead, StreamedResponse, WebResponse } from "./response.ts";
+import { type Respond, send } from "./send.ts";
 import { portable } from "./transport.ts";
-import { isStream, settleBody } from "./upload.ts";
-
-/**
- * Where a session keeps cookies (RFC 6265): the two methods of tough-cookie's `CookieJar` that it needs, sync or async.
- *
- * @example Keep the cookies of one host, without their attributes
- * ```ts
- * import { type CookieJar, Session } from "@hangup/session";
- * import { assertEquals } from "@std/assert";
- *
- * const cookies = new Set<string>();
- * const cookieJar: CookieJar = {
- *   getCookieString: () => [...cookies].join("; "),
- *   setCookie: (cookie) => cookies.add(cookie.split(";")[0]),
- * };
- * const answer = () => Promise.resolve(new Response(null, { headers: { "set-cookie": "id=1; HttpOnly" } }));
- * await using session = new Session({ cookieJar, fetch: answer });
- * await session.get("https://example.com/login");
- * assertEquals(cookieJar.getCookieString("https://example.com/"), "id=1");
- * ```
- */
-export interface CookieJar {
-  /**
-   * The value of the `Cookie` header for a URL, `""` for none. What it throws, the request throws.
-   *
-   * @param url The absolute URL that is asked for.
-   */
-  getCookieString(url: string): string | Promise<string>;
-  /**
-   * Takes the value of one `Set-Cookie` header. A cookie that it rejects is ignored, as browsers do.
-   *
-   * @param cookie The header's value.
-   * @param url The absolute URL that answered.
-   */
-  setCookie(cookie: string, url: string): unknown;
-}
+import { isStream } from "./upload.ts";
 
 /** Options for {@linkcode Session}. */
 export interface SessionOptions {
@@ -192,9 +158,6 @@ export type RequestInput = string | URL | Request;
  * @typeParam P Whether the body is prefetched.
  */
 export type ResponseFor<P extends boolean> = P extends false ? StreamedResponse : PrefetchedResponse;
-
-/** Makes what the caller gets of a response whose headers have arrived. */
-type Respond<T> = (exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) => Promise<T>;
 
 /**
  * Requests that share defaults, a pool of connections and an end.
@@ -524,78 +487,19 @@ export class Session implements AsyncDisposable {
   #perform<T>(input: RequestInput, init: RequestInit, defaults: RequestDefaults, respond: Respond<T>): Promise<T> {
     try {
       const outgoing = prepare(input, init, defaults);
-      const exchange = new Exchange(this.#exchanges, outgoing.timeouts, outgoing.signal);
+      const { timeouts, signal, method, url, body } = outgoing;
+      const exchange = new Exchange(this.#exchanges, timeouts, signal);
       if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
-      exchange.begin(outgoing.method, outgoing.url);
-      return exchange.guard(() => this.#send(exchange, outgoing, input instanceof Request, respond));
+      exchange.begin(method, url);
+      // Taken charge of before anything can fail, as a stream that is never sent is canceled too.
+      const stream = isStream(body) ? exchange.upload(body) : undefined;
+      if (signal?.aborted) exchange.abort(signal.reason);
+      if (this.#closed) exchange.abort(new SessionClosedError(exchange));
+      const first = stream ? { ...outgoing, body: stream } : outgoing;
+      return exchange.guard(() => send(exchange, first, this.pool, this.#cookieJar, respond));
     } catch (error) {
       return Promise.reject(error);
     }
-  }
-
-  /** Sends a request, follows its redirects, and has a response made of the last one. */
-  async #send<T>(exchange: Exchange, first: Outgoing, settle: boolean, respond: Respond<T>): Promise<T> {
-    let outgoing = first;
-    // Taken charge of before anything can fail, as a stream that is never sent is canceled too.
-    const stream = isStream(first.body) ? exchange.upload(first.body) : undefined;
-    first.signal?.throwIfAborted();
-    if (this.#closed) throw new SessionClosedError(exchange);
-    if (stream) outgoing = { ...first, body: settle ? await settleBody(stream) : stream };
-    const jar = this.#cookieJar;
-    const history: Hop[] = [];
-    while (true) {
-      // The jar is asked before a connection is taken, so that a slow one holds none.
-      const headers = jar ? await withCookies(jar, outgoing) : outgoing.headers;
-      const grant = exchange.acquire(this.pool);
-      if (grant) await grant;
-      const response = await exchange.send(this.#init(outgoing, headers));
-      if (jar) await keepCookies(exchange, jar, outgoing.url, response.headers);
-      if (outgoing.redirect === "manual" || !isRedirect(response)) {
-        const head = this.#head(outgoing, response, history);
-        return await respond(
-          exchange,
-          outgoing,
-          head,
-          new BodyReader(exchange, response, head.decoded, this.pool.ownsChunks),
-        );
-      }
-      if (outgoing.redirect === "error") {
-        throw new NetworkError('The response is a redirect, and "redirect" is "error"', exchange);
-      }
-      if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
-      const next = followRedirect(outgoing, response, exchange);
-      history.push({ status: response.status, url: outgoing.url.href, headers: response.headers });
-      exchange.leave(await discard(exchange, response));
-      exchange.begin(next.method, next.url);
-      outgoing = next;
-    }
-  }
-
-  #init({ method, body, redirect, rest }: Outgoing, headers: Headers): RequestInit {
-    const mode = this.pool.followsRedirects ? redirect : "manual";
-    const init: RequestInit & { duplex?: "half" } = { ...rest, method, headers, redirect: mode };
-    if (body !== undefined && body !== null) {
-      init.body = body;
-      if (isStream(body)) init.duplex = "half";
-    }
-    return own(init);
-  }
-
-  #head({ method, url: { href }, headers: sent }: Outgoing, response: Response, history: Hop[]): ResponseHead {
-    const { status, statusText, headers, type } = response;
-    const coding = headers.get("content-encoding");
-    return {
-      status,
-      statusText,
-      headers,
-      // Where the platform follows redirects, it alone knows the way.
-      url: response.redirected ? response.url : href,
-      redirected: response.redirected || history.length > 0,
-      type,
-      decoded: coding !== null && this.pool.decodes(coding.toLowerCase(), sent),
-      request: { method, url: href, headers: sent },
-      history,
-    };
   }
 }
 
@@ -619,32 +523,6 @@ async function respondAsFetch(exchange: Exchange, outgoing: Outgoing, head: Resp
   exchange.state = "streaming";
   // One more, so that the end of a body that fits is seen.
   return new WebResponse(head, reader.watch().stream(SMALL_BODY + 1));
-}
-
-/** A hop's headers with the cookies that the jar has for its URL. */
-async function withCookies(jar: CookieJar, { headers, url }: Outgoing): Promise<Headers> {
-  const cookies = await jar.getCookieString(url.href);
-  if (!cookies) return headers;
-  const all = new Headers(headers);
-  const given = headers.get("cookie");
-  try {
-    all.set("cookie", given ? `${given}; ${cookies}` : cookies);
-  } catch {
-    // The cause would quote it.
-    throw new TypeError("Cannot send the request as what the cookie jar gave is not valid in a header");
-  }
-  return all;
-}
-
-async function keepCookies(exchange: Exchange, jar: CookieJar, url: URL, headers: Headers): Promise<void> {
-  for (const cookie of headers.getSetCookie()) {
-    try {
-      await jar.setCookie(cookie, url.href);
-    } catch {
-      // A server can send what no jar takes; that is no failure of the request.
-    }
-    exchange.throwIfCut();
-  }
 }
 
 showAs(Session, (session) => {

@@ -1,0 +1,83 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * A request's way from hop to hop: the jar is asked, a connection waited for, and redirects are followed.
+ *
+ * @module
+ */
+
+import { BodyReader, discard } from "./body.ts";
+import { type CookieJar, keepCookies, withCookies } from "./cookies.ts";
+import { NetworkError, TooManyRedirectsError } from "./errors.ts";
+import type { Exchange } from "./exchange.ts";
+import { own } from "./options.ts";
+import type { Pool } from "./pool.ts";
+import { followRedirect, isRedirect } from "./redirect.ts";
+import type { Outgoing } from "./request.ts";
+import type { Hop, ResponseHead } from "./response.ts";
+import { isStream, settleBody } from "./upload.ts";
+
+/** Makes what the caller gets of a response whose headers have arrived. */
+export type Respond<T> = (exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) => Promise<T>;
+
+/** Sends a request, follows its redirects, and has a response made of the last one. To be called within the exchange's guard. */
+export async function send<T>(
+  exchange: Exchange,
+  outgoing: Outgoing,
+  pool: Pool,
+  jar: CookieJar | undefined,
+  respond: Respond<T>,
+): Promise<T> {
+  if (outgoing.settle) outgoing = { ...outgoing, body: await settleBody(outgoing.body as ReadableStream) };
+  const history: Hop[] = [];
+  while (true) {
+    // The jar is asked before a connection is taken, so that a slow one holds none.
+    const headers = jar ? await withCookies(jar, outgoing) : outgoing.headers;
+    const grant = exchange.acquire(pool);
+    if (grant) await grant;
+    const response = await exchange.send(toInit(outgoing, headers, pool));
+    if (jar) await keepCookies(exchange, jar, outgoing.url, response.headers);
+    if (outgoing.redirect === "manual" || !isRedirect(response)) {
+      const head = toHead(outgoing, response, history, pool);
+      const reader = new BodyReader(exchange, response, head.decoded, pool.ownsChunks);
+      return await respond(exchange, outgoing, head, reader);
+    }
+    if (outgoing.redirect === "error") {
+      throw new NetworkError('The response is a redirect, and "redirect" is "error"', exchange);
+    }
+    if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
+    const next = followRedirect(outgoing, response, exchange);
+    history.push({ status: response.status, url: outgoing.url.href, headers: response.headers });
+    exchange.leave(await discard(exchange, response));
+    exchange.begin(next.method, next.url);
+    outgoing = next;
+  }
+}
+
+function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers, pool: Pool): RequestInit {
+  const mode = pool.followsRedirects ? redirect : "manual";
+  const init: RequestInit & { duplex?: "half" } = { ...rest, method, headers, redirect: mode };
+  if (body !== undefined && body !== null) {
+    init.body = body;
+    if (isStream(body)) init.duplex = "half";
+  }
+  return own(init);
+}
+
+function toHead(outgoing: Outgoing, response: Response, history: Hop[], pool: Pool): ResponseHead {
+  const { method, url: { href }, headers: sent } = outgoing;
+  const { status, statusText, headers, type } = response;
+  const coding = headers.get("content-encoding");
+  return {
+    status,
+    statusText,
+    headers,
+    // Where the platform follows redirects, it alone knows the way.
+    url: response.redirected ? response.url : href,
+    redirected: response.redirected || history.length > 0,
+    type,
+    decoded: coding !== null && pool.decodes(coding.toLowerCase(), sent),
+    request: { method, url: href, headers: sent },
+    history,
+  };
+}

@@ -35,6 +35,7 @@ export function bunTransport(idle: number, own: object = {}): Transport | undefi
 
 class BunTransport implements Transport {
   readonly closesSockets = true;
+  readonly coolingTurns = 6;
   readonly #session: FetchSession;
   readonly #own: object;
   #closed = false;

@@ -49,6 +49,7 @@ export function denoTransport(idleTimeout: number, own: object = {}): Transport 
 
 class DenoTransport implements Transport {
   readonly closesSockets = true;
+  readonly coolingTurns = 6;
   readonly #deno: DenoNamespace;
   readonly #options: { poolIdleTimeout: number };
   readonly #client: Client;

@@ -16,7 +16,8 @@ import { makeTransport, type Transport } from "./transport.ts";
 /** Options for {@linkcode Pool}. */
 export interface PoolOptions {
   /**
-   * The number of exchanges open at once, a positive integer or `Infinity`.
+   * The number of exchanges open at once, a positive integer or `Infinity`. Sockets that a runtime keeps idle, or dials
+   * in reserve, are not counted.
    *
    * @default {128}
    */
@@ -541,6 +542,7 @@ export class Pool implements AsyncDisposable {
       // What nobody waited for has been cold for long. And what must not wait does not.
       this.#thaw(({ since }) => full || since < performance.now() - LONGEST_COOLING);
       this.#carryOut(this.#decide());
+      this.#origins.set(name, origin); // as it may be forgotten now
     }
     // By the invariants none waits for these.
     if (this.#isFree(origin)) {

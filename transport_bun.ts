@@ -35,6 +35,7 @@ export function bunTransport(idle: number, own: object = {}): Transport | undefi
 
 class BunTransport implements Transport {
   readonly closesSockets = true;
+  // Of a body that was cut off, the socket is closed some turns later.
   readonly coolingTurns = 6;
   readonly #session: FetchSession;
   readonly #own: object;

@@ -84,6 +84,7 @@ export function nodeTransport(
 
 class NodeTransport implements Transport {
   readonly closesSockets = true;
+  // What was aborted is closed one turn later. The rest is for the server, which has to learn of it before the next one.
   readonly coolingTurns = 6;
   readonly #agent: Agent;
   /** Opens a connection for each request, so that a second try never meets a stale one. Made at the first use. */

@@ -11,7 +11,7 @@ import { PoolClosedError, QueueFullError, type RequestLine, TimeoutError } from 
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
 import { offAbort, onAbort } from "./signals.ts";
-import { createTransport, type Transport } from "./transport.ts";
+import { makeTransport, type Transport } from "./transport.ts";
 
 /**
  * Options for {@linkcode Pool}.
@@ -29,7 +29,8 @@ import { createTransport, type Transport } from "./transport.ts";
  */
 export interface PoolOptions {
   /**
-   * The number of exchanges open at once, a positive integer or `Infinity`.
+   * The number of exchanges open at once, a positive integer or `Infinity`. Sockets that a runtime keeps idle, or dials
+   * in reserve, are not counted.
    *
    * @default {128}
    */
@@ -139,6 +140,14 @@ const DEFAULT_MAX_CONNECTIONS = 128;
 const DEFAULT_MAX_CONNECTIONS_PER_ORIGIN = 64;
 const DEFAULT_IDLE_TIMEOUT = 30_000;
 const DEFAULT_QUEUE_TIMEOUT = 30_000;
+/** After so many milliseconds a slot is cold, though nobody counted turns. */
+const LONGEST_COOLING = 100;
+
+/** What is used of the globals of runtimes whose transports have {@linkcode Transport.coolingTurns}. */
+interface Immediates {
+  setImmediate(callback: () => void): unknown;
+  clearImmediate(timer: unknown): void;
+}
 
 /** Throws unless `value` is a number and `valid`: a `TypeError` or `RangeError` that says what was `expected`. */
 function assertNumber(value: unknown, action: string, name: string, expected: string, valid: (n: number) => boolean) {
@@ -182,24 +191,24 @@ class List<T extends { previous: T | null; next: T | null }> {
 type Holder = Pick<AcquireOptions, "request" | "onClose">;
 
 /**
- * One claim to a slot: in its origin's list, then in the pool's `#held`, then in neither. Once it is granted it is the
+ * One claim to a slot: in its origin's list, then in the pool's `#held`, maybe in its `#cooling`, then in none. Once it is granted it is the
  * lease: with a million waiters, everything that they keep counts.
  */
 class Ticket implements Lease {
   previous: Ticket | null = null;
   next: Ticket | null = null;
-  state: "waiting" | "held" | "done" = "waiting";
+  state: "waiting" | "held" | "cooling" | "done" = "waiting";
   readonly queue: Origin;
-  /** These two are `undefined` once it is done, so that a lease kept for long does not keep the pool. */
+  /** These two are `undefined` once it is released, so that a lease kept for long does not keep the pool. */
   pool: Pool | undefined;
   holder: Holder | undefined;
-  // Of a waiter only:
+  // Of one that waits, or cools, only:
   resolve: ((lease: Lease | PromiseLike<Lease>) => void) | undefined = undefined;
   signal: AbortSignal | undefined = undefined;
   onAbort: ((reason: unknown) => void) | undefined = undefined;
-  /** In whole milliseconds, rounded up: engines store these in place, and others in an object of their own. */
+  /** When it began to wait, or to cool. In whole milliseconds, rounded up: engines store these in place, and others in an object of their own. */
   since = 0;
-  /** 0 for none. */
+  /** 0 for none. Of one that cools: the turn in which it is cold. */
   timeout = 0;
 
   constructor(pool: Pool, queue: Origin, holder: Holder) {
@@ -213,7 +222,7 @@ class Ticket implements Lease {
   }
 
   get released(): boolean {
-    return this.state === "done";
+    return this.state === "cooling" || this.state === "done";
   }
 
   fetch(url: URL, init: RequestInit): Promise<Response> {
@@ -254,8 +263,8 @@ class Origin extends List<Ticket> {
   /** Whether it is in the pool's `#ready`. */
   ready = false;
   readonly name: string;
-  /** How many of its leases are held. */
-  active = 0;
+  /** How many of its slots are held or cooling. */
+  taken = 0;
   /** When the last of its waiters got a lease, 0 if none did. */
   moved = 0;
 
@@ -329,19 +338,27 @@ export class Pool implements AsyncDisposable {
   readonly #deadlines: Deadlines = new Deadlines((now) => this.#sweep(now));
 
   // Invariants, whenever no method of this class is running:
-  // - #held has the leases, at most #maxConnections, and for each origin as many as its active says, at most
-  //   #maxConnectionsPerOrigin
+  // - #held has the leases, #cooling the released slots that nobody gets yet: together at most #maxConnections, and for
+  //   each origin as many as its taken says, at most #maxConnectionsPerOrigin
   // - #queued is the sum of the origins' sizes
   // - #ready has the origins that have a waiter and are below their own limit, in the order of their turns
-  // - #held is below #maxConnections only if #ready is empty
+  // - #held and #cooling are below #maxConnections only if #ready is empty
+  // - while something waits and something cools, #timer is set
   // - #origins has no origin without a ticket, but for #spare
   // - after close, nothing waits
   readonly #origins = new Map<string, Origin>();
   readonly #ready: List<Origin> = new List();
   readonly #held: List<Ticket> = new List();
+  /** In the order of their release. */
+  readonly #cooling: List<Ticket> = new List();
   /** The origin that was the last to be without a ticket: kept, as sequential requests go to one. */
   #spare: Origin | undefined;
   #queued = 0;
+
+  /** The turns of the event loop that were counted. */
+  #turn = 0;
+  /** Calls at the end of the turn. */
+  #timer: unknown;
 
   /** When the last waiter of any origin got a lease. */
   #moved = 0;
@@ -353,7 +370,7 @@ export class Pool implements AsyncDisposable {
   static {
     claim = (pool, origin, timeout, holder) => pool.#enter(origin, timeout, holder);
     send = (pool, ticket, url, init) => pool.#fetch(ticket, url, init);
-    release = (pool, ticket) => pool.#carryOut(pool.#leave(ticket));
+    release = (pool, ticket) => pool.#release(ticket);
     cancel = (pool, ticket, reason) => pool.#cancel(ticket, reason);
   }
 
@@ -390,7 +407,7 @@ export class Pool implements AsyncDisposable {
     this.#maxConnections = maxConnections;
     this.#maxConnectionsPerOrigin = maxConnectionsPerOrigin;
     this.#maxQueued = maxQueued;
-    this.#transport = transport ?? createTransport({ idleTimeout });
+    this.#transport = transport ?? makeTransport({ idleTimeout }, maxConnectionsPerOrigin);
   }
 
   /** Whether `close()` closes the sockets. Where the platform owns them, nothing is in flight after it, no more. */
@@ -499,9 +516,9 @@ export class Pool implements AsyncDisposable {
    */
   stats(): PoolStats {
     const origins: PoolStats["origins"] = Object.create(null);
-    for (const { name, active, size } of this.#origins.values()) {
-      if (active + size > 0) origins[name] = { active, queued: size };
-    }
+    const count = (name: string) => origins[name] ??= { active: 0, queued: 0 };
+    for (const { origin } of this.#held) count(origin).active++;
+    for (const { name, size } of this.#origins.values()) if (size > 0) count(name).queued = size;
     return { active: this.#held.size, queued: this.#queued, origins };
   }
 
@@ -544,6 +561,7 @@ export class Pool implements AsyncDisposable {
         failures.push(error);
       }
     }
+    if (this.#timer !== undefined) (globalThis as unknown as Immediates).clearImmediate(this.#timer);
     this.#carryOut(null);
     settle(this.#closeTransport(idle, failures));
     return this.#closing;
@@ -560,8 +578,15 @@ export class Pool implements AsyncDisposable {
     let origin = this.#origins.get(name);
     if (origin === undefined) this.#origins.set(name, origin = new Origin(name));
     const ticket = new Ticket(this, origin, holder);
+    const full = this.#queued >= this.#maxQueued;
+    if (!this.#isFree(origin) && (full || this.#queued === 0)) {
+      // What nobody waited for has been cold for long. And what must not wait does not.
+      this.#thaw(({ since }) => full || since < performance.now() - LONGEST_COOLING);
+      this.#carryOut(this.#decide());
+      this.#origins.set(name, origin); // as it may be forgotten now
+    }
     // By the invariants none waits for these.
-    if (this.#held.size < this.#maxConnections && origin.active < this.#maxConnectionsPerOrigin) {
+    if (this.#isFree(origin)) {
       this.#hold(ticket);
       return ticket;
     }
@@ -578,13 +603,53 @@ export class Pool implements AsyncDisposable {
       ticket.timeout = timeout;
       this.#deadlines.arm(ticket.since + timeout, now);
     }
+    this.#startTurn();
     return ticket;
+  }
+
+  #isFree(origin: Origin): boolean {
+    return this.#held.size + this.#cooling.size < this.#maxConnections && origin.taken < this.#maxConnectionsPerOrigin;
   }
 
   #hold(ticket: Ticket): void {
     ticket.state = "held";
-    ticket.queue.active++;
+    ticket.queue.taken++;
     this.#held.push(ticket);
+  }
+
+  /** Takes a lease back. Its slot cools where the runtime needs time for its socket. */
+  #release(ticket: Ticket): void {
+    const turns = this.#transport.coolingTurns ?? 0;
+    if (turns === 0 || this.#closing !== undefined) return this.#carryOut(this.#leave(ticket));
+    this.#held.remove(ticket);
+    this.#cooling.push(ticket);
+    ticket.state = "cooling";
+    ticket.pool = ticket.holder = undefined;
+    ticket.since = Math.ceil(performance.now());
+    ticket.timeout = this.#turn + turns;
+    this.#thaw(({ since }) => since < ticket.since - LONGEST_COOLING);
+    this.#carryOut(this.#decide());
+  }
+
+  /** Frees the slots that are cold, the oldest first. */
+  #thaw(isCold: (ticket: Ticket) => boolean): void {
+    for (let ticket = this.#cooling.first; ticket !== null && isCold(ticket); ticket = this.#cooling.first) {
+      this.#cooling.remove(ticket);
+      ticket.state = "done";
+      ticket.queue.taken--;
+      this.#updateTurn(ticket.queue);
+    }
+  }
+
+  /** Counts the turns of the event loop while somebody waits and slots cool. */
+  #startTurn(): void {
+    if (this.#queued === 0 || this.#cooling.size === 0 || this.#timer !== undefined) return;
+    this.#timer = (globalThis as unknown as Immediates).setImmediate(() => {
+      this.#timer = undefined;
+      this.#turn++;
+      this.#thaw(({ timeout }) => timeout <= this.#turn);
+      this.#carryOut(this.#decide());
+    });
   }
 
   /** Takes a ticket out, a waiter or a lease, and decides. */
@@ -595,11 +660,12 @@ export class Pool implements AsyncDisposable {
       this.#queued--;
     } else {
       this.#held.remove(ticket);
-      origin.active--;
+      origin.taken--;
     }
     ticket.state = "done";
     ticket.pool = ticket.holder = undefined;
-    return this.#decide(origin);
+    this.#updateTurn(origin);
+    return this.#decide();
   }
 
   /**
@@ -612,10 +678,9 @@ export class Pool implements AsyncDisposable {
    *
    * @returns The first of the waiters that got a lease, to be told of it; its `next` are the others.
    */
-  #decide(changed: Origin): Ticket | null {
-    this.#updateTurn(changed);
+  #decide(): Ticket | null {
     let granted: Ticket | null = null;
-    while (this.#held.size < this.#maxConnections && this.#ready.first !== null) {
+    while (this.#held.size + this.#cooling.size < this.#maxConnections && this.#ready.first !== null) {
       const origin = this.#ready.first;
       const ticket = origin.first!;
       origin.remove(ticket);
@@ -630,13 +695,13 @@ export class Pool implements AsyncDisposable {
   }
 
   #updateTurn(origin: Origin): void {
-    const ready = origin.size > 0 && origin.active < this.#maxConnectionsPerOrigin;
+    const ready = origin.size > 0 && origin.taken < this.#maxConnectionsPerOrigin;
     if (ready && !origin.ready) this.#ready.push(origin);
     if (!ready && origin.ready) this.#ready.remove(origin);
     origin.ready = ready;
     const spare = this.#spare;
-    if (origin.size + origin.active > 0 || origin === spare) return;
-    if (spare !== undefined && spare.size + spare.active === 0) this.#origins.delete(spare.name);
+    if (origin.size + origin.taken > 0 || origin === spare) return;
+    if (spare !== undefined && spare.size + spare.taken === 0) this.#origins.delete(spare.name);
     this.#spare = origin;
   }
 
@@ -648,6 +713,7 @@ export class Pool implements AsyncDisposable {
       this.#unlisten(ticket);
       ticket.resolve?.(ticket);
     }
+    this.#startTurn();
     if (this.#queued === 0) this.#deadlines.clear();
     if (this.#held.size === 0) this.#onIdle();
   }
@@ -674,7 +740,7 @@ export class Pool implements AsyncDisposable {
     const expired: { ticket: Ticket; holders: RequestLine[] }[] = [];
     let all: RequestLine[] | undefined;
     for (const origin of this.#origins.values()) {
-      const full = origin.active >= this.#maxConnectionsPerOrigin;
+      const full = origin.taken >= this.#maxConnectionsPerOrigin;
       // What the pool is too full for has its turn when the others had theirs: their grants are its progress.
       const moved = full ? origin.moved : Math.max(origin.moved, this.#moved);
       let holders: RequestLine[] | undefined;

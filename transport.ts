@@ -49,6 +49,12 @@ export interface Transport {
    */
   readonly ownsChunks?: boolean;
   /**
+   * How many turns of the event loop, as `setImmediate` counts them, it takes until the runtime has taken back, or closed,
+   * the socket of an exchange that is over. While a request waits, its pool grants a slot no sooner again, as the next
+   * holder would be given another socket. Without it, at once.
+   */
+  readonly coolingTurns?: number;
+  /**
    * Sends one request and resolves with the response's headers. Unless it `followsRedirects`, it follows none.
    *
    * @param url The absolute URL, `http:` or `https:`.
@@ -148,12 +154,23 @@ function isWorkerd(): boolean {
  * ```
  */
 export function createTransport(options: TransportOptions = {}): Transport {
+  return makeTransport(options);
+}
+
+/**
+ * Makes a pool's own transport.
+ *
+ * @param options The options for its sockets.
+ * @param connections The pool's limit for one origin. What opens a socket while one is on its way back keeps to it too.
+ */
+export function makeTransport(options: TransportOptions, connections?: number): Transport {
   const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...rest } = withoutInherited(options);
   const own = withoutInherited(rest);
   if (!(typeof idleTimeout === "number" && idleTimeout > 0)) {
     const message = 'Cannot create a transport as "idleTimeout" must be a positive number of milliseconds: received ';
     throw new (typeof idleTimeout === "number" ? RangeError : TypeError)(message + String(idleTimeout));
   }
-  return denoTransport(idleTimeout, own) ?? bunTransport(idleTimeout, own) ?? nodeTransport(idleTimeout, own) ??
+  return denoTransport(idleTimeout, own) ?? bunTransport(idleTimeout, own) ??
+    nodeTransport(idleTimeout, own, connections) ??
     portable(Object.keys(own).length > 0 ? (url, init) => globalThis.fetch(url, { ...init, ...own }) : undefined);
 }

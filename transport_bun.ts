@@ -36,6 +36,8 @@ export function bunTransport(idle: number, own: object = {}): Transport | undefi
 class BunTransport implements Transport {
   readonly closesSockets = true;
   readonly ownsChunks = true;
+  // Of a body that was cut off, the socket is closed some turns later.
+  readonly coolingTurns = 6;
   readonly #session: FetchSession;
   readonly #own: object;
   #closed = false;

@@ -49,6 +49,8 @@ export function denoTransport(idleTimeout: number, own: object = {}): Transport 
 
 class DenoTransport implements Transport {
   readonly closesSockets = true;
+  // A socket comes back from Deno's side some turns later, and is closed so too. Fewer turns do, but not for all.
+  readonly coolingTurns = 6;
   readonly #deno: DenoNamespace;
   readonly #options: { poolIdleTimeout: number };
   readonly #client: Client;

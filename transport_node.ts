@@ -54,20 +54,26 @@ const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
  *
  * @param idleTimeout Time in milliseconds that an idle socket is kept.
  * @param own Options of undici's `Agent`, or a `dispatcher` to use and to close.
+ * @param connections The number of sockets to one origin.
  * @returns The transport, or `undefined` on another platform and where `fetch` goes through a dispatcher of the user's.
  * @throws {TypeError} If there are options, and `fetch` goes through a dispatcher of the user's that they cannot reach.
  */
-export function nodeTransport(idleTimeout: number, own: { dispatcher?: unknown } = {}): Transport | undefined {
+export function nodeTransport(
+  idleTimeout: number,
+  own: { dispatcher?: unknown } = {},
+  connections = Infinity,
+): Transport | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
   if (process?.versions?.undici === undefined) return undefined;
-  const { dispatcher, ...options } = own;
+  const { dispatcher, ...given } = own;
   const Agent = dispatcher === undefined ? findAgent(process) : undefined;
   if (Agent === undefined && dispatcher === undefined) {
     const foreign = !(Symbol.for("undici.globalDispatcher.1") in globalThis); // workerd, which poses as Node
-    if (foreign || Object.keys(options).length === 0) return undefined;
+    if (foreign || Object.keys(given).length === 0) return undefined;
     throw new TypeError("Cannot create a transport with options of an Agent as fetch goes through another dispatcher");
   }
   watchSockets(process);
+  const options = connections < Infinity ? { connections, ...given } : given;
   const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
   // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
   const pooled = { ...options, ...NO_TIMEOUTS, keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
@@ -78,6 +84,8 @@ export function nodeTransport(idleTimeout: number, own: { dispatcher?: unknown }
 
 class NodeTransport implements Transport {
   readonly closesSockets = true;
+  // What was aborted is closed one turn later. The rest is for the server, which has to learn of it before the next one.
+  readonly coolingTurns = 6;
   readonly #agent: Agent;
   /** Opens a connection for each request, so that a second try never meets a stale one. Made at the first use. */
   #once: Agent | undefined;

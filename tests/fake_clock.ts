@@ -111,6 +111,40 @@ export class FakeClock {
   }
 }
 
+/** Replaces the global `setImmediate` and `clearImmediate` until it is disposed of: a turn comes when a test says so. */
+export class FakeTurns implements Disposable {
+  readonly #waiting = new Map<number, () => void>();
+  readonly #real = { setImmediate, clearImmediate };
+  #last = 0;
+
+  constructor() {
+    const fakes = {
+      setImmediate: (callback: () => void) => {
+        this.#waiting.set(++this.#last, callback);
+        return this.#last;
+      },
+      clearImmediate: (id: number) => this.#waiting.delete(id),
+    };
+    Object.assign(globalThis, fakes);
+  }
+
+  /** The number of callbacks that wait for the next turn. */
+  get pending(): number {
+    return this.#waiting.size;
+  }
+
+  /** Lets a turn pass. */
+  take(): void {
+    const callbacks = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const callback of callbacks) callback();
+  }
+
+  [Symbol.dispose](): void {
+    Object.assign(globalThis, this.#real);
+  }
+}
+
 /**
  * Lets pending promise reactions run, chains of up to `turns` included.
  *

@@ -13,7 +13,7 @@ import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std
 import * as fc from "fast-check";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import { type Lease, Pool } from "../pool.ts";
-import { FakeClock, settle } from "./fake_clock.ts";
+import { FakeClock, FakeTurns, settle } from "./fake_clock.ts";
 
 const ORIGINS = ["https://a.test", "https://b.test", "https://c.test", "__proto__"];
 const SIGNALS = 3;
@@ -26,6 +26,7 @@ type Operation =
   | { type: "release again"; which: number }
   | { type: "abort"; signal: number }
   | { type: "tick"; ms: number }
+  | { type: "turn" }
   | { type: "settle" }
   | { type: "close" };
 
@@ -33,6 +34,7 @@ interface Run {
   maxConnections: number;
   maxConnectionsPerOrigin: number;
   maxQueued: number;
+  coolingTurns: number;
   operations: Operation[];
 }
 
@@ -56,6 +58,9 @@ class Model {
   closed = false;
   waiting: Call[] = [];
   held: Call[] = [];
+  /** Slots that were released, in that order. */
+  cooling: { origin: string; since: number; turn: number }[] = [];
+  turn = 0;
   /** The origins that have a waiter and a slot of their own, in the order of their turns. */
   turns: string[] = [];
   moved = -Infinity;
@@ -75,13 +80,39 @@ class Model {
   }
 
   isFull(origin: string): boolean {
-    return this.heldOf(origin).length >= this.run.maxConnectionsPerOrigin;
+    return this.heldOf(origin).length + this.coolingOf(origin) >= this.run.maxConnectionsPerOrigin;
+  }
+
+  coolingOf(origin: string): number {
+    return this.cooling.filter((slot) => slot.origin === origin).length;
+  }
+
+  isFree(origin: string): boolean {
+    return this.held.length + this.cooling.length < this.run.maxConnections && !this.isFull(origin);
+  }
+
+  thaw(isCold: (slot: Model["cooling"][number]) => boolean): void {
+    for (const slot of this.cooling.filter(isCold)) {
+      this.cooling = this.cooling.filter((other) => other !== slot);
+      this.updateTurns();
+    }
+    this.update();
+  }
+
+  takeTurn(): void {
+    this.turn++;
+    this.thaw(({ turn }) => turn <= this.turn);
   }
 
   acquire(call: Call, aborted: { reason: unknown } | undefined): void {
-    if (this.closed) call.expected = "closed";
-    else if (aborted !== undefined) call.expected = { abort: aborted.reason };
-    else if (this.held.length < this.run.maxConnections && !this.isFull(call.origin)) {
+    if (this.closed) return void (call.expected = "closed");
+    if (aborted !== undefined) return void (call.expected = { abort: aborted.reason });
+    if (!this.isFree(call.origin)) {
+      // Not counted against one that must not wait, nor after a tenth of a second.
+      if (this.waiting.length >= this.run.maxQueued) this.thaw(() => true);
+      else if (this.waiting.length === 0) this.thaw(({ since }) => since < this.now - 100);
+    }
+    if (this.isFree(call.origin)) {
       call.expected = "lease";
       this.held.push(call);
     } else if (this.waiting.length >= this.run.maxQueued) call.expected = "full";
@@ -93,6 +124,10 @@ class Model {
 
   release(call: Call): void {
     this.held = this.held.filter((held) => held !== call);
+    if (this.run.coolingTurns > 0 && !this.closed) {
+      this.cooling.push({ origin: call.origin, since: this.now, turn: this.turn + this.run.coolingTurns });
+      this.thaw(({ since }) => since < this.now - 100);
+    }
     this.update();
   }
 
@@ -102,12 +137,16 @@ class Model {
     this.update();
   }
 
+  updateTurns(): void {
+    const ready = (origin: string) => this.waitingOf(origin).length > 0 && !this.isFull(origin);
+    this.turns = this.turns.filter(ready);
+    for (const { origin } of this.waiting) if (ready(origin) && !this.turns.includes(origin)) this.turns.push(origin);
+  }
+
   update(): void {
     while (true) {
-      const ready = (origin: string) => this.waitingOf(origin).length > 0 && !this.isFull(origin);
-      this.turns = this.turns.filter(ready);
-      for (const { origin } of this.waiting) if (ready(origin) && !this.turns.includes(origin)) this.turns.push(origin);
-      if (this.turns.length === 0 || this.held.length >= this.run.maxConnections) break;
+      this.updateTurns();
+      if (this.turns.length === 0 || this.held.length + this.cooling.length >= this.run.maxConnections) break;
       const origin = this.turns.shift()!;
       const call = this.waitingOf(origin)[0]!;
       this.waiting = this.waiting.filter((waiter) => waiter !== call);
@@ -153,6 +192,7 @@ class Bench {
   readonly model: Model;
   readonly pool: Pool;
   readonly clock: FakeClock;
+  readonly turns: FakeTurns;
   readonly calls: Call[] = [];
   readonly outcomes: Map<Call, Outcome> = new Map();
   readonly released: Call[] = [];
@@ -164,12 +204,14 @@ class Bench {
   closeOutcome: "pending" | "resolved" | { error: unknown } = "pending";
   closeFailure: Error | undefined;
 
-  constructor(run: Run, clock: FakeClock) {
-    const { operations: _, ...options } = run;
+  constructor(run: Run, clock: FakeClock, turns: FakeTurns) {
+    const { operations: _, coolingTurns, ...options } = run;
     this.clock = clock;
+    this.turns = turns;
     this.model = new Model(run);
     const transport = {
       closesSockets: true,
+      coolingTurns,
       fetch: () => Promise.resolve(new Response()),
       close: () => void this.transportClosed++,
     };
@@ -222,6 +264,10 @@ class Bench {
       case "tick":
         this.model.tick(operation.ms);
         await this.clock.tick(operation.ms);
+        break;
+      case "turn":
+        if (this.turns.pending > 0) this.model.takeTurn();
+        this.turns.take();
         break;
       case "settle":
         await settle();
@@ -321,13 +367,17 @@ class Bench {
     const counts = Object.values(stats.origins);
     assertEquals(stats.active, counts.reduce((sum, { active }) => sum + active, 0));
     assertEquals(stats.queued, counts.reduce((sum, { queued }) => sum + queued, 0));
-    assert(stats.active <= maxConnections && stats.queued <= maxQueued);
-    for (const { active, queued } of counts) {
-      assert(active <= maxConnectionsPerOrigin);
-      assert(queued === 0 || active === maxConnectionsPerOrigin || stats.active === maxConnections, "lost wake-up");
+    assert(stats.active + model.cooling.length <= maxConnections && stats.queued <= maxQueued);
+    for (const [origin, { active, queued }] of Object.entries(stats.origins)) {
+      const taken = active + model.coolingOf(origin);
+      assert(taken <= maxConnectionsPerOrigin);
+      const full = taken === maxConnectionsPerOrigin || stats.active + model.cooling.length === maxConnections;
+      assert(queued === 0 || full, "lost wake-up");
       assert(active + queued > 0, "an idle origin is kept");
     }
     if (pool.closed) assertEquals(stats.queued, 0);
+    if (stats.queued > 0 && model.cooling.length > 0) assertEquals(this.turns.pending, 1, "nothing counts the turns");
+    if (pool.closed) assertEquals(this.turns.pending, 0, "a turn is counted after close()");
     if (stats.queued === 0) assertEquals(this.clock.pending, 0, "a timer without waiters");
     const signals = new Set(model.waiting.map(({ signal }) => signal).filter((signal) => signal >= 0));
     assertEquals(this.listeners, signals.size);
@@ -391,6 +441,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant("release again" as const), which: fc.nat(20) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("abort" as const), signal: fc.nat(SIGNALS - 1) }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("tick" as const), ms: fc.integer({ min: 1, max: 30 }) }) },
+  { weight: 3, arbitrary: fc.constant<Operation>({ type: "turn" }) },
   { weight: 4, arbitrary: fc.constant<Operation>({ type: "settle" }) },
 );
 
@@ -399,6 +450,7 @@ const runs: fc.Arbitrary<Run> = fc.integer({ min: 1, max: 4 }).chain((maxConnect
     maxConnections: fc.constant(maxConnections),
     maxConnectionsPerOrigin: fc.integer({ min: 1, max: maxConnections }),
     maxQueued: fc.oneof({ weight: 3, arbitrary: fc.constant(Infinity) }, { weight: 1, arbitrary: fc.nat(4) }),
+    coolingTurns: fc.nat(2),
     operations: fc.tuple(
       fc.array(operation, { maxLength: 60, size: "max" }),
       // Half of the runs end with what happens around a close.
@@ -412,7 +464,8 @@ Deno.test("Pool keeps its invariants under random operations, and does what its 
   const property = fc.asyncProperty(runs, async (run) => {
     const clock = new FakeClock().install();
     try {
-      const bench = new Bench(run, clock);
+      using turns = new FakeTurns();
+      const bench = new Bench(run, clock, turns);
       for (const operation of run.operations) await bench.step(operation);
       await bench.finish();
     } finally {

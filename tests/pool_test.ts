@@ -4,7 +4,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEqua
 import { PoolClosedError, QueueFullError, type RequestLine, TimeoutError } from "../errors.ts";
 import { type AcquireOptions, type Lease, Pool, type PoolOptions } from "../pool.ts";
 import type { Transport } from "../transport.ts";
-import { FakeClock, settle } from "./fake_clock.ts";
+import { FakeClock, FakeTurns, settle } from "./fake_clock.ts";
 
 const A = "https://a.test";
 const B = "https://b.test";
@@ -13,6 +13,7 @@ const C = "https://c.test";
 /** A transport that records what it is asked to do, and waits where the test says so. */
 class ScriptedTransport implements Transport {
   readonly closesSockets = true;
+  coolingTurns: number | undefined;
   readonly log: string[] = [];
   onFetch: () => Response | Promise<Response> = () => new Response("ok");
   onClose: () => void | Promise<void> = () => {};
@@ -546,6 +547,89 @@ Deno.test("Pool.acquire() leaves no timer when nothing waits", async () => {
     await settle();
     record.release("2");
   });
+});
+
+Deno.test("Pool.acquire() grants a slot again only when its socket is surely back, and counts turns only then", async () => {
+  using turns = new FakeTurns();
+  const { pool, transport } = create({ maxConnections: 2 });
+  transport.coolingTurns = 2;
+  const record = new Recorder(pool);
+  record.acquire("1", A);
+  record.acquire("2", A);
+  await record.take();
+  record.release("1", "2");
+  assertEquals([snapshot(pool), turns.pending], ["0 active, 0 queued", 0]); // nobody waits
+  record.acquire("3", A);
+  assertEquals([snapshot(pool), turns.pending], ["0 active, 1 queued: a.test 0+1", 1]);
+  turns.take();
+  assertEquals([await record.take(), turns.pending], ["", 1]);
+  record.acquire("4", B);
+  record.acquire("5", A);
+  turns.take();
+  assertEquals(await record.take(), "+4 +3");
+  assertEquals([snapshot(pool), turns.pending], ["2 active, 1 queued: b.test 1, a.test 1+1", 0]);
+  record.release("4");
+  turns.take();
+  record.release("3");
+  turns.take();
+  assertEquals([await record.take(), turns.pending], ["+5", 0]); // one is enough
+  record.release("5");
+  assertEquals(snapshot(pool), "0 active, 0 queued");
+});
+
+Deno.test("Pool.acquire() does not wait for a slot that was released long ago", async () => {
+  await withClock(async (clock) => {
+    using turns = new FakeTurns();
+    const { pool, transport } = create({ maxConnections: 1 });
+    transport.coolingTurns = 2;
+    (await pool.acquire(A)).release();
+    clock.advance(101);
+    const lease = await pool.acquire(B);
+    assertEquals([snapshot(pool), turns.pending], ["1 active, 0 queued: b.test 1", 0]);
+    lease.release();
+  });
+});
+
+Deno.test("Pool.acquire() grants a slot that still cools to one that must not wait", async () => {
+  using turns = new FakeTurns();
+  const { pool, transport } = create({ maxConnections: 1, maxQueued: 0 });
+  transport.coolingTurns = 2;
+  (await pool.acquire(A)).release();
+  const lease = await pool.acquire(A);
+  await assertRejects(() => pool.acquire(A), QueueFullError);
+  lease.release();
+  assertEquals(turns.pending, 0);
+});
+
+Deno.test("Pool.acquire() holds an origin's cooling slots against that origin alone", async () => {
+  using turns = new FakeTurns();
+  const { pool, transport } = create({ maxConnections: 3, maxConnectionsPerOrigin: 1 });
+  transport.coolingTurns = 1;
+  const record = new Recorder(pool);
+  record.acquire("a1", A);
+  await record.take();
+  record.release("a1");
+  record.acquire("a2", A);
+  record.acquire("b1", B);
+  assertEquals(await record.take(), "+b1");
+  turns.take();
+  assertEquals(await record.take(), "+a2");
+  record.release("a2", "b1");
+});
+
+Deno.test("Pool.close() does not wait for slots that cool", async () => {
+  using turns = new FakeTurns();
+  const { pool, transport } = create({ maxConnections: 1 });
+  transport.coolingTurns = 2;
+  const record = new Recorder(pool);
+  record.acquire("1", A);
+  record.acquire("2", A);
+  await record.take();
+  record.release("1");
+  assertEquals(turns.pending, 1);
+  await pool.close();
+  assertEquals([await record.take(), turns.pending], ["-2: PoolClosedError", 0]);
+  assertEquals(transport.log, ["close"]);
 });
 
 Deno.test("Pool.stats() is a plain snapshot in which no origin's name is special", async () => {

@@ -8,11 +8,32 @@
 
 import type { SessionRequestInit } from "./request.ts";
 import { StreamedResponse } from "./response.ts";
-import { type RequestInput, type ResponseFor, Session } from "./session.ts";
+import { type RequestInput, type ResponseFor, Session, type SessionOptions } from "./session.ts";
+
+/** No connection is used twice, so none is left when a call returns; and no call waits for another. */
+const OPTIONS: SessionOptions = {
+  pool: { idleTimeout: 0, maxConnections: Infinity, maxConnectionsPerOrigin: Infinity },
+};
+
+// To make a session and to close it costs as much as half of a request, most of it in the runtime: its client, its agent. So
+// calls at the same time, or one right after the other, have one in common. It ends when none was made for a turn of the
+// event loop: not a timer's, which Deno's sanitizers would report.
+let common: Session | undefined;
+let calls = 0;
+const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
+
+function endCommon() {
+  if (calls > 0) return;
+  common?.close().catch(() => {});
+  common = undefined;
+}
 
 /**
  * Sends one request in a session of its own. When the promise settles, no socket is open; with `prefetch: false` the
  * session lives in the response and ends with it.
+ *
+ * Each request has a connection of its own, the next one after a redirect too. For more than one request to a server,
+ * share a {@linkcode Session}.
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
@@ -35,7 +56,27 @@ export async function request<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
 ): Promise<ResponseFor<P>> {
-  const session = new Session();
+  const session = common ?? new Session(OPTIONS);
+  // What is streamed lives in its response; beside the handshake of TLS a session costs little; and where the platform owns
+  // the sockets there is nothing to be saved.
+  const http = /^http:/i.test(input instanceof Request ? input.url : String(input));
+  if (!http || init?.prefetch === false || !session.pool.closesSockets || setImmediate === undefined) {
+    return await requestAlone(session === common ? new Session(OPTIONS) : session, input, init);
+  }
+  common = session;
+  calls++;
+  try {
+    return await session.request(input, init);
+  } finally {
+    if (--calls === 0) setImmediate(endCommon);
+  }
+}
+
+async function requestAlone<P extends boolean>(
+  session: Session,
+  input: RequestInput,
+  init: SessionRequestInit<P> | undefined,
+): Promise<ResponseFor<P>> {
   let streaming = false;
   try {
     const response = await session.request(input, init);

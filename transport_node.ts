@@ -14,7 +14,7 @@ interface Agent {
   destroy(): Promise<void>;
 }
 
-type AgentConstructor = new (options: Record<string, unknown>) => Agent;
+type AgentConstructor = new (options: object) => Agent;
 
 /** What is used of `net.Socket`. */
 interface Socket {
@@ -43,6 +43,10 @@ const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i;
 /** The codes of a connection that died. */
 const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
 
+/** The content codings that `fetch` decodes, up to undici 6 and since. */
+const DECODED: ReadonlySet<string> = new Set(["gzip", "x-gzip", "deflate", "br"]);
+const DECODED_SINCE_7: ReadonlySet<string> = new Set([...DECODED, "zstd"]);
+
 /** The longest that a timer takes. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
@@ -57,7 +61,10 @@ const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
  * @returns The transport, or `undefined` on another platform and where `fetch` goes through a dispatcher of the user's.
  * @throws {TypeError} If there are options, and `fetch` goes through a dispatcher of the user's that they cannot reach.
  */
-export function nodeTransport(idleTimeout: number, own: { dispatcher?: unknown } = {}): Transport | undefined {
+export function nodeTransport(
+  idleTimeout: number,
+  own: { dispatcher?: unknown; connect?: object } = {},
+): Transport | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
   if (process?.versions?.undici === undefined) return undefined;
   const { dispatcher, ...options } = own;
@@ -71,38 +78,67 @@ export function nodeTransport(idleTimeout: number, own: { dispatcher?: unknown }
   const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
   // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
   const pooled = { ...options, ...NO_TIMEOUTS, keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
-  const agent = Agent ? new Agent(pooled) : dispatcher as Agent;
-  const once = () => Agent ? new Agent({ ...options, ...NO_TIMEOUTS, pipelining: 0 }) : agent;
-  return new NodeTransport(agent, once, parseInt(process.versions.undici));
+  const undici = parseInt(process.versions.undici);
+  if (Agent === undefined) return new NodeTransport(dispatcher as Agent, () => dispatcher as Agent, undici);
+  const { connect } = options;
+  const make = (settings: object, signal?: AbortSignal) =>
+    new Agent({ ...settings, connect: typeof connect === "function" ? connect : { ...connect, signal } });
+  const once = { ...options, ...NO_TIMEOUTS, pipelining: 0, keepAliveTimeout: 1 };
+  const sockets = new AbortController();
+  return new NodeTransport(
+    idleTimeout > 0 ? make(pooled, sockets.signal) : undefined,
+    // The signal makes a connection a quarter dearer. Without TLS the peer sees nothing of one that is not there yet.
+    (secure) => make(once, secure ? sockets.signal : undefined),
+    undici,
+    sockets,
+    // One transport may serve many calls, and a user's mock has to be found by the next of them.
+    Object.keys(own).length > 0 ? undefined : () => findAgent(process) === Agent,
+  );
 }
 
 class NodeTransport implements Transport {
   readonly closesSockets = true;
-  readonly #agent: Agent;
-  /** Opens a connection for each request, so that a second try never meets a stale one. Made at the first use. */
-  #once: Agent | undefined;
-  readonly #makeOnce: () => Agent;
+  /** `undefined` where no idle socket is kept. */
+  readonly #pool: Agent | undefined;
+  /** Makes agents that open a connection for each request, so that a second try never meets a stale one. */
+  readonly #makeOnce: (secure: boolean) => Agent;
+  /** One for `https:` and one for the rest, each made at its first use. */
+  readonly #once: Agent[] = [];
+  /** Ends the sockets that are not connected yet: `destroy()` leaves them to undici's 10 s. */
+  readonly #sockets: AbortController | undefined;
+  /** Whether bare `fetch` still goes where it went when the transport was made. */
+  readonly #isCurrent: (() => boolean) | undefined;
   /** The content codings that `fetch` decodes, several of them on one body too. */
   readonly #decoded: ReadonlySet<string>;
   #closed = false;
 
-  constructor(agent: Agent, makeOnce: () => Agent, undici: number) {
-    this.#agent = agent;
+  constructor(
+    pool: Agent | undefined,
+    makeOnce: (secure: boolean) => Agent,
+    undici: number,
+    sockets?: AbortController,
+    isCurrent?: () => boolean,
+  ) {
+    this.#pool = pool;
     this.#makeOnce = makeOnce;
-    this.#decoded = new Set(["gzip", "x-gzip", "deflate", "br", ...(undici < 7 ? [] : ["zstd"])]);
+    this.#decoded = undici < 7 ? DECODED : DECODED_SINCE_7;
+    this.#sockets = sockets;
+    this.#isCurrent = isCurrent;
   }
 
-  async fetch(url: URL, init: RequestInit): Promise<Response> {
+  async fetch(url: URL, init: RequestInit & { dispatcher?: unknown }): Promise<Response> {
     if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
-    const route = new Route(this.#agent);
-    (init as { dispatcher?: unknown }).dispatcher = route;
+    if (this.#pool === undefined) {
+      if (this.#isCurrent?.() !== false) init.dispatcher = this.#onceAgent(url);
+      return await globalThis.fetch(url, init);
+    }
+    const route = init.dispatcher = new Route(this.#pool);
     try {
       return await globalThis.fetch(url, init);
     } catch (error) {
       const repeatable = IDEMPOTENT.test(init.method ?? "GET") && !isStream(init.body);
       if (!repeatable || !route.stale || !isDead(error) || this.#closed || init.signal?.aborted) throw error;
-      this.#once ??= this.#makeOnce();
-      (init as { dispatcher?: unknown }).dispatcher = this.#once;
+      init.dispatcher = this.#onceAgent(url);
       return await globalThis.fetch(url, init);
     }
   }
@@ -113,7 +149,14 @@ class NodeTransport implements Transport {
 
   async close() {
     this.#closed = true;
-    await Promise.all([this.#agent.destroy(), this.#once?.destroy()]);
+    const destroyed = [this.#pool, ...this.#once].map((agent) => agent?.destroy());
+    this.#sockets?.abort();
+    await Promise.all(destroyed);
+  }
+
+  #onceAgent({ protocol }: URL): Agent {
+    const secure = protocol === "https:";
+    return this.#once[Number(secure)] ??= this.#makeOnce(secure);
   }
 }
 
@@ -220,8 +263,13 @@ function findAgent(process: NodeProcess): AgentConstructor | undefined {
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
   const isDefault = constructor.name === "Agent" ||
     constructor.name === "EnvHttpProxyAgent" && usesEnvProxy(process);
-  return isDefault && isAlike(dispatcher, new constructor({})) ? constructor : undefined;
+  if (!isDefault) return undefined;
+  if (!plain.has(dispatcher)) plain.set(dispatcher, isAlike(dispatcher, new constructor({})));
+  return plain.get(dispatcher) ? constructor : undefined;
 }
+
+/** Whether dispatchers have no settings of the user's. */
+const plain = new WeakMap<object, boolean>();
 
 /** Whether Node itself, at its start, made the proxy agent. One made by the user may have a `noProxy` nobody can see. */
 function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {

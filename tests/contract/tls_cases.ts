@@ -112,6 +112,26 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "a TLS handshake that never ends is broken off, and leaves no socket",
+    needs: ["closesSockets"],
+    async run({ scope, openScope }) {
+      const silent = await openScope({ fault: "silent-at-accept" });
+      const url = silent.url.replace("http:", "https:");
+      // A call beside it goes on.
+      const held = get(`${scope.url}/hold?key=a`);
+      await assertRejects(() => get(url, { timeout: 300 }), TimeoutError);
+      await silent.wait({ accepted: 1, open: 0 });
+      const session = new Session();
+      const pending = failure(session.get(url));
+      await silent.wait({ open: 1 }, 2000);
+      await session.close();
+      assert(await pending instanceof SessionClosedError);
+      await silent.wait({ open: 0 });
+      await scope.release("a");
+      assertEquals((await held).status, 200);
+    },
+  },
+  {
     name: "a certificate that is not trusted is a NetworkError, and leaves no socket",
     async run({ openScope, can }) {
       const scope = await openScope({ tls: "untrusted" });

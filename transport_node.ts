@@ -16,14 +16,21 @@ interface Agent {
 
 type AgentConstructor = new (options: object) => Agent;
 
+/** On a socket: how many bytes had come over it when the first request was sent. */
+const FRESH = Symbol("hangup.fresh");
+
+/** On a request of undici's: its route. */
+const ROUTE = Symbol("hangup.route");
+
 /** What is used of `net.Socket`. */
 interface Socket {
   readonly bytesRead: number;
+  [FRESH]?: number;
 }
 
 /** What undici publishes on its diagnostics channels. */
 interface Message {
-  readonly request: object;
+  readonly request: { [ROUTE]?: Route };
   readonly socket?: Socket;
 }
 
@@ -173,7 +180,7 @@ class Route {
     this.#agent = agent;
   }
 
-  /** Whether the request went over a reused connection, on which no byte has arrived since. */
+  /** Whether the request went over a connection that had served another, and no byte has come since. */
   get stale(): boolean {
     return this.#reused && this.#socket?.bytesRead === this.#bytesRead;
   }
@@ -191,32 +198,20 @@ class Route {
   /** The request is about to be written. undici may do that again, over another connection, where it could not. */
   sent(socket: Socket) {
     this.#socket = socket;
-    this.#reused = answered.has(socket);
     this.#bytesRead = socket.bytesRead;
-  }
-
-  /** The response's headers arrived. */
-  received() {
-    if (this.#socket !== undefined) answered.add(this.#socket);
-    this.#socket = undefined;
+    this.#reused = this.#bytesRead > (socket[FRESH] ??= this.#bytesRead);
   }
 }
 
 /** The route that calls its agent now. */
 let dispatching: Route | undefined;
 
-/** The routes of undici's requests. */
-const routes = new WeakMap<object, Route>();
-
-/** The sockets that a response has come over. */
-const answered = new WeakSet<Socket>();
-
 let watching = false;
 
 /**
  * Learns from undici's diagnostics channels which socket each request goes over: no error tells it in every case.
  *
- * The listeners stay for as long as the process runs. Other users' requests cost them a lookup.
+ * The listeners stay for as long as the process runs. Other users' requests cost them a look.
  */
 function watchSockets(process: NodeProcess) {
   const channels = process.getBuiltinModule?.("node:diagnostics_channel");
@@ -224,13 +219,10 @@ function watchSockets(process: NodeProcess) {
   if (watching || channels === undefined) return;
   watching = true;
   channels.subscribe("undici:request:create", ({ request }) => {
-    if (dispatching !== undefined) routes.set(request, dispatching);
+    if (dispatching !== undefined) request[ROUTE] = dispatching;
   });
   channels.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
-    if (socket !== undefined) routes.get(request)?.sent(socket);
-  });
-  channels.subscribe("undici:request:headers", ({ request }) => {
-    routes.get(request)?.received();
+    if (socket !== undefined) request[ROUTE]?.sent(socket);
   });
 }
 

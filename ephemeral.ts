@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Requests without a session of the caller's: each has one of its own, which lives for that call.
+ * Requests without a session of the caller's: what they need lives for that call.
  *
  * @module
  */
@@ -15,25 +15,30 @@ const OPTIONS: SessionOptions = {
   pool: { idleTimeout: 0, maxConnections: Infinity, maxConnectionsPerOrigin: Infinity },
 };
 
+/** After so many calls a session in common has successors, as Node's agents never forget an origin. */
+const MAX_CALLS = 1000;
+
 // To make a session and to close it costs as much as half of a request, most of it in the runtime: its client, its agent. So
 // calls at the same time, or one right after the other, have one in common. It ends when none was made for a turn of the
 // event loop: not a timer's, which Deno's sanitizers would report.
 let common: Session | undefined;
 let calls = 0;
+let open = 0;
 const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
 
-function endCommon() {
-  if (calls > 0) return;
-  common?.close().catch(() => {});
+/** Ends the session in common once its calls are over. */
+function retire() {
+  common?.close({ grace: Infinity }).catch(() => {});
   common = undefined;
+  calls = 0;
 }
 
 /**
- * Sends one request in a session of its own. When the promise settles, no socket is open; with `prefetch: false` the
- * session lives in the response and ends with it.
+ * Sends one request without a session of yours. When the promise settles, no socket is open; with `prefetch: false` one
+ * lives in the response and ends with it.
  *
- * Each request has a connection of its own, the next one after a redirect too. For more than one request to a server,
- * share a {@linkcode Session}.
+ * Each request has a connection of its own, the next one after a redirect too. For more than one to a server make a
+ * {@linkcode Session}.
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
@@ -56,19 +61,21 @@ export async function request<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
 ): Promise<ResponseFor<P>> {
-  const session = common ?? new Session(OPTIONS);
   // What is streamed lives in its response; beside the handshake of TLS a session costs little; and where the platform owns
   // the sockets there is nothing to be saved.
-  const http = /^http:/i.test(input instanceof Request ? input.url : String(input));
-  if (!http || init?.prefetch === false || !session.pool.closesSockets || setImmediate === undefined) {
-    return await requestAlone(session === common ? new Session(OPTIONS) : session, input, init);
-  }
+  const shareable = setImmediate !== undefined && init?.prefetch !== false &&
+    /^http:/i.test(input instanceof Request ? input.url : String(input));
+  const session = shareable && common || new Session(OPTIONS);
+  if (!shareable || !session.pool.closesSockets) return await requestAlone(session, input, init);
   common = session;
-  calls++;
+  open++;
+  const response = session.request(input, init);
+  if (++calls === MAX_CALLS) retire();
   try {
-    return await session.request(input, init);
+    return await response;
   } finally {
-    if (--calls === 0) setImmediate(endCommon);
+    open--;
+    if (open === 0) setImmediate(() => open > 0 || retire());
   }
 }
 

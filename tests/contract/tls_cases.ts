@@ -29,6 +29,22 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
       },
     },
     {
+      name: `get() leaves no socket after a redirect to ${protocol}, whatever goes on beside it`,
+      needs: [...needs, "closesSockets", "followsRedirects"],
+      async run({ scope, openScope }) {
+        const secure = await openScope(options);
+        const held = get(`${scope.url}/hold?key=a`);
+        await scope.wait({ open: 1, pending: 1 }, 2000);
+        const to = `${scope.url}/redirect/302?to=${secure.url}`;
+        assertEquals((await get(`${to}/bytes/10`)).content.byteLength, 10);
+        await secure.wait({ accepted: 1, open: 0 });
+        await assertRejects(() => get(`${to}/hang`, { timeout: { headers: 300 } }), TimeoutError);
+        await secure.wait({ accepted: 2, open: 0 });
+        await scope.release("a");
+        assertEquals((await held).status, 200);
+      },
+    },
+    {
       name: `get() leaves no socket when it fails over ${protocol}`,
       needs,
       async run({ openScope, can }) {

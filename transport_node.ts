@@ -157,6 +157,7 @@ class NodeTransport implements Transport {
   async close() {
     this.#closed = true;
     const destroyed = [this.#pool, ...this.#once].map((agent) => agent?.destroy());
+    // Not before: with a signal that is aborted already, `tls.connect()` crashes Node.
     this.#sockets?.abort();
     await Promise.all(destroyed);
   }

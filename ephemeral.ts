@@ -14,6 +14,9 @@ import { type RequestInput, type ResponseFor, Session } from "./session.ts";
  * Sends one request in a session of its own. When the promise settles, no socket is open; with `prefetch: false` the
  * session lives in the response and ends with it.
  *
+ * Each request has a connection of its own, the next one after a redirect too. For more than one to a server make a
+ * {@linkcode Session}.
+ *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
  * @param init The request's options, before those of a `Request`.
@@ -35,7 +38,8 @@ export async function request<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
 ): Promise<ResponseFor<P>> {
-  const session = new Session();
+  // No connection is used twice, so to keep one is not even begun.
+  const session = new Session({ pool: { idleTimeout: 0 } });
   let streaming = false;
   try {
     const response = await session.request(input, init);

@@ -50,8 +50,8 @@ export interface PoolOptions {
    */
   maxQueued?: number;
   /**
-   * The time in milliseconds that an idle socket is kept, where the runtime lets us say. Not used together with
-   * `transport`.
+   * The time in milliseconds that an idle socket is kept, where the runtime lets us say. With 0 none is kept: each request
+   * has a connection of its own. Not used together with `transport`.
    *
    * @default {30_000}
    */
@@ -398,7 +398,7 @@ export class Pool implements AsyncDisposable {
       );
     }
     assertNumber(maxQueued, action, "maxQueued", "a non-negative integer", (n) => n === 0 || isLimit(n));
-    assertNumber(idleTimeout, action, "idleTimeout", "a positive number of milliseconds", isTimeout);
+    assertNumber(idleTimeout, action, "idleTimeout", "a non-negative number of milliseconds", (n) => n >= 0);
     if (transport !== undefined && (typeof transport?.fetch !== "function" || typeof transport.close !== "function")) {
       throw new TypeError(
         `Cannot create a pool as "transport" must have the methods "fetch" and "close": received ${typeof transport}`,

@@ -85,7 +85,8 @@ export interface Transport {
  */
 export interface TransportOptions {
   /**
-   * Time in milliseconds that an idle socket is kept, where the runtime lets us say.
+   * Time in milliseconds that an idle socket is kept, where the runtime lets us say. With 0 none is kept: each request has
+   * a connection of its own.
    *
    * @default {30_000}
    */
@@ -141,7 +142,7 @@ function isWorkerd(): boolean {
  * @param options The options for its sockets.
  * @returns The transport; its `closesSockets` says whether it owns its sockets.
  * @throws {TypeError} If `idleTimeout` is not a number, or the runtime has no use for an option.
- * @throws {RangeError} If `idleTimeout` is not positive.
+ * @throws {RangeError} If `idleTimeout` is negative.
  *
  * @example Go through a proxy, on Deno
  * ```ts
@@ -166,8 +167,9 @@ export function createTransport(options: TransportOptions = {}): Transport {
 export function makeTransport(options: TransportOptions, connections?: number): Transport {
   const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...rest } = withoutInherited(options);
   const own = withoutInherited(rest);
-  if (!(typeof idleTimeout === "number" && idleTimeout > 0)) {
-    const message = 'Cannot create a transport as "idleTimeout" must be a positive number of milliseconds: received ';
+  if (!(typeof idleTimeout === "number" && idleTimeout >= 0)) {
+    const message =
+      'Cannot create a transport as "idleTimeout" must be a non-negative number of milliseconds: received ';
     throw new (typeof idleTimeout === "number" ? RangeError : TypeError)(message + String(idleTimeout));
   }
   return denoTransport(idleTimeout, own) ?? bunTransport(idleTimeout, own) ??

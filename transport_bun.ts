@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The transport for Bun from 1.4.3: a `Bun.FetchSession` of its own.
+ * The transport for Bun: from 1.4.3 a `Bun.FetchSession` of its own.
  *
  * @module
  */
@@ -23,14 +23,17 @@ interface BunNamespace {
  *
  * @param idle Time in milliseconds that an idle socket is kept.
  * @param own Options of Bun's `fetch()`.
- * @returns The transport, or `undefined` on another platform and on a Bun without `Bun.FetchSession`.
+ * @returns The transport, or `undefined` on another platform, and on a Bun without `Bun.FetchSession` if `idle` is not 0.
  */
 export function bunTransport(idle: number, own: object = {}): Transport | undefined {
-  const FetchSession = (globalThis as { Bun?: BunNamespace }).Bun?.FetchSession;
+  const bun = (globalThis as { Bun?: BunNamespace }).Bun;
+  if (bun === undefined) return undefined;
+  if (idle === 0) return new BunTransport(undefined, { ...own, keepalive: false });
+  const { FetchSession } = bun;
   if (typeof FetchSession !== "function") return undefined;
-  // Bun counts in seconds, and refuses 0.
-  const idleTimeout = Math.max(idle, 1) / 1000;
-  return new BunTransport(new FetchSession({ keepAlive: { idleTimeout } }), own);
+  // Bun counts in seconds, and refuses what is too little.
+  const session = new FetchSession({ keepAlive: { idleTimeout: Math.max(idle, 1) / 1000 } });
+  return new BunTransport(session, { ...own, session });
 }
 
 class BunTransport implements Transport {
@@ -38,13 +41,14 @@ class BunTransport implements Transport {
   readonly ownsChunks = true;
   // Of a body that was cut off, the socket is closed some turns later.
   readonly coolingTurns = 6;
-  readonly #session: FetchSession;
+  /** `undefined` where no idle socket is kept. */
+  readonly #session: FetchSession | undefined;
   readonly #own: object;
   #closed = false;
 
-  constructor(session: FetchSession, own: object) {
+  constructor(session: FetchSession | undefined, own: object) {
     this.#session = session;
-    this.#own = { ...own, session };
+    this.#own = own;
   }
 
   async fetch(url: URL, init: RequestInit): Promise<Response> {
@@ -55,7 +59,7 @@ class BunTransport implements Transport {
       return await globalThis.fetch(url, init);
     } finally {
       // What was in flight at `close()` has put its socket back into the pool.
-      if (this.#closed) this.#session.close();
+      if (this.#closed) this.#session?.close();
     }
   }
 
@@ -67,6 +71,6 @@ class BunTransport implements Transport {
 
   close() {
     this.#closed = true;
-    this.#session.close();
+    this.#session?.close();
   }
 }

@@ -13,9 +13,15 @@ interface Client {
   [Symbol.dispose](): void;
 }
 
+/** What is used of a client's options. */
+interface Options {
+  readonly poolIdleTimeout?: number;
+  readonly poolMaxIdlePerHost?: number;
+}
+
 /** What is used of the `Deno` namespace. */
 interface DenoNamespace {
-  createHttpClient?(options: { poolIdleTimeout: number; poolMaxIdlePerHost?: number }): Client;
+  createHttpClient?(options: Options): Client;
 }
 
 /** The methods that Deno may send again where a reused connection died. It does so with any, given a static body. */
@@ -26,6 +32,9 @@ const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i;
  * is native and freed by garbage collection.
  */
 const SMALL_BODY = 64 * 1024;
+
+/** What makes a client keep no idle connection, so that there is no stale one on which Deno would repeat. */
+const NO_POOL = { poolMaxIdlePerHost: 0 };
 
 /** How many origins are kept in mind. */
 const MAX_ANSWERED = 1000;
@@ -43,7 +52,7 @@ let dropped: FinalizationRegistry<Client[]> | undefined;
 export function denoTransport(idleTimeout: number, own: object = {}): Transport | undefined {
   const deno = (globalThis as { Deno?: DenoNamespace }).Deno;
   return typeof deno?.createHttpClient === "function"
-    ? new DenoTransport(deno, { ...own, poolIdleTimeout: Math.ceil(idleTimeout) })
+    ? new DenoTransport(deno, { ...own, ...(idleTimeout > 0 ? { poolIdleTimeout: Math.ceil(idleTimeout) } : NO_POOL) })
     : undefined;
 }
 
@@ -52,42 +61,44 @@ class DenoTransport implements Transport {
   // A socket comes back from Deno's side some turns later, and is closed so too. Fewer turns do, but not for all.
   readonly coolingTurns = 6;
   readonly #deno: DenoNamespace;
-  readonly #options: { poolIdleTimeout: number };
+  readonly #options: Options;
   readonly #client: Client;
-  /** Keeps no idle connection, so there is no stale one on which Deno would repeat. Made at the first use. */
+  /** Keeps no idle connection: the same one where that is what was asked for, else made at the first use. */
   #once: Client | undefined;
   /** Both of them. The registry holds this array, never the transport. */
   readonly #clients: Client[];
-  /** The origins that have answered: a connection to another one is not a reused one. */
+  /** The origins that have answered over TLS: a connection to another one is not a reused one. */
   readonly #answered = new Set<string>();
   #closed = false;
 
-  constructor(deno: DenoNamespace, options: { poolIdleTimeout: number }) {
+  constructor(deno: DenoNamespace, options: Options) {
     this.#deno = deno;
     this.#options = options;
     this.#client = deno.createHttpClient!(options);
     this.#clients = [this.#client];
+    if (options.poolMaxIdlePerHost === 0) this.#once = this.#client;
     dropped ??= new FinalizationRegistry(dispose);
     dropped.register(this, this.#clients, this);
   }
 
-  async fetch(url: URL, init: RequestInit): Promise<Response> {
-    const repeatable = IDEMPOTENT.test(init.method ?? "GET");
+  async fetch(url: URL, init: RequestInit & { client?: Client }): Promise<Response> {
+    const pooled = this.#once !== this.#client;
+    const repeatable = pooled && IDEMPOTENT.test(init.method ?? "GET");
     if (repeatable && isMaterial(init.body)) await materialize(init);
     if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
-    const pooled = repeatable || disguise(init);
-    (init as { client?: Client }).client = pooled ? this.#client : this.#onceClient();
+    init.client = repeatable || pooled && disguise(init) ? this.#client : this.#onceClient();
+    if (!repeatable || url.protocol === "http:") return await globalThis.fetch(url, init);
+    // Over TLS, where the server said no farewell, Deno itself does not repeat.
+    const { origin } = url;
     try {
       const response = await globalThis.fetch(url, init);
       if (this.#answered.size >= MAX_ANSWERED) this.#answered.clear();
-      this.#answered.add(url.origin);
+      this.#answered.add(origin);
       return response;
     } catch (error) {
-      // Over TLS, where the server said no farewell, Deno itself does not repeat.
-      const stale = this.#answered.has(url.origin) && String((error as Error).cause).includes("without sending TLS");
-      if (!repeatable || !stale || init.body instanceof ReadableStream || init.signal?.aborted) throw error;
-      if (this.#closed) throw error;
-      (init as { client?: Client }).client = this.#onceClient();
+      const stale = this.#answered.has(origin) && String((error as Error).cause).includes("without sending TLS");
+      if (!stale || init.body instanceof ReadableStream || init.signal?.aborted || this.#closed) throw error;
+      init.client = this.#onceClient();
       return await globalThis.fetch(url, init);
     }
   }
@@ -107,7 +118,7 @@ class DenoTransport implements Transport {
 
   #onceClient(): Client {
     if (this.#once === undefined) {
-      this.#once = this.#deno.createHttpClient!({ ...this.#options, poolMaxIdlePerHost: 0 });
+      this.#once = this.#deno.createHttpClient!({ ...this.#options, ...NO_POOL });
       this.#clients.push(this.#once);
     }
     return this.#once;

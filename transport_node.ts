@@ -14,16 +14,23 @@ interface Agent {
   destroy(): Promise<void>;
 }
 
-type AgentConstructor = new (options: Record<string, unknown>) => Agent;
+type AgentConstructor = new (options: object) => Agent;
+
+/** On a socket: how many bytes had come over it when the first request was sent. */
+const FRESH = Symbol("hangup.fresh");
+
+/** On a request of undici's: its route. */
+const ROUTE = Symbol("hangup.route");
 
 /** What is used of `net.Socket`. */
 interface Socket {
   readonly bytesRead: number;
+  [FRESH]?: number;
 }
 
 /** What undici publishes on its diagnostics channels. */
 interface Message {
-  readonly request: object;
+  readonly request: { [ROUTE]?: Route };
   readonly socket?: Socket;
 }
 
@@ -43,6 +50,10 @@ const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i;
 /** The codes of a connection that died. */
 const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
 
+/** The content codings that `fetch` decodes, up to undici 6 and since. */
+const DECODED: ReadonlySet<string> = new Set(["gzip", "x-gzip", "deflate", "br"]);
+const DECODED_SINCE_7: ReadonlySet<string> = new Set([...DECODED, "zstd"]);
+
 /** The longest that a timer takes. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
@@ -60,7 +71,7 @@ const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
  */
 export function nodeTransport(
   idleTimeout: number,
-  own: { dispatcher?: unknown } = {},
+  own: { dispatcher?: unknown; connect?: object } = {},
   connections = Infinity,
 ): Transport | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
@@ -77,40 +88,63 @@ export function nodeTransport(
   const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
   // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
   const pooled = { ...options, ...NO_TIMEOUTS, keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
-  const agent = Agent ? new Agent(pooled) : dispatcher as Agent;
-  const once = () => Agent ? new Agent({ ...options, ...NO_TIMEOUTS, pipelining: 0 }) : agent;
-  return new NodeTransport(agent, once, parseInt(process.versions.undici));
+  const undici = parseInt(process.versions.undici);
+  if (Agent === undefined) return new NodeTransport(dispatcher as Agent, () => dispatcher as Agent, undici);
+  const { connect } = options;
+  const make = (settings: object, signal?: AbortSignal) =>
+    new Agent({ ...settings, connect: typeof connect === "function" ? connect : { ...connect, signal } });
+  const once = { ...options, ...NO_TIMEOUTS, pipelining: 0, keepAliveTimeout: 1 };
+  const sockets = new AbortController();
+  return new NodeTransport(
+    idleTimeout > 0 ? make(pooled, sockets.signal) : undefined,
+    // The signal makes a connection a quarter dearer. Without TLS the peer sees nothing of one that is not there yet.
+    (secure) => make(once, secure ? sockets.signal : undefined),
+    undici,
+    sockets,
+  );
 }
 
 class NodeTransport implements Transport {
   readonly closesSockets = true;
   // What was aborted is closed one turn later. The rest is for the server, which has to learn of it before the next one.
   readonly coolingTurns = 6;
-  readonly #agent: Agent;
-  /** Opens a connection for each request, so that a second try never meets a stale one. Made at the first use. */
-  #once: Agent | undefined;
-  readonly #makeOnce: () => Agent;
+  /** `undefined` where no idle socket is kept. */
+  readonly #pool: Agent | undefined;
+  /** Makes agents that open a connection for each request, so that a second try never meets a stale one. */
+  readonly #makeOnce: (secure: boolean) => Agent;
+  /** One for `https:` and one for the rest, each made at its first use. */
+  readonly #once: Agent[] = [];
+  /** Ends the sockets that are not connected yet: `destroy()` leaves them to undici's 10 s. */
+  readonly #sockets: AbortController | undefined;
   /** The content codings that `fetch` decodes, several of them on one body too. */
   readonly #decoded: ReadonlySet<string>;
   #closed = false;
 
-  constructor(agent: Agent, makeOnce: () => Agent, undici: number) {
-    this.#agent = agent;
+  constructor(
+    pool: Agent | undefined,
+    makeOnce: (secure: boolean) => Agent,
+    undici: number,
+    sockets?: AbortController,
+  ) {
+    this.#pool = pool;
     this.#makeOnce = makeOnce;
-    this.#decoded = new Set(["gzip", "x-gzip", "deflate", "br", ...(undici < 7 ? [] : ["zstd"])]);
+    this.#decoded = undici < 7 ? DECODED : DECODED_SINCE_7;
+    this.#sockets = sockets;
   }
 
-  async fetch(url: URL, init: RequestInit): Promise<Response> {
+  async fetch(url: URL, init: RequestInit & { dispatcher?: unknown }): Promise<Response> {
     if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
-    const route = new Route(this.#agent);
-    (init as { dispatcher?: unknown }).dispatcher = route;
+    if (this.#pool === undefined) {
+      init.dispatcher = this.#onceAgent(url);
+      return await globalThis.fetch(url, init);
+    }
+    const route = init.dispatcher = new Route(this.#pool);
     try {
       return await globalThis.fetch(url, init);
     } catch (error) {
       const repeatable = IDEMPOTENT.test(init.method ?? "GET") && !isStream(init.body);
       if (!repeatable || !route.stale || !isDead(error) || this.#closed || init.signal?.aborted) throw error;
-      this.#once ??= this.#makeOnce();
-      (init as { dispatcher?: unknown }).dispatcher = this.#once;
+      init.dispatcher = this.#onceAgent(url);
       return await globalThis.fetch(url, init);
     }
   }
@@ -121,7 +155,15 @@ class NodeTransport implements Transport {
 
   async close() {
     this.#closed = true;
-    await Promise.all([this.#agent.destroy(), this.#once?.destroy()]);
+    const destroyed = [this.#pool, ...this.#once].map((agent) => agent?.destroy());
+    // Not before: with a signal that is aborted already, `tls.connect()` crashes Node.
+    this.#sockets?.abort();
+    await Promise.all(destroyed);
+  }
+
+  #onceAgent({ protocol }: URL): Agent {
+    const secure = protocol === "https:";
+    return this.#once[Number(secure)] ??= this.#makeOnce(secure);
   }
 }
 
@@ -138,7 +180,7 @@ class Route {
     this.#agent = agent;
   }
 
-  /** Whether the request went over a reused connection, on which no byte has arrived since. */
+  /** Whether the request went over a connection that had served another, and no byte has come since. */
   get stale(): boolean {
     return this.#reused && this.#socket?.bytesRead === this.#bytesRead;
   }
@@ -156,32 +198,20 @@ class Route {
   /** The request is about to be written. undici may do that again, over another connection, where it could not. */
   sent(socket: Socket) {
     this.#socket = socket;
-    this.#reused = answered.has(socket);
     this.#bytesRead = socket.bytesRead;
-  }
-
-  /** The response's headers arrived. */
-  received() {
-    if (this.#socket !== undefined) answered.add(this.#socket);
-    this.#socket = undefined;
+    this.#reused = this.#bytesRead > (socket[FRESH] ??= this.#bytesRead);
   }
 }
 
 /** The route that calls its agent now. */
 let dispatching: Route | undefined;
 
-/** The routes of undici's requests. */
-const routes = new WeakMap<object, Route>();
-
-/** The sockets that a response has come over. */
-const answered = new WeakSet<Socket>();
-
 let watching = false;
 
 /**
  * Learns from undici's diagnostics channels which socket each request goes over: no error tells it in every case.
  *
- * The listeners stay for as long as the process runs. Other users' requests cost them a lookup.
+ * The listeners stay for as long as the process runs. Other users' requests cost them a look.
  */
 function watchSockets(process: NodeProcess) {
   const channels = process.getBuiltinModule?.("node:diagnostics_channel");
@@ -189,13 +219,10 @@ function watchSockets(process: NodeProcess) {
   if (watching || channels === undefined) return;
   watching = true;
   channels.subscribe("undici:request:create", ({ request }) => {
-    if (dispatching !== undefined) routes.set(request, dispatching);
+    if (dispatching !== undefined) request[ROUTE] = dispatching;
   });
   channels.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
-    if (socket !== undefined) routes.get(request)?.sent(socket);
-  });
-  channels.subscribe("undici:request:headers", ({ request }) => {
-    routes.get(request)?.received();
+    if (socket !== undefined) request[ROUTE]?.sent(socket);
   });
 }
 
@@ -228,8 +255,13 @@ function findAgent(process: NodeProcess): AgentConstructor | undefined {
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
   const isDefault = constructor.name === "Agent" ||
     constructor.name === "EnvHttpProxyAgent" && usesEnvProxy(process);
-  return isDefault && isAlike(dispatcher, new constructor({})) ? constructor : undefined;
+  if (!isDefault) return undefined;
+  if (!plain.has(dispatcher)) plain.set(dispatcher, isAlike(dispatcher, new constructor({})));
+  return plain.get(dispatcher) ? constructor : undefined;
 }
+
+/** Whether dispatchers have no settings of the user's. */
+const plain = new WeakMap<object, boolean>();
 
 /** Whether Node itself, at its start, made the proxy agent. One made by the user may have a `noProxy` nobody can see. */
 function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {

@@ -350,7 +350,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
-    'Cannot create a transport as "idleTimeout" must be a positive number of milliseconds: received 30s',
+    'Cannot create a transport as "idleTimeout" must be a non-negative number of milliseconds: received 30s',
     () => createTransport({ idleTimeout: wrong("30s") }),
   ],
   [TypeError, "Cannot send the request as the transport is closed", afterTransportClose],
@@ -392,8 +392,8 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     RangeError,
-    'Cannot create a pool as "idleTimeout" must be a positive number of milliseconds: received 0',
-    () => new Pool({ idleTimeout: 0 }),
+    'Cannot create a pool as "idleTimeout" must be a non-negative number of milliseconds: received -1',
+    () => new Pool({ idleTimeout: -1 }),
   ],
   [
     RangeError,
@@ -402,7 +402,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     RangeError,
-    'Cannot create a transport as "idleTimeout" must be a positive number of milliseconds: received -1',
+    'Cannot create a transport as "idleTimeout" must be a non-negative number of milliseconds: received -1',
     () => createTransport({ idleTimeout: -1 }),
   ],
 ];

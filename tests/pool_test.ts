@@ -107,8 +107,8 @@ Deno.test("Pool() refuses limits and timeouts that make no sense", () => {
     [{ maxQueued: -1 }, RangeError, `"maxQueued" must be a non-negative integer: received -1`],
     [{ maxQueued: NaN }, RangeError, `"maxQueued" must be a non-negative integer: received NaN`],
     [{ maxQueued: true as never }, TypeError, `"maxQueued" must be a non-negative integer: received true`],
-    [{ idleTimeout: 0 }, RangeError, `"idleTimeout" must be a positive number of milliseconds: received 0`],
-    [{ idleTimeout: NaN }, RangeError, `"idleTimeout" must be a positive number of milliseconds: received NaN`],
+    [{ idleTimeout: -1 }, RangeError, `"idleTimeout" must be a non-negative number of milliseconds: received -1`],
+    [{ idleTimeout: NaN }, RangeError, `"idleTimeout" must be a non-negative number of milliseconds: received NaN`],
     [{ transport: {} as never }, TypeError, `"transport" must have the methods "fetch" and "close"`],
     [{ transport: null as never }, TypeError, `"transport" must have the methods "fetch" and "close"`],
   ];
@@ -116,6 +116,7 @@ Deno.test("Pool() refuses limits and timeouts that make no sense", () => {
     assertThrows(() => create(options), ErrorClass, `Cannot create a pool as ${message}`);
   }
   for (const limit of [1, 64, Infinity]) create({ maxConnections: limit, maxQueued: Infinity, idleTimeout: Infinity });
+  create({ idleTimeout: 0 });
 });
 
 Deno.test("Pool() limits to 128 connections, and 64 to one origin, unless told otherwise", async () => {

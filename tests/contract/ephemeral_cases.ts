@@ -13,10 +13,12 @@ import {
   post,
   put,
   request,
+  Session,
   StreamedResponse,
   TimeoutError,
 } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
+import { readEcho } from "../harness/with_session.ts";
 import { pattern } from "../server/client.ts";
 
 /** A socket was opened for each call, and is gone within 250 ms. Where the platform owns it, nothing is under way. */
@@ -180,6 +182,58 @@ export const cases: Case[] = [
       const { scope } = t;
       await assertRejects(() => get(`${scope.url}/kill`, { prefetch: false }), NetworkError);
       await assertNoSocket(t);
+    },
+  },
+  {
+    name: "get() uses no connection twice, whatever goes on beside it",
+    needs: ["closesSockets"],
+    async run(t) {
+      const { scope } = t;
+      const held = get(`${scope.url}/hold?key=a`);
+      await scope.wait({ open: 1, pending: 1 }, 2000);
+      for (let i = 0; i < 5; i++) {
+        const echo = await readEcho(await get(`${scope.url}/redirect/302?to=/echo`));
+        assertEquals(echo.requestOnSocket, 1);
+      }
+      await scope.wait({ open: 1 });
+      await assertRejects(() => get(`${scope.url}/hang`, { timeout: 100 }), TimeoutError);
+      await assertRejects(() => get(`${scope.url}/stall/10`, { timeout: 100 }), TimeoutError);
+      await scope.wait({ open: 1 });
+      await Promise.all(Array.from({ length: 200 }, () => get(`${scope.url}/bytes/10`)));
+      await scope.wait({ open: 1 });
+      await scope.release("a");
+      assertEquals((await held).content.byteLength, "released".length);
+      await assertNoSocket(t, 1 + 10 + 2 + 200);
+    },
+  },
+  {
+    name: "a session with an idle timeout of 0 has a connection for each request, and none between them",
+    needs: ["closesSockets"],
+    async run(t) {
+      const { scope } = t;
+      const session = new Session({ pool: { idleTimeout: 0 } });
+      try {
+        assertEquals(session.pool.closesSockets, true);
+        for (const method of ["GET", "POST", "PUT"]) {
+          const init = { method, body: method === "GET" ? undefined : "text" };
+          for (let i = 0; i < 3; i++) {
+            const echo = await readEcho(await session.request(`${scope.url}/echo`, init));
+            assertEquals([echo.method, echo.body, echo.requestOnSocket], [method, init.body ?? "", 1]);
+          }
+          await scope.wait({ open: 0 });
+          await assertRejects(() => session.request(`${scope.url}/kill?read=1`, init), NetworkError);
+          assertEquals((await scope.stats()).paths[`${method} /kill`], 1);
+        }
+        const stream = await session.get(`${scope.url}/endless`, { prefetch: false });
+        await stream.close();
+        await scope.wait({ open: 0, pending: 0 });
+        const open = await session.get(`${scope.url}/endless`, { prefetch: false });
+        await session.close();
+        assertEquals(open.closed, true);
+      } finally {
+        await session.close();
+      }
+      await scope.wait({ open: 0, pending: 0 });
     },
   },
   {

@@ -20,6 +20,8 @@ interface Report {
   open: number;
   ephemeral: unknown;
   bare: unknown;
+  /** What came of the call after the mock was set, in the same turn as a call before. */
+  next?: unknown;
 }
 
 async function report({ run, scope }: TestContext, how: string, url: string, env = {}): Promise<Report> {
@@ -99,6 +101,16 @@ export const cases: Case[] = [
     },
   })),
   {
+    name: "what the user set by setGlobalDispatcher() right after a call is not passed by",
+    needs: ["processes"],
+    async run(t) {
+      if (!isNode(t.runtime)) return;
+      const result = await report(t, "mock after a call", ELSEWHERE, NO_PROXIES);
+      assertEquals([result.next, result.url], [200, "mocked"]);
+      assertEquals((await t.scope.stats()).requests, 1);
+    },
+  },
+  {
     name: "a transport of the user's trusts an authority of its own",
     needs: ["closesSockets"],
     async run({ runtime, openScope }) {
@@ -128,7 +140,7 @@ export const cases: Case[] = [
     name: "createTransport() refuses an idle timeout that is none",
     // deno-lint-ignore require-await -- a case is async
     async run() {
-      assertThrows(() => createTransport({ idleTimeout: 0 }), RangeError, '"idleTimeout" must be a positive number');
+      assertThrows(() => createTransport({ idleTimeout: -1 }), RangeError, '"idleTimeout" must be a non-negative');
       assertThrows(() => createTransport({ idleTimeout: "1s" as unknown as number }), TypeError, "received 1s");
     },
   },

@@ -29,6 +29,22 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
       },
     },
     {
+      name: `get() leaves no socket after a redirect to ${protocol}, whatever goes on beside it`,
+      needs: [...needs, "closesSockets", "followsRedirects"],
+      async run({ scope, openScope }) {
+        const secure = await openScope(options);
+        const held = get(`${scope.url}/hold?key=a`);
+        await scope.wait({ open: 1, pending: 1 }, 2000);
+        const to = `${scope.url}/redirect/302?to=${secure.url}`;
+        assertEquals((await get(`${to}/bytes/10`)).content.byteLength, 10);
+        await secure.wait({ accepted: 1, open: 0 });
+        await assertRejects(() => get(`${to}/hang`, { timeout: { headers: 300 } }), TimeoutError);
+        await secure.wait({ accepted: 2, open: 0 });
+        await scope.release("a");
+        assertEquals((await held).status, 200);
+      },
+    },
+    {
       name: `get() leaves no socket when it fails over ${protocol}`,
       needs,
       async run({ openScope, can }) {
@@ -109,6 +125,26 @@ export const cases: Case[] = [
         await session.close();
       }
       await assertNothingOpen(scope, can);
+    },
+  },
+  {
+    name: "a TLS handshake that never ends is broken off, and leaves no socket",
+    needs: ["closesSockets"],
+    async run({ scope, openScope }) {
+      const silent = await openScope({ fault: "silent-at-accept" });
+      const url = silent.url.replace("http:", "https:");
+      // A call beside it goes on.
+      const held = get(`${scope.url}/hold?key=a`);
+      await assertRejects(() => get(url, { timeout: 300 }), TimeoutError);
+      await silent.wait({ accepted: 1, open: 0 });
+      const session = new Session();
+      const pending = failure(session.get(url));
+      await silent.wait({ open: 1 }, 2000);
+      await session.close();
+      assert(await pending instanceof SessionClosedError);
+      await silent.wait({ open: 0 });
+      await scope.release("a");
+      assertEquals((await held).status, 200);
     },
   },
   {

@@ -36,12 +36,16 @@ async function viaProxy() {
 }
 
 let dispatcher: Dispatcher | undefined;
-if (how === "mock") {
+let next: unknown;
+if (how.startsWith("mock")) {
   const { MockAgent, setGlobalDispatcher } = await importUndici();
   const mock = dispatcher = new MockAgent();
   mock.disableNetConnect();
   mock.get(new URL(url).origin).intercept({ path: new URL(url).pathname }).reply(200, { url: "mocked" }).persist();
+  const after = how === "mock after a call";
+  if (after) await get(proxy);
   setGlobalDispatcher(mock);
+  if (after) next = (await get(url)).status;
 } else if (how === "global proxy") {
   const { ProxyAgent, setGlobalDispatcher } = await importUndici();
   setGlobalDispatcher(dispatcher = new ProxyAgent(proxy));
@@ -70,4 +74,4 @@ await session.close();
 const ephemeral = how === "own" ? 200 : await get(url).then(({ status }) => status, ({ name }) => name);
 const bare = how === "own" ? 200 : await fetch(url).then((response) => response.json()).then(() => 200, String);
 await dispatcher?.close();
-console.log(JSON.stringify({ closesSockets, asked, url: body?.url, posted, fetched, open, ephemeral, bare }));
+console.log(JSON.stringify({ closesSockets, asked, url: body?.url, posted, fetched, open, ephemeral, bare, next }));

@@ -112,6 +112,19 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "https to a server that speaks no TLS is a NetworkError, and leaves no socket",
+    async run({ openScope, can }) {
+      const scope = await openScope({ fault: "speaks-first" });
+      const url = `${scope.url.replace("http:", "https:")}/bytes/10`;
+      const error = await assertRejects(() => get(url), NetworkError);
+      if (can("explainsFailures")) {
+        assertEquals(error.message, `The server does not speak TLS, or refuses the handshake: GET ${url}`);
+      }
+      assert(error.cause instanceof Error);
+      await scope.wait({ open: 0, accepted: 1 });
+    },
+  },
+  {
     name: "a certificate that is not trusted is a NetworkError, and leaves no socket",
     async run({ openScope, can }) {
       const scope = await openScope({ tls: "untrusted" });

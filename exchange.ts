@@ -196,6 +196,8 @@ export class Exchange implements RequestLine {
   stack: string | undefined;
   /** When to call {@linkcode Exchange.expire}, on the clock of `performance.now()`. */
   deadline: number;
+  /** Whether the caller's signal cut it off. */
+  aborted = false;
   /** What the deadline is for, unless it is the total one. */
   #phase: "headers" | "idle" = "headers";
   /** When the total timeout passes. */
@@ -221,7 +223,12 @@ export class Exchange implements RequestLine {
     this.#exchanges = exchanges;
     this.#timeouts = timeouts;
     this.deadline = this.#end = this.#started + timeouts.total;
-    if (signal) this.#forgetSignal = onAbort(signal, (reason) => this.abort(reason));
+    if (signal) {
+      this.#forgetSignal = onAbort(signal, (reason) => {
+        this.aborted = true;
+        this.abort(reason);
+      });
+    }
     exchanges.add(this);
     exchanges.arm(this.deadline, this.#started);
   }

@@ -73,6 +73,8 @@ export class BodyReader {
 
   /** Has the exchange cut off when this is collected while open. */
   watch(): this {
+    // Of a body that is streamed it costs nothing to look whether there is one: a `fetch` of the user's may give none.
+    if (this.#response?.body === null) this.#end();
     if (this.closed) return this;
     this.#watched = true;
     dropped?.register(this, this.#exchange, this.#exchange);
@@ -128,8 +130,9 @@ export class BodyReader {
         chunks.push(chunk);
         size += chunk.byteLength;
       }
-    } catch {
-      // What arrived is all there is.
+    } catch (error) {
+      if (this.#exchange.aborted) throw error;
+      // Else what arrived is all there is.
     } finally {
       clearTimeout(timer);
       this.close();

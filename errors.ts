@@ -22,6 +22,7 @@
  * @module
  */
 
+import type { ExchangeState } from "./exchange.ts";
 import type { PrefetchedResponse } from "./response.ts";
 
 /** The request that an error speaks of. The URL is without credentials and query values. */
@@ -145,7 +146,7 @@ export class PoolClosedError extends HangupError {
    * @param request The request that was cut off.
    */
   constructor(request?: RequestLine) {
-    super("Cannot open a connection as the pool is closed", request);
+    super(`Cannot ${request ? "complete the request" : "open a connection"} as the pool is closed`, request);
     this.name = "PoolClosedError";
   }
 }
@@ -220,14 +221,20 @@ export class TimeoutError extends HangupError {
    * @param timeout The timeout that passed, in milliseconds.
    * @param request The request that it happened to.
    * @param holders For the phase `"queue"`, the requests that hold the slots.
+   * @param state For the phase `"total"`, where the request was in its life.
    */
-  constructor(phase: TimeoutPhase, timeout: number, request?: RequestLine, holders: readonly RequestLine[] = []) {
+  constructor(
+    phase: TimeoutPhase,
+    timeout: number,
+    request?: RequestLine,
+    holders: readonly RequestLine[] = [],
+    state?: ExchangeState,
+  ) {
     const held = holders.slice(0, 5).map(({ method, url }) => `${method} ${url}`).join(", ");
     const more = holders.length > 5 ? ` and ${holders.length - 5} more` : "";
-    super(
-      `${TIMEOUT_MESSAGES[phase]} within ${timeout} ms${held && `, as the slots are held by ${held}${more}`}`,
-      request,
-    );
+    const why = held && `, as the slots are held by ${held}${more}`;
+    const when = phase === "total" && state ? `, when its state was "${state}"` : "";
+    super(`${TIMEOUT_MESSAGES[phase]} within ${timeout} ms${why}${when}`, request);
     this.name = "TimeoutError";
     this.phase = phase;
     this.timeout = timeout;
@@ -259,7 +266,7 @@ export class BodyTooLargeError extends HangupError {
    * @param request The request whose response was too large.
    */
   constructor(maxBodyBytes: number, request?: RequestLine) {
-    super(`Cannot prefetch a body of more than ${maxBodyBytes} bytes`, request);
+    super(`Cannot keep more than ${maxBodyBytes} bytes of the body in memory`, request);
     this.name = "BodyTooLargeError";
     this.maxBodyBytes = maxBodyBytes;
   }

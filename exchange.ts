@@ -66,36 +66,36 @@ export interface Timeouts {
 /** Methods whose requests may be sent again: RFC 9110, section 9.2.2. */
 const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/;
 
-/** The codes of failures to connect. Deno's errors have none, but say so. */
-const NOT_CONNECTED = new Set([
-  "EAI_AGAIN",
-  "ECONNREFUSED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
-
-/** Whether it is certain that no byte of the request was sent. */
-function neverLeft(cause: unknown): boolean {
-  for (let error = cause; error instanceof Error; error = error.cause) {
-    if (NOT_CONNECTED.has((error as { code?: string }).code ?? "")) return true;
-    if (error.message.includes("client error (Connect)")) return true;
-  }
-  return false;
-}
-
-/** Failures that are worth naming, by the codes of Node's and Bun's errors and the words of Deno's. Others tell nothing. */
-const FAILURES: readonly [what: string, code: RegExp, words: string][] = [
-  ["The server's certificate is not trusted", /CERT|^UNABLE_TO_VERIFY/, "invalid peer certificate: "],
-  ["The host name does not resolve", /^ENOTFOUND$|^EAI_/, "dns error: "],
+/**
+ * What keeps a request from being sent, by the codes of Node's and Bun's errors and the words of Deno's, which have a space
+ * where they could else be part of a URL. Other failures tell nothing.
+ */
+const FAILURES: readonly [what: string, code: RegExp, words: RegExp][] = [
+  // Before 1.4 Bun had ConnectionRefused; on Windows Deno has the number.
+  ["The server refuses connections", /^E?conn(?:ection)?refused$/i, /Connection refused|os error 10061/],
+  ["The host name does not resolve", /^ENOTFOUND$|^EAI_/, /dns error: /],
+  // Not Node's ERR_SSL_…, which the server says of the client's.
+  ["The server's certificate is not trusted", /^(?!ERR_SSL_).*CERT|^UNABLE_TO_VERIFY/, /invalid peer certificate: /],
+  [
+    "The server does not speak TLS, or refuses the handshake",
+    /^EPROTO$|^ERR_SSL_.*(?:_VERSION|HANDSHAKE)/,
+    /\(Connect\): received (?:corrupt|fatal)/,
+  ],
+  ["The program has no permission to reach the server", /^ERR_ACCESS_DENIED$/, /^Requires net access /],
+  // Not EHOSTUNREACH and the like, as an open connection can be lost with them too.
+  [
+    "Cannot connect to the server",
+    /^UND_ERR_CONNECT_/,
+    /client error \(Connect\)|^connect E|Unable to connect|typo in the url/,
+  ],
 ];
 
 /** What a runtime's own error says, where that is known. */
 function explain(cause: unknown): string | undefined {
-  for (let error = cause; error instanceof Error; error = error.cause) {
+  // Where a host has several addresses, Node has an error for each.
+  for (let error = cause; error instanceof Error; error = error.cause ?? (error as AggregateError).errors?.[0]) {
     const { message, code = "" } = error as Error & { code?: string };
-    const known = FAILURES.find(([, codes, words]) => codes.test(code) || message.includes(words));
+    const known = FAILURES.find(([, codes, words]) => codes.test(code) || words.test(message));
     if (known !== undefined) return known[0];
   }
 }
@@ -196,6 +196,8 @@ export class Exchange implements RequestLine {
   stack: string | undefined;
   /** When to call {@linkcode Exchange.expire}, on the clock of `performance.now()`. */
   deadline: number;
+  /** Whether the caller's signal cut it off. */
+  aborted = false;
   /** What the deadline is for, unless it is the total one. */
   #phase: "headers" | "idle" = "headers";
   /** When the total timeout passes. */
@@ -221,7 +223,12 @@ export class Exchange implements RequestLine {
     this.#exchanges = exchanges;
     this.#timeouts = timeouts;
     this.deadline = this.#end = this.#started + timeouts.total;
-    if (signal) this.#forgetSignal = onAbort(signal, (reason) => this.abort(reason));
+    if (signal) {
+      this.#forgetSignal = onAbort(signal, (reason) => {
+        this.aborted = true;
+        this.abort(reason);
+      });
+    }
     exchanges.add(this);
     exchanges.arm(this.deadline, this.#started);
   }
@@ -307,10 +314,11 @@ export class Exchange implements RequestLine {
     try {
       response = await this.#lease!.fetch(this.#url, init);
     } catch (cause) {
-      const unknown = IDEMPOTENT.test(this.#method) || neverLeft(cause)
-        ? ""
-        : ", so the outcome of the request is unknown";
-      throw this.#failure(cause, `The connection failed before the response's headers${unknown}`);
+      const known = explain(cause);
+      // On Bun all that goes wrong with TLS is EPROTO, also once the request was sent.
+      const certain = IDEMPOTENT.test(this.#method) || known && (cause as { code?: unknown }).code !== "EPROTO";
+      const unknown = certain ? "" : ", so the outcome of the request is unknown";
+      throw this.#failure(cause, `${known ?? "The connection failed before the response's headers"}${unknown}`);
     }
     // A `fetch` that ignores its signal may still answer when the exchange is over.
     if (this.#cut) response.body?.cancel().catch(() => {});
@@ -360,7 +368,7 @@ export class Exchange implements RequestLine {
   /** Cuts the exchange off as its deadline has passed. */
   expire(now: number): void {
     const phase = now >= this.#end ? "total" : this.#phase;
-    this.abort(new TimeoutError(phase, this.#timeouts[phase], this));
+    this.abort(new TimeoutError(phase, this.#timeouts[phase], this, [], this.state));
   }
 
   /** Cuts the exchange off as its response was closed: nobody is to read on. */
@@ -415,7 +423,7 @@ export class Exchange implements RequestLine {
 
   #failure(cause: unknown, message: string): unknown {
     hideSecrets(cause, this.#url);
-    return new NetworkError(explain(cause) ?? message, this, cause);
+    return new NetworkError(message, this, cause);
   }
 
   /** To be called after each wait within {@linkcode Exchange.guard} for what is not its own. */

@@ -199,8 +199,7 @@ export function mergeTimeouts(
     const value = Object.hasOwn(given, phase) ? given[phase] : undefined;
     if (value === undefined) continue;
     const option = given === timeout ? `timeout.${phase}` : "timeout";
-    checkType(option, value);
-    if (!(value > 0)) throw new RangeError(`"${option}" must be a positive number of milliseconds: received ${value}`);
+    if (typeof value !== "number" || !(value > 0)) refuse(option, "a positive number of milliseconds", value);
     merged[phase] = value;
   }
   return merged;
@@ -213,9 +212,8 @@ export function mergeTimeouts(
  * @throws {RangeError} If it is neither a non-negative integer nor `Infinity`.
  */
 export function checkLimit(option: string, value: number): number {
-  checkType(option, value);
   if (value !== Infinity && !(Number.isInteger(value) && value >= 0)) {
-    throw new RangeError(`"${option}" must be a non-negative integer or Infinity: received ${value}`);
+    refuse(option, "a non-negative integer or Infinity", value);
   }
   return value;
 }
@@ -236,12 +234,15 @@ export function parseHeaders(given: HeadersInit | undefined): Headers {
   return headers;
 }
 
-function checkType(option: string, value: unknown): void {
-  if (typeof value !== "number") throw new TypeError(`"${option}" must be a number: received ${describe(value)}`);
+/** Throws what is wrong with an option that is a number. */
+function refuse(option: string, expected: string, value: unknown): never {
+  const message = `"${option}" must be ${expected}: received ${describe(value)}`;
+  throw typeof value === "number" ? new RangeError(message) : new TypeError(message);
 }
 
 function describe(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : value === null ? "null" : typeof value;
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "number" || value === null ? String(value) : typeof value;
 }
 
 function describeBadHeader(given: HeadersInit | undefined): string {

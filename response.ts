@@ -7,7 +7,7 @@
  */
 
 import { type BodyReader, hasBody, SMALL_BODY } from "./body.ts";
-import { BodyTooLargeError, displayUrl, StatusError } from "./errors.ts";
+import { BodyTooLargeError, displayUrl, type RequestLine, StatusError } from "./errors.ts";
 import { showAs } from "./inspect.ts";
 
 /** The request that a response answers: plain data, with no way back to a session. */
@@ -143,7 +143,7 @@ export class PrefetchedResponse extends HangupResponse {
    */
   // deno-lint-ignore require-await -- so that a body that is not JSON rejects
   async json<T = unknown>(): Promise<T> {
-    return parseJson(this.content, this.request);
+    return parseJson(this.content, this);
   }
 
   /** A copy of the body. */
@@ -366,7 +366,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * @throws {SyntaxError} If the body is not JSON.
    */
   async json<T = unknown>(): Promise<T> {
-    return parseJson(await this.bytes(), this.request);
+    return parseJson(await this.bytes(), this);
   }
 
   /**
@@ -468,12 +468,15 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     return this.close();
   }
 
-  get #line(): { method: string; url: string } {
-    return { method: this.request.method, url: displayUrl(new URL(this.request.url)) };
+  get #line(): RequestLine {
+    return { method: this.request.method, url: showUrl(this.request.url) };
   }
 
   #take(): BodyReader {
-    if (this.#used) throw new TypeError("Cannot read the body as it is being read or has been read already");
+    if (this.#used) {
+      const { method, url } = this.#line;
+      throw new TypeError(`Cannot read the body as it is being read or has been read already: ${method} ${url}`);
+    }
     this.#used = true;
     return this.#reader;
   }
@@ -531,12 +534,16 @@ function decodeText(content: Uint8Array<ArrayBuffer>): string {
   return UTF8.decode(content);
 }
 
-function parseJson<T>(content: Uint8Array<ArrayBuffer>, request: SentRequest): T {
+function parseJson<T>(content: Uint8Array<ArrayBuffer>, { status, headers, request }: HangupResponse): T {
   try {
     return JSON.parse(decodeText(content));
   } catch (cause) {
+    const type = headers.get("content-type");
+    const what = `${content.byteLength} bytes${
+      type === null ? "" : ` of ${JSON.stringify(type)}`
+    } with status ${status}`;
     throw new SyntaxError(
-      `Cannot parse the body as JSON: ${request.method} ${displayUrl(new URL(request.url))}`,
+      `Cannot parse the body as JSON, which is ${what}: ${request.method} ${showUrl(request.url)}`,
       { cause },
     );
   }

@@ -226,6 +226,9 @@ export class Session implements AsyncDisposable {
    * @throws {RangeError} If a number is out of its range.
    */
   constructor(options: SessionOptions = {}) {
+    if (typeof options !== "object" || options === null) {
+      throw new TypeError('Cannot create a session as its options are no object; a URL is given as "baseUrl"');
+    }
     options = own(options);
     const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, cookieJar, onLeak, traceLeaks } = options;
     this.#defaults = {
@@ -236,8 +239,8 @@ export class Session implements AsyncDisposable {
       maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),
     };
     this.#dropInDefaults = { ...this.#defaults, timeouts: mergeTimeouts(DROP_IN_TIMEOUTS, timeout) };
-    this.#cookieJar = cookieJar;
-    this.#exchanges = new Exchanges(onLeak ?? warnOfLeak);
+    this.#cookieJar = checkJar(cookieJar);
+    this.#exchanges = new Exchanges(checkFunction("onLeak", onLeak ?? warnOfLeak));
     this.#traceLeaks = traceLeaks === true;
     this.#borrowed = options.pool instanceof Pool;
     this.pool = choosePool(options.pool, options.fetch);
@@ -541,11 +544,24 @@ function parseBaseUrl(baseUrl: string | URL): URL {
 
 function choosePool(pool: Pool | PoolOptions | undefined, fetch: typeof globalThis.fetch | undefined): Pool {
   if (fetch === undefined) return pool instanceof Pool ? pool : new Pool(pool);
-  if (typeof fetch !== "function") throw new TypeError(`"fetch" must be a function: received ${typeof fetch}`);
+  checkFunction("fetch", fetch);
   if (pool instanceof Pool || pool?.transport) {
     throw new TypeError('Cannot create a session as "fetch" and the pool\'s transport exclude each other');
   }
   return new Pool({ ...pool, transport: portable(fetch) });
+}
+
+function checkFunction<T>(option: string, value: T): T {
+  if (typeof value !== "function") throw new TypeError(`"${option}" must be a function: received ${typeof value}`);
+  return value;
+}
+
+function checkJar(jar: CookieJar | undefined): CookieJar | undefined {
+  if (jar && !(typeof jar.getCookieString === "function" && typeof jar.setCookie === "function")) {
+    const methods = 'the methods "getCookieString" and "setCookie"';
+    throw new TypeError(`"cookieJar" must have ${methods}: received ${typeof jar}`);
+  }
+  return jar;
 }
 
 let warned = false;
@@ -554,5 +570,6 @@ function warnOfLeak({ method, url, stack }: ExchangeInfo): void {
   if (warned) return;
   warned = true;
   const what = "a streamed response was dropped while open; close it, or read it to its end";
-  console.warn(`Hangup: ${what}: ${method} ${url}${stack === undefined ? "" : `\n${stack}`}`);
+  const where = stack ?? 'A session with "traceLeaks: true" tells where it was made';
+  console.warn(`Hangup: ${what}: ${method} ${url}\n${where}`);
 }

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // Every message that is thrown, literally, and docs/errors.md, which has the same.
-import { assertEquals, assertInstanceOf } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import {
   BodyTooLargeError,
   createTransport,
@@ -35,6 +35,11 @@ const hang = () => new Promise<Response>(() => {});
 const answer = (body: BodyInit | null, init?: ResponseInit) => () => Promise.resolve(new Response(body, init));
 const redirect = (location: string, status = 302) => answer(null, { status, headers: { location } });
 const coded = (code: string) => () => Promise.reject(Object.assign(new Error("The runtime's own"), { code }));
+/** As on Node, where a host has several addresses. */
+const unreachable = () =>
+  Promise.reject(
+    new TypeError("fetch failed", { cause: new AggregateError([new Error("connect EHOSTUNREACH ::1:80")]) }),
+  );
 const failing = () => new ReadableStream({ pull: (controller) => controller.error(new Error("The source's own")) });
 
 /** Sends a request over a `fetch` that is scripted. */
@@ -83,6 +88,12 @@ async function afterPoolClose() {
   await session.get(secret);
 }
 
+async function acquireAfterClose() {
+  const pool = new Pool();
+  await pool.close();
+  await pool.acquire(origin);
+}
+
 async function acquire(...args: unknown[]) {
   await using pool = new Pool();
   await pool.acquire(...args as Parameters<Pool["acquire"]>);
@@ -101,8 +112,8 @@ async function afterTransportClose() {
   await transport.fetch(new URL(url), {});
 }
 
-async function readWith(body: BodyInit) {
-  await using session = new Session({ fetch: answer(body) });
+async function parse(body: BodyInit | null, init?: ResponseInit) {
+  await using session = new Session({ fetch: answer(body, init) });
   return (await session.get(secret)).json();
 }
 
@@ -149,7 +160,8 @@ const tooShort = { headers: { "content-length": "5" } };
 
 const expected: [Class, string, Provoke][] = [
   [SessionClosedError, `Cannot complete the request as the session is closed: GET ${url}`, afterClose],
-  [PoolClosedError, `Cannot open a connection as the pool is closed: GET ${url}`, afterPoolClose],
+  [PoolClosedError, `Cannot complete the request as the pool is closed: GET ${url}`, afterPoolClose],
+  [PoolClosedError, "Cannot open a connection as the pool is closed", acquireAfterClose],
   [QueueFullError, `Cannot wait for a connection as 2 requests wait already: GET ${url}`, () => inQueue(2, 3)],
   [
     TimeoutError,
@@ -166,10 +178,14 @@ const expected: [Class, string, Provoke][] = [
     `No bytes of the body arrived within 10 ms: GET ${url}`,
     () => send(answer(new ReadableStream()), { timeout: { idle: 10 } }),
   ],
-  [TimeoutError, `The request was not done within 10 ms: GET ${url}`, () => send(hang, { timeout: 10 })],
+  [
+    TimeoutError,
+    `The request was not done within 10 ms, when its state was "headers": GET ${url}`,
+    () => send(hang, { timeout: 10 }),
+  ],
   [
     BodyTooLargeError,
-    `Cannot prefetch a body of more than 4 bytes: GET ${url}`,
+    `Cannot keep more than 4 bytes of the body in memory: GET ${url}`,
     () => send(answer("hello"), { maxBodyBytes: 4 }),
   ],
   [
@@ -191,12 +207,29 @@ const expected: [Class, string, Provoke][] = [
     `The connection failed before the response's headers, so the outcome of the request is unknown: POST ${url}`,
     () => send(coded("ECONNRESET"), { method: "POST" }),
   ],
+  [NetworkError, `The server refuses connections: GET ${url}`, () => send(coded("ECONNREFUSED"))],
   [NetworkError, `The host name does not resolve: GET ${url}`, () => send(coded("ENOTFOUND"))],
   [
     NetworkError,
     `The server's certificate is not trusted: GET ${url}`,
     () => send(coded("DEPTH_ZERO_SELF_SIGNED_CERT")),
   ],
+  [
+    NetworkError,
+    `The server does not speak TLS, or refuses the handshake: POST ${url}`,
+    () => send(coded("ERR_SSL_WRONG_VERSION_NUMBER"), { method: "POST" }),
+  ],
+  [
+    NetworkError,
+    `The server does not speak TLS, or refuses the handshake, so the outcome of the request is unknown: POST ${url}`,
+    () => send(coded("EPROTO"), { method: "POST" }),
+  ],
+  [
+    NetworkError,
+    `The program has no permission to reach the server: GET ${url}`,
+    () => send(coded("ERR_ACCESS_DENIED")),
+  ],
+  [NetworkError, `Cannot connect to the server: POST ${url}`, () => send(unreachable, { method: "POST" })],
   [NetworkError, `The connection failed before the end of the body: GET ${url}`, () => send(answer(failing()))],
   [
     NetworkError,
@@ -229,11 +262,16 @@ const expected: [Class, string, Provoke][] = [
     `Cannot follow the redirect as its scheme is not http or https but "ftp:": GET ${url}`,
     () => send(redirect("ftp://example.com/")),
   ],
-  [SyntaxError, `Cannot parse the body as JSON: GET ${url}`, () => readWith("<!doctype html>")],
+  [
+    SyntaxError,
+    `Cannot parse the body as JSON, which is 15 bytes of "text/html" with status 502: GET ${url}`,
+    () => parse("<!doctype html>", { status: 502, headers: { "content-type": "text/html" } }),
+  ],
+  [SyntaxError, `Cannot parse the body as JSON, which is 0 bytes with status 200: GET ${url}`, () => parse(null)],
 
   [
     TypeError,
-    "Cannot read the body as it is being read or has been read already",
+    `Cannot read the body as it is being read or has been read already: GET ${url}`,
     () => stream((response) => Promise.all([response.text(), response.text()])),
   ],
   [
@@ -303,7 +341,16 @@ const expected: [Class, string, Provoke][] = [
     () => refuse({ redirect: wrong("never") }),
   ],
   [TypeError, '"signal" must be an AbortSignal: received object', () => refuse({ signal: wrong({}) })],
-  [TypeError, '"timeout" must be a number: received "5s"', () => refuse({ timeout: wrong("5s") })],
+  [
+    TypeError,
+    '"timeout" must be a positive number of milliseconds: received "5s"',
+    () => refuse({ timeout: wrong("5s") }),
+  ],
+  [
+    TypeError,
+    '"maxRedirects" must be a non-negative integer or Infinity: received null',
+    () => refuse({ maxRedirects: wrong(null) }),
+  ],
   [
     TypeError,
     "Cannot send the request as what the cookie jar gave is not valid in a header",
@@ -320,7 +367,18 @@ const expected: [Class, string, Provoke][] = [
     'Cannot create a session as "fetch" and the pool\'s transport exclude each other',
     () => new Session({ fetch: hang, pool: { transport: { closesSockets: false, fetch: hang, close() {} } } }),
   ],
+  [
+    TypeError,
+    'Cannot create a session as its options are no object; a URL is given as "baseUrl"',
+    () => new Session(wrong(secret)),
+  ],
   [TypeError, '"fetch" must be a function: received object', () => new Session({ fetch: wrong({}) })],
+  [TypeError, '"onLeak" must be a function: received number', () => new Session({ onLeak: wrong(1) })],
+  [
+    TypeError,
+    '"cookieJar" must have the methods "getCookieString" and "setCookie": received object',
+    () => new Session({ cookieJar: wrong({ setCookie() {} }) }),
+  ],
   [
     TypeError,
     'Cannot create a pool as "transport" must have the methods "fetch" and "close": received object',
@@ -421,7 +479,9 @@ for (const [type, message, provoke] of expected) {
     const error = await thrownBy(provoke);
     assertInstanceOf(error, type);
     assertEquals([error.name, error.message], [type.name, message]);
-    if (error instanceof HangupError) assertEquals(message.endsWith(`: ${error.method} ${error.url}`), true);
+    if (error instanceof HangupError) {
+      assertEquals(message.endsWith(`: ${error.method} ${error.url}`), message.includes(url));
+    }
   });
 }
 
@@ -432,6 +492,12 @@ Deno.test("TimeoutError names five of those that hold the slots, and counts the 
     `No connection became free within 10 ms, as the slots are held by GET ${origin}/1, GET ${origin}/2, ` +
       `GET ${origin}/3, GET ${origin}/4, GET ${origin}/5 and 2 more: GET ${url}`,
   );
+});
+
+Deno.test("a missing permission is a NetworkError that says so", { permissions: { net: false } }, async () => {
+  await using session = new Session();
+  const error = await assertRejects(() => session.get(secret), NetworkError);
+  assertEquals(error.message, `The program has no permission to reach the server: GET ${url}`);
 });
 
 Deno.test("docs/errors.md has every message under its class, and no other", () => {

@@ -707,7 +707,7 @@ Deno.test("Pool.close() closes the transport and refuses what comes after", asyn
   assertStrictEquals(pool.close(), closing);
   assertStrictEquals(pool[Symbol.asyncDispose](), closing);
   const error = await assertRejects(() => pool.acquire(A, { request: line("late") }), PoolClosedError);
-  assertEquals(error.message, `Cannot open a connection as the pool is closed: GET ${A}/late`);
+  assertEquals(error.message, `Cannot complete the request as the pool is closed: GET ${A}/late`);
   assertEquals(await closing, undefined);
   assertStrictEquals(pool.close(), closing);
   assertEquals(transport.log, ["close"]);

@@ -31,7 +31,7 @@ const CAPPED = { init: { maxBodyBytes: 1_000_000 } };
 const UPLOAD = { init: { method: "POST", body: "x".repeat(10_000_000) } };
 
 const MESSAGES: [phase: string, message: RegExp][] = [
-  ["headers", /^The connection failed before the response's headers/],
+  ["headers", /^The connection failed before the response's headers|^Cannot connect to the server/],
   ["body", /^The connection failed before the end of the body|bytes of the body arrived where/],
   ["redirect", /^Cannot follow the redirect/],
 ];

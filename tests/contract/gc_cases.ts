@@ -89,7 +89,8 @@ export const cases: Case[] = [
       assertEquals(open, 0);
       const url = `${t.scope.url}/endless?…`;
       const warning =
-        `Hangup: a streamed response was dropped while open; close it, or read it to its end: GET ${url}\n`;
+        `Hangup: a streamed response was dropped while open; close it, or read it to its end: GET ${url}\n` +
+        'A session with "traceLeaks: true" tells where it was made\n';
       assertEquals(stderr, warning);
       await t.scope.wait({ open: 0, aborted: 2 }, 1000);
     },

@@ -2,7 +2,7 @@
 //
 // Where a request can go: two origins, IPv6, a name that does not resolve, a Unix socket.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { get, NetworkError, Pool, Session, type Transport } from "../../mod.ts";
+import { get, NetworkError, Pool, post, Session, type Transport } from "../../mod.ts";
 import type { Case, Runtime } from "../harness/case.ts";
 
 /** What is used of the runtimes' own ways to a Unix socket. */
@@ -74,6 +74,26 @@ export const cases: Case[] = [
         assertEquals(error.message, "The host name does not resolve: GET http://hangup.invalid/a?…");
       }
       assert(error.cause instanceof Error);
+    },
+  },
+  {
+    name: "a port that nothing listens on is a NetworkError",
+    async run({ openScope, can }) {
+      const gone = await openScope();
+      await gone.close();
+      for (const origin of [gone.url, gone.url.replace("127.0.0.1", "localhost"), gone.url.replace("http", "https")]) {
+        const error = await assertRejects(() => get(`${origin}/a?token=s3cret`), NetworkError);
+        if (can("explainsFailures")) assertEquals(error.message, `The server refuses connections: GET ${origin}/a?…`);
+        assert(error.cause instanceof Error);
+      }
+    },
+  },
+  {
+    name: "an address that no network has is a NetworkError, and the outcome of a POST is known",
+    needs: ["explainsFailures"],
+    async run() {
+      const error = await assertRejects(() => post("http://255.255.255.255/"), NetworkError);
+      assertEquals(error.message, "Cannot connect to the server: POST http://255.255.255.255/");
     },
   },
   {

@@ -87,7 +87,7 @@ export const cases: Case[] = [
     assertEquals((await response.json<{ method: string }>()).method, "GET");
   }),
   end("json() of what is no JSON", "/bytes/10", async ({ response }) => {
-    await assertRejects(() => response.json(), SyntaxError, "Cannot parse the body as JSON: GET http");
+    await assertRejects(() => response.json(), SyntaxError, "10 bytes of ");
   }),
   end("bytes()", "/chunked/100000", async ({ response }) => {
     assertEquals(await response.bytes(), pattern(100000));
@@ -193,6 +193,16 @@ export const cases: Case[] = [
     assertEquals(error.response.content, pattern(64 * 1024));
     assertEquals(error.response.status, 500);
   }),
+  end("throwIfNotOk() of a body that stalls", "/stall/1000?status=500", async ({ response }) => {
+    const error = await assertRejects(() => response.throwIfNotOk(), StatusError);
+    assertEquals(error.response.content.byteLength, 1000);
+  }),
+  end("throwIfNotOk(), aborted while it reads", "/stall/1000?status=500", async ({ response, controller }) => {
+    const reason = new Error("changed my mind");
+    const thrown = response.throwIfNotOk().catch((error) => error);
+    controller.abort(reason);
+    assertStrictEquals(await thrown, reason);
+  }),
   end("throwIfNotOk() of a status that is ok", "/bytes/10", async ({ response }) => {
     assertStrictEquals(await response.throwIfNotOk(), response);
     assertEquals((await response.bytes()).byteLength, 10);
@@ -265,10 +275,28 @@ export const cases: Case[] = [
           assertEquals([response.closed, response.body, await response.text().catch(String)], [
             true,
             null,
-            "TypeError: Cannot read the body as it is being read or has been read already",
+            `TypeError: Cannot read the body as it is being read or has been read already: ${method} ${scope.url}${path}`,
           ]);
         }
         assertEquals(session.exchanges(), []);
+      } finally {
+        await session.close();
+      }
+    },
+  },
+  {
+    name: "StreamedResponse of a fetch that gives no body is closed from the start",
+    async run() {
+      const session = new Session({ fetch: () => Promise.resolve(new Response(null)) });
+      try {
+        const response = await session.get("http://127.0.0.1/", { prefetch: false });
+        assertEquals([response.status, response.closed, session.exchanges(), session.pool.stats().active], [
+          200,
+          true,
+          [],
+          0,
+        ]);
+        assertEquals(await response.text(), "");
       } finally {
         await session.close();
       }

@@ -130,11 +130,9 @@ export const cases: Case[] = [
   {
     name: "a TLS handshake that never ends is broken off, and leaves no socket",
     needs: ["closesSockets"],
-    async run({ scope, openScope }) {
+    async run({ openScope }) {
       const silent = await openScope({ fault: "silent-at-accept" });
       const url = silent.url.replace("http:", "https:");
-      // A call beside it goes on.
-      const held = get(`${scope.url}/hold?key=a`);
       await assertRejects(() => get(url, { timeout: 300 }), TimeoutError);
       await silent.wait({ accepted: 1, open: 0 });
       const session = new Session();
@@ -143,8 +141,19 @@ export const cases: Case[] = [
       await session.close();
       assert(await pending instanceof SessionClosedError);
       await silent.wait({ open: 0 });
-      await scope.release("a");
-      assertEquals((await held).status, 200);
+    },
+  },
+  {
+    name: "https to a server that speaks no TLS is a NetworkError, and leaves no socket",
+    async run({ openScope, can }) {
+      const scope = await openScope({ fault: "speaks-first" });
+      const url = `${scope.url.replace("http:", "https:")}/bytes/10`;
+      const error = await assertRejects(() => get(url), NetworkError);
+      if (can("explainsFailures")) {
+        assertEquals(error.message, `The server does not speak TLS, or refuses the handshake: GET ${url}`);
+      }
+      assert(error.cause instanceof Error);
+      await scope.wait({ open: 0, accepted: 1 });
     },
   },
   {

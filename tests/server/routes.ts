@@ -49,9 +49,9 @@ const routes: Record<string, Route> = {
   /** `/hang`: headers never come. */
   "hang": async (exchange) => await exchange.gone,
 
-  /** `/stall/N?of=M`: declares M bytes (N + 1), sends N, then nothing. */
+  /** `/stall/N?of=M&status=200`: declares M bytes (N + 1), sends N, then nothing. */
   "stall": async (exchange, arg, query) => {
-    await exchange.head(200, [BINARY], Number(query.get("of") ?? Number(arg) + 1));
+    await exchange.head(Number(query.get("status") ?? 200), [BINARY], Number(query.get("of") ?? Number(arg) + 1));
     await writePattern(exchange, Number(arg));
     await exchange.gone;
   },

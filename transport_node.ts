@@ -67,7 +67,7 @@ const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
  * @param own Options of undici's `Agent`, or a `dispatcher` to use and to close.
  * @param connections The number of sockets to one origin.
  * @returns The transport, or `undefined` on another platform and where `fetch` goes through a dispatcher of the user's.
- * @throws {TypeError} If there are options, and `fetch` goes through a dispatcher of the user's that they cannot reach.
+ * @throws {TypeError} If there is a `proxy`, which would be passed by; or if there are options, and `fetch` goes through a dispatcher of the user's that they cannot reach.
  */
 export function nodeTransport(
   idleTimeout: number,
@@ -77,6 +77,9 @@ export function nodeTransport(
   const process = (globalThis as { process?: NodeProcess }).process;
   if (process?.versions?.undici === undefined) return undefined;
   const { dispatcher, ...given } = own;
+  if ("proxy" in given) {
+    throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
+  }
   const Agent = dispatcher === undefined ? findAgent(process) : undefined;
   if (Agent === undefined && dispatcher === undefined) {
     const foreign = !(Symbol.for("undici.globalDispatcher.1") in globalThis); // workerd, which poses as Node

@@ -14,8 +14,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { HangupError, type StreamedResponse, TimeoutError } from "../mod.ts";
-import { type CookieJar, Session } from "../mod.ts";
+import { type CookieJar, HangupError, Session, type StreamedResponse, TimeoutError } from "../mod.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 import { CountingController, type ScriptedCall, ScriptedTransport } from "./scripted_transport.ts";
 

@@ -133,14 +133,14 @@ function withoutMethods() {
 }
 
 /** As on Node with a dispatcher of another version of undici. */
-function withDispatcher() {
+function onNode(options: object) {
   const given = Object.getOwnPropertyDescriptor(globalThis, "process")!;
   const symbols = [1, 2].map((version) => Symbol.for(`undici.globalDispatcher.${version}`));
   const before = symbols.map((symbol) => Object.getOwnPropertyDescriptor(globalThis, symbol));
   Object.defineProperty(globalThis, "process", { value: { versions: { undici: "8.0.0" } }, configurable: true });
   for (const symbol of symbols) Object.defineProperty(globalThis, symbol, { value: {}, configurable: true });
   try {
-    return nodeTransport(1000, { connect: {} } as object);
+    return nodeTransport(1000, options);
   } finally {
     Object.defineProperty(globalThis, "process", given);
     for (const [i, symbol] of symbols.entries()) {
@@ -404,7 +404,12 @@ const expected: [Class, string, Provoke][] = [
   [
     TypeError,
     "Cannot create a transport with options of an Agent as fetch goes through another dispatcher",
-    withDispatcher,
+    () => onNode({ connect: {} }),
+  ],
+  [
+    TypeError,
+    'Cannot create a transport as Node has no option "proxy": give a "dispatcher"',
+    () => onNode({ proxy: "http://proxy.example:3128" }),
   ],
   [
     TypeError,

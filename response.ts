@@ -415,6 +415,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    *
    * @returns This response, still to be read.
    * @throws {StatusError} If the status is outside 200 to 299.
+   * @throws The reason of the request's signal, as it is, if that aborts before the start of the body is read.
    *
    * @example Stream what is there alone
    * ```ts

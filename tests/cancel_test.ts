@@ -14,7 +14,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { type CookieJar, HangupError, Session, type StreamedResponse, TimeoutError } from "../mod.ts";
+import { type CookieJar, HangupError, Session, StatusError, type StreamedResponse, TimeoutError } from "../mod.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 import { CountingController, type ScriptedCall, ScriptedTransport } from "./scripted_transport.ts";
 
@@ -314,6 +314,7 @@ const scenarios: Scenario[] = [
     async run(world) {
       const response = world.streaming(await world.session.get(URL_A, { signal: world.signal, prefetch: false }));
       const error = await response.throwIfNotOk().catch((error) => error);
+      if (!(error instanceof StatusError)) throw error;
       return await error.response.text();
     },
     expected: "abcd",

@@ -191,8 +191,8 @@ class List<T extends { previous: T | null; next: T | null }> {
 type Holder = Pick<AcquireOptions, "request" | "onClose">;
 
 /**
- * One claim to a slot: in its origin's list, then in the pool's `#held`, maybe in its `#cooling`, then in none. Once it is granted it is the
- * lease: with a million waiters, everything that they keep counts.
+ * One claim to a slot: in its origin's list, then in the pool's `#held`, maybe in its `#cooling`, then in none. Once it is
+ * granted it is the lease: with a million waiters, everything that they keep counts.
  */
 class Ticket implements Lease {
   previous: Ticket | null = null;
@@ -206,7 +206,10 @@ class Ticket implements Lease {
   resolve: ((lease: Lease | PromiseLike<Lease>) => void) | undefined = undefined;
   signal: AbortSignal | undefined = undefined;
   onAbort: ((reason: unknown) => void) | undefined = undefined;
-  /** When it began to wait, or to cool. In whole milliseconds, rounded up: engines store these in place, and others in an object of their own. */
+  /**
+   * When it began to wait, or to cool. In whole milliseconds, rounded up: engines store these in place, and others in an
+   * object of their own.
+   */
   since = 0;
   /** 0 for none. Of one that cools: the turn in which it is cold. */
   timeout = 0;

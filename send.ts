@@ -20,7 +20,7 @@ import { isStream, settleBody } from "./upload.ts";
 /** Makes what the caller gets of a response whose headers have arrived. */
 export type Respond<T> = (exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) => Promise<T>;
 
-/** Sends a request, follows its redirects, and has a response made of the last one. To be called within the exchange's guard. */
+/** Sends a request, follows its redirects, and has a response made of the last one. Runs within the exchange's guard. */
 export async function send<T>(
   exchange: Exchange,
   outgoing: Outgoing,

@@ -486,7 +486,7 @@ export class Session implements AsyncDisposable {
     return this.#cut;
   }
 
-  /** Sends a request as one exchange, and has a response made of what comes. What is wrong with the arguments rejects too. */
+  /** Sends a request as one exchange, and has a response made of what comes. Wrong arguments reject too. */
   #perform<T>(input: RequestInput, init: RequestInit, defaults: RequestDefaults, respond: Respond<T>): Promise<T> {
     try {
       const outgoing = prepare(input, init, defaults);

@@ -57,6 +57,9 @@ const DECODED_SINCE_7: ReadonlySet<string> = new Set([...DECODED, "zstd"]);
 /** The longest that a timer takes. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
+/** How long undici waits for a connection, in milliseconds. */
+const CONNECT_TIMEOUT = 10_000;
+
 /** The session has its own timeouts. For connecting, undici's 10 s stay, as for bare `fetch`. */
 const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
 
@@ -94,31 +97,28 @@ export function nodeTransport(
   const undici = parseInt(process.versions.undici);
   if (Agent === undefined) return new NodeTransport(dispatcher as Agent, () => dispatcher as Agent, undici);
   const { connect } = options;
-  const make = (settings: object, signal?: AbortSignal) =>
+  const make = (settings: object, signal?: Connecting) =>
     new Agent({ ...settings, connect: typeof connect === "function" ? connect : { ...connect, signal } });
   const once = { ...options, ...NO_TIMEOUTS, pipelining: 0, keepAliveTimeout: 1 };
-  const sockets = new AbortController();
+  const connecting = new Connecting();
   return new NodeTransport(
-    idleTimeout > 0 ? make(pooled, sockets.signal) : undefined,
+    idleTimeout > 0 ? make(pooled, connecting) : undefined,
     // The signal makes a connection a quarter dearer. Without TLS the peer sees nothing of one that is not there yet.
-    (secure) => make(once, secure ? sockets.signal : undefined),
+    (secure) => make(once, secure ? connecting : undefined),
     undici,
-    sockets,
+    connecting,
   );
 }
 
 class NodeTransport implements Transport {
   readonly closesSockets = true;
-  // What was aborted is closed one turn later. The rest is for the server, which has to learn of it before the next one.
-  readonly coolingTurns = 6;
   /** `undefined` where no idle socket is kept. */
   readonly #pool: Agent | undefined;
   /** Makes agents that open a connection for each request, so that a second try never meets a stale one. */
   readonly #makeOnce: (secure: boolean) => Agent;
   /** One for `https:` and one for the rest, each made at its first use. */
   readonly #once: Agent[] = [];
-  /** Ends the sockets that are not connected yet: `destroy()` leaves them to undici's 10 s. */
-  readonly #sockets: AbortController | undefined;
+  readonly #connecting: Connecting | undefined;
   /** The content codings that `fetch` decodes, several of them on one body too. */
   readonly #decoded: ReadonlySet<string>;
   #closed = false;
@@ -127,12 +127,12 @@ class NodeTransport implements Transport {
     pool: Agent | undefined,
     makeOnce: (secure: boolean) => Agent,
     undici: number,
-    sockets?: AbortController,
+    connecting?: Connecting,
   ) {
     this.#pool = pool;
     this.#makeOnce = makeOnce;
     this.#decoded = undici < 7 ? DECODED : DECODED_SINCE_7;
-    this.#sockets = sockets;
+    this.#connecting = connecting;
   }
 
   async fetch(url: URL, init: RequestInit & { dispatcher?: unknown }): Promise<Response> {
@@ -159,14 +159,39 @@ class NodeTransport implements Transport {
   async close() {
     this.#closed = true;
     const destroyed = [this.#pool, ...this.#once].map((agent) => agent?.destroy());
-    // Not before: with a signal that is aborted already, `tls.connect()` crashes Node.
-    this.#sockets?.abort();
+    this.#connecting?.end();
     await Promise.all(destroyed);
   }
 
   #onceAgent({ protocol }: URL): Agent {
     const secure = protocol === "https:";
     return this.#once[Number(secure)] ??= this.#makeOnce(secure);
+  }
+}
+
+/**
+ * Ends the sockets that are not connected yet: `destroy()` leaves them to undici's 10 s. As far as Node looks, it is an
+ * abort signal. Of a real one Node never takes its listeners off, so this one forgets those that must have connected by now,
+ * and holds them weakly, as each has a socket, which holds it.
+ */
+class Connecting {
+  readonly aborted = false;
+  readonly #listeners = new Set<{ readonly since: number; readonly abort: WeakRef<() => void> }>();
+
+  addEventListener(_type: "abort", abort: () => void) {
+    const since = performance.now();
+    this.#listeners.add({ since, abort: new WeakRef(abort) });
+    for (const listener of this.#listeners) {
+      if (listener.since > since - CONNECT_TIMEOUT) return;
+      this.#listeners.delete(listener);
+    }
+  }
+
+  removeEventListener() {}
+
+  end() {
+    for (const { abort } of this.#listeners) abort.deref()?.();
+    this.#listeners.clear();
   }
 }
 

@@ -6,7 +6,7 @@
 //   deno task soak -- --requests=20000 --runtime=bun    fewer, on these runtimes; writes nothing
 //
 // Fails if memory grows by more than 5 MB after the first quarter, or a lease, a listener or a socket is left, or more
-// sockets were open than the limit allows.
+// sockets were in use than the limit allows, or far more were open.
 import { fileURLToPath as fromFileUrl } from "node:url";
 import { parseArgs } from "node:util";
 import { lines } from "./harness/lines.ts";
@@ -22,6 +22,8 @@ const REQUESTS = 200_000;
 const SAMPLES = 20;
 const LIMIT = 32;
 const MAX_GROWTH = 5e6;
+/** Deno dials some sockets in reserve. Where a slot is granted again too soon, there are twice as many as allowed. */
+const IN_RESERVE = 1.5;
 const FILE = new URL("../docs/soak.md", import.meta.url);
 
 /** What the client and the server say after so many requests. */
@@ -41,7 +43,7 @@ interface Sample {
   leaks: number;
   /** The most sockets that the server saw open at once, so far. */
   maxOpen: number;
-  /** The most exchanges that it had under way at once, so far. */
+  /** The most exchanges that it had under way at once, so far: sockets in use. */
   maxPending: number;
 }
 
@@ -127,8 +129,9 @@ function faults({ samples, summary, left }: Result): string[] {
   }
   const heap = growth(samples, "heap") + growth(samples, "external");
   require(heap < MAX_GROWTH, `the heap grew by ${mega(heap)} MB`);
-  const { maxOpen } = samples.at(-1)!;
-  require(maxOpen <= LIMIT, `${maxOpen} sockets were open at once, of ${LIMIT} allowed`);
+  const { maxOpen, maxPending } = samples.at(-1)!;
+  require(maxPending <= LIMIT, `${maxPending} sockets were in use at once, of ${LIMIT} allowed`);
+  require(maxOpen <= LIMIT * IN_RESERVE, `${maxOpen} sockets were open at once, with those in reserve`);
   require(left === 0, `${left} sockets are left`);
   require(summary.cut === 0, `close() had to cut off ${summary.cut} exchanges`);
   require(
@@ -163,7 +166,8 @@ function table(results: Map<Runtime, Result>): string {
     ...rows,
     row("Growth after the first quarter, MB", all.map(grown)),
     row("Listeners, leases and exchanges left, in all samples", all.map(left)),
-    row(`Most sockets at once, of ${LIMIT}`, all.map(({ samples }) => samples.at(-1)!.maxOpen)),
+    row(`Most sockets in use at once, of ${LIMIT}`, all.map(({ samples }) => samples.at(-1)!.maxPending)),
+    row("Most sockets open at once", all.map(({ samples }) => samples.at(-1)!.maxOpen)),
     row("Sockets in all / left", all.map(({ accepted, left }) => `${accepted.toLocaleString("en")} / ${left}`)),
     row("Streams dropped / reported", all.map(({ summary }) => `${summary.counts.dropped ?? 0} / ${summary.leaks}`)),
   ].join("\n");

@@ -36,8 +36,7 @@ export const cases: Case[] = [
       };
       await Promise.all(Array.from({ length: limit * 2 }, work));
       await session.close();
-      // Of one that was closed the server may learn later than of the next; and Deno dials some in reserve. Without a
-      // pause there are twice as many as the limit allows.
+      // A server may learn of a socket's end later than of the next one, and Deno dials some in reserve; but not twice as many.
       const { maxOpen } = await scope.stats();
       assert(maxOpen <= limit * 1.5, `${maxOpen} sockets at once`);
     },

@@ -14,7 +14,7 @@ export interface Stats {
   accepted: number;
   /** Sockets accepted and not closed yet. */
   open: number;
-  /** The most sockets that were open at once. */
+  /** The most sockets that were open at once, after all that came with them was read. */
   maxOpen: number;
   /** Requests whose head arrived. CORS preflights are counted apart. */
   requests: number;
@@ -148,7 +148,9 @@ export class Scope {
   #accept(socket: Socket): number {
     const { stats } = this;
     stats.perSocket.push(0);
-    stats.maxOpen = Math.max(stats.maxOpen, ++stats.open);
+    stats.open++;
+    // Of one that was closed before this one was opened, the news may come in the same batch, after this.
+    setImmediate(() => setImmediate(() => stats.maxOpen = Math.max(stats.maxOpen, stats.open)));
     this.#sockets.add(socket);
     socket.once("close", () => {
       this.#sockets.delete(socket);

@@ -45,28 +45,6 @@ export function displayUrl(url: URL): string {
 }
 
 /**
- * Takes the query out of a runtime's own error, which may quote the URL whole: Deno does in its message, Bun in a field.
- * Node's parser quotes the response's head, with its cookies.
- *
- * @param cause What was thrown; changed in place, with its causes.
- * @param url The URL that was asked for. It has no credentials.
- */
-export function hideSecrets(cause: unknown, { search, hash }: URL): void {
-  for (let error = cause; error instanceof Error; error = error.cause) {
-    if ("data" in error && /^HPE_/.test(String((error as { code?: unknown }).code))) {
-      Reflect.deleteProperty(error, "data");
-    }
-    for (const key of new Set(["message", "stack", ...Object.keys(error)])) {
-      const value = Reflect.get(error, key);
-      if (typeof value !== "string") continue;
-      let shown = hash === "" ? value : value.replaceAll(hash, "");
-      if (search !== "") shown = shown.replaceAll(search, "?…");
-      if (shown !== value) Reflect.set(error, key, shown);
-    }
-  }
-}
-
-/**
  * The base of this module's errors: catch it to catch them all.
  *
  * @example Tell the module's errors from others

@@ -6,16 +6,11 @@
  * @module
  */
 
+import { explain, hideSecrets } from "./causes.ts";
 import { Deadlines } from "./deadlines.ts";
-import {
-  displayUrl,
-  hideSecrets,
-  NetworkError,
-  type PoolClosedError,
-  type RequestLine,
-  TimeoutError,
-} from "./errors.ts";
+import { displayUrl, NetworkError, type PoolClosedError, type RequestLine, TimeoutError } from "./errors.ts";
 import { claim, type Lease, type Pool, type Ticket } from "./pool.ts";
+import { isIdempotent } from "./request.ts";
 import { onAbort } from "./signals.ts";
 import { type StreamBody, Upload } from "./upload.ts";
 
@@ -61,43 +56,6 @@ export interface Timeouts {
    * @default {Infinity}
    */
   total?: number;
-}
-
-/** Methods whose requests may be sent again: RFC 9110, section 9.2.2. */
-const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/;
-
-/**
- * What keeps a request from being sent, by the codes of Node's and Bun's errors and the words of Deno's, which have a space
- * where they could else be part of a URL. Other failures tell nothing.
- */
-const FAILURES: readonly [what: string, code: RegExp, words: RegExp][] = [
-  // Before 1.4 Bun had ConnectionRefused; on Windows Deno has the number.
-  ["The server refuses connections", /^E?conn(?:ection)?refused$/i, /Connection refused|os error 10061/],
-  ["The host name does not resolve", /^ENOTFOUND$|^EAI_/, /dns error: /],
-  // Not Node's ERR_SSL_…, which the server says of the client's.
-  ["The server's certificate is not trusted", /^(?!ERR_SSL_).*CERT|^UNABLE_TO_VERIFY/, /invalid peer certificate: /],
-  [
-    "The server does not speak TLS, or refuses the handshake",
-    /^EPROTO$|^ERR_SSL_.*(?:_VERSION|HANDSHAKE)/,
-    /\(Connect\): received (?:corrupt|fatal)/,
-  ],
-  ["The program has no permission to reach the server", /^ERR_ACCESS_DENIED$/, /^Requires net access /],
-  // Not EHOSTUNREACH and the like, as an open connection can be lost with them too.
-  [
-    "Cannot connect to the server",
-    /^UND_ERR_CONNECT_/,
-    /client error \(Connect\)|^connect E|Unable to connect|typo in the url/,
-  ],
-];
-
-/** What a runtime's own error says, where that is known. */
-function explain(cause: unknown): string | undefined {
-  // Where a host has several addresses, Node has an error for each.
-  for (let error = cause; error instanceof Error; error = error.cause ?? (error as AggregateError).errors?.[0]) {
-    const { message, code = "" } = error as Error & { code?: string };
-    const known = FAILURES.find(([, codes, words]) => codes.test(code) || words.test(message));
-    if (known !== undefined) return known[0];
-  }
 }
 
 /**
@@ -316,7 +274,7 @@ export class Exchange implements RequestLine {
     } catch (cause) {
       const known = explain(cause);
       // On Bun all that goes wrong with TLS is EPROTO, also once the request was sent.
-      const certain = IDEMPOTENT.test(this.#method) || known && (cause as { code?: unknown }).code !== "EPROTO";
+      const certain = isIdempotent(this.#method) || known && (cause as { code?: unknown }).code !== "EPROTO";
       const unknown = certain ? "" : ", so the outcome of the request is unknown";
       throw this.#failure(cause, `${known ?? "The connection failed before the response's headers"}${unknown}`);
     }

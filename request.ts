@@ -102,6 +102,11 @@ export interface Outgoing {
 
 const TIMEOUT_PHASES = ["queue", "headers", "idle", "total"] as const;
 
+/** Whether a request may be sent again: RFC 9110, section 9.2.2. */
+export function isIdempotent(method: string): boolean {
+  return /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i.test(method);
+}
+
 /** Methods that every runtime knows. */
 const USUAL_METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/;
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { isIdempotent } from "./request.ts";
 import type { Transport } from "./transport.ts";
 
 /** What is used of `Deno.HttpClient`. */
@@ -23,9 +24,6 @@ interface Options {
 interface DenoNamespace {
   createHttpClient?(options: Options): Client;
 }
-
-/** The methods that Deno may send again where a reused connection died. It does so with any, given a static body. */
-const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i;
 
 /**
  * Up to here in bytes or UTF-16 units, a body is copied into a Blob. That is cheaper than a connection, but its memory
@@ -83,7 +81,7 @@ class DenoTransport implements Transport {
 
   async fetch(url: URL, init: RequestInit & { client?: Client }): Promise<Response> {
     const pooled = this.#once !== this.#client;
-    const repeatable = pooled && IDEMPOTENT.test(init.method ?? "GET");
+    const repeatable = pooled && isIdempotent(init.method ?? "GET");
     if (repeatable && isMaterial(init.body)) await materialize(init);
     if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
     init.client = repeatable || pooled && disguise(init) ? this.#client : this.#onceClient();

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { isIdempotent } from "./request.ts";
 import type { Transport } from "./transport.ts";
 
 /** What is used of undici's `Agent` and `EnvHttpProxyAgent`. */
@@ -43,9 +44,6 @@ interface NodeProcess {
     subscribe(name: string, listener: (message: Message) => void): void;
   };
 }
-
-/** The methods that may be sent again where a reused connection died. */
-const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i;
 
 /** The codes of a connection that died. */
 const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
@@ -145,7 +143,7 @@ class NodeTransport implements Transport {
     try {
       return await globalThis.fetch(url, init);
     } catch (error) {
-      const repeatable = IDEMPOTENT.test(init.method ?? "GET") && !isStream(init.body);
+      const repeatable = isIdempotent(init.method ?? "GET") && !isStream(init.body);
       if (!repeatable || !route.stale || !isDead(error) || this.#closed || init.signal?.aborted) throw error;
       init.dispatcher = this.#onceAgent(url);
       return await globalThis.fetch(url, init);

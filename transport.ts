@@ -45,7 +45,7 @@ export interface Transport {
   readonly followsRedirects?: boolean;
   /**
    * Whether the chunks of its bodies belong to who reads them, so that their memory may be taken away once it was copied:
-   * for runtimes that collect it late. By default nothing is taken.
+   * for runtimes that collect it late. Not so of a response that was cloned. By default nothing is taken.
    */
   readonly ownsChunks?: boolean;
   /**

@@ -38,7 +38,6 @@ export function bunTransport(idle: number, own: object = {}): Transport | undefi
 
 class BunTransport implements Transport {
   readonly closesSockets = true;
-  readonly ownsChunks = true;
   // Of a body that was cut off, the socket is closed some turns later.
   readonly coolingTurns = 6;
   /** `undefined` where no idle socket is kept. */
@@ -49,6 +48,11 @@ class BunTransport implements Transport {
   constructor(session: FetchSession | undefined, own: object) {
     this.#session = session;
     this.#own = own;
+  }
+
+  /** Not where a user's `fetch` is in its place, which may have cloned the response. */
+  get ownsChunks(): boolean {
+    return this.fetch === BunTransport.prototype.fetch;
   }
 
   async fetch(url: URL, init: RequestInit): Promise<Response> {

@@ -79,6 +79,11 @@ class DenoTransport implements Transport {
     dropped.register(this, this.#clients, this);
   }
 
+  /** Not where a user's `fetch` is in its place, which may have cloned the response. */
+  get ownsChunks(): boolean {
+    return this.fetch === DenoTransport.prototype.fetch;
+  }
+
   async fetch(url: URL, init: RequestInit & { client?: Client }): Promise<Response> {
     const pooled = this.#once !== this.#client;
     const repeatable = pooled && isIdempotent(init.method ?? "GET");

@@ -32,6 +32,22 @@ export async function findTarget(runtime: Runtime): Promise<Target> {
   return { runtime, version, command: [executable] };
 }
 
+const cores = navigator.hardwareConcurrency;
+const canPin = cores > 1 && Deno.build.os === "linux" && canRun("taskset", "-c", "0", "true");
+
+function canRun(command: string, ...args: string[]): boolean {
+  try {
+    return new Deno.Command(command, { args }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+/** A command on cores of its own: to wake a process on the same core or on another one differs by more than a client costs. */
+function pinned(cpus: string, ...command: string[]): [executable: string, ...args: string[]] {
+  return (canPin ? ["taskset", "-c", cpus, ...command] : command) as [string, ...string[]];
+}
+
 /** After so many milliseconds a process that owes an answer is killed. */
 const LIMIT = 60_000;
 
@@ -60,9 +76,8 @@ export interface Contender {
 
 /** Starts a contender, and resolves when it is ready for its first turn. */
 export async function startContender({ command }: Target, row: Row, name: string, origin: string): Promise<Contender> {
-  const [executable, ...flags] = command;
-  const args = [...flags, path("worker.ts"), row.id, name, origin];
-  const child = new Deno.Command(executable!, { args, stdin: "piped", stdout: "piped" }).spawn();
+  const [executable, ...args] = pinned(`1-${cores - 1}`, ...command, path("worker.ts"), row.id, name, origin);
+  const child = new Deno.Command(executable, { args, stdin: "piped", stdout: "piped" }).spawn();
   const input = child.stdin.getWriter();
   const output = lines(child.stdout);
   const nextLine = async () => {
@@ -89,8 +104,8 @@ export async function startContender({ command }: Target, row: Row, name: string
 
 /** Starts a server for `work` alone, so that nobody else's sockets are on it. It runs on Node. */
 export async function withServer<T>(work: (origin: string) => Promise<T>): Promise<T> {
-  const args = [path("server.ts")];
-  const server = new Deno.Command(findExecutable("node"), { args, stdin: "piped", stdout: "piped" }).spawn();
+  const [executable, ...args] = pinned("0", findExecutable("node"), path("server.ts"));
+  const server = new Deno.Command(executable, { args, stdin: "piped", stdout: "piped" }).spawn();
   const output = lines(server.stdout);
   const { value: port } = await output.next();
   try {

@@ -2,8 +2,9 @@
 //
 // What a platform can do is what the module says of it.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { NetworkError, Pool, Session } from "../../mod.ts";
+import { createTransport, NetworkError, Pool, Session } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
+import { pattern } from "../server/client.ts";
 
 export const cases: Case[] = [
   {
@@ -39,6 +40,32 @@ export const cases: Case[] = [
       // A server may learn of a socket's end later than of the next one, and Deno dials some in reserve; but not twice as many.
       const { maxOpen } = await scope.stats();
       assert(maxOpen <= limit * 1.5, `${maxOpen} sockets at once`);
+    },
+  },
+  {
+    name: "a long body is whole, also in a clone that a user's transport has made of it",
+    async run({ scope }) {
+      const transport = createTransport();
+      const send = transport.fetch.bind(transport);
+      const clones: Promise<ArrayBuffer>[] = [];
+      const url = `${scope.url}/bytes/1000000`;
+      for (const cloned of [false, true]) {
+        if (cloned) {
+          transport.fetch = async (url, init) => {
+            const response = await send(url, init);
+            clones.push(response.clone().arrayBuffer());
+            return response;
+          };
+        }
+        const session = new Session(cloned ? { pool: { transport } } : {});
+        try {
+          assertEquals((await session.get(url)).content, pattern(1_000_000));
+          for (const clone of clones) assertEquals(new Uint8Array(await clone), pattern(1_000_000));
+        } finally {
+          await session.close();
+        }
+      }
+      assertEquals(clones.length, 1);
     },
   },
   {

@@ -285,17 +285,15 @@ export class Exchange implements RequestLine {
     return response;
   }
 
-  /** Waits for bytes of the body. */
-  async receive<T>(work: Promise<T>): Promise<T> {
+  /** Waits for bytes of the body. Not an async function, as there may be thousands of chunks. */
+  receive<T>(work: Promise<T>): Promise<T> {
     this.#expect("idle");
-    let result: T;
-    try {
-      result = await work;
-    } catch (cause) {
+    return work.then((result) => {
+      this.#arrived();
+      return result;
+    }, (cause) => {
       throw this.#failure(cause, "The connection failed before the end of the body");
-    }
-    this.#arrived();
-    return result;
+    });
   }
 
   /** Gives up the hop under way so that the next one can begin. `reuse` says that its body was read to the end. */

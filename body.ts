@@ -16,6 +16,11 @@ const DISCARD_TIME = 250;
 
 const NO_BYTES = new Uint8Array(0);
 
+/** What a reader gives: a chunk, or the end of the body. */
+type Read = ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
+
+const END: Read = { done: true, value: undefined };
+
 /** Statuses whose responses have no body: the Fetch standard's "null body status". */
 export function hasBody(method: string, status: number): boolean {
   return method !== "HEAD" && status !== 101 && status !== 103 && status !== 204 && status !== 205 && status !== 304;
@@ -81,8 +86,8 @@ export class BodyReader {
     return this;
   }
 
-  /** The next chunk, or `undefined` at the end of the body. */
-  read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  /** The next chunk, or `done` at the end of the body. */
+  read(): Promise<Read> {
     return this.#exchange.guard(() => this.#read());
   }
 
@@ -111,9 +116,9 @@ export class BodyReader {
     }
     // One copy: each chunk goes straight to its place.
     const content = new Uint8Array(length);
-    for (let chunk = await this.#read(); chunk; chunk = await this.#read()) {
-      content.set(chunk, this.#received - chunk.byteLength);
-      if (this.#ownsChunks) chunk.buffer.transfer(0); // collected late, they would take as much memory again
+    for (let read = await this.#read(); !read.done; read = await this.#read()) {
+      content.set(read.value, this.#received - read.value.byteLength);
+      if (this.#ownsChunks) read.value.buffer.transfer(0); // collected late, they would take as much memory again
     }
     return content;
   }
@@ -125,7 +130,7 @@ export class BodyReader {
     const timer = setTimeout(() => this.close(), DISCARD_TIME);
     try {
       while (size < max) {
-        const chunk = await this.read();
+        const { value: chunk } = await this.read();
         if (!chunk) break;
         chunks.push(chunk);
         size += chunk.byteLength;
@@ -155,7 +160,7 @@ export class BodyReader {
   stream(highWaterMark = 0): ReadableStream<Uint8Array<ArrayBuffer>> {
     return new ReadableStream({
       pull: async (controller) => {
-        const chunk = await this.read();
+        const { value: chunk } = await this.read();
         if (chunk) controller.enqueue(chunk);
         else controller.close();
       },
@@ -163,24 +168,23 @@ export class BodyReader {
     }, { highWaterMark, size: (chunk) => chunk.byteLength });
   }
 
-  async #read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async #read(): Promise<Read> {
     const response = this.#response;
-    if (!response) return undefined;
-    const reader = this.#reader ??= response.body?.getReader();
-    const { value } = reader ? await this.#exchange.receive(reader.read()) : {};
-    if (!value) {
-      this.#end();
-    } else if ((this.#received += value.byteLength) > this.length!) { // never, where the length is not known
+    const reader = this.#reader ??= response?.body?.getReader();
+    const read = response && reader ? await this.#exchange.receive(reader.read()) : END;
+    if (read.done) {
+      if (response) this.#end();
+    } else if ((this.#received += read.value.byteLength) > this.length!) { // never, where the length is not known
       throw this.#mismatch();
     }
-    return value;
+    return read;
   }
 
   async #readUnknown(max: number): Promise<Uint8Array<ArrayBuffer>> {
     const chunks: Uint8Array<ArrayBuffer>[] = [];
-    for (let chunk = await this.#read(); chunk; chunk = await this.#read()) {
+    for (let read = await this.#read(); !read.done; read = await this.#read()) {
       if (this.#received > max) throw this.#tooLarge(max);
-      chunks.push(chunk);
+      chunks.push(read.value);
     }
     return concat(chunks, this.#received);
   }

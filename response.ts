@@ -312,10 +312,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
     const reader = this.#take();
     return {
-      async next() {
-        const value = await reader.read();
-        return value ? { done: false, value } : { done: true, value: undefined };
-      },
+      next: () => reader.read() as Promise<IteratorResult<Uint8Array<ArrayBuffer>>>,
       // deno-lint-ignore require-await -- the protocol asks for a promise
       async return() {
         reader.close();

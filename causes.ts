@@ -30,6 +30,11 @@ const FAILURES: readonly [what: string, code: RegExp, words: RegExp][] = [
   ],
 ];
 
+/** Whether it is certain that the request was not sent. On Bun all that goes wrong with TLS is EPROTO, at any time. */
+export function neverSent(cause: unknown): boolean {
+  return explain(cause) !== undefined && (cause as { code?: unknown }).code !== "EPROTO";
+}
+
 /** What a runtime's own error says, where that is known. */
 export function explain(cause: unknown): string | undefined {
   // Where a host has several addresses, Node has an error for each.

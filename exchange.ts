@@ -6,7 +6,7 @@
  * @module
  */
 
-import { explain, hideSecrets } from "./causes.ts";
+import { explain, hideSecrets, neverSent } from "./causes.ts";
 import { Deadlines } from "./deadlines.ts";
 import { displayUrl, NetworkError, type PoolClosedError, type RequestLine, TimeoutError } from "./errors.ts";
 import { claim, type Lease, type Pool, type Ticket } from "./pool.ts";
@@ -254,11 +254,16 @@ export class Exchange implements RequestLine {
     return new Promise((resolve, reject) => {
       this.throwIfCut();
       this.#reject = reject;
-      work().then((result) => {
-        // Else the promise, and with it a response, could never be collected.
-        if (this.#reject === reject) this.#reject = undefined;
-        resolve(result);
-      }, (error) => reject(this.fail(error)));
+      const fail = (error: unknown) => reject(this.fail(error));
+      try {
+        work().then((result) => {
+          // Else the promise, and with it a response, could never be collected.
+          if (this.#reject === reject) this.#reject = undefined;
+          resolve(result);
+        }, fail);
+      } catch (error) {
+        fail(error);
+      }
     });
   }
 
@@ -272,11 +277,10 @@ export class Exchange implements RequestLine {
     try {
       response = await this.#lease!.fetch(this.#url, init);
     } catch (cause) {
-      const known = explain(cause);
-      // On Bun all that goes wrong with TLS is EPROTO, also once the request was sent.
-      const certain = isIdempotent(this.#method) || known && (cause as { code?: unknown }).code !== "EPROTO";
+      const certain = isIdempotent(this.#method) || neverSent(cause);
       const unknown = certain ? "" : ", so the outcome of the request is unknown";
-      throw this.#failure(cause, `${known ?? "The connection failed before the response's headers"}${unknown}`);
+      const what = explain(cause) ?? "The connection failed before the response's headers";
+      throw this.#failure(cause, what + unknown);
     }
     // A `fetch` that ignores its signal may still answer when the exchange is over.
     if (this.#cut) response.body?.cancel().catch(() => {});

@@ -494,12 +494,13 @@ export class Session implements AsyncDisposable {
       const exchange = new Exchange(this.#exchanges, timeouts, signal);
       if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
       exchange.begin(method, url);
-      // Taken charge of before anything can fail, as a stream that is never sent is canceled too.
-      const stream = isStream(body) ? exchange.upload(body) : undefined;
-      if (signal?.aborted) exchange.abort(signal.reason);
-      if (this.#closed) exchange.abort(new SessionClosedError(exchange));
-      const first = stream ? { ...outgoing, body: stream } : outgoing;
-      return exchange.guard(() => send(exchange, first, this.pool, this.#cookieJar, respond));
+      return exchange.guard(() => {
+        // Taken charge of before anything else can fail, as a stream that is never sent is canceled too.
+        const first = isStream(body) ? { ...outgoing, body: exchange.upload(body) } : outgoing;
+        signal?.throwIfAborted();
+        if (this.#closed) throw new SessionClosedError(exchange);
+        return send(exchange, first, this.pool, this.#cookieJar, respond);
+      });
     } catch (error) {
       return Promise.reject(error);
     }

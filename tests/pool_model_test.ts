@@ -14,6 +14,7 @@ import * as fc from "fast-check";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import { type Lease, Pool } from "../pool.ts";
 import { FakeClock, FakeTurns, settle } from "./fake_clock.ts";
+import { checkModel } from "./model.ts";
 
 const ORIGINS = ["https://a.test", "https://b.test", "https://c.test", "__proto__"];
 const SIGNALS = 3;
@@ -460,8 +461,7 @@ const runs: fc.Arbitrary<Run> = fc.integer({ min: 1, max: 4 }).chain((maxConnect
 );
 
 Deno.test("Pool keeps its invariants under random operations, and does what its model does", async () => {
-  const { env } = (globalThis as unknown as { process: { env: Record<string, string | undefined> } }).process;
-  const property = fc.asyncProperty(runs, async (run) => {
+  await checkModel(runs, 10_000, async (run) => {
     const clock = new FakeClock().install();
     try {
       using turns = new FakeTurns();
@@ -471,10 +471,5 @@ Deno.test("Pool keeps its invariants under random operations, and does what its 
     } finally {
       clock.restore();
     }
-  });
-  await fc.assert(property, {
-    numRuns: Number(env.HANGUP_RUNS ?? 10_000),
-    seed: env.HANGUP_SEED === undefined ? undefined : Number(env.HANGUP_SEED),
-    path: env.HANGUP_PATH,
   });
 });

@@ -5,6 +5,7 @@ import { PoolClosedError, QueueFullError, type RequestLine, TimeoutError } from 
 import { type AcquireOptions, type Lease, Pool, type PoolOptions } from "../pool.ts";
 import type { Transport } from "../transport.ts";
 import { FakeClock, FakeTurns, settle } from "./fake_clock.ts";
+import { CountingController } from "./scripted_transport.ts";
 
 const A = "https://a.test";
 const B = "https://b.test";
@@ -319,25 +320,15 @@ Deno.test("Pool.acquire() survives a release from within the abort of the same s
 Deno.test("Pool.acquire() leaves one listener on a shared signal while requests wait, and none after", async () => {
   const { pool } = create({ maxConnections: 1 });
   const record = new Recorder(pool);
-  const { signal } = new AbortController();
-  let listeners = 0;
-  const add = signal.addEventListener.bind(signal);
-  const remove = signal.removeEventListener.bind(signal);
-  signal.addEventListener = (...args: Parameters<typeof add>) => {
-    listeners++;
-    add(...args);
-  };
-  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
-    listeners--;
-    remove(...args);
-  };
+  const controller = new CountingController();
+  const { signal } = controller;
   for (let i = 0; i < 100; i++) record.acquire(`${i}`, A, { signal });
-  assertEquals(listeners, 1);
+  assertEquals(controller.listeners, 1);
   for (let i = 0; i < 100; i++) {
     await settle();
     record.release(`${i}`);
   }
-  assertEquals(listeners, 0);
+  assertEquals(controller.listeners, 0);
   assertEquals(snapshot(pool), "0 active, 0 queued");
 });
 

@@ -14,6 +14,7 @@ import { assert, assertEquals } from "@std/assert";
 import * as fc from "fast-check";
 import { type ExchangeInfo, HangupError, Session, StreamedResponse, TimeoutError } from "../mod.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
+import { checkModel } from "./model.ts";
 import { CountingController, type ScriptedCall, ScriptedTransport } from "./scripted_transport.ts";
 
 const ORIGINS = ["https://a.test", "https://b.test"];
@@ -537,8 +538,7 @@ const runs: fc.Arbitrary<Run> = fc.integer({ min: 1, max: 3 }).chain((maxConnect
 );
 
 Deno.test("Session does what its model does, under random operations", async () => {
-  const { env } = (globalThis as unknown as { process: { env: Record<string, string | undefined> } }).process;
-  const property = fc.asyncProperty(runs, async (run) => {
+  await checkModel(runs, 20_000, async (run) => {
     const clock = new FakeClock().install();
     try {
       const bench = new Bench(run, clock);
@@ -548,10 +548,5 @@ Deno.test("Session does what its model does, under random operations", async () 
     } finally {
       clock.restore();
     }
-  });
-  await fc.assert(property, {
-    numRuns: Number(env.HANGUP_RUNS ?? 20_000),
-    seed: env.HANGUP_SEED === undefined ? undefined : Number(env.HANGUP_SEED),
-    path: env.HANGUP_PATH,
   });
 });

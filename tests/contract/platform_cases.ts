@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // What a platform can do is what the module says of it.
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { createTransport, NetworkError, Pool, Session } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 import { pattern } from "../server/client.ts";
@@ -40,6 +40,23 @@ export const cases: Case[] = [
       // A server may learn of a socket's end later than of the next one, and Deno dials some in reserve; but not twice as many.
       const { maxOpen } = await scope.stats();
       assert(maxOpen <= limit * 1.5, `${maxOpen} sockets at once`);
+    },
+  },
+  {
+    name: "a request whose body cannot even be begun leaves nothing open",
+    async run({ scope }) {
+      const session = new Session();
+      const failure = new RangeError("no iterator");
+      const body = {
+        [Symbol.asyncIterator]() {
+          throw failure;
+        },
+      } as unknown as ReadableStream;
+      const error = await session.post(`${scope.url}/echo`, { body }).catch((error) => error);
+      assertStrictEquals(error, failure);
+      assertEquals(session.exchanges(), []);
+      // Would wait for what is open.
+      assertEquals(await session.close({ grace: Infinity }), []);
     },
   },
   {

@@ -5,6 +5,7 @@
 // nothing is open and garbage was collected; then what came of the requests.
 import process from "node:process";
 import { BodyTooLargeError, NetworkError, Session, StatusError, TimeoutError } from "../../mod.ts";
+import { CountingController } from "../scripted_transport.ts";
 
 const [url = "", total = "", between = "", limit = ""] = process.argv.slice(2);
 
@@ -17,21 +18,8 @@ interface Runtimes {
 }
 const { gc, Bun } = globalThis as Runtimes;
 
-const life = new AbortController();
+const life = new CountingController();
 const { signal } = life;
-let listeners = 0;
-{
-  const add = signal.addEventListener.bind(signal);
-  const remove = signal.removeEventListener.bind(signal);
-  signal.addEventListener = (...args: Parameters<typeof add>) => {
-    listeners++;
-    add(...args);
-  };
-  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
-    listeners--;
-    remove(...args);
-  };
-}
 
 let leaks = 0;
 const session = new Session({
@@ -117,7 +105,9 @@ async function sample(at: number): Promise<void> {
   const { heapUsed, external, rss } = process.memoryUsage();
   const { active, queued } = session.pool.stats();
   const open = session.exchanges().length;
-  console.log(JSON.stringify({ at, heap: heapUsed, external, rss, listeners, active, queued, open, leaks }));
+  console.log(
+    JSON.stringify({ at, heap: heapUsed, external, rss, listeners: life.listeners, active, queued, open, leaks }),
+  );
 }
 
 let started = 0;

@@ -15,19 +15,23 @@ import type { Case, TestContext } from "../harness/case.ts";
 import { withSession } from "../harness/with_session.ts";
 import type { Scope } from "../server/client.ts";
 
-/** Two cases for a client: it does its work over few sockets, and the session is closed in the middle of it. */
+/**
+ * Two cases for a client: it does its work over few sockets, and the session is closed in the middle of it.
+ *
+ * One request comes after another, yet Node may open a second socket, as it hands out the end of a body before the socket.
+ */
 function client(
   name: string,
   work: (session: Session, t: TestContext) => Promise<void>,
   begin: (session: Session, scope: Scope) => Promise<() => Promise<unknown>>,
+  sockets = 2,
 ): Case[] {
   return [
     withSession(`${name} works over session.fetch`, async (session, t) => {
       await work(session, t);
       assertEquals([session.exchanges(), session.pool.stats().active], [[], 0]);
       const { accepted, requests } = await t.scope.wait({ pending: 0 });
-      // One after another; Node may open a second one, as it hands out the end of a body before the socket.
-      if (t.can("closesSockets")) assert(accepted <= 2, `${accepted} sockets for ${requests} requests`);
+      if (t.can("closesSockets")) assert(accepted <= sockets, `${accepted} sockets for ${requests} requests`);
     }),
     withSession(
       `${name} leaves no socket when the session is closed in mid-stream`,
@@ -95,7 +99,7 @@ const messages = [{ role: "user" as const, content: "What becomes of sockets?" }
 
 function openai(session: Session, scope: Scope): OpenAI {
   const baseURL = `${scope.url}/openai`;
-  return new OpenAI({ apiKey: "none", baseURL, fetch: session.fetch, dangerouslyAllowBrowser: true });
+  return new OpenAI({ apiKey: "none", baseURL, fetch: session.fetch, maxRetries: 0, dangerouslyAllowBrowser: true });
 }
 
 export const cases: Case[] = [
@@ -114,7 +118,8 @@ export const cases: Case[] = [
     return async () => {
       for await (const _ of stream);
     };
-  }),
+    // It hangs up at the event [DONE], mostly after the end has come with it. Where not, Node dials anew unasked.
+  }, 3),
   withSession("openai gives its connection back when a stream is abandoned half-way", async (session, { scope }) => {
     const { chat } = openai(session, scope);
     for (let i = 0; i < 5; i++) {

@@ -300,14 +300,6 @@ export class Exchange implements RequestLine {
     });
   }
 
-  /** Gives up the hop under way so that the next one can begin. `reuse` says that its body was read to the end. */
-  leave(reuse: boolean): void {
-    if (!reuse || this.#upload) this.#controller?.abort();
-    this.#endUpload();
-    this.#lease?.release();
-    this.#lease = undefined;
-  }
-
   /** Cuts the exchange off. The first reason stays; nothing happens once the exchange has ended. */
   abort(reason: unknown): void {
     if (this.ended) return;
@@ -353,19 +345,24 @@ export class Exchange implements RequestLine {
     if (!exchanges) return;
     this.#exchanges = undefined;
     this.#forgetSignal?.();
-    if (this.#upload) this.#controller?.abort();
-    this.#endUpload();
     this.#reject = undefined;
     this.#response = undefined;
-    this.#lease?.release();
-    this.#lease = undefined;
+    this.leave(this.#cut === undefined);
     exchanges.delete(this);
   }
 
-  /** An upload can outlast the response, and would be read on for ever. */
-  #endUpload(): void {
+  /**
+   * Gives up the hop under way, so that the next one can begin: its connection is used again or closed.
+   *
+   * @param reuse Whether the body was read to the end. An upload can outlast the response, and then it is closed too.
+   */
+  leave(reuse: boolean): void {
+    const cut = !reuse || this.#upload !== undefined;
+    if (cut) this.#controller?.abort();
     this.#upload?.end(this.#cut?.reason);
     this.#upload = undefined;
+    this.#lease?.release(cut);
+    this.#lease = undefined;
   }
 
   #expect(phase: "headers" | "idle"): void {

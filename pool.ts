@@ -191,8 +191,8 @@ class List<T extends { previous: T | null; next: T | null }> {
 type Holder = Pick<AcquireOptions, "request" | "onClose">;
 
 /**
- * One claim to a slot: in its origin's list, then in the pool's `#held`, maybe in its `#cooling`, then in none. Once it is
- * granted it is the lease: with a million waiters, everything that they keep counts.
+ * One claim to a slot: in its origin's list, then in the pool's `#held`, maybe in `#cooling` or `#cutOff`, then in none.
+ * Once it is granted it is the lease: with a million waiters, everything that they keep counts.
  */
 class Ticket implements Lease {
   previous: Ticket | null = null;
@@ -237,8 +237,9 @@ class Ticket implements Lease {
     }
   }
 
-  release(): void {
-    if (this.state === "held") release(this.pool!, this);
+  /** @param cut Whether the exchange was cut off, so that its socket is closed. */
+  release(cut = false): void {
+    if (this.state === "held") release(this.pool!, this, cut);
   }
 
   [Symbol.dispose](): void {
@@ -292,7 +293,7 @@ export type { Ticket };
 export let claim: (pool: Pool, origin: string, timeout: number, holder: Holder) => Ticket;
 // What tickets ask of their pool.
 let send: (pool: Pool, ticket: Ticket, url: URL, init: RequestInit) => Promise<Response>;
-let release: (pool: Pool, ticket: Ticket) => void;
+let release: (pool: Pool, ticket: Ticket, cut: boolean) => void;
 let cancel: (pool: Pool, ticket: Ticket, reason: unknown) => void;
 
 /**
@@ -341,19 +342,22 @@ export class Pool implements AsyncDisposable {
   readonly #deadlines: Deadlines = new Deadlines((now) => this.#sweep(now));
 
   // Invariants, whenever no method of this class is running:
-  // - #held has the leases, #cooling the released slots that nobody gets yet: together at most #maxConnections, and for
-  //   each origin as many as its taken says, at most #maxConnectionsPerOrigin
+  // - #held has the leases, #cooling and #cutOff the released slots that nobody gets yet: together #taken, at most
+  //   #maxConnections, and for each origin as many as its taken says, at most #maxConnectionsPerOrigin
   // - #queued is the sum of the origins' sizes
   // - #ready has the origins that have a waiter and are below their own limit, in the order of their turns
-  // - #held and #cooling are below #maxConnections only if #ready is empty
+  // - #taken is below #maxConnections only if #ready is empty
   // - while something waits and something cools, #timer is set
   // - #origins has no origin without a ticket, but for #spare
   // - after close, nothing waits
   readonly #origins = new Map<string, Origin>();
   readonly #ready: List<Origin> = new List();
   readonly #held: List<Ticket> = new List();
-  /** In the order of their release. */
+  /** In the order of their release, as the next. */
   readonly #cooling: List<Ticket> = new List();
+  /** Those whose exchange was cut off. */
+  readonly #cutOff: List<Ticket> = new List();
+  #taken = 0;
   /** The origin that was the last to be without a ticket: kept, as sequential requests go to one. */
   #spare: Origin | undefined;
   #queued = 0;
@@ -373,7 +377,7 @@ export class Pool implements AsyncDisposable {
   static {
     claim = (pool, origin, timeout, holder) => pool.#enter(origin, timeout, holder);
     send = (pool, ticket, url, init) => pool.#fetch(ticket, url, init);
-    release = (pool, ticket) => pool.#release(ticket);
+    release = (pool, ticket, cut) => pool.#release(ticket, cut);
     cancel = (pool, ticket, reason) => pool.#cancel(ticket, reason);
   }
 
@@ -611,21 +615,23 @@ export class Pool implements AsyncDisposable {
   }
 
   #isFree(origin: Origin): boolean {
-    return this.#held.size + this.#cooling.size < this.#maxConnections && origin.taken < this.#maxConnectionsPerOrigin;
+    return this.#taken < this.#maxConnections && origin.taken < this.#maxConnectionsPerOrigin;
   }
 
   #hold(ticket: Ticket): void {
     ticket.state = "held";
     ticket.queue.taken++;
+    this.#taken++;
     this.#held.push(ticket);
   }
 
   /** Takes a lease back. Its slot cools where the runtime needs time for its socket. */
-  #release(ticket: Ticket): void {
-    const turns = this.#transport.coolingTurns ?? 0;
-    if (turns === 0 || this.#closing !== undefined) return this.#carryOut(this.#leave(ticket));
+  #release(ticket: Ticket, cut: boolean): void {
+    const { coolingTurns = 0, closingTurns = coolingTurns } = this.#transport;
+    const turns = cut ? closingTurns : coolingTurns;
+    if (turns === 0 || this.closed) return this.#carryOut(this.#leave(ticket));
     this.#held.remove(ticket);
-    this.#cooling.push(ticket);
+    (cut ? this.#cutOff : this.#cooling).push(ticket);
     ticket.state = "cooling";
     ticket.pool = ticket.holder = undefined;
     ticket.since = Math.ceil(performance.now());
@@ -636,17 +642,24 @@ export class Pool implements AsyncDisposable {
 
   /** Frees the slots that are cold, the oldest first. */
   #thaw(isCold: (ticket: Ticket) => boolean): void {
-    for (let ticket = this.#cooling.first; ticket !== null && isCold(ticket); ticket = this.#cooling.first) {
-      this.#cooling.remove(ticket);
-      ticket.state = "done";
-      ticket.queue.taken--;
-      this.#updateTurn(ticket.queue);
+    for (const slots of [this.#cooling, this.#cutOff]) {
+      for (let ticket = slots.first; ticket !== null && isCold(ticket); ticket = slots.first) {
+        slots.remove(ticket);
+        ticket.state = "done";
+        this.#free(ticket.queue);
+      }
     }
+  }
+
+  #free(origin: Origin): void {
+    origin.taken--;
+    this.#taken--;
+    this.#updateTurn(origin);
   }
 
   /** Counts the turns of the event loop while somebody waits and slots cool. */
   #startTurn(): void {
-    if (this.#queued === 0 || this.#cooling.size === 0 || this.#timer !== undefined) return;
+    if (this.#queued === 0 || this.#taken === this.#held.size || this.#timer !== undefined) return;
     this.#timer = (globalThis as unknown as Immediates).setImmediate(() => {
       this.#timer = undefined;
       this.#turn++;
@@ -661,13 +674,13 @@ export class Pool implements AsyncDisposable {
     if (ticket.state === "waiting") {
       origin.remove(ticket);
       this.#queued--;
+      this.#updateTurn(origin);
     } else {
       this.#held.remove(ticket);
-      origin.taken--;
+      this.#free(origin);
     }
     ticket.state = "done";
     ticket.pool = ticket.holder = undefined;
-    this.#updateTurn(origin);
     return this.#decide();
   }
 
@@ -683,7 +696,7 @@ export class Pool implements AsyncDisposable {
    */
   #decide(): Ticket | null {
     let granted: Ticket | null = null;
-    while (this.#held.size + this.#cooling.size < this.#maxConnections && this.#ready.first !== null) {
+    while (this.#taken < this.#maxConnections && this.#ready.first !== null) {
       const origin = this.#ready.first;
       const ticket = origin.first!;
       origin.remove(ticket);

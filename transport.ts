@@ -49,11 +49,13 @@ export interface Transport {
    */
   readonly ownsChunks?: boolean;
   /**
-   * How many turns of the event loop, as `setImmediate` counts them, it takes until the runtime has taken back, or closed,
-   * the socket of an exchange that is over. While a request waits, its pool grants a slot no sooner again, as the next
-   * holder would be given another socket. Without it, at once.
+   * How many turns of the event loop, as `setImmediate` counts them, it takes until the runtime has taken back the socket of
+   * an exchange that is over. While a request waits, its pool grants a slot no sooner again, as the next holder would be
+   * given another socket. Without it, at once.
    */
   readonly coolingTurns?: number;
+  /** The same of an exchange that was cut off, whose socket is closed. Without it, as many. */
+  readonly closingTurns?: number;
   /**
    * Sends one request and resolves with the response's headers. Unless it `followsRedirects`, it follows none.
    *

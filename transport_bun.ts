@@ -38,8 +38,8 @@ export function bunTransport(idle: number, own: object = {}): Transport | undefi
 
 class BunTransport implements Transport {
   readonly closesSockets = true;
-  // Of a body that was cut off, the socket is closed some turns later.
-  readonly coolingTurns = 6;
+  // Of an exchange that was cut off, the socket is closed some turns later.
+  readonly closingTurns = 6;
   /** `undefined` where no idle socket is kept. */
   readonly #session: FetchSession | undefined;
   readonly #own: object;

@@ -56,8 +56,9 @@ export function denoTransport(idleTimeout: number, own: object = {}): Transport 
 
 class DenoTransport implements Transport {
   readonly closesSockets = true;
-  // A socket comes back from Deno's side some turns later, and is closed so too. Fewer turns do, but not for all.
+  // Of a socket that comes back, or is closed, Deno's side learns some turns later. Fewer do, but not for all.
   readonly coolingTurns = 6;
+  readonly closingTurns = 64;
   readonly #deno: DenoNamespace;
   readonly #options: Options;
   readonly #client: Client;

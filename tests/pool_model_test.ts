@@ -12,7 +12,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import * as fc from "fast-check";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
-import { type Lease, Pool } from "../pool.ts";
+import { type Lease, Pool, type Ticket } from "../pool.ts";
 import { FakeClock, FakeTurns, settle } from "./fake_clock.ts";
 import { checkModel } from "./model.ts";
 
@@ -23,7 +23,7 @@ type OnClose = "none" | "release" | "acquire" | "close" | "throw";
 
 type Operation =
   | { type: "acquire"; origin: number; timeout: number; signal: number; onClose: OnClose }
-  | { type: "release"; which: number }
+  | { type: "release"; which: number; cut: boolean }
   | { type: "release again"; which: number }
   | { type: "abort"; signal: number }
   | { type: "tick"; ms: number }
@@ -36,6 +36,7 @@ interface Run {
   maxConnectionsPerOrigin: number;
   maxQueued: number;
   coolingTurns: number;
+  closingTurns: number;
   operations: Operation[];
 }
 
@@ -60,7 +61,7 @@ class Model {
   waiting: Call[] = [];
   held: Call[] = [];
   /** Slots that were released, in that order. */
-  cooling: { origin: string; since: number; turn: number }[] = [];
+  cooling: { origin: string; since: number; turn: number; cut: boolean }[] = [];
   turn = 0;
   /** The origins that have a waiter and a slot of their own, in the order of their turns. */
   turns: string[] = [];
@@ -93,7 +94,8 @@ class Model {
   }
 
   thaw(isCold: (slot: Model["cooling"][number]) => boolean): void {
-    for (const slot of this.cooling.filter(isCold)) {
+    const cold = this.cooling.filter(isCold);
+    for (const slot of [...cold.filter(({ cut }) => !cut), ...cold.filter(({ cut }) => cut)]) {
       this.cooling = this.cooling.filter((other) => other !== slot);
       this.updateTurns();
     }
@@ -123,10 +125,11 @@ class Model {
     }
   }
 
-  release(call: Call): void {
+  release(call: Call, cut: boolean): void {
     this.held = this.held.filter((held) => held !== call);
-    if (this.run.coolingTurns > 0 && !this.closed) {
-      this.cooling.push({ origin: call.origin, since: this.now, turn: this.turn + this.run.coolingTurns });
+    const turns = cut ? this.run.closingTurns : this.run.coolingTurns;
+    if (turns > 0 && !this.closed) {
+      this.cooling.push({ origin: call.origin, since: this.now, turn: this.turn + turns, cut });
       this.thaw(({ since }) => since < this.now - 100);
     }
     this.update();
@@ -206,13 +209,14 @@ class Bench {
   closeFailure: Error | undefined;
 
   constructor(run: Run, clock: FakeClock, turns: FakeTurns) {
-    const { operations: _, coolingTurns, ...options } = run;
+    const { operations: _, coolingTurns, closingTurns, ...options } = run;
     this.clock = clock;
     this.turns = turns;
     this.model = new Model(run);
     const transport = {
       closesSockets: true,
       coolingTurns,
+      closingTurns,
       fetch: () => Promise.resolve(new Response()),
       close: () => void this.transportClosed++,
     };
@@ -243,7 +247,7 @@ class Bench {
         break;
       case "release": {
         const held = this.model.held.filter((call) => this.outcomes.has(call));
-        if (held.length > 0) this.release(held[operation.which % held.length]!);
+        if (held.length > 0) this.release(held[operation.which % held.length]!, operation.cut);
         break;
       }
       case "release again":
@@ -313,12 +317,12 @@ class Bench {
     return outcome.lease;
   }
 
-  release(call: Call): void {
-    const lease = this.lease(call);
+  release(call: Call, cut: boolean): void {
+    const lease = this.lease(call) as Ticket;
     assertEquals([lease.released, lease.origin], [false, call.origin]);
-    this.model.release(call);
+    this.model.release(call, cut);
     this.released.push(call);
-    lease.release();
+    lease.release(cut);
     assertEquals(lease.released, true);
   }
 
@@ -328,7 +332,7 @@ class Bench {
     this.told.push(call);
     switch (call.onClose) {
       case "release":
-        if (this.outcomes.has(call)) this.release(call);
+        if (this.outcomes.has(call)) this.release(call, true);
         break;
       case "acquire":
         this.acquire({ type: "acquire", origin: 0, timeout: 10, signal: -1, onClose: "none" });
@@ -420,7 +424,7 @@ class Bench {
     await this.step({ type: "settle" });
     await this.step({ type: "close" });
     await this.step({ type: "settle" });
-    while (this.model.held.length > 0) await this.step({ type: "release", which: 0 });
+    while (this.model.held.length > 0) await this.step({ type: "release", which: 0, cut: false });
     await this.step({ type: "settle" });
     assertEquals(this.pool.stats(), { active: 0, queued: 0, origins: Object.create(null) });
     assertEquals([this.listeners, this.clock.pending, this.closeOutcome !== "pending"], [0, 0, true]);
@@ -438,7 +442,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
       onClose: fc.constantFrom<OnClose>("none", "release", "acquire", "close", "throw"),
     }),
   },
-  { weight: 6, arbitrary: fc.record({ type: fc.constant("release" as const), which: fc.nat(20) }) },
+  { weight: 6, arbitrary: fc.record({ type: fc.constant("release" as const), which: fc.nat(20), cut: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("release again" as const), which: fc.nat(20) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("abort" as const), signal: fc.nat(SIGNALS - 1) }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("tick" as const), ms: fc.integer({ min: 1, max: 30 }) }) },
@@ -452,6 +456,7 @@ const runs: fc.Arbitrary<Run> = fc.integer({ min: 1, max: 4 }).chain((maxConnect
     maxConnectionsPerOrigin: fc.integer({ min: 1, max: maxConnections }),
     maxQueued: fc.oneof({ weight: 3, arbitrary: fc.constant(Infinity) }, { weight: 1, arbitrary: fc.nat(4) }),
     coolingTurns: fc.nat(2),
+    closingTurns: fc.nat(3),
     operations: fc.tuple(
       fc.array(operation, { maxLength: 60, size: "max" }),
       // Half of the runs end with what happens around a close.

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { PoolClosedError, QueueFullError, type RequestLine, TimeoutError } from "../errors.ts";
-import { type AcquireOptions, type Lease, Pool, type PoolOptions } from "../pool.ts";
+import { type AcquireOptions, type Lease, Pool, type PoolOptions, type Ticket } from "../pool.ts";
 import type { Transport } from "../transport.ts";
 import { FakeClock, FakeTurns, settle } from "./fake_clock.ts";
 import { CountingController } from "./scripted_transport.ts";
@@ -15,6 +15,7 @@ const C = "https://c.test";
 class ScriptedTransport implements Transport {
   readonly closesSockets = true;
   coolingTurns: number | undefined;
+  closingTurns: number | undefined;
   readonly log: string[] = [];
   onFetch: () => Response | Promise<Response> = () => new Response("ok");
   onClose: () => void | Promise<void> = () => {};
@@ -567,6 +568,25 @@ Deno.test("Pool.acquire() grants a slot again only when its socket is surely bac
   assertEquals([await record.take(), turns.pending], ["+5", 0]); // one is enough
   record.release("5");
   assertEquals(snapshot(pool), "0 active, 0 queued");
+});
+
+Deno.test("Pool.acquire() waits longer for the slot of an exchange that was cut off", async () => {
+  using turns = new FakeTurns();
+  const { pool, transport } = create({ maxConnections: 2 });
+  transport.coolingTurns = 1;
+  transport.closingTurns = 2;
+  const record = new Recorder(pool);
+  const cut = await pool.acquire(A) as Ticket;
+  const over = await pool.acquire(A) as Ticket;
+  record.acquire("1", A);
+  record.acquire("2", A);
+  cut.release(true);
+  over.release();
+  turns.take();
+  assertEquals([await record.take(), turns.pending], ["+1", 1]);
+  turns.take();
+  assertEquals([await record.take(), turns.pending], ["+2", 0]);
+  record.release("1", "2");
 });
 
 Deno.test("Pool.acquire() does not wait for a slot that was released long ago", async () => {

@@ -81,7 +81,7 @@ function commandOf(runtime: Runtime): string[] {
 }
 
 async function soak(runtime: Runtime): Promise<Result> {
-  await using scope = await openScope();
+  await using scope = await openScope({ limit: LIMIT });
   const [executable = "", ...args] = commandOf(runtime);
   const script = fromFileUrl(new URL("scripts/soak.ts", import.meta.url));
   const child = new Deno.Command(executable, {

@@ -73,6 +73,8 @@ export interface ScopeOptions {
   unix?: 1;
   /** Misbehaves from the accept on. Over plain HTTP/1.1, what misbehaves later is `/fault/NAME` on any scope. */
   fault?: FaultName;
+  /** How many sockets must not be open at once, so that `maxOpen` is exact above it. */
+  limit?: number;
 }
 
 /** Opens a fresh listening port on the counting server. */

@@ -39,7 +39,8 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
   if (method === "POST" && url.pathname === "/open") {
     const certificate = { "1": trusted.certificate, untrusted: untrusted.certificate }[query.get("tls") ?? ""];
     const fault = query.get("fault") ?? undefined;
-    const scope = new Scope(String(++opened), { certificate, h2: query.has("h2"), fault });
+    const limit = query.has("limit") ? Number(query.get("limit")) : undefined;
+    const scope = new Scope(String(++opened), { certificate, h2: query.has("h2"), fault, limit });
     const address = fault === "never-accepts"
       ? await scope.listenDeaf()
       : query.has("unix")

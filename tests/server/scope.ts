@@ -1,4 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
+import { Buffer } from "node:buffer";
+import { readSync } from "node:fs";
 import { createSecureServer } from "node:http2";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
@@ -14,7 +16,7 @@ export interface Stats {
   accepted: number;
   /** Sockets accepted and not closed yet. */
   open: number;
-  /** The most sockets that were open at once, after all that came with them was read. */
+  /** The most sockets that were open at once. */
   maxOpen: number;
   /** Requests whose head arrived. CORS preflights are counted apart. */
   requests: number;
@@ -47,6 +49,8 @@ export interface ScopeOptions {
   h2?: boolean;
   /** Misbehaves so from the accept on. */
   fault?: string;
+  /** How many sockets must not be open at once: before it counts one more, it looks at each, so that `maxOpen` is exact. */
+  limit?: number;
 }
 
 /** A thread that listens, says where, and falls asleep. */
@@ -58,6 +62,23 @@ const DEAF = `
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   });
 `;
+
+/** Whether the client has closed a socket, though the event loop may not have told so yet. What was read is passed on. */
+function hasLeft(socket: Socket): boolean {
+  const { _handle: handle } = socket as unknown as { _handle: { fd: number } | null };
+  if (handle !== null && handle.fd < 0) return false; // on Windows
+  const buffer = Buffer.alloc(64 * 1024);
+  try {
+    while (handle !== null) {
+      const size = readSync(handle.fd, buffer);
+      if (size === 0) break;
+      socket.push(Buffer.from(buffer.subarray(0, size)));
+    }
+    return true;
+  } catch (error) {
+    return (error as { code?: string }).code !== "EAGAIN";
+  }
+}
 
 /** One listening port with counters of its own. */
 export class Scope {
@@ -80,13 +101,15 @@ export class Scope {
   #server: Server;
   #deaf: Worker | undefined;
   readonly #secure: boolean;
+  readonly #limit: number;
   #connections = new Set<Connection | Http2Connection>();
   #sockets = new Set<Socket>();
   #watchers = new Set<() => void>();
   #held = new Map<string, { promise: Promise<void>; release: () => void }>();
 
-  constructor(id: string, { certificate, h2, fault }: ScopeOptions = {}) {
+  constructor(id: string, { certificate, h2, fault, limit = Infinity }: ScopeOptions = {}) {
     this.id = id;
+    this.#limit = limit;
     this.fault = fault === undefined ? undefined : findFault(fault);
     this.#secure = certificate !== undefined;
     if (!certificate) {
@@ -149,9 +172,10 @@ export class Scope {
     const { stats } = this;
     stats.perSocket.push(0);
     stats.open++;
-    // Of one that was closed before this one was opened, the news may come in the same batch, after this.
-    setImmediate(() => setImmediate(() => stats.maxOpen = Math.max(stats.maxOpen, stats.open)));
     this.#sockets.add(socket);
+    // Of those that were closed before this one was opened, the news may come after this.
+    const left = stats.open > this.#limit ? [...this.#sockets].filter(hasLeft).length : 0;
+    stats.maxOpen = Math.max(stats.maxOpen, stats.open - left);
     socket.once("close", () => {
       this.#sockets.delete(socket);
       stats.open--;

@@ -191,13 +191,13 @@ class List<T extends { previous: T | null; next: T | null }> {
 type Holder = Pick<AcquireOptions, "request" | "onClose">;
 
 /**
- * One claim to a slot: in its origin's list, then in the pool's `#held`, maybe in `#cooling` or `#cutOff`, then in none.
+ * One claim to a slot: in its origin's list, then in the pool's `#held`, maybe in `#cooling` or `#coolingSlowly`, then in none.
  * Once it is granted it is the lease: with a million waiters, everything that they keep counts.
  */
 class Ticket implements Lease {
   previous: Ticket | null = null;
   next: Ticket | null = null;
-  state: "waiting" | "held" | "cooling" | "done" = "waiting";
+  state: "waiting" | "held" | "cooling" | "closing" | "done" = "waiting";
   readonly queue: Origin;
   /** These two are `undefined` once it is released, so that a lease kept for long does not keep the pool. */
   pool: Pool | undefined;
@@ -225,7 +225,7 @@ class Ticket implements Lease {
   }
 
   get released(): boolean {
-    return this.state === "cooling" || this.state === "done";
+    return this.state !== "waiting" && this.state !== "held";
   }
 
   fetch(url: URL, init: RequestInit): Promise<Response> {
@@ -271,6 +271,10 @@ class Origin extends List<Ticket> {
   taken = 0;
   /** When the last of its waiters got a lease, 0 if none did. */
   moved = 0;
+  /** How many of its sockets are surely idle, of those that went through a slot while it had any. */
+  idle = 0;
+  /** The turn from which on none is being dialled. */
+  settled = 0;
 
   constructor(name: string) {
     super();
@@ -342,7 +346,7 @@ export class Pool implements AsyncDisposable {
   readonly #deadlines: Deadlines = new Deadlines((now) => this.#sweep(now));
 
   // Invariants, whenever no method of this class is running:
-  // - #held has the leases, #cooling and #cutOff the released slots that nobody gets yet: together #taken, at most
+  // - #held has the leases, #cooling and #coolingSlowly the released slots that nobody gets yet: together #taken, at most
   //   #maxConnections, and for each origin as many as its taken says, at most #maxConnectionsPerOrigin
   // - #queued is the sum of the origins' sizes
   // - #ready has the origins that have a waiter and are below their own limit, in the order of their turns
@@ -355,8 +359,8 @@ export class Pool implements AsyncDisposable {
   readonly #held: List<Ticket> = new List();
   /** In the order of their release, as the next. */
   readonly #cooling: List<Ticket> = new List();
-  /** Those whose exchange was cut off. */
-  readonly #cutOff: List<Ticket> = new List();
+  /** Those that take longer. */
+  readonly #coolingSlowly: List<Ticket> = new List();
   #taken = 0;
   /** The origin that was the last to be without a ticket: kept, as sequential requests go to one. */
   #spare: Origin | undefined;
@@ -619,10 +623,13 @@ export class Pool implements AsyncDisposable {
   }
 
   #hold(ticket: Ticket): void {
+    const origin = ticket.queue;
     ticket.state = "held";
-    ticket.queue.taken++;
+    origin.taken++;
     this.#taken++;
     this.#held.push(ticket);
+    if (origin.idle > 0) origin.idle--;
+    else origin.settled = this.#turn + (this.#transport.closingTurns ?? 0);
   }
 
   /** Takes a lease back. Its slot cools where the runtime needs time for its socket. */
@@ -631,22 +638,33 @@ export class Pool implements AsyncDisposable {
     const turns = cut ? closingTurns : coolingTurns;
     if (turns === 0 || this.closed) return this.#carryOut(this.#leave(ticket));
     this.#held.remove(ticket);
-    (cut ? this.#cutOff : this.#cooling).push(ticket);
-    ticket.state = "cooling";
+    ticket.state = cut ? "closing" : "cooling";
     ticket.pool = ticket.holder = undefined;
-    ticket.since = Math.ceil(performance.now());
-    ticket.timeout = this.#turn + turns;
+    this.#cool(ticket, cut ? this.#coolingSlowly : this.#cooling, turns);
     this.#thaw(({ since }) => since < ticket.since - LONGEST_COOLING);
     this.#carryOut(this.#decide());
   }
 
+  #cool(ticket: Ticket, slots: List<Ticket>, turns: number): void {
+    slots.push(ticket);
+    ticket.since = Math.ceil(performance.now());
+    ticket.timeout = this.#turn + turns;
+  }
+
   /** Frees the slots that are cold, the oldest first. */
   #thaw(isCold: (ticket: Ticket) => boolean): void {
-    for (const slots of [this.#cooling, this.#cutOff]) {
+    for (const slots of [this.#cooling, this.#coolingSlowly]) {
       for (let ticket = slots.first; ticket !== null && isCold(ticket); ticket = slots.first) {
         slots.remove(ticket);
+        const { queue } = ticket;
+        if (slots === this.#cooling && ticket.timeout <= this.#turn && this.#turn < queue.settled) {
+          // One that was to get a socket that is being dialled may have got this slot's.
+          this.#cool(ticket, this.#coolingSlowly, this.#transport.closingTurns ?? 0);
+          continue;
+        }
+        if (ticket.state === "cooling") queue.idle++;
         ticket.state = "done";
-        this.#free(ticket.queue);
+        this.#free(queue);
       }
     }
   }
@@ -716,7 +734,9 @@ export class Pool implements AsyncDisposable {
     if (!ready && origin.ready) this.#ready.remove(origin);
     origin.ready = ready;
     const spare = this.#spare;
-    if (origin.size + origin.taken > 0 || origin === spare) return;
+    if (origin.size + origin.taken > 0) return;
+    origin.idle = origin.settled = 0;
+    if (origin === spare) return;
     if (spare !== undefined && spare.size + spare.taken === 0) this.#origins.delete(spare.name);
     this.#spare = origin;
   }

@@ -52,6 +52,15 @@ interface Call {
   expected: "lease" | "closed" | "full" | { abort: unknown } | { timeout: number; holders: string[] } | undefined;
 }
 
+/** A slot that was released. */
+interface Slot {
+  origin: string;
+  since: number;
+  turn: number;
+  cut: boolean;
+  slow: boolean;
+}
+
 /** What came of it. */
 type Outcome = { lease: Lease } | { error: unknown };
 
@@ -61,8 +70,11 @@ class Model {
   waiting: Call[] = [];
   held: Call[] = [];
   /** Slots that were released, in that order. */
-  cooling: { origin: string; since: number; turn: number; cut: boolean }[] = [];
+  cooling: Slot[] = [];
   turn = 0;
+  /** How many sockets are surely idle, and in which turn the last one that was dialled has surely arrived. */
+  idleOf: Record<string, number> = Object.create(null);
+  settledOf: Record<string, number> = Object.create(null);
   /** The origins that have a waiter and a slot of their own, in the order of their turns. */
   turns: string[] = [];
   moved = -Infinity;
@@ -93,13 +105,40 @@ class Model {
     return this.held.length + this.cooling.length < this.run.maxConnections && !this.isFull(origin);
   }
 
-  thaw(isCold: (slot: Model["cooling"][number]) => boolean): void {
-    const cold = this.cooling.filter(isCold);
-    for (const slot of [...cold.filter(({ cut }) => !cut), ...cold.filter(({ cut }) => cut)]) {
-      this.cooling = this.cooling.filter((other) => other !== slot);
-      this.updateTurns();
+  thaw(isCold: (slot: Slot) => boolean): void {
+    for (const slow of [false, true]) {
+      for (const slot of this.cooling.filter((slot) => slot.slow === slow && isCold(slot))) {
+        this.cooling = this.cooling.filter((other) => other !== slot);
+        if (!slow && slot.turn <= this.turn && this.turn < this.settledOf[slot.origin]!) {
+          this.cooling.push({ ...slot, slow: true, since: this.now, turn: this.turn + this.run.closingTurns });
+          continue;
+        }
+        if (!slot.cut) this.idleOf[slot.origin] = (this.idleOf[slot.origin] ?? 0) + 1;
+        this.updateTurns();
+        this.forget();
+      }
     }
     this.update();
+  }
+
+  hold(call: Call): void {
+    const { origin } = call;
+    this.held.push(call);
+    if (this.idleOf[origin]! > 0) this.idleOf[origin]!--;
+    else this.settledOf[origin] = this.turn + this.run.closingTurns;
+  }
+
+  /** Nothing is known of an origin without waiters, leases and slots that cool. */
+  forget(): void {
+    for (const origin of ORIGINS) {
+      const leases = this.heldOf(origin).length + this.waitingOf(origin).length;
+      // Nothing can hang on when it moved last.
+      if (leases === 0) delete this.movedOf[origin];
+      if (leases + this.coolingOf(origin) === 0) {
+        delete this.idleOf[origin];
+        delete this.settledOf[origin];
+      }
+    }
   }
 
   takeTurn(): void {
@@ -117,7 +156,7 @@ class Model {
     }
     if (this.isFree(call.origin)) {
       call.expected = "lease";
-      this.held.push(call);
+      this.hold(call);
     } else if (this.waiting.length >= this.run.maxQueued) call.expected = "full";
     else {
       this.waiting.push(call);
@@ -129,7 +168,7 @@ class Model {
     this.held = this.held.filter((held) => held !== call);
     const turns = cut ? this.run.closingTurns : this.run.coolingTurns;
     if (turns > 0 && !this.closed) {
-      this.cooling.push({ origin: call.origin, since: this.now, turn: this.turn + turns, cut });
+      this.cooling.push({ origin: call.origin, since: this.now, turn: this.turn + turns, cut, slow: cut });
       this.thaw(({ since }) => since < this.now - 100);
     }
     this.update();
@@ -154,14 +193,11 @@ class Model {
       const origin = this.turns.shift()!;
       const call = this.waitingOf(origin)[0]!;
       this.waiting = this.waiting.filter((waiter) => waiter !== call);
-      this.held.push(call);
+      this.hold(call);
       call.expected = "lease";
       this.moved = this.movedOf[origin] = this.now;
     }
-    // An origin without waiters and leases is forgotten, and nothing can hang on when it moved last.
-    for (const origin of ORIGINS) {
-      if (this.heldOf(origin).length + this.waitingOf(origin).length === 0) delete this.movedOf[origin];
-    }
+    this.forget();
   }
 
   tick(ms: number): void {

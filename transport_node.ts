@@ -26,6 +26,8 @@ const ROUTE = Symbol("hangup.route");
 /** What is used of `net.Socket`. */
 interface Socket {
   readonly bytesRead: number;
+  readonly alpnProtocol?: unknown;
+  destroy(): void;
   [FRESH]?: number;
 }
 
@@ -61,6 +63,9 @@ const CONNECT_TIMEOUT = 10_000;
 /** The session has its own timeouts. For connecting, undici's 10 s stay, as for bare `fetch`. */
 const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
 
+/** What makes an agent open a connection for each request. */
+const ONE_REQUEST = { pipelining: 0, keepAliveTimeout: 1 };
+
 /**
  * Makes the transport for Node.
  *
@@ -90,63 +95,51 @@ export function nodeTransport(
   watchSockets(process);
   const options = connections < Infinity ? { connections, ...given } : given;
   const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
-  // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
-  const pooled = { ...options, ...NO_TIMEOUTS, keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
   const undici = parseInt(process.versions.undici);
-  if (Agent === undefined) return new NodeTransport(dispatcher as Agent, () => dispatcher as Agent, undici);
-  const { connect } = options;
-  const make = (settings: object, signal?: Connecting) =>
-    new Agent({ ...settings, connect: typeof connect === "function" ? connect : { ...connect, signal } });
-  const once = { ...options, ...NO_TIMEOUTS, pipelining: 0, keepAliveTimeout: 1 };
   const connecting = new Connecting();
-  return new NodeTransport(
-    idleTimeout > 0 ? make(pooled, connecting) : undefined,
+  if (Agent === undefined) return new NodeTransport([dispatcher as Agent, dispatcher as Agent], undici, connecting);
+  // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
+  const pooled = { keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
+  const settings = { ...options, ...NO_TIMEOUTS, ...(idleTimeout > 0 ? pooled : ONE_REQUEST) };
+  const make = (secure: boolean) => {
     // The signal makes a connection a quarter dearer. Without TLS the peer sees nothing of one that is not there yet.
-    (secure) => make(once, secure ? connecting : undefined),
-    undici,
-    connecting,
-  );
+    const signal = idleTimeout > 0 || secure ? connecting : undefined;
+    const { connect } = options;
+    return new Agent({ ...settings, connect: typeof connect === "function" ? connect : { ...connect, signal } });
+  };
+  return new NodeTransport([], undici, connecting, make);
 }
 
 class NodeTransport implements Transport {
   readonly closesSockets = true;
-  /** `undefined` where no idle socket is kept. */
-  readonly #pool: Agent | undefined;
-  /** Makes agents that open a connection for each request, so that a second try never meets a stale one. */
-  readonly #makeOnce: (secure: boolean) => Agent;
-  /** One for `https:` and one for the rest, each made at its first use. */
-  readonly #once: Agent[] = [];
-  readonly #connecting: Connecting | undefined;
+  /** One for `http:` and one for `https:`, each made at its first use. */
+  readonly #agents: Agent[];
+  readonly #connecting: Connecting;
+  readonly #make: ((secure: boolean) => Agent) | undefined;
   /** The content codings that `fetch` decodes, several of them on one body too. */
   readonly #decoded: ReadonlySet<string>;
   #closed = false;
 
-  constructor(
-    pool: Agent | undefined,
-    makeOnce: (secure: boolean) => Agent,
-    undici: number,
-    connecting?: Connecting,
-  ) {
-    this.#pool = pool;
-    this.#makeOnce = makeOnce;
-    this.#decoded = undici < 7 ? DECODED : DECODED_SINCE_7;
+  constructor(agents: Agent[], undici: number, connecting: Connecting, make?: (secure: boolean) => Agent) {
+    this.#agents = agents;
     this.#connecting = connecting;
+    this.#make = make;
+    this.#decoded = undici < 7 ? DECODED : DECODED_SINCE_7;
   }
 
   async fetch(url: URL, init: RequestInit & { dispatcher?: unknown }): Promise<Response> {
     if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
-    if (this.#pool === undefined) {
-      init.dispatcher = this.#onceAgent(url);
-      return await globalThis.fetch(url, init);
-    }
-    const route = init.dispatcher = new Route(this.#pool);
-    try {
-      return await globalThis.fetch(url, init);
-    } catch (error) {
-      const repeatable = isIdempotent(init.method ?? "GET") && !isStream(init.body);
-      if (!repeatable || !route.stale || !isDead(error) || this.#closed || init.signal?.aborted) throw error;
-      init.dispatcher = this.#onceAgent(url);
-      return await globalThis.fetch(url, init);
+    const secure = url.protocol === "https:";
+    const agent = this.#agents[Number(secure)] ??= this.#make!(secure);
+    for (let fresh = false;; fresh = true) {
+      const route = init.dispatcher = new Route(agent, fresh);
+      try {
+        return await globalThis.fetch(url, init);
+      } catch (error) {
+        const repeatable = !fresh && isIdempotent(init.method ?? "GET") && !isStream(init.body);
+        const again = route.refused || repeatable && route.stale && isDead(error);
+        if (!again || this.#closed || init.signal?.aborted) throw error;
+      }
     }
   }
 
@@ -156,14 +149,9 @@ class NodeTransport implements Transport {
 
   async close() {
     this.#closed = true;
-    const destroyed = [this.#pool, ...this.#once].map((agent) => agent?.destroy());
-    this.#connecting?.end();
+    const destroyed = this.#agents.map((agent) => agent.destroy());
+    this.#connecting.end();
     await Promise.all(destroyed);
-  }
-
-  #onceAgent({ protocol }: URL): Agent {
-    const secure = protocol === "https:";
-    return this.#once[Number(secure)] ??= this.#makeOnce(secure);
   }
 }
 
@@ -195,15 +183,22 @@ class Connecting {
 
 /**
  * One request's way to an agent. `fetch` takes it for a dispatcher; it notes which connection the request went over.
+ *
+ * A second try has to go over a fresh one: it closes what it is given of others, each of which may be stale too, until the
+ * agent opens one. So a try never has a connection beside those that the agent may have.
  */
 class Route {
+  /** Whether it was given a connection that is not fresh, and closed that. */
+  refused = false;
   readonly #agent: Agent;
+  readonly #fresh: boolean;
   #socket: Socket | undefined;
   #reused = false;
   #bytesRead = 0;
 
-  constructor(agent: Agent) {
+  constructor(agent: Agent, fresh: boolean) {
     this.#agent = agent;
+    this.#fresh = fresh;
   }
 
   /** Whether the request went over a connection that had served another, and no byte has come since. */
@@ -226,6 +221,9 @@ class Route {
     this.#socket = socket;
     this.#bytesRead = socket.bytesRead;
     this.#reused = this.#bytesRead > (socket[FRESH] ??= this.#bytesRead);
+    // Over HTTP/2 others may use it.
+    this.refused = this.#fresh && this.#reused && socket.alpnProtocol !== "h2";
+    if (this.refused) socket.destroy();
   }
 }
 

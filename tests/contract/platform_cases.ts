@@ -31,6 +31,7 @@ export const cases: Case[] = [
         () => session.get("/chunked/3000"),
         () => session.get("/hang", { signal: controller().signal }),
         () => session.get("/stall/1000", { signal: controller().signal }),
+        () => session.get("/kill-reused"),
       ];
       let begun = 0;
       const work = async () => {

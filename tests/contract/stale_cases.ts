@@ -175,6 +175,17 @@ export const cases: Case[] = [
     await pause(50);
     assertEquals((await scope.stats()).paths["GET /kill"], 2);
   }, RETRIES),
+  withSession("a second try goes over a fresh connection, though another is idle", async (session, { openScope }) => {
+    const scope = await openScope({ limit: 2 });
+    for (let round = 1; round <= 10; round++) {
+      await warm(session, scope, 2);
+      const alive = session.get(`${scope.url}/bytes/10`); // idle again before the other one is killed
+      assertEquals((await session.get(`${scope.url}/kill-reused`)).status, 200);
+      assertEquals((await alive).status, 200);
+      const { paths, maxOpen } = await scope.stats();
+      assertEquals([paths["GET /kill-reused"], maxOpen], [2 * round, 2]);
+    }
+  }, { needs: ["retriesFresh"], pool: { maxConnections: 2 } }),
   withSession("a fresh connection that dies is not replaced", async (session, { scope }) => {
     for (const method of ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]) {
       const fresh = new Session();

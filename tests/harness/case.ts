@@ -20,6 +20,7 @@ export const capabilities = {
   explainsFailures: "The platform tells why a connection failed.",
   sendsOnce: "The platform itself never repeats a POST, as Chromium does where a reused connection died.",
   retriesStale: "A GET or PUT is sent once more where a reused connection died, by the module or by the platform.",
+  retriesFresh: "That goes over a fresh connection, also where several died: the platform itself may try those too.",
   keepsStreamErrors: "`text()` and the like of a `Response` made from a stream reject with the stream's own error.",
   exactLocation: "A Location that is empty, or neither ASCII nor UTF-8, is seen as it was sent.",
   redirectError: 'A `Request` can be made with `redirect: "error"`.',
@@ -30,7 +31,8 @@ export type Capability = keyof typeof capabilities;
 
 /** What each platform cannot do. Those that are not named can do everything. */
 export const lacking: Partial<Record<Runtime, Capability[]>> = {
-  bun: ["speaksHttp2"],
+  deno: ["retriesFresh"],
+  bun: ["speaksHttp2", "retriesFresh"],
   node22: ["speaksHttp2"],
   node24: ["speaksHttp2"],
   workerd: [
@@ -40,6 +42,7 @@ export const lacking: Partial<Record<Runtime, Capability[]>> = {
     "speaksHttp2",
     "explainsFailures",
     "retriesStale",
+    "retriesFresh",
     "exactLocation",
     "redirectError",
     "unixSockets",
@@ -56,13 +59,14 @@ export const lacking: Partial<Record<Runtime, Capability[]>> = {
     "seesClientsLeave",
     "explainsFailures",
     "sendsOnce",
+    "retriesFresh",
     "keepsStreamErrors",
     "unixSockets",
   ],
 };
 
 const { Deno } = globalThis as { Deno?: { build: { os: string } } };
-if (Deno?.build.os === "windows") lacking.deno = ["unixSockets"];
+if (Deno?.build.os === "windows") lacking.deno!.push("unixSockets");
 
 /** One thing that must be true on every runtime that can show it. */
 export interface Case {

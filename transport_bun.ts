@@ -39,7 +39,7 @@ export function bunTransport(idle: number, own: object = {}): Transport | undefi
 class BunTransport implements Transport {
   readonly closesSockets = true;
   // Of an exchange that was cut off, the socket is closed some turns later.
-  readonly closingTurns = 6;
+  readonly closingTurns = 32;
   /** `undefined` where no idle socket is kept. */
   readonly #session: FetchSession | undefined;
   readonly #own: object;

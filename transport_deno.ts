@@ -58,7 +58,7 @@ class DenoTransport implements Transport {
   readonly closesSockets = true;
   // Of a socket that comes back, or is closed, Deno's side learns some turns later. Fewer do, but not for all.
   readonly coolingTurns = 6;
-  readonly closingTurns = 64;
+  readonly closingTurns = 128;
   readonly #deno: DenoNamespace;
   readonly #options: Options;
   readonly #client: Client;

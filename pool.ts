@@ -29,8 +29,8 @@ import { makeTransport, type Transport } from "./transport.ts";
  */
 export interface PoolOptions {
   /**
-   * The number of exchanges open at once, a positive integer or `Infinity`. Sockets that a runtime keeps idle, or dials
-   * in reserve, are not counted.
+   * The number of exchanges open at once, a positive integer or `Infinity`. Sockets that a runtime keeps idle to other
+   * origins, or dials in reserve, are not counted.
    *
    * @default {128}
    */

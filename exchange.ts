@@ -123,6 +123,7 @@ export class Exchanges {
 
   /** Cuts off every open exchange with a reason made for it. */
   abort(reason: (request: RequestLine) => Error): ExchangeInfo[] {
+    if (this.#open.size === 0) return [];
     const cut = this.list();
     for (const exchange of [...this.#open]) exchange.abort(reason(exchange));
     return cut;

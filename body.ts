@@ -88,7 +88,12 @@ export class BodyReader {
 
   /** The next chunk, or `done` at the end of the body. */
   read(): Promise<Read> {
-    return this.#exchange.guard(() => this.#read());
+    try {
+      this.#exchange.throwIfCut();
+      return this.#read();
+    } catch (error) {
+      return Promise.reject(this.#exchange.fail(error));
+    }
   }
 
   /** The whole body in memory: see {@linkcode BodyReader.prefetch}. */
@@ -109,7 +114,7 @@ export class BodyReader {
     if (length > max) throw this.#tooLarge(max);
     // Far cheaper than to read a stream on Deno and Bun, and bounded, as the body is small.
     if (length <= SMALL_BODY && !this.#reader) {
-      const content = new Uint8Array(await this.#exchange.receive(response.arrayBuffer()));
+      const content = await this.#exchange.receive(response.arrayBuffer(), (buffer) => new Uint8Array(buffer));
       this.#received = content.byteLength;
       this.#end();
       return content;
@@ -147,8 +152,6 @@ export class BodyReader {
 
   /** Gives the connection back; what was not read of the body is lost. Later calls do nothing. */
   close(): void {
-    // Never awaited: on a `fetch` that ignores its signal it may never settle.
-    if (!this.closed) this.#reader?.cancel().catch(() => {});
     this.#exchange.close();
     this.#settle();
   }
@@ -168,12 +171,16 @@ export class BodyReader {
     }, { highWaterMark, size: (chunk) => chunk.byteLength });
   }
 
-  async #read(): Promise<Read> {
-    const response = this.#response;
-    const reader = this.#reader ??= response?.body?.getReader();
-    const read = response && reader ? await this.#exchange.receive(reader.read()) : END;
+  /** No async function, nor is there a guard around it: there may be thousands of chunks. */
+  #read(): Promise<Read> {
+    const reader = this.#reader ??= this.#exchange.reader = this.#response?.body?.getReader();
+    if (!reader) return Promise.resolve(this.#take(END));
+    return this.#exchange.receive(reader.read(), (read) => this.#take(read));
+  }
+
+  #take(read: Read): Read {
     if (read.done) {
-      if (response) this.#end();
+      if (this.#response) this.#end();
     } else if ((this.#received += read.value.byteLength) > this.length!) { // never, where the length is not known
       throw this.#mismatch();
     }
@@ -231,7 +238,7 @@ export async function discard(exchange: Exchange, response: Response): Promise<b
   try {
     while (budget > 0) {
       // That an unwanted body fails is no failure of the request.
-      const read = await exchange.receive(reader.read().catch(() => undefined));
+      const read = await exchange.receive(reader.read().catch(() => undefined), (read) => read);
       if (!read?.value) return read !== undefined && budget > 0;
       budget -= read.value.byteLength;
     }

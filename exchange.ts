@@ -123,6 +123,7 @@ export class Exchanges {
 
   /** Cuts off every open exchange with a reason made for it. */
   abort(reason: (request: RequestLine) => Error): ExchangeInfo[] {
+    if (this.#open.size === 0) return [];
     const cut = this.list();
     for (const exchange of [...this.#open]) exchange.abort(reason(exchange));
     return cut;
@@ -156,6 +157,8 @@ export class Exchange implements RequestLine {
   deadline: number;
   /** Whether the caller's signal cut it off. */
   aborted = false;
+  /** Of the body, once that is read in chunks. */
+  reader: ReadableStreamDefaultReader | undefined;
   /** What the deadline is for, unless it is the total one. */
   #phase: "headers" | "idle" = "headers";
   /** When the total timeout passes. */
@@ -289,14 +292,17 @@ export class Exchange implements RequestLine {
     return response;
   }
 
-  /** Waits for bytes of the body. Not an async function, as there may be thousands of chunks. */
-  receive<T>(work: Promise<T>): Promise<T> {
+  /**
+   * Waits for bytes of the body, and settles with what `take` makes of them. A failure ends the exchange. Not an async
+   * function, and in no need of a guard, as there may be thousands of chunks.
+   */
+  receive<T, U>(work: Promise<T>, take: (bytes: T) => U): Promise<U> {
     this.#expect("idle");
-    return work.then((result) => {
+    return work.then((bytes) => {
       this.#arrived();
-      return result;
+      return take(bytes);
     }, (cause) => {
-      throw this.#failure(cause, "The connection failed before the end of the body");
+      throw this.fail(this.#failure(cause, "The connection failed before the end of the body"));
     });
   }
 
@@ -308,6 +314,8 @@ export class Exchange implements RequestLine {
     this.#controller?.abort(reason);
     this.#lease?.cancel(reason);
     this.#reject?.(reason);
+    // So that what waits for a chunk gets an end at once, also of a `fetch` that ignores its signal: there it may never settle.
+    this.reader?.cancel(reason).catch(() => {});
     this.end();
   }
 
@@ -347,6 +355,7 @@ export class Exchange implements RequestLine {
     this.#forgetSignal?.();
     this.#reject = undefined;
     this.#response = undefined;
+    this.reader = undefined;
     this.leave(this.#cut === undefined);
     exchanges.delete(this);
   }

@@ -559,8 +559,9 @@ export class Pool implements AsyncDisposable {
     this.#closing = new Promise<void>((resolve) => settle = resolve);
     const idle = new Promise<void>((resolve) => this.#onIdle = resolve);
 
-    const waiting = [...this.#origins.values()].flatMap((origin) => [...origin]);
-    const held = [...this.#held];
+    // The pool of a single request is closed when it is empty, and to begin a generator is dear.
+    const waiting = this.#queued === 0 ? [] : [...this.#origins.values()].flatMap((origin) => [...origin]);
+    const held = this.#held.size === 0 ? [] : [...this.#held];
     const failures: unknown[] = [];
     const holders = waiting.map(({ holder }) => holder);
     for (const ticket of waiting) this.#leave(ticket);

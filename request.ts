@@ -229,6 +229,7 @@ export function checkLimit(option: string, value: number): number {
  * @throws {TypeError} If a name or a value is not valid. The value is not shown, as it may be a secret.
  */
 export function parseHeaders(given: HeadersInit | undefined): Headers {
+  if (given === undefined) return new Headers();
   let headers: Headers;
   try {
     headers = new Headers(given);

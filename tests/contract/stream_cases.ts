@@ -303,6 +303,27 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "StreamedResponse ends reads that are pending, and cancels the body, of a fetch that ignores its signal",
+    async run() {
+      const canceled: unknown[] = [];
+      const body = () => new ReadableStream({ cancel: (reason) => void canceled.push(reason) });
+      const session = new Session({ fetch: () => Promise.resolve(new Response(body())) });
+      try {
+        const controller = new AbortController();
+        const response = await session.get("http://127.0.0.1/", { prefetch: false, signal: controller.signal });
+        const iterator = response[Symbol.asyncIterator]();
+        const reads = Promise.allSettled([iterator.next(), iterator.next()]);
+        const reason = new Error("Enough");
+        controller.abort(reason);
+        for (const read of await reads) assertStrictEquals((read as PromiseRejectedResult).reason, reason);
+        assertEquals([canceled.length, response.closed, session.pool.stats().active], [1, true, 0]);
+        assertStrictEquals(canceled[0], reason);
+      } finally {
+        await session.close();
+      }
+    },
+  },
+  {
     name: "StreamedResponse does not time out as its reader is slow",
     async run({ scope }) {
       const session = new Session({ timeout: { idle: 500 } });

@@ -267,26 +267,23 @@ export class Exchange implements RequestLine {
     });
   }
 
-  /** Sends the hop and waits for the response's headers. */
-  async send(init: RequestInit): Promise<Response> {
+  /** Sends the hop and waits for the response's headers. Not an async function, as that is more to make for each request. */
+  send(init: RequestInit): Promise<Response> {
     this.throwIfCut();
     this.state = "headers";
     init.signal = (this.#controller = new AbortController()).signal;
     this.#expect("headers");
-    let response: Response;
-    try {
-      response = await this.#lease!.fetch(this.#url, init);
-    } catch (cause) {
+    return this.#lease!.fetch(this.#url, init).then((response) => {
+      // A `fetch` that ignores its signal may still answer when the exchange is over.
+      if (this.#cut) response.body?.cancel().catch(() => {});
+      this.#arrived();
+      return this.#response = response;
+    }, (cause) => {
       const certain = isIdempotent(this.#method) || neverSent(cause);
       const unknown = certain ? "" : ", so the outcome of the request is unknown";
       const what = explain(cause) ?? "The connection failed before the response's headers";
       throw this.#failure(cause, what + unknown);
-    }
-    // A `fetch` that ignores its signal may still answer when the exchange is over.
-    if (this.#cut) response.body?.cancel().catch(() => {});
-    this.#arrived();
-    this.#response = response;
-    return response;
+    });
   }
 
   /** Waits for bytes of the body. Not an async function, as there may be thousands of chunks. */

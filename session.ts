@@ -233,7 +233,7 @@ export class Session implements AsyncDisposable {
     const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, cookieJar, onLeak, traceLeaks } = options;
     this.#defaults = {
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
-      headers: parseHeaders(headers),
+      headers: headers === undefined ? undefined : parseHeaders(headers),
       timeouts: mergeTimeouts(DEFAULT_TIMEOUTS, timeout),
       maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES),
       maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),
@@ -244,7 +244,7 @@ export class Session implements AsyncDisposable {
     this.#traceLeaks = traceLeaks === true;
     this.#borrowed = options.pool instanceof Pool;
     this.pool = choosePool(options.pool, options.fetch);
-    this.fetch = (input, init = {}) => this.#perform(input, init, this.#dropInDefaults, respondAsFetch);
+    this.fetch = (input, init) => this.#perform(input, init, undefined, this.#dropInDefaults, respondAsFetch);
   }
 
   /** Whether `close()` was called. */
@@ -302,7 +302,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   request<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.#perform(input, init ?? {}, this.#defaults, respond) as Promise<ResponseFor<P>>;
+    return this.#send(input, init);
   }
 
   /**
@@ -320,7 +320,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   get<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "GET" });
+    return this.#send(input, init, "GET");
   }
 
   /**
@@ -339,7 +339,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   head<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "HEAD" });
+    return this.#send(input, init, "HEAD");
   }
 
   /**
@@ -357,7 +357,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   options<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "OPTIONS" });
+    return this.#send(input, init, "OPTIONS");
   }
 
   /**
@@ -376,7 +376,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   post<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "POST" });
+    return this.#send(input, init, "POST");
   }
 
   /**
@@ -395,7 +395,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   put<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "PUT" });
+    return this.#send(input, init, "PUT");
   }
 
   /**
@@ -415,7 +415,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   patch<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "PATCH" });
+    return this.#send(input, init, "PATCH");
   }
 
   /**
@@ -433,7 +433,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   delete<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "DELETE" });
+    return this.#send(input, init, "DELETE");
   }
 
   /**
@@ -486,14 +486,24 @@ export class Session implements AsyncDisposable {
     return this.#cut;
   }
 
+  #send<P extends boolean>(input: RequestInput, init?: SessionRequestInit<P>, method?: string) {
+    return this.#perform(input, init, method, this.#defaults, respond) as Promise<ResponseFor<P>>;
+  }
+
   /** Sends a request as one exchange, and has a response made of what comes. Wrong arguments reject too. */
-  #perform<T>(input: RequestInput, init: RequestInit, defaults: RequestDefaults, respond: Respond<T>): Promise<T> {
+  #perform<T>(
+    input: RequestInput,
+    init: RequestInit | undefined,
+    method: string | undefined,
+    defaults: RequestDefaults,
+    respond: Respond<T>,
+  ): Promise<T> {
     try {
-      const outgoing = prepare(input, init, defaults);
-      const { timeouts, signal, method, url, body } = outgoing;
-      const exchange = new Exchange(this.#exchanges, timeouts, signal);
+      const outgoing = prepare(input, init, method, defaults);
+      const { signal, body } = outgoing;
+      const exchange = new Exchange(this.#exchanges, outgoing.timeouts, signal);
       if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
-      exchange.begin(method, url);
+      exchange.begin(outgoing.method, outgoing.url);
       return exchange.guard(() => {
         // Taken charge of before anything else can fail, as a stream that is never sent is canceled too.
         const first = isStream(body) ? { ...outgoing, body: exchange.upload(body) } : outgoing;

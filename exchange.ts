@@ -226,12 +226,13 @@ export class Exchange implements RequestLine {
   }
 
   /**
-   * Asks for the permission to send the hop.
+   * Asks for the permission to send the hop, unless it is there already.
    *
    * @returns What to wait for, `undefined` where a slot is free.
    */
   acquire(pool: Pool): Promise<Lease> | undefined {
     this.throwIfCut();
+    if (this.#lease) return undefined;
     this.#lease = claim(pool, this.#url.origin, this.#timeouts.queue, this);
     return this.#lease.state === "waiting" ? this.#lease.wait() : undefined;
   }
@@ -244,6 +245,15 @@ export class Exchange implements RequestLine {
   /** The pool closes. */
   onClose(error: PoolClosedError): void {
     this.abort(error);
+  }
+
+  /** Guards `work` as soon as there is the permission to send. Before that there is little, as thousands may wait. */
+  queue<T>(pool: Pool, work: () => Promise<T>): Promise<T> {
+    const grant = this.acquire(pool);
+    if (!grant) return this.guard(work);
+    return grant.then(() => this.guard(work), (error) => {
+      throw this.fail(error);
+    });
   }
 
   /**

@@ -23,8 +23,21 @@ export type Respond<T> = (exchange: Exchange, outgoing: Outgoing, head: Response
 /** Shared by all that were not redirected. */
 const NO_HOPS: readonly Hop[] = Object.freeze([]);
 
-/** Sends a request, follows its redirects, and has a response made of the last one. Runs within the exchange's guard. */
-export async function send<T>(
+/** Sends a request, follows its redirects, and has a response made of the last one. */
+export function send<T>(
+  exchange: Exchange,
+  outgoing: Outgoing,
+  pool: Pool,
+  jar: CookieJar | undefined,
+  respond: Respond<T>,
+): Promise<T> {
+  const work = () => follow(exchange, outgoing, pool, jar, respond);
+  // What comes before a connection is asked for takes time, and may never end.
+  if (jar || outgoing.settle) return exchange.guard(work);
+  return exchange.queue(pool, work);
+}
+
+async function follow<T>(
   exchange: Exchange,
   outgoing: Outgoing,
   pool: Pool,

@@ -498,21 +498,20 @@ export class Session implements AsyncDisposable {
     defaults: RequestDefaults,
     respond: Respond<T>,
   ): Promise<T> {
+    let exchange: Exchange | undefined;
     try {
       const outgoing = prepare(input, init, method, defaults);
       const { signal, body } = outgoing;
-      const exchange = new Exchange(this.#exchanges, outgoing.timeouts, signal);
+      exchange = new Exchange(this.#exchanges, outgoing.timeouts, signal);
       if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
       exchange.begin(outgoing.method, outgoing.url);
-      return exchange.guard(() => {
-        // Taken charge of before anything else can fail, as a stream that is never sent is canceled too.
-        const first = isStream(body) ? { ...outgoing, body: exchange.upload(body) } : outgoing;
-        signal?.throwIfAborted();
-        if (this.#closed) throw new SessionClosedError(exchange);
-        return send(exchange, first, this.pool, this.#cookieJar, respond);
-      });
+      // Taken charge of before anything else can fail, as a stream that is never sent is canceled too.
+      const first = isStream(body) ? { ...outgoing, body: exchange.upload(body) } : outgoing;
+      signal?.throwIfAborted();
+      if (this.#closed) throw new SessionClosedError(exchange);
+      return send(exchange, first, this.pool, this.#cookieJar, respond);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(exchange ? exchange.fail(error) : error);
     }
   }
 }

@@ -98,7 +98,7 @@ export interface Outgoing {
   readonly maxBodyBytes: number;
   readonly maxRedirects: number;
   /** What is passed on to `fetch` as it is: `credentials`, `cache`, a runtime's own options. */
-  readonly rest: RequestInit;
+  readonly rest: RequestInit | undefined;
 }
 
 const TIMEOUT_PHASES = ["queue", "headers", "idle", "total"] as const;
@@ -188,7 +188,7 @@ export function prepare(
     timeouts: timeout === undefined ? defaults.timeouts : mergeTimeouts(defaults.timeouts, timeout),
     maxBodyBytes: maxBodyBytes === undefined ? defaults.maxBodyBytes : checkLimit("maxBodyBytes", maxBodyBytes),
     maxRedirects: maxRedirects === undefined ? defaults.maxRedirects : checkLimit("maxRedirects", maxRedirects),
-    rest,
+    rest: init || request ? rest : undefined,
   };
 }
 

@@ -18,7 +18,12 @@ import type { Hop, ResponseHead } from "./response.ts";
 import { isStream, settleBody } from "./upload.ts";
 
 /** Makes what the caller gets of a response whose headers have arrived. */
-export type Respond<T> = (exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) => Promise<T>;
+export type Respond<T> = (
+  exchange: Exchange,
+  outgoing: Outgoing,
+  head: ResponseHead,
+  reader: BodyReader,
+) => T | Promise<T>;
 
 /** Shared by all that were not redirected. */
 const NO_HOPS: readonly Hop[] = Object.freeze([]);

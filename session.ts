@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type BodyReader, hasBody, SMALL_BODY } from "./body.ts";
+import { hasBody, SMALL_BODY } from "./body.ts";
 import type { CookieJar } from "./cookies.ts";
 import { SessionClosedError } from "./errors.ts";
 import { Exchange, type ExchangeInfo, Exchanges, type Timeouts } from "./exchange.ts";
@@ -16,13 +16,12 @@ import { Pool, type PoolOptions } from "./pool.ts";
 import {
   checkLimit,
   mergeTimeouts,
-  type Outgoing,
   parseHeaders,
   prepare,
   type RequestDefaults,
   type SessionRequestInit,
 } from "./request.ts";
-import { PrefetchedResponse, type ResponseHead, StreamedResponse, WebResponse } from "./response.ts";
+import { PrefetchedResponse, StreamedResponse, WebResponse } from "./response.ts";
 import { type Respond, send } from "./send.ts";
 import { portable } from "./transport.ts";
 import { isStream } from "./upload.ts";
@@ -517,26 +516,26 @@ export class Session implements AsyncDisposable {
 }
 
 /** Makes the response of {@linkcode Session.request}. */
-async function respond(exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) {
+const respond: Respond<PrefetchedResponse | StreamedResponse> = (exchange, outgoing, head, reader) => {
   if (!outgoing.prefetch) {
     exchange.state = "streaming";
     return new StreamedResponse(head, reader, outgoing.maxBodyBytes);
   }
   exchange.state = "prefetch";
-  return new PrefetchedResponse(head, await reader.prefetch(outgoing.maxBodyBytes));
-}
+  return reader.prefetch(outgoing.maxBodyBytes).then((content) => new PrefetchedResponse(head, content));
+};
 
 /** Makes the response of {@linkcode Session.fetch}. */
-async function respondAsFetch(exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) {
+const respondAsFetch: Respond<Response> = (exchange, outgoing, head, reader) => {
   if (!hasBody(outgoing.method, head.status)) return new WebResponse(head, null);
   if (reader.length !== undefined && reader.length <= SMALL_BODY) {
     exchange.state = "prefetch";
-    return new WebResponse(head, await reader.prefetch(SMALL_BODY));
+    return reader.prefetch(SMALL_BODY).then((content) => new WebResponse(head, content));
   }
   exchange.state = "streaming";
   // One more, so that the end of a body that fits is seen.
   return new WebResponse(head, reader.watch().stream(SMALL_BODY + 1));
-}
+};
 
 showAs(Session, (session) => {
   const exchanges = session.exchanges();

@@ -45,11 +45,11 @@ export interface CookieJar {
 }
 
 /** A hop's headers with the cookies that the jar has for its URL. */
-export async function withCookies(jar: CookieJar, { headers, url }: Outgoing): Promise<Headers> {
+export async function withCookies(jar: CookieJar, { headers, url }: Outgoing): Promise<Headers | undefined> {
   const cookies = await jar.getCookieString(url.href);
   if (!cookies) return headers;
   const all = new Headers(headers);
-  const given = headers.get("cookie");
+  const given = all.get("cookie");
   try {
     all.set("cookie", given ? `${given}; ${cookies}` : cookies);
   } catch {

@@ -229,12 +229,13 @@ export class Exchange implements RequestLine {
   }
 
   /**
-   * Asks for the permission to send the hop.
+   * Asks for the permission to send the hop, unless it is there already.
    *
    * @returns What to wait for, `undefined` where a slot is free.
    */
   acquire(pool: Pool): Promise<Lease> | undefined {
     this.throwIfCut();
+    if (this.#lease) return undefined;
     this.#lease = claim(pool, this.#url.origin, this.#timeouts.queue, this);
     return this.#lease.state === "waiting" ? this.#lease.wait() : undefined;
   }
@@ -247,6 +248,15 @@ export class Exchange implements RequestLine {
   /** The pool closes. */
   onClose(error: PoolClosedError): void {
     this.abort(error);
+  }
+
+  /** Guards `work` as soon as there is the permission to send. Before that there is little, as thousands may wait. */
+  queue<T>(pool: Pool, work: () => Promise<T>): Promise<T> {
+    const grant = this.acquire(pool);
+    if (!grant) return this.guard(work);
+    return grant.then(() => this.guard(work), (error) => {
+      throw this.fail(error);
+    });
   }
 
   /**
@@ -270,26 +280,23 @@ export class Exchange implements RequestLine {
     });
   }
 
-  /** Sends the hop and waits for the response's headers. */
-  async send(init: RequestInit): Promise<Response> {
+  /** Sends the hop and waits for the response's headers. Not an async function, as that is more to make for each request. */
+  send(init: RequestInit): Promise<Response> {
     this.throwIfCut();
     this.state = "headers";
     init.signal = (this.#controller = new AbortController()).signal;
     this.#expect("headers");
-    let response: Response;
-    try {
-      response = await this.#lease!.fetch(this.#url, init);
-    } catch (cause) {
+    return this.#lease!.fetch(this.#url, init).then((response) => {
+      // A `fetch` that ignores its signal may still answer when the exchange is over.
+      if (this.#cut) response.body?.cancel().catch(() => {});
+      this.#arrived();
+      return this.#response = response;
+    }, (cause) => {
       const certain = isIdempotent(this.#method) || neverSent(cause);
       const unknown = certain ? "" : ", so the outcome of the request is unknown";
       const what = explain(cause) ?? "The connection failed before the response's headers";
       throw this.#failure(cause, what + unknown);
-    }
-    // A `fetch` that ignores its signal may still answer when the exchange is over.
-    if (this.#cut) response.body?.cancel().catch(() => {});
-    this.#arrived();
-    this.#response = response;
-    return response;
+    });
   }
 
   /**

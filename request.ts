@@ -76,7 +76,7 @@ export interface SessionRequestInit<P extends boolean = boolean> extends Request
 /** What a session adds to each of its requests. */
 export interface RequestDefaults {
   readonly baseUrl: URL | undefined;
-  readonly headers: Headers;
+  readonly headers: Headers | undefined;
   readonly timeouts: Required<Timeouts>;
   readonly maxBodyBytes: number;
   readonly maxRedirects: number;
@@ -86,7 +86,8 @@ export interface RequestDefaults {
 export interface Outgoing {
   readonly method: string;
   readonly url: URL;
-  readonly headers: Headers;
+  /** `undefined` for none, as most requests have none, and thousands may wait. */
+  readonly headers: Headers | undefined;
   readonly body: BodyInit | null | undefined;
   /** Whether the body is the stream of a `Request`, and so may be in memory already. */
   readonly settle: boolean;
@@ -97,7 +98,7 @@ export interface Outgoing {
   readonly maxBodyBytes: number;
   readonly maxRedirects: number;
   /** What is passed on to `fetch` as it is: `credentials`, `cache`, a runtime's own options. */
-  readonly rest: RequestInit;
+  readonly rest: RequestInit | undefined;
 }
 
 const TIMEOUT_PHASES = ["queue", "headers", "idle", "total"] as const;
@@ -130,9 +131,13 @@ const REQUEST_DEFAULTS = {
  * @throws {TypeError} If an argument is of a wrong type or form, or two of them exclude each other.
  * @throws {RangeError} If a number is out of its range.
  */
-export function prepare(input: string | URL | Request, init: SessionRequestInit, defaults: RequestDefaults): Outgoing {
+export function prepare(
+  input: string | URL | Request,
+  init: SessionRequestInit | undefined,
+  fixedMethod: string | undefined,
+  defaults: RequestDefaults,
+): Outgoing {
   const request = input instanceof Request ? input : undefined;
-  init = own(init);
   const {
     method: name,
     headers: given,
@@ -146,13 +151,12 @@ export function prepare(input: string | URL | Request, init: SessionRequestInit,
     redirect,
     signal,
     ...rest
-  } = init;
+  } = own(init ?? {});
   if (request) inherit(rest, request);
 
-  const method = normalizeMethod(name ?? request?.method ?? "GET");
+  const method = normalizeMethod(fixedMethod ?? name ?? request?.method ?? "GET");
   const url = resolve(request ? request.url : input as string | URL, defaults.baseUrl);
-  const headers = mergeHeaders(defaults.headers, given ?? request?.headers);
-  takeCredentials(url, headers);
+  let headers = takeCredentials(url, mergeHeaders(defaults.headers, given ?? request?.headers));
   if (query !== undefined) addQuery(url, query);
 
   let body = content ?? (request && content === undefined ? request.body : undefined);
@@ -165,6 +169,7 @@ export function prepare(input: string | URL | Request, init: SessionRequestInit,
     }
     body = JSON.stringify(json);
     if (body === undefined) throw new TypeError(`Cannot send the request as "json" is not JSON: ${typeof json}`);
+    headers ??= new Headers();
     if (!headers.has("content-type")) headers.set("content-type", "application/json");
   }
   if (body !== null && body !== undefined && (method === "GET" || method === "HEAD")) {
@@ -183,7 +188,7 @@ export function prepare(input: string | URL | Request, init: SessionRequestInit,
     timeouts: timeout === undefined ? defaults.timeouts : mergeTimeouts(defaults.timeouts, timeout),
     maxBodyBytes: maxBodyBytes === undefined ? defaults.maxBodyBytes : checkLimit("maxBodyBytes", maxBodyBytes),
     maxRedirects: maxRedirects === undefined ? defaults.maxRedirects : checkLimit("maxRedirects", maxRedirects),
-    rest,
+    rest: init || request ? rest : undefined,
   };
 }
 
@@ -317,21 +322,23 @@ function resolve(input: string | URL, baseUrl: URL | undefined): URL {
   return url;
 }
 
-function mergeHeaders(defaults: Headers, given: HeadersInit | undefined): Headers {
+function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefined): Headers | undefined {
+  if (defaults === undefined) return given === undefined ? undefined : parseHeaders(given);
   const headers = new Headers(defaults);
-  if (given === undefined) return headers;
-  parseHeaders(given).forEach((value, name) => headers.set(name, value));
+  if (given !== undefined) parseHeaders(given).forEach((value, name) => headers.set(name, value));
   return headers;
 }
 
-/** Moves a URL's user name and password to where HTTP has them: RFC 7617. */
-export function takeCredentials(url: URL, headers: Headers): void {
-  if (url.username === "" && url.password === "") return;
+/** Moves a URL's user name and password to where HTTP has them (RFC 7617), and returns the headers then. */
+export function takeCredentials(url: URL, headers: Headers | undefined): Headers | undefined {
+  if (url.username === "" && url.password === "") return headers;
   // They are ASCII, all else being escaped as UTF-8. A "%" that escapes nothing stands for itself.
   const bytes = `${url.username}:${url.password}`
     .replace(/%([0-9a-f]{2})/gi, (_, code) => String.fromCharCode(parseInt(code, 16)));
+  headers ??= new Headers();
   if (!headers.has("authorization")) headers.set("authorization", `Basic ${btoa(bytes)}`);
   url.username = url.password = "";
+  return headers;
 }
 
 function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): void {

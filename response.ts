@@ -39,8 +39,11 @@ export interface ResponseHead {
   readonly redirected: boolean;
   readonly type: ResponseType;
   readonly decoded: boolean;
-  readonly request: SentRequest;
   readonly history: readonly Hop[];
+  /** Of the request: its method, URL and headers, `undefined` for none. */
+  readonly method: string;
+  readonly asked: string;
+  readonly sent: Headers | undefined;
 }
 
 /**
@@ -61,45 +64,54 @@ export interface ResponseHead {
  * ```
  */
 export abstract class HangupResponse {
-  /** The status code: RFC 9110, section 15. */
-  readonly status: number;
-  /** The reason phrase, often empty. */
-  readonly statusText: string;
-  /** The response's headers, as the runtime gives them. */
-  readonly headers: Headers;
-  /** The absolute URL that answered, the last one of a chain of redirects, with its fragment. */
-  readonly url: string;
-  /** Whether a redirect was followed, by us or by the platform. */
-  readonly redirected: boolean;
-  /** The request that this answers: plain data. */
-  readonly request: SentRequest;
-  /** The redirects on the way, the first one first. */
-  readonly history: readonly Hop[];
-  #type: ResponseType;
-  #decoded: boolean;
+  /** @ignore */
+  protected readonly head: ResponseHead;
+  #request: SentRequest | undefined;
 
   /** @ignore */
   constructor(head: ResponseHead) {
-    this.status = head.status;
-    this.statusText = head.statusText;
-    this.headers = head.headers;
-    this.url = head.url;
-    this.redirected = head.redirected;
-    this.request = head.request;
-    this.history = head.history;
-    this.#type = head.type;
-    this.#decoded = head.decoded;
+    this.head = head;
+  }
+
+  /** The status code: RFC 9110, section 15. */
+  get status(): number {
+    return this.head.status;
+  }
+
+  /** The reason phrase, often empty. */
+  get statusText(): string {
+    return this.head.statusText;
+  }
+
+  /** The response's headers, as the runtime gives them. */
+  get headers(): Headers {
+    return this.head.headers;
+  }
+
+  /** The absolute URL that answered, the last one of a chain of redirects, with its fragment. */
+  get url(): string {
+    return this.head.url;
+  }
+
+  /** Whether a redirect was followed, by us or by the platform. */
+  get redirected(): boolean {
+    return this.head.redirected;
+  }
+
+  /** The request that this answers: plain data. */
+  get request(): SentRequest {
+    const { method, asked, sent } = this.head;
+    return this.#request ??= { method, url: asked, headers: sent ?? new Headers() };
+  }
+
+  /** The redirects on the way, the first one first. */
+  get history(): readonly Hop[] {
+    return this.head.history;
   }
 
   /** Whether the status is from 200 to 299. */
   get ok(): boolean {
     return this.status >= 200 && this.status <= 299;
-  }
-
-  /** @ignore */
-  protected get head(): ResponseHead {
-    const { status, statusText, headers, url, redirected, request, history } = this;
-    return { status, statusText, headers, url, redirected, type: this.#type, decoded: this.#decoded, request, history };
   }
 }
 
@@ -299,7 +311,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
     if (this.#body === undefined) {
       const reader = this.#take();
-      this.#body = hasBody(this.request.method, this.status) ? reader.stream() : null;
+      this.#body = hasBody(this.head.method, this.status) ? reader.stream() : null;
     }
     return this.#body;
   }
@@ -487,7 +499,7 @@ export class WebResponse extends Response {
   constructor(head: ResponseHead, body: BodyInit | null) {
     const { status, statusText, headers } = head;
     const inRange = status >= 200 && status <= 599;
-    super(hasBody(head.request.method, status) ? body : null, { status: inRange ? status : 200, statusText, headers });
+    super(hasBody(head.method, status) ? body : null, { status: inRange ? status : 200, statusText, headers });
     this.#head = head;
     this.headers.delete("transfer-encoding");
     if (head.decoded) {

@@ -18,10 +18,31 @@ import type { Hop, ResponseHead } from "./response.ts";
 import { isStream, settleBody } from "./upload.ts";
 
 /** Makes what the caller gets of a response whose headers have arrived. */
-export type Respond<T> = (exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) => Promise<T>;
+export type Respond<T> = (
+  exchange: Exchange,
+  outgoing: Outgoing,
+  head: ResponseHead,
+  reader: BodyReader,
+) => T | Promise<T>;
 
-/** Sends a request, follows its redirects, and has a response made of the last one. Runs within the exchange's guard. */
-export async function send<T>(
+/** Shared by all that were not redirected. */
+const NO_HOPS: readonly Hop[] = Object.freeze([]);
+
+/** Sends a request, follows its redirects, and has a response made of the last one. */
+export function send<T>(
+  exchange: Exchange,
+  outgoing: Outgoing,
+  pool: Pool,
+  jar: CookieJar | undefined,
+  respond: Respond<T>,
+): Promise<T> {
+  const work = () => follow(exchange, outgoing, pool, jar, respond);
+  // What comes before a connection is asked for takes time, and may never end.
+  if (jar || outgoing.settle) return exchange.guard(work);
+  return exchange.queue(pool, work);
+}
+
+async function follow<T>(
   exchange: Exchange,
   outgoing: Outgoing,
   pool: Pool,
@@ -29,7 +50,7 @@ export async function send<T>(
   respond: Respond<T>,
 ): Promise<T> {
   if (outgoing.settle) outgoing = { ...outgoing, body: await settleBody(outgoing.body as ReadableStream) };
-  const history: Hop[] = [];
+  let history: readonly Hop[] = NO_HOPS;
   while (true) {
     // The jar is asked before a connection is taken, so that a slow one holds none.
     const headers = jar ? await withCookies(jar, outgoing) : outgoing.headers;
@@ -47,16 +68,20 @@ export async function send<T>(
     }
     if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
     const next = followRedirect(outgoing, response, exchange);
-    history.push({ status: response.status, url: outgoing.url.href, headers: response.headers });
+    history = [...history, { status: response.status, url: outgoing.url.href, headers: response.headers }];
     exchange.leave(await discard(exchange, response));
     exchange.begin(next.method, next.url);
     outgoing = next;
   }
 }
 
-function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers, pool: Pool): RequestInit {
-  const mode = pool.followsRedirects ? redirect : "manual";
-  const init: RequestInit & { duplex?: "half" } = { ...rest, method, headers, redirect: mode };
+function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | undefined, pool: Pool): RequestInit {
+  const init: RequestInit & { duplex?: "half" } = {
+    ...rest,
+    method,
+    redirect: pool.followsRedirects ? redirect : "manual",
+  };
+  if (headers) init.headers = headers;
   if (body !== undefined && body !== null) {
     init.body = body;
     if (isStream(body)) init.duplex = "half";
@@ -64,20 +89,22 @@ function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers, po
   return own(init);
 }
 
-function toHead(outgoing: Outgoing, response: Response, history: Hop[], pool: Pool): ResponseHead {
+function toHead(outgoing: Outgoing, response: Response, history: readonly Hop[], pool: Pool): ResponseHead {
   const { method, url: { href }, headers: sent } = outgoing;
-  const { status, statusText, headers, type } = response;
+  const { status, statusText, headers, type, redirected } = response;
   const coding = headers.get("content-encoding");
   return {
     status,
     statusText,
     headers,
     // Where the platform follows redirects, it alone knows the way.
-    url: response.redirected ? response.url : href,
-    redirected: response.redirected || history.length > 0,
+    url: redirected ? response.url : href,
+    redirected: redirected || history.length > 0,
     type,
-    decoded: coding !== null && pool.decodes(coding.toLowerCase(), sent),
-    request: { method, url: href, headers: sent },
+    decoded: coding !== null && pool.decodes(coding.toLowerCase(), sent ?? new Headers()),
+    method,
+    asked: href,
+    sent,
     history,
   };
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type BodyReader, hasBody, SMALL_BODY } from "./body.ts";
+import { hasBody, SMALL_BODY } from "./body.ts";
 import type { CookieJar } from "./cookies.ts";
 import { SessionClosedError } from "./errors.ts";
 import { Exchange, type ExchangeInfo, Exchanges, type Timeouts } from "./exchange.ts";
@@ -16,13 +16,12 @@ import { Pool, type PoolOptions } from "./pool.ts";
 import {
   checkLimit,
   mergeTimeouts,
-  type Outgoing,
   parseHeaders,
   prepare,
   type RequestDefaults,
   type SessionRequestInit,
 } from "./request.ts";
-import { PrefetchedResponse, type ResponseHead, StreamedResponse, WebResponse } from "./response.ts";
+import { PrefetchedResponse, StreamedResponse, WebResponse } from "./response.ts";
 import { type Respond, send } from "./send.ts";
 import { portable } from "./transport.ts";
 import { isStream } from "./upload.ts";
@@ -233,7 +232,7 @@ export class Session implements AsyncDisposable {
     const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, cookieJar, onLeak, traceLeaks } = options;
     this.#defaults = {
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
-      headers: parseHeaders(headers),
+      headers: headers === undefined ? undefined : parseHeaders(headers),
       timeouts: mergeTimeouts(DEFAULT_TIMEOUTS, timeout),
       maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES),
       maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),
@@ -244,7 +243,7 @@ export class Session implements AsyncDisposable {
     this.#traceLeaks = traceLeaks === true;
     this.#borrowed = options.pool instanceof Pool;
     this.pool = choosePool(options.pool, options.fetch);
-    this.fetch = (input, init = {}) => this.#perform(input, init, this.#dropInDefaults, respondAsFetch);
+    this.fetch = (input, init) => this.#perform(input, init, undefined, this.#dropInDefaults, respondAsFetch);
   }
 
   /** Whether `close()` was called. */
@@ -302,7 +301,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   request<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.#perform(input, init ?? {}, this.#defaults, respond) as Promise<ResponseFor<P>>;
+    return this.#send(input, init);
   }
 
   /**
@@ -320,7 +319,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   get<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "GET" });
+    return this.#send(input, init, "GET");
   }
 
   /**
@@ -339,7 +338,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   head<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "HEAD" });
+    return this.#send(input, init, "HEAD");
   }
 
   /**
@@ -357,7 +356,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   options<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "OPTIONS" });
+    return this.#send(input, init, "OPTIONS");
   }
 
   /**
@@ -376,7 +375,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   post<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "POST" });
+    return this.#send(input, init, "POST");
   }
 
   /**
@@ -395,7 +394,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   put<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "PUT" });
+    return this.#send(input, init, "PUT");
   }
 
   /**
@@ -415,7 +414,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   patch<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "PATCH" });
+    return this.#send(input, init, "PATCH");
   }
 
   /**
@@ -433,7 +432,7 @@ export class Session implements AsyncDisposable {
    * ```
    */
   delete<P extends boolean = true>(input: RequestInput, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
-    return this.request(input, { ...init, method: "DELETE" });
+    return this.#send(input, init, "DELETE");
   }
 
   /**
@@ -486,48 +485,57 @@ export class Session implements AsyncDisposable {
     return this.#cut;
   }
 
+  #send<P extends boolean>(input: RequestInput, init?: SessionRequestInit<P>, method?: string) {
+    return this.#perform(input, init, method, this.#defaults, respond) as Promise<ResponseFor<P>>;
+  }
+
   /** Sends a request as one exchange, and has a response made of what comes. Wrong arguments reject too. */
-  #perform<T>(input: RequestInput, init: RequestInit, defaults: RequestDefaults, respond: Respond<T>): Promise<T> {
+  #perform<T>(
+    input: RequestInput,
+    init: RequestInit | undefined,
+    method: string | undefined,
+    defaults: RequestDefaults,
+    respond: Respond<T>,
+  ): Promise<T> {
+    let exchange: Exchange | undefined;
     try {
-      const outgoing = prepare(input, init, defaults);
-      const { timeouts, signal, method, url, body } = outgoing;
-      const exchange = new Exchange(this.#exchanges, timeouts, signal);
+      const outgoing = prepare(input, init, method, defaults);
+      const { signal, body } = outgoing;
+      exchange = new Exchange(this.#exchanges, outgoing.timeouts, signal);
       if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
-      exchange.begin(method, url);
-      return exchange.guard(() => {
-        // Taken charge of before anything else can fail, as a stream that is never sent is canceled too.
-        const first = isStream(body) ? { ...outgoing, body: exchange.upload(body) } : outgoing;
-        signal?.throwIfAborted();
-        if (this.#closed) throw new SessionClosedError(exchange);
-        return send(exchange, first, this.pool, this.#cookieJar, respond);
-      });
+      exchange.begin(outgoing.method, outgoing.url);
+      // Taken charge of before anything else can fail, as a stream that is never sent is canceled too.
+      const first = isStream(body) ? { ...outgoing, body: exchange.upload(body) } : outgoing;
+      signal?.throwIfAborted();
+      if (this.#closed) throw new SessionClosedError(exchange);
+      return send(exchange, first, this.pool, this.#cookieJar, respond);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(exchange ? exchange.fail(error) : error);
     }
   }
 }
 
 /** Makes the response of {@linkcode Session.request}. */
-async function respond(exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) {
+const respond: Respond<PrefetchedResponse | StreamedResponse> = (exchange, outgoing, head, reader) => {
   if (!outgoing.prefetch) {
     exchange.state = "streaming";
     return new StreamedResponse(head, reader, outgoing.maxBodyBytes);
   }
   exchange.state = "prefetch";
-  return new PrefetchedResponse(head, await reader.prefetch(outgoing.maxBodyBytes));
-}
+  return reader.prefetch(outgoing.maxBodyBytes).then((content) => new PrefetchedResponse(head, content));
+};
 
 /** Makes the response of {@linkcode Session.fetch}. */
-async function respondAsFetch(exchange: Exchange, outgoing: Outgoing, head: ResponseHead, reader: BodyReader) {
+const respondAsFetch: Respond<Response> = (exchange, outgoing, head, reader) => {
   if (!hasBody(outgoing.method, head.status)) return new WebResponse(head, null);
   if (reader.length !== undefined && reader.length <= SMALL_BODY) {
     exchange.state = "prefetch";
-    return new WebResponse(head, await reader.prefetch(SMALL_BODY));
+    return reader.prefetch(SMALL_BODY).then((content) => new WebResponse(head, content));
   }
   exchange.state = "streaming";
   // One more, so that the end of a body that fits is seen.
   return new WebResponse(head, reader.watch().stream(SMALL_BODY + 1));
-}
+};
 
 showAs(Session, (session) => {
   const exchanges = session.exchanges();

@@ -20,3 +20,19 @@ export function own<T extends object>(options: T): T {
   }
   return options;
 }
+
+/**
+ * Throws what is wrong with an option that must be a number.
+ *
+ * @throws {RangeError} If it is one, else a `TypeError`.
+ */
+export function refuse(subject: string, expected: string, value: unknown): never {
+  const message = `${subject} must be ${expected}: received ${describe(value)}`;
+  throw typeof value === "number" ? new RangeError(message) : new TypeError(message);
+}
+
+/** A value as it may be shown in a message: that of an object may be long, or secret. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "number" || value === null ? String(value) : typeof value;
+}

@@ -9,7 +9,7 @@
 import { Deadlines } from "./deadlines.ts";
 import { PoolClosedError, QueueFullError, type RequestLine, TimeoutError } from "./errors.ts";
 import { showAs } from "./inspect.ts";
-import { own } from "./options.ts";
+import { own, refuse } from "./options.ts";
 import { offAbort, onAbort } from "./signals.ts";
 import { makeTransport, type Transport } from "./transport.ts";
 
@@ -151,9 +151,7 @@ interface Immediates {
 
 /** Throws unless `value` is a number and `valid`: a `TypeError` or `RangeError` that says what was `expected`. */
 function assertNumber(value: unknown, action: string, name: string, expected: string, valid: (n: number) => boolean) {
-  if (typeof value === "number" && valid(value)) return;
-  const message = `Cannot ${action} as "${name}" must be ${expected}: received ${String(value)}`;
-  throw typeof value === "number" ? new RangeError(message) : new TypeError(message);
+  if (typeof value !== "number" || !valid(value)) refuse(`Cannot ${action} as "${name}"`, expected, value);
 }
 
 const isLimit = (n: number) => n >= 1 && (Number.isInteger(n) || n === Infinity);

@@ -7,7 +7,7 @@
  */
 
 import type { Timeouts } from "./exchange.ts";
-import { own } from "./options.ts";
+import { describe, own, refuse } from "./options.ts";
 import { isStream } from "./upload.ts";
 
 /**
@@ -209,7 +209,7 @@ export function mergeTimeouts(
     const value = Object.hasOwn(given, phase) ? given[phase] : undefined;
     if (value === undefined) continue;
     const option = given === timeout ? `timeout.${phase}` : "timeout";
-    if (typeof value !== "number" || !(value > 0)) refuse(option, "a positive number of milliseconds", value);
+    if (typeof value !== "number" || !(value > 0)) refuse(`"${option}"`, "a positive number of milliseconds", value);
     merged[phase] = value;
   }
   return merged;
@@ -223,7 +223,7 @@ export function mergeTimeouts(
  */
 export function checkLimit(option: string, value: number): number {
   if (value !== Infinity && !(Number.isInteger(value) && value >= 0)) {
-    refuse(option, "a non-negative integer or Infinity", value);
+    refuse(`"${option}"`, "a non-negative integer or Infinity", value);
   }
   return value;
 }
@@ -243,17 +243,6 @@ export function parseHeaders(given: HeadersInit | undefined): Headers {
   }
   for (const name of FRAMING_HEADERS) headers.delete(name);
   return headers;
-}
-
-/** Throws what is wrong with an option that is a number. */
-function refuse(option: string, expected: string, value: unknown): never {
-  const message = `"${option}" must be ${expected}: received ${describe(value)}`;
-  throw typeof value === "number" ? new RangeError(message) : new TypeError(message);
-}
-
-function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  return typeof value === "number" || value === null ? String(value) : typeof value;
 }
 
 function describeBadHeader(given: HeadersInit | undefined): string {

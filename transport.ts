@@ -6,7 +6,7 @@
  * @module
  */
 
-import { own as withoutInherited } from "./options.ts";
+import { own as withoutInherited, refuse } from "./options.ts";
 import { bunTransport } from "./transport_bun.ts";
 import { denoTransport } from "./transport_deno.ts";
 import { nodeTransport } from "./transport_node.ts";
@@ -170,9 +170,7 @@ export function makeTransport(options: TransportOptions, connections?: number): 
   const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...rest } = withoutInherited(options);
   const own = withoutInherited(rest);
   if (!(typeof idleTimeout === "number" && idleTimeout >= 0)) {
-    const message =
-      'Cannot create a transport as "idleTimeout" must be a non-negative number of milliseconds: received ';
-    throw new (typeof idleTimeout === "number" ? RangeError : TypeError)(message + String(idleTimeout));
+    refuse('Cannot create a transport as "idleTimeout"', "a non-negative number of milliseconds", idleTimeout);
   }
   return denoTransport(idleTimeout, own) ?? bunTransport(idleTimeout, own) ??
     nodeTransport(idleTimeout, own, connections) ??

@@ -386,7 +386,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
-    'Cannot create a pool as "maxConnections" must be a positive integer: received 8 MB',
+    'Cannot create a pool as "maxConnections" must be a positive integer: received "8 MB"',
     () => new Pool({ maxConnections: wrong("8 MB") }),
   ],
   [TypeError, 'Cannot acquire a lease as "origin" must be a non-empty string: received undefined', () => acquire()],
@@ -413,7 +413,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
-    'Cannot create a transport as "idleTimeout" must be a non-negative number of milliseconds: received 30s',
+    'Cannot create a transport as "idleTimeout" must be a non-negative number of milliseconds: received "30s"',
     () => createTransport({ idleTimeout: wrong("30s") }),
   ],
   [TypeError, "Cannot send the request as the transport is closed", afterTransportClose],

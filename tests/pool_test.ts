@@ -97,7 +97,7 @@ Deno.test("Pool() refuses limits and timeouts that make no sense", () => {
     [{ maxConnections: 0 }, RangeError, `"maxConnections" must be a positive integer: received 0`],
     [{ maxConnections: NaN }, RangeError, `"maxConnections" must be a positive integer: received NaN`],
     [{ maxConnections: 1.5 }, RangeError, `"maxConnections" must be a positive integer: received 1.5`],
-    [{ maxConnections: "8" as never }, TypeError, `"maxConnections" must be a positive integer: received 8`],
+    [{ maxConnections: "8" as never }, TypeError, `"maxConnections" must be a positive integer: received "8"`],
     [{ maxConnections: null as never }, TypeError, `"maxConnections" must be a positive integer: received null`],
     [{ maxConnectionsPerOrigin: 0 }, RangeError, `"maxConnectionsPerOrigin" must be a positive integer: received 0`],
     [{ maxConnectionsPerOrigin: {} as never }, TypeError, `"maxConnectionsPerOrigin" must be a positive integer`],
@@ -142,7 +142,7 @@ Deno.test("Pool.acquire() rejects wrong arguments before anything waits", async 
     [A, { timeout: 0 }, RangeError, `"timeout" must be a positive number of milliseconds: received 0`],
     [A, { timeout: -5 }, RangeError, `"timeout" must be a positive number of milliseconds: received -5`],
     [A, { timeout: NaN }, RangeError, `"timeout" must be a positive number of milliseconds: received NaN`],
-    [A, { timeout: "1" }, TypeError, `"timeout" must be a positive number of milliseconds: received 1`],
+    [A, { timeout: "1" }, TypeError, `"timeout" must be a positive number of milliseconds: received "1"`],
     [A, { signal: {} }, TypeError, `"signal" must be an AbortSignal: received [object Object]`],
     [A, { onClose: 1 }, TypeError, `"onClose" must be a function: received 1`],
   ];

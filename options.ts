@@ -34,5 +34,5 @@ export function refuse(subject: string, expected: string, value: unknown): never
 /** A value as it may be shown in a message: that of an object may be long, or secret. */
 export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
-  return typeof value === "number" || value === null ? String(value) : typeof value;
+  return typeof value === "object" && value !== null || typeof value === "function" ? typeof value : String(value);
 }

@@ -64,54 +64,58 @@ export interface ResponseHead {
  * ```
  */
 export abstract class HangupResponse {
-  /** @ignore */
-  protected readonly head: ResponseHead;
+  readonly #head: ResponseHead;
   #request: SentRequest | undefined;
 
   /** @ignore */
   constructor(head: ResponseHead) {
-    this.head = head;
+    this.#head = head;
   }
 
   /** The status code: RFC 9110, section 15. */
   get status(): number {
-    return this.head.status;
+    return this.#head.status;
   }
 
   /** The reason phrase, often empty. */
   get statusText(): string {
-    return this.head.statusText;
+    return this.#head.statusText;
   }
 
   /** The response's headers, as the runtime gives them. */
   get headers(): Headers {
-    return this.head.headers;
+    return this.#head.headers;
   }
 
   /** The absolute URL that answered, the last one of a chain of redirects, with its fragment. */
   get url(): string {
-    return this.head.url;
+    return this.#head.url;
   }
 
   /** Whether a redirect was followed, by us or by the platform. */
   get redirected(): boolean {
-    return this.head.redirected;
+    return this.#head.redirected;
   }
 
   /** The request that this answers: plain data. */
   get request(): SentRequest {
-    const { method, asked, sent } = this.head;
+    const { method, asked, sent } = this.#head;
     return this.#request ??= { method, url: asked, headers: sent ?? new Headers() };
   }
 
   /** The redirects on the way, the first one first. */
   get history(): readonly Hop[] {
-    return this.head.history;
+    return this.#head.history;
   }
 
   /** Whether the status is from 200 to 299. */
   get ok(): boolean {
     return this.status >= 200 && this.status <= 299;
+  }
+
+  /** @ignore */
+  protected get head(): ResponseHead {
+    return this.#head;
   }
 }
 

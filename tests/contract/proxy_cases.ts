@@ -141,7 +141,7 @@ export const cases: Case[] = [
     // deno-lint-ignore require-await -- a case is async
     async run() {
       assertThrows(() => createTransport({ idleTimeout: -1 }), RangeError, '"idleTimeout" must be a non-negative');
-      assertThrows(() => createTransport({ idleTimeout: "1s" as unknown as number }), TypeError, "received 1s");
+      assertThrows(() => createTransport({ idleTimeout: "1s" as unknown as number }), TypeError, `received "1s"`);
     },
   },
 ];

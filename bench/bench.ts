@@ -37,7 +37,7 @@ function planOf({ fresh }: Row): Plan {
   const rounds = Number(options.rounds ?? (quick ? 9 : 12));
   return quick
     ? { generations: 2, rounds, warmups: 6, peerGenerations: 1 }
-    : { generations: 5, rounds, warmups: 12, peerGenerations: 2 };
+    : { generations: 5, rounds, warmups: 40, peerGenerations: 2 };
 }
 
 function print(row: Row, entry: Entry) {

@@ -38,8 +38,9 @@ export function bunTransport(idle: number, own: object = {}): Transport | undefi
 
 class BunTransport implements Transport {
   readonly closesSockets = true;
-  // Of an exchange that was cut off, the socket is closed some turns later.
-  readonly closingTurns = 32;
+  // A thread of its own takes sockets back and closes them, and a turn is some 1.5 us.
+  readonly coolingTurns = 64;
+  readonly closingTurns = 512;
   /** `undefined` where no idle socket is kept. */
   readonly #session: FetchSession | undefined;
   readonly #own: object;

@@ -14,7 +14,7 @@ const { values: { runtime: only } } = parseArgs({
   args: Deno.args.filter((arg) => arg !== "--"),
   options: { runtime: { type: "string" } },
 });
-const plan = { generations: 3, rounds: 12, warmups: 40, peerGenerations: 0 };
+const plan = { generations: 4, rounds: 15, warmups: 12, peerGenerations: 0 };
 const steps = Object.keys(STEPS);
 const [base, own] = [steps[0]!, steps.at(-1)!];
 

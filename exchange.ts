@@ -315,7 +315,8 @@ export class Exchange implements RequestLine {
 
   /** Cuts the exchange off. The first reason stays; nothing happens once the exchange has ended. */
   abort(reason: unknown): void {
-    if (this.ended) return;
+    // What is told below may run a caller's code, which may close the session.
+    if (this.ended || this.#cut) return;
     this.#cut = { reason };
     // Before the lease is passed on, so that its next holder does not find the socket still open.
     this.#controller?.abort(reason);

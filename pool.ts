@@ -132,7 +132,7 @@ export interface PoolStats {
   active: number;
   /** The number of requests that wait. */
   queued: number;
-  /** The same for each origin that has any. The object has no prototype. */
+  /** The same for each origin with a lease or a request that waits. The object has no prototype. */
   origins: Record<string, { active: number; queued: number }>;
 }
 

@@ -28,21 +28,10 @@ export type Respond<T> = (
 /** Shared by all that were not redirected. */
 const NO_HOPS: readonly Hop[] = Object.freeze([]);
 
-/** Sends a request, follows its redirects, and has a response made of the last one. */
-export function send<T>(
-  exchange: Exchange,
-  outgoing: Outgoing,
-  pool: Pool,
-  jar: CookieJar | undefined,
-  respond: Respond<T>,
-): Promise<T> {
-  const work = () => follow(exchange, outgoing, pool, jar, respond);
-  // What comes before a connection is asked for takes time, and may never end.
-  if (jar || outgoing.settle) return exchange.guard(work);
-  return exchange.queue(pool, work);
-}
-
-async function follow<T>(
+/**
+ * Sends a request, follows its redirects, and has a response made of the last one. Runs within {@linkcode Exchange.guard}.
+ */
+export async function send<T>(
   exchange: Exchange,
   outgoing: Outgoing,
   pool: Pool,

@@ -501,14 +501,17 @@ export class Session implements AsyncDisposable {
     try {
       const outgoing = prepare(input, init, method, defaults);
       const { signal, body } = outgoing;
-      exchange = new Exchange(this.#exchanges, outgoing.timeouts, signal);
+      const begun = exchange = new Exchange(this.#exchanges, outgoing.timeouts, signal);
       if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
       exchange.begin(outgoing.method, outgoing.url);
       // Taken charge of before anything else can fail, as a stream that is never sent is canceled too.
       const first = isStream(body) ? { ...outgoing, body: exchange.upload(body) } : outgoing;
       signal?.throwIfAborted();
       if (this.#closed) throw new SessionClosedError(exchange);
-      return send(exchange, first, this.pool, this.#cookieJar, respond);
+      const jar = this.#cookieJar;
+      const work = () => send(begun, first, this.pool, jar, respond);
+      // What comes before a connection is asked for takes time, and may never end.
+      return jar || first.settle ? exchange.guard(work) : exchange.queue(this.pool, work);
     } catch (error) {
       return Promise.reject(exchange ? exchange.fail(error) : error);
     }

@@ -54,7 +54,10 @@ export interface Transport {
    * given another socket. Without it, at once.
    */
   readonly coolingTurns?: number;
-  /** The same of an exchange that was cut off, whose socket is closed. Without it, as many. */
+  /**
+   * The same of an exchange that was cut off, whose socket is closed. Without it, as many. A transport that has both may also
+   * be dialling for that long, and a socket that comes back may go to who waits for the dial: slots cool so long then too.
+   */
   readonly closingTurns?: number;
   /**
    * Sends one request and resolves with the response's headers. Unless it `followsRedirects`, it follows none.

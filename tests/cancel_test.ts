@@ -13,7 +13,7 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { type CookieJar, HangupError, Session, StatusError, type StreamedResponse, TimeoutError } from "../mod.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 import { CountingController, type ScriptedCall, ScriptedTransport } from "./scripted_transport.ts";
@@ -494,3 +494,22 @@ for (const scenario of scenarios) {
       }));
   }
 }
+
+Deno.test("the first reason stays, though who is told of it closes the session", async () => {
+  const session = new Session({
+    fetch: (_, init) =>
+      new Promise((_, reject) => {
+        const { signal } = init!;
+        signal!.addEventListener("abort", () => {
+          session.close();
+          reject(signal!.reason);
+        });
+      }),
+  });
+  const controller = new AbortController();
+  const reason = new RangeError("enough");
+  const response = session.get("https://example.com/", { signal: controller.signal });
+  controller.abort(reason);
+  assertStrictEquals(await response.catch((error) => error), reason);
+  await session.close();
+});

@@ -66,6 +66,7 @@ export class BodyReader {
       this.length = announcedLength(response.headers, coded);
       this.#response = response;
     } else {
+      this.length = 0;
       response.body?.cancel().catch(() => {});
       exchange.end();
     }
@@ -98,7 +99,7 @@ export class BodyReader {
 
   /** The whole body in memory: see {@linkcode BodyReader.prefetch}. */
   readAll(max: number): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#exchange.guard(() => this.prefetch(max));
+    return this.#exchange.guard(async () => await this.prefetch(max));
   }
 
   /**
@@ -106,20 +107,22 @@ export class BodyReader {
    *
    * @throws {BodyTooLargeError} If it is longer than `max` bytes; the rest is not read.
    */
-  async prefetch(max: number): Promise<Uint8Array<ArrayBuffer>> {
-    const response = this.#response;
-    if (!response) return NO_BYTES;
+  prefetch(max: number): Promise<Uint8Array<ArrayBuffer>> {
     const { length } = this;
-    if (length === undefined) return await this.#readUnknown(max);
-    if (length > max) throw this.#tooLarge(max);
+    if (!this.#response) return Promise.resolve(NO_BYTES);
+    if (length === undefined) return this.#readUnknown(max);
+    if (length > max) return Promise.reject(this.#tooLarge(max));
+    if (length > SMALL_BODY || this.#reader) return this.#readKnown(length);
     // Far cheaper than to read a stream on Deno and Bun, and bounded, as the body is small.
-    if (length <= SMALL_BODY && !this.#reader) {
-      const content = await this.#exchange.receive(response.arrayBuffer(), (buffer) => new Uint8Array(buffer));
-      this.#received = content.byteLength;
+    return this.#exchange.receive(this.#response.arrayBuffer(), (buffer) => {
+      this.#received = buffer.byteLength;
       this.#end();
-      return content;
-    }
-    // One copy: each chunk goes straight to its place.
+      return new Uint8Array(buffer);
+    });
+  }
+
+  /** One copy: each chunk goes straight to its place. */
+  async #readKnown(length: number): Promise<Uint8Array<ArrayBuffer>> {
     const content = new Uint8Array(length);
     for (let read = await this.#read(); !read.done; read = await this.#read()) {
       content.set(read.value, this.#received - read.value.byteLength);

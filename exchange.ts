@@ -9,8 +9,8 @@
 import { explain, hideSecrets, neverSent } from "./causes.ts";
 import { Deadlines } from "./deadlines.ts";
 import { displayUrl, NetworkError, type PoolClosedError, type RequestLine, TimeoutError } from "./errors.ts";
-import { claim, type Lease, type Pool, type Ticket } from "./pool.ts";
-import { isIdempotent } from "./request.ts";
+import { claim, type Pool, type Ticket } from "./pool.ts";
+import { isIdempotent, type Outgoing } from "./request.ts";
 import { onAbort } from "./signals.ts";
 import { type StreamBody, Upload } from "./upload.ts";
 
@@ -77,6 +77,8 @@ export interface ExchangeInfo {
   /** Where the request was made, in the runtime's own words; there only if the session has `traceLeaks`. */
   readonly stack?: string;
 }
+
+const GRANTED = Promise.resolve();
 
 /** The open exchanges of one session, with the one timer that all their deadlines share. */
 export class Exchanges {
@@ -164,10 +166,9 @@ export class Exchange implements RequestLine {
   /** When the total timeout passes. */
   readonly #end: number;
   #exchanges: Exchanges | undefined;
-  #timeouts: Required<Timeouts>;
   #started = performance.now();
-  #method = "";
-  #url!: URL;
+  /** What the hop under way sends. */
+  #hop: Outgoing;
   /** Of the hop under way, from its grant on: those that wait have none. */
   #controller: AbortController | undefined;
   /** The hop's lease, or the claim to it. */
@@ -180,10 +181,11 @@ export class Exchange implements RequestLine {
   #cut: { reason: unknown } | undefined;
   #reject: ((reason: unknown) => void) | undefined;
 
-  constructor(exchanges: Exchanges, timeouts: Required<Timeouts>, signal: AbortSignal | null | undefined) {
+  constructor(exchanges: Exchanges, hop: Outgoing) {
     this.#exchanges = exchanges;
-    this.#timeouts = timeouts;
-    this.deadline = this.#end = this.#started + timeouts.total;
+    this.#hop = hop;
+    this.deadline = this.#end = this.#started + hop.timeouts.total;
+    const { signal } = hop;
     if (signal) {
       this.#forgetSignal = onAbort(signal, (reason) => {
         this.aborted = true;
@@ -195,11 +197,11 @@ export class Exchange implements RequestLine {
   }
 
   get method(): string {
-    return this.#method;
+    return this.#hop.method;
   }
 
   get url(): string {
-    return displayUrl(this.#url);
+    return displayUrl(this.#hop.url);
   }
 
   get ended(): boolean {
@@ -208,14 +210,13 @@ export class Exchange implements RequestLine {
 
   info(): ExchangeInfo {
     const age = Math.round(performance.now() - this.#started);
-    const { url, state, stack } = this;
-    return { method: this.#method, url, state, age, ...(stack !== undefined && { stack }) };
+    const { method, url, state, stack } = this;
+    return { method, url, state, age, ...(stack !== undefined && { stack }) };
   }
 
-  /** Begins a hop: the first one, or the next one after a redirect. */
-  begin(method: string, url: URL): void {
-    this.#method = method;
-    this.#url = url;
+  /** Begins the next hop, after a redirect. */
+  begin(hop: Outgoing): void {
+    this.#hop = hop;
     this.#controller = undefined;
     this.state = "queued";
   }
@@ -231,13 +232,11 @@ export class Exchange implements RequestLine {
   /**
    * Asks for the permission to send the hop, unless it is there already.
    *
-   * @returns What to wait for, `undefined` where a slot is free.
+   * @returns The lease, or what is to become it.
    */
-  acquire(pool: Pool): Promise<Lease> | undefined {
+  claim(pool: Pool): Ticket {
     this.throwIfCut();
-    if (this.#lease) return undefined;
-    this.#lease = claim(pool, this.#url.origin, this.#timeouts.queue, this);
-    return this.#lease.state === "waiting" ? this.#lease.wait() : undefined;
+    return this.#lease ??= claim(pool, this.#hop.url.origin, this.#hop.timeouts.queue, this);
   }
 
   /** What the pool names the lease's holder by. */
@@ -250,53 +249,54 @@ export class Exchange implements RequestLine {
     this.abort(error);
   }
 
-  /** Guards `work` as soon as there is the permission to send. Before that there is little, as thousands may wait. */
-  queue<T>(pool: Pool, work: () => Promise<T>): Promise<T> {
-    const grant = this.acquire(pool);
-    if (!grant) return this.guard(work);
-    return grant.then(() => this.guard(work), (error) => {
-      throw this.fail(error);
-    });
-  }
-
   /**
    * Settles as `work` does, or rejects at once when the exchange is cut off, whatever `work` is waiting for. A failure of
    * `work` ends the exchange.
+   *
+   * @param work What to do. Not begun before the grant, as thousands may wait for one.
+   * @param ticket The permission for it, where that is not there yet.
    */
-  guard<T>(work: () => Promise<T>): Promise<T> {
+  guard<T>(work: () => Promise<T>, ticket?: Ticket): Promise<T> {
     return new Promise((resolve, reject) => {
       this.throwIfCut();
       this.#reject = reject;
       const fail = (error: unknown) => reject(this.fail(error));
-      try {
+      const begin = () => {
         work().then((result) => {
           // Else the promise, and with it a response, could never be collected.
-          if (this.#reject === reject) this.#reject = undefined;
+          this.#reject = undefined;
           resolve(result);
         }, fail);
-      } catch (error) {
-        fail(error);
-      }
+      };
+      // Not within the release that grants it: if that is an abort or a close, this exchange may be the next to be cut off.
+      if (ticket?.state === "waiting") ticket.wait(() => GRANTED.then(begin), fail);
+      else begin();
     });
   }
 
-  /** Sends the hop and waits for the response's headers. Not an async function, as that is more to make for each request. */
+  /** Sends the hop. What comes of it has to be told to {@linkcode Exchange.arrive} or {@linkcode Exchange.fault}. */
   send(init: RequestInit): Promise<Response> {
     this.throwIfCut();
     this.state = "headers";
     init.signal = (this.#controller = new AbortController()).signal;
     this.#expect("headers");
-    return this.#lease!.fetch(this.#url, init).then((response) => {
-      // A `fetch` that ignores its signal may still answer when the exchange is over.
-      if (this.#cut) response.body?.cancel().catch(() => {});
-      this.#arrived();
-      return this.#response = response;
-    }, (cause) => {
-      const certain = isIdempotent(this.#method) || neverSent(cause);
-      const unknown = certain ? "" : ", so the outcome of the request is unknown";
-      const what = explain(cause) ?? "The connection failed before the response's headers";
-      throw this.#failure(cause, what + unknown);
-    });
+    return this.#lease!.fetch(this.#hop.url, init);
+  }
+
+  /** The response's headers are there. */
+  arrive(response: Response): void {
+    // A `fetch` that ignores its signal may still answer when the exchange is over.
+    if (this.#cut) response.body?.cancel().catch(() => {});
+    this.#arrived();
+    this.#response = response;
+  }
+
+  /** What is to be thrown where there are no headers. */
+  fault(cause: unknown): unknown {
+    const certain = isIdempotent(this.method) || neverSent(cause);
+    const unknown = certain ? "" : ", so the outcome of the request is unknown";
+    const what = explain(cause) ?? "The connection failed before the response's headers";
+    return this.#failure(cause, what + unknown);
   }
 
   /**
@@ -336,7 +336,7 @@ export class Exchange implements RequestLine {
   /** Cuts the exchange off as its deadline has passed. */
   expire(now: number): void {
     const phase = now >= this.#end ? "total" : this.#phase;
-    this.abort(new TimeoutError(phase, this.#timeouts[phase], this, [], this.state));
+    this.abort(new TimeoutError(phase, this.#hop.timeouts[phase], this, [], this.state));
   }
 
   /** Cuts the exchange off as its response was closed: nobody is to read on. */
@@ -385,7 +385,7 @@ export class Exchange implements RequestLine {
   #expect(phase: "headers" | "idle"): void {
     this.#phase = phase;
     const now = performance.now();
-    this.deadline = Math.min(this.#end, now + this.#timeouts[phase]);
+    this.deadline = Math.min(this.#end, now + this.#hop.timeouts[phase]);
     this.#exchanges?.arm(this.deadline, now);
   }
 
@@ -396,7 +396,7 @@ export class Exchange implements RequestLine {
   }
 
   #failure(cause: unknown, message: string): unknown {
-    hideSecrets(cause, this.#url);
+    hideSecrets(cause, this.#hop.url);
     return new NetworkError(message, this, cause);
   }
 

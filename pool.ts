@@ -201,7 +201,8 @@ class Ticket implements Lease {
   pool: Pool | undefined;
   holder: Holder | undefined;
   // Of one that waits, or cools, only:
-  resolve: ((lease: Lease | PromiseLike<Lease>) => void) | undefined = undefined;
+  grant: ((lease: Lease) => void) | undefined = undefined;
+  refuse: ((reason: unknown) => void) | undefined = undefined;
   signal: AbortSignal | undefined = undefined;
   onAbort: ((reason: unknown) => void) | undefined = undefined;
   /**
@@ -244,13 +245,13 @@ class Ticket implements Lease {
     this.release();
   }
 
-  /** The promise of the lease, for one that waits. To be called once. */
-  wait(): Promise<Lease> {
-    // One function of the two is kept: what resolves can reject too.
-    return new Promise((resolve) => this.resolve = resolve);
+  /** Has one of these called at the end of the wait. To be called once. */
+  wait(grant: (lease: Lease) => void, refuse: (reason: unknown) => void): void {
+    this.grant = grant;
+    this.refuse = refuse;
   }
 
-  /** Ends the wait: its promise rejects with this reason. Once it is granted, this does nothing. */
+  /** Ends the wait: it is refused with this reason. Once it is granted, this does nothing. */
   cancel(reason: unknown): void {
     if (this.state === "waiting") cancel(this.pool!, this, reason);
   }
@@ -499,7 +500,7 @@ export class Pool implements AsyncDisposable {
         ticket.onAbort = (reason) => ticket.cancel(reason);
         onAbort(signal, ticket.onAbort);
       }
-      return ticket.wait();
+      return new Promise((resolve, reject) => ticket.wait(resolve, reject));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -563,7 +564,7 @@ export class Pool implements AsyncDisposable {
     const failures: unknown[] = [];
     const holders = waiting.map(({ holder }) => holder);
     for (const ticket of waiting) this.#leave(ticket);
-    for (const [i, ticket] of waiting.entries()) this.#reject(ticket, new PoolClosedError(holders[i]?.request));
+    for (const [i, ticket] of waiting.entries()) this.#refuse(ticket, new PoolClosedError(holders[i]?.request));
     for (const { holder } of held) {
       try {
         holder?.onClose?.(new PoolClosedError(holder.request)); // if not released meanwhile
@@ -740,24 +741,25 @@ export class Pool implements AsyncDisposable {
     this.#spare = origin;
   }
 
-  /** Tells the granted waiters, and does what follows from the state. */
+  /** Does what follows from the state, and tells the granted waiters, who may call back into the pool. */
   #carryOut(granted: Ticket | null): void {
-    const now = granted === null ? 0 : Math.ceil(performance.now());
-    for (let ticket = granted; ticket !== null; ticket = ticket.next) {
-      ticket.queue.moved = this.#moved = now;
-      this.#unlisten(ticket);
-      ticket.resolve?.(ticket);
-    }
     this.#startTurn();
     if (this.#queued === 0) this.#deadlines.clear();
     if (this.#held.size === 0) this.#onIdle();
+    if (granted === null) return;
+    const now = Math.ceil(performance.now());
+    const tickets: Ticket[] = [];
+    for (let ticket: Ticket | null = granted; ticket !== null; ticket = ticket.next) {
+      ticket.queue.moved = this.#moved = now;
+      this.#unlisten(ticket);
+      tickets.push(ticket);
+    }
+    for (const ticket of tickets) ticket.grant?.(ticket);
   }
 
-  #reject(ticket: Ticket, reason: unknown): void {
+  #refuse(ticket: Ticket, reason: unknown): void {
     this.#unlisten(ticket);
-    // Not with a rejected promise, which is unhandled for a moment: on Deno that takes O(n) for the last of n.
-    const failure = { then: (_: unknown, fail: (reason: unknown) => void) => fail(reason) };
-    ticket.resolve?.(failure as PromiseLike<Lease>);
+    ticket.refuse?.(reason);
   }
 
   #unlisten({ signal, onAbort }: Ticket): void {
@@ -766,7 +768,7 @@ export class Pool implements AsyncDisposable {
 
   #cancel(ticket: Ticket, reason: unknown): void {
     this.#carryOut(this.#leave(ticket));
-    this.#reject(ticket, reason);
+    this.#refuse(ticket, reason);
   }
 
   /** Rejects the waiters whose queue stood still for too long, and returns when the next one would be due. */

@@ -18,12 +18,12 @@ import type { Hop, ResponseHead } from "./response.ts";
 import { isStream, settleBody } from "./upload.ts";
 
 /** Makes what the caller gets of a response whose headers have arrived. */
-export type Respond<T> = (
-  exchange: Exchange,
-  outgoing: Outgoing,
-  head: ResponseHead,
-  reader: BodyReader,
-) => T | Promise<T>;
+export interface Respond<T> {
+  /** How many bytes of the body are read into memory at most; `undefined` where it is streamed. */
+  limit(outgoing: Outgoing, reader: BodyReader): number | undefined;
+  prefetched(head: ResponseHead, content: Uint8Array<ArrayBuffer>): T;
+  streamed(head: ResponseHead, reader: BodyReader, outgoing: Outgoing): T;
+}
 
 /** Shared by all that were not redirected. */
 const NO_HOPS: readonly Hop[] = Object.freeze([]);
@@ -43,14 +43,23 @@ export async function send<T>(
   while (true) {
     // The jar is asked before a connection is taken, so that a slow one holds none.
     const headers = jar ? await withCookies(jar, outgoing) : outgoing.headers;
-    const grant = exchange.acquire(pool);
-    if (grant) await grant;
-    const response = await exchange.send(toInit(outgoing, headers, pool));
+    const ticket = exchange.claim(pool);
+    if (ticket.state === "waiting") await new Promise((resolve, reject) => ticket.wait(resolve, reject));
+    let response: Response;
+    try {
+      response = await exchange.send(toInit(outgoing, headers, pool));
+    } catch (cause) {
+      throw exchange.fault(cause);
+    }
+    exchange.arrive(response);
     if (jar) await keepCookies(exchange, jar, outgoing.url, response.headers);
     if (outgoing.redirect === "manual" || !isRedirect(response)) {
       const head = toHead(outgoing, response, history, pool);
       const reader = new BodyReader(exchange, response, head.decoded, pool.ownsChunks);
-      return await respond(exchange, outgoing, head, reader);
+      const limit = respond.limit(outgoing, reader);
+      exchange.state = limit === undefined ? "streaming" : "prefetch";
+      if (limit === undefined) return respond.streamed(head, reader, outgoing);
+      return respond.prefetched(head, await reader.prefetch(limit));
     }
     if (outgoing.redirect === "error") {
       throw new NetworkError('The response is a redirect, and "redirect" is "error"', exchange);
@@ -59,7 +68,7 @@ export async function send<T>(
     const next = followRedirect(outgoing, response, exchange);
     history = [...history, { status: response.status, url: outgoing.url.href, headers: response.headers }];
     exchange.leave(await discard(exchange, response));
-    exchange.begin(next.method, next.url);
+    exchange.begin(next);
     outgoing = next;
   }
 }

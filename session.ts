@@ -6,7 +6,7 @@
  * @module
  */
 
-import { hasBody, SMALL_BODY } from "./body.ts";
+import { SMALL_BODY } from "./body.ts";
 import type { CookieJar } from "./cookies.ts";
 import { SessionClosedError } from "./errors.ts";
 import { Exchange, type ExchangeInfo, Exchanges, type Timeouts } from "./exchange.ts";
@@ -501,9 +501,8 @@ export class Session implements AsyncDisposable {
     try {
       const outgoing = prepare(input, init, method, defaults);
       const { signal, body } = outgoing;
-      const begun = exchange = new Exchange(this.#exchanges, outgoing.timeouts, signal);
+      const begun = exchange = new Exchange(this.#exchanges, outgoing);
       if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
-      exchange.begin(outgoing.method, outgoing.url);
       // Taken charge of before anything else can fail, as a stream that is never sent is canceled too.
       const first = isStream(body) ? { ...outgoing, body: exchange.upload(body) } : outgoing;
       signal?.throwIfAborted();
@@ -511,7 +510,7 @@ export class Session implements AsyncDisposable {
       const jar = this.#cookieJar;
       const work = () => send(begun, first, this.pool, jar, respond);
       // What comes before a connection is asked for takes time, and may never end.
-      return jar || first.settle ? exchange.guard(work) : exchange.queue(this.pool, work);
+      return exchange.guard(work, jar || first.settle ? undefined : exchange.claim(this.pool));
     } catch (error) {
       return Promise.reject(exchange ? exchange.fail(error) : error);
     }
@@ -519,25 +518,18 @@ export class Session implements AsyncDisposable {
 }
 
 /** Makes the response of {@linkcode Session.request}. */
-const respond: Respond<PrefetchedResponse | StreamedResponse> = (exchange, outgoing, head, reader) => {
-  if (!outgoing.prefetch) {
-    exchange.state = "streaming";
-    return new StreamedResponse(head, reader, outgoing.maxBodyBytes);
-  }
-  exchange.state = "prefetch";
-  return reader.prefetch(outgoing.maxBodyBytes).then((content) => new PrefetchedResponse(head, content));
+const respond: Respond<PrefetchedResponse | StreamedResponse> = {
+  limit: ({ prefetch, maxBodyBytes }) => prefetch ? maxBodyBytes : undefined,
+  prefetched: (head, content) => new PrefetchedResponse(head, content),
+  streamed: (head, reader, { maxBodyBytes }) => new StreamedResponse(head, reader, maxBodyBytes),
 };
 
 /** Makes the response of {@linkcode Session.fetch}. */
-const respondAsFetch: Respond<Response> = (exchange, outgoing, head, reader) => {
-  if (!hasBody(outgoing.method, head.status)) return new WebResponse(head, null);
-  if (reader.length !== undefined && reader.length <= SMALL_BODY) {
-    exchange.state = "prefetch";
-    return reader.prefetch(SMALL_BODY).then((content) => new WebResponse(head, content));
-  }
-  exchange.state = "streaming";
+const respondAsFetch: Respond<Response> = {
+  limit: (_, { length = Infinity }) => length <= SMALL_BODY ? SMALL_BODY : undefined,
+  prefetched: (head, content) => new WebResponse(head, content),
   // One more, so that the end of a body that fits is seen.
-  return new WebResponse(head, reader.watch().stream(SMALL_BODY + 1));
+  streamed: (head, reader) => new WebResponse(head, reader.watch().stream(SMALL_BODY + 1)),
 };
 
 showAs(Session, (session) => {

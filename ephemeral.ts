@@ -38,8 +38,8 @@ export async function request<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
 ): Promise<ResponseFor<P>> {
-  // No connection is used twice, so to keep one is not even begun.
-  const session = new Session({ pool: { idleTimeout: 0 } });
+  // No connection is used twice, so to keep one is not even begun, nor are there two at once.
+  const session = new Session({ pool: { idleTimeout: 0, maxConnections: 1 } });
   let streaming = false;
   try {
     const response = await session.request(input, init);

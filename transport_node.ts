@@ -12,7 +12,7 @@ import type { Transport } from "./transport.ts";
 /** What is used of undici's `Agent` and `EnvHttpProxyAgent`. */
 interface Agent {
   dispatch(options: object, handler: object): boolean;
-  destroy(): Promise<void>;
+  destroy(reason: Error): Promise<void>;
 }
 
 type AgentConstructor = new (options: object) => Agent;
@@ -53,6 +53,9 @@ const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
 /** The content codings that `fetch` decodes, up to undici 6 and since. */
 const DECODED: ReadonlySet<string> = new Set(["gzip", "x-gzip", "deflate", "br"]);
 const DECODED_SINCE_7: ReadonlySet<string> = new Set([...DECODED, "zstd"]);
+
+/** Given to all agents, as undici would make an error for each, and a stack trace takes longer than the rest of a close. */
+const CLOSED = new Error("The transport is closed");
 
 /** The longest that a timer takes. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
@@ -149,7 +152,7 @@ class NodeTransport implements Transport {
 
   async close() {
     this.#closed = true;
-    const destroyed = this.#agents.map((agent) => agent.destroy());
+    const destroyed = this.#agents.map((agent) => agent.destroy(CLOSED));
     this.#connecting.end();
     await Promise.all(destroyed);
   }
@@ -238,10 +241,11 @@ let watching = false;
  * The listeners stay for as long as the process runs. Other users' requests cost them a look.
  */
 function watchSockets(process: NodeProcess) {
+  if (watching) return;
+  watching = true;
   const channels = process.getBuiltinModule?.("node:diagnostics_channel");
   // Without them nothing counts as reused, and nothing is sent twice.
-  if (watching || channels === undefined) return;
-  watching = true;
+  if (channels === undefined) return;
   channels.subscribe("undici:request:create", ({ request }) => {
     if (dispatching !== undefined) request[ROUTE] = dispatching;
   });

@@ -8,6 +8,7 @@
 
 import { BodyTooLargeError, NetworkError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
+import type { ResponseHead } from "./response.ts";
 
 /** How much of a body is read only to save its connection, or kept on a `StatusError`, in bytes. */
 export const SMALL_BODY = 64 * 1024;
@@ -26,9 +27,9 @@ export function hasBody(method: string, status: number): boolean {
   return method !== "HEAD" && status !== 101 && status !== 103 && status !== 204 && status !== 205 && status !== 304;
 }
 
-/** The number of bytes that the headers announce. That of a body that is decoded says nothing of what is read. */
-export function announcedLength(headers: Headers, decoded: boolean): number | undefined {
-  const length = decoded ? null : headers.get("content-length");
+/** The number of bytes that the headers announce. */
+function announcedLength(headers: Headers): number | undefined {
+  const length = headers.get("content-length");
   return length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
 }
 
@@ -55,15 +56,14 @@ export class BodyReader {
   #received = 0;
   #watched = false;
 
-  constructor(exchange: Exchange, response: Response, decoded: boolean, ownsChunks: boolean) {
+  constructor(exchange: Exchange, response: Response, head: ResponseHead, ownsChunks: boolean) {
     this.#exchange = exchange;
     this.#ownsChunks = ownsChunks;
     // `response.body` is not looked at before it is read, as on Bun that makes a stream of it.
-    if (hasBody(exchange.method, response.status)) {
+    if (hasBody(head.method, head.status)) {
       // A coding counts as decoded here, as platforms are not consistent in that; of another origin's response a browser
       // shows the length, and may hide the coding.
-      const coded = decoded || response.type === "cors" || response.headers.has("content-encoding");
-      this.length = announcedLength(response.headers, coded);
+      this.length = head.coded || head.type === "cors" ? undefined : announcedLength(head.headers);
       this.#response = response;
     } else {
       this.length = 0;
@@ -229,7 +229,7 @@ export class BodyReader {
 export async function discard(exchange: Exchange, response: Response): Promise<boolean> {
   const { body } = response;
   if (!body) return true;
-  if (hasBody(exchange.method, response.status) && (announcedLength(response.headers, false) ?? 0) > SMALL_BODY) {
+  if (hasBody(exchange.method, response.status) && (announcedLength(response.headers) ?? 0) > SMALL_BODY) {
     return false;
   }
   const reader = body.getReader();

@@ -34,15 +34,24 @@ import { type RequestInput, type ResponseFor, Session } from "./session.ts";
  * assertEquals(await response.text(), "REPORT");
  * ```
  */
-export async function request<P extends boolean = true>(
+export function request<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
+): Promise<ResponseFor<P>> {
+  return once("request", input, init);
+}
+
+/** Calls a method of a session that lives for this call. */
+async function once<P extends boolean>(
+  method: "request" | "get" | "head" | "options" | "post" | "put" | "patch" | "delete",
+  input: RequestInput,
+  init: SessionRequestInit<P> | undefined,
 ): Promise<ResponseFor<P>> {
   // No connection is used twice, so to keep one is not even begun, nor are there two at once.
   const session = new Session({ pool: { idleTimeout: 0, maxConnections: 1 } });
   let streaming = false;
   try {
-    const response = await session.request(input, init);
+    const response = await session[method](input, init);
     streaming = response instanceof StreamedResponse;
     return response;
   } finally {
@@ -90,7 +99,7 @@ export function get<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
 ): Promise<ResponseFor<P>> {
-  return request(input, { ...init, method: "GET" });
+  return once("get", input, init);
 }
 
 /**
@@ -117,7 +126,7 @@ export function head<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
 ): Promise<ResponseFor<P>> {
-  return request(input, { ...init, method: "HEAD" });
+  return once("head", input, init);
 }
 
 /**
@@ -144,7 +153,7 @@ export function options<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
 ): Promise<ResponseFor<P>> {
-  return request(input, { ...init, method: "OPTIONS" });
+  return once("options", input, init);
 }
 
 /**
@@ -172,7 +181,7 @@ export function post<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
 ): Promise<ResponseFor<P>> {
-  return request(input, { ...init, method: "POST" });
+  return once("post", input, init);
 }
 
 /**
@@ -200,7 +209,7 @@ export function put<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
 ): Promise<ResponseFor<P>> {
-  return request(input, { ...init, method: "PUT" });
+  return once("put", input, init);
 }
 
 /**
@@ -229,7 +238,7 @@ export function patch<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
 ): Promise<ResponseFor<P>> {
-  return request(input, { ...init, method: "PATCH" });
+  return once("patch", input, init);
 }
 
 /**
@@ -256,5 +265,5 @@ export function del<P extends boolean = true>(
   input: RequestInput,
   init?: SessionRequestInit<P>,
 ): Promise<ResponseFor<P>> {
-  return request(input, { ...init, method: "DELETE" });
+  return once("delete", input, init);
 }

@@ -592,7 +592,8 @@ export class Pool implements AsyncDisposable {
     const full = this.#queued >= this.#maxQueued;
     if (!this.#isFree(origin) && (full || this.#queued === 0)) {
       // What nobody waited for has been cold for long. And what must not wait does not.
-      this.#thaw(({ since }) => full || since < performance.now() - LONGEST_COOLING);
+      const coldSince = performance.now() - LONGEST_COOLING;
+      this.#thaw(({ since }) => full || since < coldSince);
       this.#carryOut(this.#decide());
       this.#origins.set(name, origin); // as it may be forgotten now
     }

@@ -38,6 +38,8 @@ export interface ResponseHead {
   readonly url: string;
   readonly redirected: boolean;
   readonly type: ResponseType;
+  /** Whether there is a `content-encoding`, and whether the transport has decoded it. */
+  readonly coded: boolean;
   readonly decoded: boolean;
   readonly history: readonly Hop[];
   /** Of the request: its method, URL and headers, `undefined` for none. */

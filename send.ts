@@ -55,7 +55,7 @@ export async function send<T>(
     if (jar) await keepCookies(exchange, jar, outgoing.url, response.headers);
     if (outgoing.redirect === "manual" || !isRedirect(response)) {
       const head = toHead(outgoing, response, history, pool);
-      const reader = new BodyReader(exchange, response, head.decoded, pool.ownsChunks);
+      const reader = new BodyReader(exchange, response, head, pool.ownsChunks);
       const limit = respond.limit(outgoing, reader);
       exchange.state = limit === undefined ? "streaming" : "prefetch";
       if (limit === undefined) return respond.streamed(head, reader, outgoing);
@@ -99,6 +99,7 @@ function toHead(outgoing: Outgoing, response: Response, history: readonly Hop[],
     url: redirected ? response.url : href,
     redirected: redirected || history.length > 0,
     type,
+    coded: coding !== null,
     decoded: coding !== null && pool.decodes(coding.toLowerCase(), sent ?? new Headers()),
     method,
     asked: href,

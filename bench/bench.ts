@@ -81,7 +81,8 @@ for (const target of targets) {
   for (const row of ROWS.filter(({ id }) => chosen(options.row, id))) {
     try {
       const plan = planOf(row);
-      const contenders = await measure(row, target, [row.base, row.own, ...(row.peers ? PEERS : [])], plan);
+      const names = [row.base, row.own, ...(row.floor ? [row.floor] : []), ...(row.peers ? PEERS : [])];
+      const contenders = await measure(row, target, names, plan);
       const entry = { row: row.id, runtime, date, rounds: plan.generations * plan.rounds, contenders };
       print(row, entry);
       entries.push(entry);

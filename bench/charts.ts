@@ -104,8 +104,9 @@ function barTable(): string {
         const verdict = entry && judge(entry).find((verdict) => verdict.what === what);
         if (!verdict) return "–";
         const cpu = what === "wall" ? `, CPU ${entry.contenders[row.own]!.cpu?.value.toFixed(2) ?? "–"}` : "";
+        const floor = row.floor ? `<br>platform ${formatEstimate(entry.contenders[row.floor]?.[what])}` : "";
         const mark = verdict.reached ? "✓" : "✗ **not reached:**";
-        return `${mark} ${formatEstimate(verdict.measured)}<br>bar ${verdict.bar}${cpu}`;
+        return `${mark} ${formatEstimate(verdict.measured)}<br>bar ${verdict.bar}${cpu}${floor}`;
       });
       return [`${row.title}: ${what === "wall" ? "time" : "peak memory"}`, ...cells];
     })

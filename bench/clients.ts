@@ -146,10 +146,15 @@ const loaders: Record<string, () => Client | Promise<Client>> = {
   },
 };
 
+/** The steps are loaded by need, too, as they bring the module with them. */
+async function loadStep(name: string) {
+  const { SHARES, STEPS } = await import("./steps.ts");
+  return SHARES[name] ?? STEPS[name];
+}
+
 /** Loads a contender. */
 export async function loadClient(name: string): Promise<Client> {
-  // The steps of profile.ts are loaded by need, too, as they bring the module with them.
-  const loader = loaders[name] ?? (await import("./steps.ts")).STEPS[name];
+  const loader = loaders[name] ?? await loadStep(name);
   if (!loader) throw new TypeError(`No such client: ${name}`);
   return await loader();
 }

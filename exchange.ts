@@ -9,6 +9,7 @@
 import { explain, hideSecrets, neverSent } from "./causes.ts";
 import { Deadlines } from "./deadlines.ts";
 import { displayUrl, NetworkError, type PoolClosedError, type RequestLine, TimeoutError } from "./errors.ts";
+import { type Linked, List } from "./list.ts";
 import { claim, type Pool, type Ticket } from "./pool.ts";
 import { isIdempotent, type Outgoing } from "./request.ts";
 import { onAbort } from "./signals.ts";
@@ -78,11 +79,14 @@ export interface ExchangeInfo {
   readonly stack?: string;
 }
 
+/** What an exchange is for: see {@linkcode Exchange.guard}. */
+export type Work<T> = (exchange: Exchange) => Promise<T>;
+
 const GRANTED = Promise.resolve();
 
 /** The open exchanges of one session, with the one timer that all their deadlines share. */
 export class Exchanges {
-  #open = new Set<Exchange>();
+  #open: List<Exchange> = new List();
   #deadlines = new Deadlines((now) => this.#sweep(now));
   #idle: PromiseWithResolvers<void> | undefined;
   #closed = false;
@@ -94,11 +98,11 @@ export class Exchanges {
   }
 
   add(exchange: Exchange): void {
-    this.#open.add(exchange);
+    this.#open.push(exchange);
   }
 
   delete(exchange: Exchange): void {
-    this.#open.delete(exchange);
+    this.#open.remove(exchange);
     if (this.#open.size > 0) return;
     if (this.#closed) this.#deadlines.clear();
     else this.#deadlines.rest();
@@ -151,7 +155,9 @@ export class Exchanges {
  *
  * A request that is redirected is one exchange with a lease and a controller for each hop.
  */
-export class Exchange implements RequestLine {
+export class Exchange implements RequestLine, Linked<Exchange> {
+  previous: Exchange | null = null;
+  next: Exchange | null = null;
   state: ExchangeState = "queued";
   /** Where the request was made, if that is kept. */
   stack: string | undefined;
@@ -159,6 +165,8 @@ export class Exchange implements RequestLine {
   deadline: number;
   /** Whether the caller's signal cut it off. */
   aborted = false;
+  /** What the hop under way sends. */
+  hop: Outgoing;
   /** Of the body, once that is read in chunks. */
   reader: ReadableStreamDefaultReader | undefined;
   /** What the deadline is for, unless it is the total one. */
@@ -167,8 +175,6 @@ export class Exchange implements RequestLine {
   readonly #end: number;
   #exchanges: Exchanges | undefined;
   #started = performance.now();
-  /** What the hop under way sends. */
-  #hop: Outgoing;
   /** Of the hop under way, from its grant on: those that wait have none. */
   #controller: AbortController | undefined;
   /** The hop's lease, or the claim to it. */
@@ -183,7 +189,7 @@ export class Exchange implements RequestLine {
 
   constructor(exchanges: Exchanges, hop: Outgoing) {
     this.#exchanges = exchanges;
-    this.#hop = hop;
+    this.hop = hop;
     this.deadline = this.#end = this.#started + hop.timeouts.total;
     const { signal } = hop;
     if (signal) {
@@ -197,11 +203,11 @@ export class Exchange implements RequestLine {
   }
 
   get method(): string {
-    return this.#hop.method;
+    return this.hop.method;
   }
 
   get url(): string {
-    return displayUrl(this.#hop.url);
+    return displayUrl(this.hop.url);
   }
 
   get ended(): boolean {
@@ -216,17 +222,17 @@ export class Exchange implements RequestLine {
 
   /** Begins the next hop, after a redirect. */
   begin(hop: Outgoing): void {
-    this.#hop = hop;
+    this.hop = hop;
     this.#controller = undefined;
     this.state = "queued";
   }
 
   /** Takes charge of a stream that is to be sent: it ends with the exchange, and when it fails, so does the exchange. */
-  upload(body: StreamBody): ReadableStream<Uint8Array<ArrayBuffer>> {
+  upload(body: StreamBody): void {
     this.#upload = new Upload(body, (cause) => {
       this.abort(new NetworkError("Cannot send the body as its stream failed", this, cause));
     });
-    return this.#upload.stream;
+    this.hop = { ...this.hop, body: this.#upload.stream };
   }
 
   /**
@@ -236,7 +242,7 @@ export class Exchange implements RequestLine {
    */
   claim(pool: Pool): Ticket {
     this.throwIfCut();
-    return this.#lease ??= claim(pool, this.#hop.url.origin, this.#hop.timeouts.queue, this);
+    return this.#lease ??= claim(pool, this.hop.url.origin, this.hop.timeouts.queue, this);
   }
 
   /** What the pool names the lease's holder by. */
@@ -256,13 +262,13 @@ export class Exchange implements RequestLine {
    * @param work What to do. Not begun before the grant, as thousands may wait for one.
    * @param ticket The permission for it, where that is not there yet.
    */
-  guard<T>(work: () => Promise<T>, ticket?: Ticket): Promise<T> {
+  guard<T>(work: Work<T>, ticket?: Ticket): Promise<T> {
     return new Promise((resolve, reject) => {
       this.throwIfCut();
       this.#reject = reject;
       const fail = (error: unknown) => reject(this.fail(error));
       const begin = () => {
-        work().then((result) => {
+        work(this).then((result) => {
           // Else the promise, and with it a response, could never be collected.
           this.#reject = undefined;
           resolve(result);
@@ -280,7 +286,7 @@ export class Exchange implements RequestLine {
     this.state = "headers";
     init.signal = (this.#controller = new AbortController()).signal;
     this.#expect("headers");
-    return this.#lease!.fetch(this.#hop.url, init);
+    return this.#lease!.fetch(this.hop.url, init);
   }
 
   /** The response's headers are there. */
@@ -336,7 +342,7 @@ export class Exchange implements RequestLine {
   /** Cuts the exchange off as its deadline has passed. */
   expire(now: number): void {
     const phase = now >= this.#end ? "total" : this.#phase;
-    this.abort(new TimeoutError(phase, this.#hop.timeouts[phase], this, [], this.state));
+    this.abort(new TimeoutError(phase, this.hop.timeouts[phase], this, [], this.state));
   }
 
   /** Cuts the exchange off as its response was closed: nobody is to read on. */
@@ -385,7 +391,7 @@ export class Exchange implements RequestLine {
   #expect(phase: "headers" | "idle"): void {
     this.#phase = phase;
     const now = performance.now();
-    this.deadline = Math.min(this.#end, now + this.#hop.timeouts[phase]);
+    this.deadline = Math.min(this.#end, now + this.hop.timeouts[phase]);
     this.#exchanges?.arm(this.deadline, now);
   }
 
@@ -396,7 +402,7 @@ export class Exchange implements RequestLine {
   }
 
   #failure(cause: unknown, message: string): unknown {
-    hideSecrets(cause, this.#hop.url);
+    hideSecrets(cause, this.hop.url);
     return new NetworkError(message, this, cause);
   }
 

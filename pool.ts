@@ -9,8 +9,9 @@
 import { Deadlines } from "./deadlines.ts";
 import { PoolClosedError, QueueFullError, type RequestLine, TimeoutError } from "./errors.ts";
 import { showAs } from "./inspect.ts";
+import { List } from "./list.ts";
 import { own, refuse } from "./options.ts";
-import { offAbort, onAbort } from "./signals.ts";
+import { onAbort } from "./signals.ts";
 import { makeTransport, type Transport } from "./transport.ts";
 
 /**
@@ -157,34 +158,6 @@ function assertNumber(value: unknown, action: string, name: string, expected: st
 const isLimit = (n: number) => n >= 1 && (Number.isInteger(n) || n === Infinity);
 const isTimeout = (n: number) => n > 0;
 
-/** A doubly linked list whose links are in its items: removing from the middle is O(1), and nothing is allocated. */
-class List<T extends { previous: T | null; next: T | null }> {
-  first: T | null = null;
-  last: T | null = null;
-  size = 0;
-
-  push(item: T): void {
-    item.previous = this.last;
-    if (this.last === null) this.first = item;
-    else this.last.next = item;
-    this.last = item;
-    this.size++;
-  }
-
-  remove(item: T): void {
-    if (item.previous === null) this.first = item.next;
-    else item.previous.next = item.next;
-    if (item.next === null) this.last = item.previous;
-    else item.next.previous = item.previous;
-    item.previous = item.next = null;
-    this.size--;
-  }
-
-  *[Symbol.iterator](): Generator<T, void> {
-    for (let item = this.first; item !== null; item = item.next) yield item;
-  }
-}
-
 /** Whom a lease is for: told when the pool closes, and named in errors. */
 type Holder = Pick<AcquireOptions, "request" | "onClose">;
 
@@ -203,8 +176,6 @@ class Ticket implements Lease {
   // Of one that waits, or cools, only:
   grant: ((lease: Lease) => void) | undefined = undefined;
   refuse: ((reason: unknown) => void) | undefined = undefined;
-  signal: AbortSignal | undefined = undefined;
-  onAbort: ((reason: unknown) => void) | undefined = undefined;
   /**
    * When it began to wait, or to cool. In whole milliseconds, rounded up: engines store these in place, and others in an
    * object of their own.
@@ -495,12 +466,17 @@ export class Pool implements AsyncDisposable {
       if (signal?.aborted && !this.closed) throw signal.reason;
       const ticket = this.#enter(origin, timeout, options);
       if (ticket.state === "held") return Promise.resolve(ticket);
-      if (signal) {
-        ticket.signal = signal;
-        ticket.onAbort = (reason) => ticket.cancel(reason);
-        onAbort(signal, ticket.onAbort);
-      }
-      return new Promise((resolve, reject) => ticket.wait(resolve, reject));
+      return new Promise((resolve, reject) => {
+        if (!signal) return ticket.wait(resolve, reject);
+        const forget = onAbort(signal, (reason) => ticket.cancel(reason));
+        ticket.wait((lease) => {
+          forget();
+          resolve(lease);
+        }, (reason) => {
+          forget();
+          reject(reason);
+        });
+      });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -564,7 +540,7 @@ export class Pool implements AsyncDisposable {
     const failures: unknown[] = [];
     const holders = waiting.map(({ holder }) => holder);
     for (const ticket of waiting) this.#leave(ticket);
-    for (const [i, ticket] of waiting.entries()) this.#refuse(ticket, new PoolClosedError(holders[i]?.request));
+    for (const [i, ticket] of waiting.entries()) ticket.refuse?.(new PoolClosedError(holders[i]?.request));
     for (const { holder } of held) {
       try {
         holder?.onClose?.(new PoolClosedError(holder.request)); // if not released meanwhile
@@ -752,24 +728,19 @@ export class Pool implements AsyncDisposable {
     const tickets: Ticket[] = [];
     for (let ticket: Ticket | null = granted; ticket !== null; ticket = ticket.next) {
       ticket.queue.moved = this.#moved = now;
-      this.#unlisten(ticket);
       tickets.push(ticket);
     }
-    for (const ticket of tickets) ticket.grant?.(ticket);
-  }
-
-  #refuse(ticket: Ticket, reason: unknown): void {
-    this.#unlisten(ticket);
-    ticket.refuse?.(reason);
-  }
-
-  #unlisten({ signal, onAbort }: Ticket): void {
-    if (signal !== undefined && onAbort !== undefined) offAbort(signal, onAbort);
+    for (const ticket of tickets) {
+      const { grant } = ticket;
+      // A lease may be held for long, and would hold its waiter's promise, and with it what that was resolved with.
+      ticket.grant = ticket.refuse = undefined;
+      grant?.(ticket);
+    }
   }
 
   #cancel(ticket: Ticket, reason: unknown): void {
     this.#carryOut(this.#leave(ticket));
-    this.#refuse(ticket, reason);
+    ticket.refuse?.(reason);
   }
 
   /** Rejects the waiters whose queue stood still for too long, and returns when the next one would be due. */

@@ -33,14 +33,16 @@ const NO_HOPS: readonly Hop[] = Object.freeze([]);
  */
 export async function send<T>(
   exchange: Exchange,
-  outgoing: Outgoing,
   pool: Pool,
   jar: CookieJar | undefined,
   respond: Respond<T>,
 ): Promise<T> {
-  if (outgoing.settle) outgoing = { ...outgoing, body: await settleBody(outgoing.body as ReadableStream) };
+  if (exchange.hop.settle) {
+    exchange.hop = { ...exchange.hop, body: await settleBody(exchange.hop.body as ReadableStream) };
+  }
   let history: readonly Hop[] = NO_HOPS;
   while (true) {
+    const outgoing = exchange.hop;
     // The jar is asked before a connection is taken, so that a slow one holds none.
     const headers = jar ? await withCookies(jar, outgoing) : outgoing.headers;
     const ticket = exchange.claim(pool);
@@ -69,7 +71,6 @@ export async function send<T>(
     history = [...history, { status: response.status, url: outgoing.url.href, headers: response.headers }];
     exchange.leave(await discard(exchange, response));
     exchange.begin(next);
-    outgoing = next;
   }
 }
 

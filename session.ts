@@ -9,7 +9,7 @@
 import { SMALL_BODY } from "./body.ts";
 import type { CookieJar } from "./cookies.ts";
 import { SessionClosedError } from "./errors.ts";
-import { Exchange, type ExchangeInfo, Exchanges, type Timeouts } from "./exchange.ts";
+import { Exchange, type ExchangeInfo, Exchanges, type Timeouts, type Work } from "./exchange.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
@@ -212,7 +212,9 @@ export class Session implements AsyncDisposable {
   #traceLeaks: boolean;
   #defaults: RequestDefaults;
   #dropInDefaults: RequestDefaults;
-  #cookieJar: CookieJar | undefined;
+  /** Whether something is waited for before a connection is asked for. */
+  #asksJar: boolean;
+  #respond: Work<PrefetchedResponse | StreamedResponse>;
   #closed = false;
   #closing: Promise<ExchangeInfo[]> | undefined;
   #cut: ExchangeInfo[] = [];
@@ -238,11 +240,15 @@ export class Session implements AsyncDisposable {
       maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),
     };
     this.#dropInDefaults = { ...this.#defaults, timeouts: mergeTimeouts(DROP_IN_TIMEOUTS, timeout) };
-    this.#cookieJar = checkJar(cookieJar);
+    const jar = checkJar(cookieJar);
+    this.#asksJar = jar !== undefined;
     this.#exchanges = new Exchanges(checkFunction("onLeak", onLeak ?? warnOfLeak));
     this.#traceLeaks = traceLeaks === true;
     this.#borrowed = options.pool instanceof Pool;
     this.pool = choosePool(options.pool, options.fetch);
+    const { pool } = this;
+    this.#respond = (exchange) => send(exchange, pool, jar, asHangup);
+    const respondAsFetch: Work<Response> = (exchange) => send(exchange, pool, jar, asFetch);
     this.fetch = (input, init) => this.#perform(input, init, undefined, this.#dropInDefaults, respondAsFetch);
   }
 
@@ -486,7 +492,7 @@ export class Session implements AsyncDisposable {
   }
 
   #send<P extends boolean>(input: RequestInput, init?: SessionRequestInit<P>, method?: string) {
-    return this.#perform(input, init, method, this.#defaults, respond) as Promise<ResponseFor<P>>;
+    return this.#perform(input, init, method, this.#defaults, this.#respond) as Promise<ResponseFor<P>>;
   }
 
   /** Sends a request as one exchange, and has a response made of what comes. Wrong arguments reject too. */
@@ -495,22 +501,20 @@ export class Session implements AsyncDisposable {
     init: RequestInit | undefined,
     method: string | undefined,
     defaults: RequestDefaults,
-    respond: Respond<T>,
+    work: Work<T>,
   ): Promise<T> {
     let exchange: Exchange | undefined;
     try {
       const outgoing = prepare(input, init, method, defaults);
       const { signal, body } = outgoing;
-      const begun = exchange = new Exchange(this.#exchanges, outgoing);
+      exchange = new Exchange(this.#exchanges, outgoing);
       if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
       // Taken charge of before anything else can fail, as a stream that is never sent is canceled too.
-      const first = isStream(body) ? { ...outgoing, body: exchange.upload(body) } : outgoing;
+      if (isStream(body)) exchange.upload(body);
       signal?.throwIfAborted();
       if (this.#closed) throw new SessionClosedError(exchange);
-      const jar = this.#cookieJar;
-      const work = () => send(begun, first, this.pool, jar, respond);
       // What comes before a connection is asked for takes time, and may never end.
-      return exchange.guard(work, jar || first.settle ? undefined : exchange.claim(this.pool));
+      return exchange.guard(work, this.#asksJar || outgoing.settle ? undefined : exchange.claim(this.pool));
     } catch (error) {
       return Promise.reject(exchange ? exchange.fail(error) : error);
     }
@@ -518,14 +522,14 @@ export class Session implements AsyncDisposable {
 }
 
 /** Makes the response of {@linkcode Session.request}. */
-const respond: Respond<PrefetchedResponse | StreamedResponse> = {
+const asHangup: Respond<PrefetchedResponse | StreamedResponse> = {
   limit: ({ prefetch, maxBodyBytes }) => prefetch ? maxBodyBytes : undefined,
   prefetched: (head, content) => new PrefetchedResponse(head, content),
   streamed: (head, reader, { maxBodyBytes }) => new StreamedResponse(head, reader, maxBodyBytes),
 };
 
 /** Makes the response of {@linkcode Session.fetch}. */
-const respondAsFetch: Respond<Response> = {
+const asFetch: Respond<Response> = {
   limit: (_, { length = Infinity }) => length <= SMALL_BODY ? SMALL_BODY : undefined,
   prefetched: (head, content) => new WebResponse(head, content),
   // One more, so that the end of a body that fits is seen.

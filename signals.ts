@@ -49,7 +49,7 @@ function register(signal: AbortSignal): Registration {
 }
 
 /**
- * Calls `callback` once when `signal` aborts, unless {@linkcode offAbort} is called before, or the disposer.
+ * Calls `callback` once when `signal` aborts, unless the disposer is called before.
  *
  * A callback that throws does not keep the others from running. A signal that is aborted already never calls: check
  * `signal.aborted` first.
@@ -61,19 +61,11 @@ function register(signal: AbortSignal): Registration {
 export function onAbort(signal: AbortSignal, callback: AbortCallback): () => void {
   const { callbacks } = registrations.get(signal) ?? register(signal);
   callbacks.add(callback);
-  return () => offAbort(signal, callback);
-}
-
-/**
- * Withdraws a callback, as its disposer does: for those whose number is so large that a closure less for each counts.
- *
- * @param signal The signal that was watched.
- * @param callback The callback that was given to {@linkcode onAbort}.
- */
-export function offAbort(signal: AbortSignal, callback: AbortCallback): void {
-  const registration = registrations.get(signal);
-  // While it fires it stays registered: the listener removes it.
-  if (!registration?.callbacks.delete(callback) || registration.callbacks.size > 0 || signal.aborted) return;
-  registrations.delete(signal);
-  signal.removeEventListener("abort", registration.listener);
+  return () => {
+    const registration = registrations.get(signal);
+    // While it fires it stays registered: the listener removes it.
+    if (!registration?.callbacks.delete(callback) || registration.callbacks.size > 0 || signal.aborted) return;
+    registrations.delete(signal);
+    signal.removeEventListener("abort", registration.listener);
+  };
 }

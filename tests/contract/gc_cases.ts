@@ -63,6 +63,7 @@ const LINES = Array.from({ length: 20_000 }, (_, i) => `line ${i}\n`).join("").l
 
 export const cases: Case[] = [
   drops("an unread response"),
+  drops("a response that had to wait"),
   drops("a half-read iterator"),
   drops("a half-read body"),
   drops("lines()", "/lines?…"),

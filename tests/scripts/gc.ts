@@ -3,7 +3,7 @@
 // Drops things, forces garbage collections, and prints as JSON what was reported and what still works. Arguments: the
 // counting server's URL, what to drop or to keep, and a URL that answers when the process may end.
 import process from "node:process";
-import { type ExchangeInfo, get, Session } from "../../mod.ts";
+import { type ExchangeInfo, get, Session, type SessionOptions } from "../../mod.ts";
 
 const [url, what, last] = process.argv.slice(2);
 
@@ -39,8 +39,8 @@ const onLeak = (leak: ExchangeInfo) => void leaks.push(leak);
 const open = (session: Session, path = "/endless?token=secret") => session.get(`${url}${path}`, { prefetch: false });
 
 /** Drops what `work` opens; tells what was reported, and what is open then. */
-async function dropped(work: (session: Session) => unknown, traceLeaks = false) {
-  const session = new Session({ onLeak, traceLeaks });
+async function dropped(work: (session: Session) => unknown, options: SessionOptions = {}) {
+  const session = new Session({ onLeak, ...options });
   await forget(() => work(session));
   const before = session.exchanges().length;
   await collect(() => leaks.length > 0);
@@ -76,7 +76,9 @@ const ways: Record<string, () => Promise<unknown>> = {
   "a response, traced": () =>
     dropped(async function culprit(session) {
       await open(session);
-    }, true),
+    }, { traceLeaks: true }),
+  "a response that had to wait": () =>
+    dropped((session) => Promise.all([session.get(`${url}/bytes/10`), open(session)]), { pool: { maxConnections: 1 } }),
   "a half-read iterator": () =>
     dropped(async (session) => {
       const iterator = (await open(session))[Symbol.asyncIterator]();

@@ -1,0 +1,41 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * A list whose items know their neighbours.
+ *
+ * @module
+ */
+
+/** What a {@linkcode List} needs of its items. An item is in one list at most. */
+export interface Linked<T> {
+  previous: T | null;
+  next: T | null;
+}
+
+/** A doubly linked list whose links are in its items: removing from the middle is O(1), and nothing is allocated. */
+export class List<T extends Linked<T>> {
+  first: T | null = null;
+  last: T | null = null;
+  size = 0;
+
+  push(item: T): void {
+    item.previous = this.last;
+    if (this.last === null) this.first = item;
+    else this.last.next = item;
+    this.last = item;
+    this.size++;
+  }
+
+  remove(item: T): void {
+    if (item.previous === null) this.first = item.next;
+    else item.previous.next = item.next;
+    if (item.next === null) this.last = item.previous;
+    else item.next.previous = item.previous;
+    item.previous = item.next = null;
+    this.size--;
+  }
+
+  *[Symbol.iterator](): Generator<T, void> {
+    for (let item = this.first; item !== null; item = item.next) yield item;
+  }
+}

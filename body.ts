@@ -22,9 +22,12 @@ type Read = ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
 
 const END: Read = { done: true, value: undefined };
 
-/** Statuses whose responses have no body: the Fetch standard's "null body status". */
+/** The Fetch standard's "null body status". */
+const WITHOUT_BODY: ReadonlySet<number> = new Set([101, 103, 204, 205, 304]);
+
+/** Whether a response to this method with this status has a body. */
 export function hasBody(method: string, status: number): boolean {
-  return method !== "HEAD" && status !== 101 && status !== 103 && status !== 204 && status !== 205 && status !== 304;
+  return method !== "HEAD" && !WITHOUT_BODY.has(status);
 }
 
 /** The number of bytes that the headers announce. */

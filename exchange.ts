@@ -82,8 +82,6 @@ export interface ExchangeInfo {
 /** What an exchange is for: see {@linkcode Exchange.guard}. */
 export type Work<T> = (exchange: Exchange) => Promise<T>;
 
-const GRANTED = Promise.resolve();
-
 /** The open exchanges of one session, with the one timer that all their deadlines share. */
 export class Exchanges {
   #open: List<Exchange> = new List();
@@ -185,6 +183,9 @@ export class Exchange implements RequestLine, Linked<Exchange> {
   #forgetSignal: (() => void) | undefined;
   /** What cut the exchange off. An object, as a signal's reason may be `undefined`. */
   #cut: { reason: unknown } | undefined;
+  /** What is guarded, until it begins, and how its promise is settled. */
+  #work: Work<unknown> | undefined;
+  #resolve: ((result: unknown) => void) | undefined;
   #reject: ((reason: unknown) => void) | undefined;
 
   constructor(exchanges: Exchanges, hop: Outgoing) {
@@ -263,21 +264,37 @@ export class Exchange implements RequestLine, Linked<Exchange> {
    * @param ticket The permission for it, where that is not there yet.
    */
   guard<T>(work: Work<T>, ticket?: Ticket): Promise<T> {
-    return new Promise((resolve, reject) => {
+    return new Promise<T>((resolve, reject) => {
       this.throwIfCut();
+      this.#work = work;
+      this.#resolve = resolve as (result: unknown) => void;
       this.#reject = reject;
-      const fail = (error: unknown) => reject(this.fail(error));
-      const begin = () => {
-        work(this).then((result) => {
-          // Else the promise, and with it a response, could never be collected.
-          this.#reject = undefined;
-          resolve(result);
-        }, fail);
-      };
-      // Not within the release that grants it: if that is an abort or a close, this exchange may be the next to be cut off.
-      if (ticket?.state === "waiting") ticket.wait(() => GRANTED.then(begin), fail);
-      else begin();
+      if (ticket?.state === "waiting") ticket.waiter = this;
+      else this.#begin();
     });
+  }
+
+  /** The pool grants the lease: perhaps within an abort or a close, of which this exchange may be the next. */
+  grant(): void {
+    Promise.resolve().then(() => this.#begin());
+  }
+
+  /** The pool ends the wait without a lease. */
+  refuse(reason: unknown): void {
+    this.fail(reason);
+  }
+
+  #begin(): void {
+    const work = this.#work;
+    const resolve = this.#resolve!;
+    const reject = this.#reject!;
+    if (!work) return; // cut off after the grant
+    this.#work = this.#resolve = undefined;
+    work(this).then((result) => {
+      // Else the promise, and with it a response, could never be collected.
+      this.#reject = undefined;
+      resolve(result);
+    }, (error) => reject(this.fail(error)));
   }
 
   /** Sends the hop. What comes of it has to be told to {@linkcode Exchange.arrive} or {@linkcode Exchange.fault}. */
@@ -367,9 +384,12 @@ export class Exchange implements RequestLine, Linked<Exchange> {
     if (!exchanges) return;
     this.#exchanges = undefined;
     this.#forgetSignal?.();
-    this.#reject = undefined;
-    this.#response = undefined;
-    this.reader = undefined;
+    this.#work =
+      this.#resolve =
+      this.#reject =
+      this.#response =
+      this.reader =
+        undefined;
     this.leave(this.#cut === undefined);
     exchanges.delete(this);
   }

@@ -158,6 +158,13 @@ function assertNumber(value: unknown, action: string, name: string, expected: st
 const isLimit = (n: number) => n >= 1 && (Number.isInteger(n) || n === Infinity);
 const isTimeout = (n: number) => n > 0;
 
+/** Who waits for a lease, and is told once. */
+interface Waiter {
+  /** Must not call back into the pool before it returns. */
+  grant(lease: Lease): void;
+  refuse(reason: unknown): void;
+}
+
 /** Whom a lease is for: told when the pool closes, and named in errors. */
 type Holder = Pick<AcquireOptions, "request" | "onClose">;
 
@@ -174,8 +181,8 @@ class Ticket implements Lease {
   pool: Pool | undefined;
   holder: Holder | undefined;
   // Of one that waits, or cools, only:
-  grant: ((lease: Lease) => void) | undefined = undefined;
-  refuse: ((reason: unknown) => void) | undefined = undefined;
+  waiter: Waiter | undefined = undefined;
+  forgetSignal: (() => void) | undefined = undefined;
   /**
    * When it began to wait, or to cool. In whole milliseconds, rounded up: engines store these in place, and others in an
    * object of their own.
@@ -216,10 +223,20 @@ class Ticket implements Lease {
     this.release();
   }
 
-  /** Has one of these called at the end of the wait. To be called once. */
-  wait(grant: (lease: Lease) => void, refuse: (reason: unknown) => void): void {
-    this.grant = grant;
-    this.refuse = refuse;
+  /** The promise of the lease, for one that waits. To be called once. */
+  wait(): Promise<Lease> {
+    return new Promise((grant, refuse) => this.waiter = { grant, refuse });
+  }
+
+  /**
+   * Who is to be told, and no longer is: a lease may be held for long, and would hold its waiter's promise, and with it
+   * what that was resolved with.
+   */
+  takeWaiter(): Waiter | undefined {
+    const { waiter, forgetSignal } = this;
+    this.waiter = this.forgetSignal = undefined;
+    forgetSignal?.();
+    return waiter;
   }
 
   /** Ends the wait: it is refused with this reason. Once it is granted, this does nothing. */
@@ -413,7 +430,7 @@ export class Pool implements AsyncDisposable {
    * @param request The headers of the request.
    */
   decodes(coding: string, request: Headers): boolean {
-    return this.#transport.decodes?.(coding, request) ?? /^(?:x-)?gzip$|^deflate$|^br$|^zstd$/.test(coding);
+    return this.#transport.decodes?.(coding, request) ?? /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(coding);
   }
 
   /** Whether `close()` was called. */
@@ -466,17 +483,8 @@ export class Pool implements AsyncDisposable {
       if (signal?.aborted && !this.closed) throw signal.reason;
       const ticket = this.#enter(origin, timeout, options);
       if (ticket.state === "held") return Promise.resolve(ticket);
-      return new Promise((resolve, reject) => {
-        if (!signal) return ticket.wait(resolve, reject);
-        const forget = onAbort(signal, (reason) => ticket.cancel(reason));
-        ticket.wait((lease) => {
-          forget();
-          resolve(lease);
-        }, (reason) => {
-          forget();
-          reject(reason);
-        });
-      });
+      if (signal) ticket.forgetSignal = onAbort(signal, (reason) => ticket.cancel(reason));
+      return ticket.wait();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -538,9 +546,9 @@ export class Pool implements AsyncDisposable {
     const waiting = this.#queued === 0 ? [] : [...this.#origins.values()].flatMap((origin) => [...origin]);
     const held = this.#held.size === 0 ? [] : [...this.#held];
     const failures: unknown[] = [];
-    const holders = waiting.map(({ holder }) => holder);
+    const errors = waiting.map(({ holder }) => new PoolClosedError(holder?.request));
     for (const ticket of waiting) this.#leave(ticket);
-    for (const [i, ticket] of waiting.entries()) ticket.refuse?.(new PoolClosedError(holders[i]?.request));
+    for (const [i, ticket] of waiting.entries()) ticket.takeWaiter()?.refuse(errors[i]);
     for (const { holder } of held) {
       try {
         holder?.onClose?.(new PoolClosedError(holder.request)); // if not released meanwhile
@@ -718,29 +726,21 @@ export class Pool implements AsyncDisposable {
     this.#spare = origin;
   }
 
-  /** Does what follows from the state, and tells the granted waiters, who may call back into the pool. */
+  /** Does what follows from the state, and tells the granted waiters. */
   #carryOut(granted: Ticket | null): void {
     this.#startTurn();
     if (this.#queued === 0) this.#deadlines.clear();
     if (this.#held.size === 0) this.#onIdle();
-    if (granted === null) return;
-    const now = Math.ceil(performance.now());
-    const tickets: Ticket[] = [];
-    for (let ticket: Ticket | null = granted; ticket !== null; ticket = ticket.next) {
+    const now = granted === null ? 0 : Math.ceil(performance.now());
+    for (let ticket = granted; ticket !== null; ticket = ticket.next) {
       ticket.queue.moved = this.#moved = now;
-      tickets.push(ticket);
-    }
-    for (const ticket of tickets) {
-      const { grant } = ticket;
-      // A lease may be held for long, and would hold its waiter's promise, and with it what that was resolved with.
-      ticket.grant = ticket.refuse = undefined;
-      grant?.(ticket);
+      ticket.takeWaiter()?.grant(ticket);
     }
   }
 
   #cancel(ticket: Ticket, reason: unknown): void {
     this.#carryOut(this.#leave(ticket));
-    ticket.refuse?.(reason);
+    ticket.takeWaiter()?.refuse(reason);
   }
 
   /** Rejects the waiters whose queue stood still for too long, and returns when the next one would be due. */

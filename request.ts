@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { CookieJar } from "./cookies.ts";
 import type { Timeouts } from "./exchange.ts";
 import { describe, own, refuse } from "./options.ts";
 import { isStream } from "./upload.ts";
@@ -80,6 +81,7 @@ export interface RequestDefaults {
   readonly timeouts: Required<Timeouts>;
   readonly maxBodyBytes: number;
   readonly maxRedirects: number;
+  readonly jar: CookieJar | undefined;
 }
 
 /** A request that is ready to be sent: checked, and complete. */
@@ -97,6 +99,7 @@ export interface Outgoing {
   readonly timeouts: Required<Timeouts>;
   readonly maxBodyBytes: number;
   readonly maxRedirects: number;
+  readonly jar: CookieJar | undefined;
   /** What is passed on to `fetch` as it is: `credentials`, `cache`, a runtime's own options. */
   readonly rest: RequestInit | undefined;
 }
@@ -188,6 +191,7 @@ export function prepare(
     timeouts: timeout === undefined ? defaults.timeouts : mergeTimeouts(defaults.timeouts, timeout),
     maxBodyBytes: maxBodyBytes === undefined ? defaults.maxBodyBytes : checkLimit("maxBodyBytes", maxBodyBytes),
     maxRedirects: maxRedirects === undefined ? defaults.maxRedirects : checkLimit("maxRedirects", maxRedirects),
+    jar: defaults.jar,
     rest: init || request ? rest : undefined,
   };
 }
@@ -265,7 +269,7 @@ function normalizeMethod(method: string): string {
     throw new TypeError(`Cannot send the request as "method" is not a token: received ${JSON.stringify(method)}`);
   }
   const upper = method.toUpperCase();
-  if (upper === "CONNECT" || upper === "TRACE" || upper === "TRACK") {
+  if (/^(?:CONNECT|TRACE|TRACK)$/.test(upper)) {
     throw new TypeError(`Cannot send the request as "method" is forbidden by the Fetch standard: received "${upper}"`);
   }
   if (!isKnown(upper)) {
@@ -284,7 +288,7 @@ function isKnown(method: string): boolean {
 }
 
 function checkRedirect(redirect: RequestRedirect): RequestRedirect {
-  if (redirect !== "follow" && redirect !== "manual" && redirect !== "error") {
+  if (!["follow", "manual", "error"].includes(redirect)) {
     throw new TypeError(`"redirect" must be "follow", "manual" or "error": received ${describe(redirect)}`);
   }
   return redirect;

@@ -115,9 +115,74 @@ export abstract class HangupResponse {
     return this.status >= 200 && this.status <= 299;
   }
 
+  /**
+   * The body as text, decoded as UTF-8.
+   *
+   * @throws {TypeError} If it is streamed and has been read already. So do the next three.
+   * @throws {BodyTooLargeError} If it is streamed and longer than `maxBodyBytes`. So do the next three.
+   */
+  async text(): Promise<string> {
+    return UTF8.decode(await this.read());
+  }
+
+  /**
+   * The body, parsed as JSON.
+   *
+   * @typeParam T The type that the caller expects. It is not checked.
+   * @throws {SyntaxError} If the body is not JSON.
+   */
+  async json<T = unknown>(): Promise<T> {
+    const content = await this.read();
+    try {
+      return JSON.parse(UTF8.decode(content));
+    } catch (cause) {
+      const type = this.headers.get("content-type");
+      const what = `${content.byteLength} bytes${type === null ? "" : ` of ${JSON.stringify(type)}`}`;
+      const { method, url } = this.line;
+      throw new SyntaxError(
+        `Cannot parse the body as JSON, which is ${what} with status ${this.status}: ${method} ${url}`,
+        { cause },
+      );
+    }
+  }
+
+  /** The body as a `Blob` with the response's media type. */
+  async blob(): Promise<Blob> {
+    return new Blob([await this.read()], { type: this.headers.get("content-type") ?? "" });
+  }
+
+  /**
+   * The body, parsed as `multipart/form-data` (RFC 7578) or `application/x-www-form-urlencoded` (URL standard, section 5).
+   *
+   * @throws {TypeError} If the body is neither.
+   *
+   * @example Read a form
+   * ```ts
+   * import { Session } from "@hangup/session";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const answer = () => Promise.resolve(new Response(new URLSearchParams({ token: "1" })));
+   * await using session = new Session({ fetch: answer });
+   * const form = await (await session.post("https://example.com/token")).formData();
+   * assertEquals(form.get("token"), "1");
+   * ```
+   */
+  async formData(): Promise<FormData> {
+    const type = this.headers.get("content-type") ?? "";
+    return await new Response(await this.read(), { headers: { "content-type": type } }).formData();
+  }
+
+  /** @ignore */
+  protected abstract read(): Promise<Uint8Array<ArrayBuffer>>;
+
   /** @ignore */
   protected get head(): ResponseHead {
     return this.#head;
+  }
+
+  /** @ignore */
+  protected get line(): RequestLine {
+    return { method: this.#head.method, url: showUrl(this.#head.asked) };
   }
 }
 
@@ -148,20 +213,9 @@ export class PrefetchedResponse extends HangupResponse {
     this.content = content;
   }
 
-  /** The body as text, decoded as UTF-8. */
-  text(): Promise<string> {
-    return Promise.resolve(decodeText(this.content));
-  }
-
-  /**
-   * The body, parsed as JSON.
-   *
-   * @typeParam T The type that the caller expects. It is not checked.
-   * @throws {SyntaxError} If the body is not JSON.
-   */
-  // deno-lint-ignore require-await -- so that a body that is not JSON rejects
-  async json<T = unknown>(): Promise<T> {
-    return parseJson(this.content, this);
+  /** @ignore */
+  protected override read(): Promise<Uint8Array<ArrayBuffer>> {
+    return Promise.resolve(this.content);
   }
 
   /** A copy of the body. */
@@ -172,31 +226,6 @@ export class PrefetchedResponse extends HangupResponse {
   /** A copy of the body as an `ArrayBuffer`. */
   arrayBuffer(): Promise<ArrayBuffer> {
     return Promise.resolve(this.content.slice().buffer);
-  }
-
-  /** A copy of the body as a `Blob` with the response's media type. */
-  blob(): Promise<Blob> {
-    return Promise.resolve(toBlob(this.content, this.headers));
-  }
-
-  /**
-   * The body, parsed as `multipart/form-data` (RFC 7578) or `application/x-www-form-urlencoded` (URL standard, section 5).
-   *
-   * @throws {TypeError} If the body is neither.
-   *
-   * @example Read a form
-   * ```ts
-   * import { Session } from "@hangup/session";
-   * import { assertEquals } from "@std/assert";
-   *
-   * const answer = () => Promise.resolve(new Response(new URLSearchParams({ token: "1" })));
-   * await using session = new Session({ fetch: answer });
-   * const form = await (await session.post("https://example.com/token")).formData();
-   * assertEquals(form.get("token"), "1");
-   * ```
-   */
-  formData(): Promise<FormData> {
-    return toFormData(this.content, this.headers);
   }
 
   /**
@@ -355,33 +384,11 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
       const lines = decoder.decode(chunk, { stream: true }).split("\n");
       lines[0] = rest + lines[0];
       rest = lines.pop()!;
-      if (rest.length > this.#maxBodyBytes) throw new BodyTooLargeError(this.#maxBodyBytes, this.#line);
+      if (rest.length > this.#maxBodyBytes) throw new BodyTooLargeError(this.#maxBodyBytes, this.line);
       for (const line of lines) yield withoutReturn(line);
     }
     rest += decoder.decode();
     if (rest !== "") yield withoutReturn(rest);
-  }
-
-  /**
-   * The whole body as text, decoded as UTF-8.
-   *
-   * @throws {TypeError} If the body has been read already.
-   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
-   */
-  async text(): Promise<string> {
-    return decodeText(await this.bytes());
-  }
-
-  /**
-   * The whole body, parsed as JSON.
-   *
-   * @typeParam T The type that the caller expects. It is not checked.
-   * @throws {TypeError} If the body has been read already.
-   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
-   * @throws {SyntaxError} If the body is not JSON.
-   */
-  async json<T = unknown>(): Promise<T> {
-    return parseJson(await this.bytes(), this);
   }
 
   /**
@@ -390,9 +397,8 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * @throws {TypeError} If the body has been read already.
    * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
    */
-  // deno-lint-ignore require-await -- so that a body that was read already rejects
-  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#take().readAll(this.#maxBodyBytes);
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.read();
   }
 
   /**
@@ -405,24 +411,10 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     return (await this.bytes()).buffer;
   }
 
-  /**
-   * The whole body as a `Blob` with the response's media type.
-   *
-   * @throws {TypeError} If the body has been read already.
-   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
-   */
-  async blob(): Promise<Blob> {
-    return toBlob(await this.bytes(), this.headers);
-  }
-
-  /**
-   * The whole body, parsed as `multipart/form-data` or `application/x-www-form-urlencoded`.
-   *
-   * @throws {TypeError} If the body is neither, or has been read already.
-   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
-   */
-  async formData(): Promise<FormData> {
-    return toFormData(await this.bytes(), this.headers);
+  /** @ignore */
+  // deno-lint-ignore require-await -- so that a body that was read already rejects
+  protected override async read(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#take().readAll(this.#maxBodyBytes);
   }
 
   /**
@@ -484,13 +476,9 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     return this.close();
   }
 
-  get #line(): RequestLine {
-    return { method: this.request.method, url: showUrl(this.request.url) };
-  }
-
   #take(): BodyReader {
     if (this.#used) {
-      const { method, url } = this.#line;
+      const { method, url } = this.line;
       throw new TypeError(`Cannot read the body as it is being read or has been read already: ${method} ${url}`);
     }
     this.#used = true;
@@ -545,30 +533,3 @@ function withoutReturn(line: string): string {
 }
 
 const UTF8 = new TextDecoder();
-
-function decodeText(content: Uint8Array<ArrayBuffer>): string {
-  return UTF8.decode(content);
-}
-
-function parseJson<T>(content: Uint8Array<ArrayBuffer>, { status, headers, request }: HangupResponse): T {
-  try {
-    return JSON.parse(decodeText(content));
-  } catch (cause) {
-    const type = headers.get("content-type");
-    const what = `${content.byteLength} bytes${
-      type === null ? "" : ` of ${JSON.stringify(type)}`
-    } with status ${status}`;
-    throw new SyntaxError(
-      `Cannot parse the body as JSON, which is ${what}: ${request.method} ${showUrl(request.url)}`,
-      { cause },
-    );
-  }
-}
-
-function toBlob(content: Uint8Array<ArrayBuffer>, headers: Headers): Blob {
-  return new Blob([content], { type: headers.get("content-type") ?? "" });
-}
-
-function toFormData(content: Uint8Array<ArrayBuffer>, headers: Headers): Promise<FormData> {
-  return new Response(content, { headers: { "content-type": headers.get("content-type") ?? "" } }).formData();
-}

@@ -7,7 +7,7 @@
  */
 
 import { BodyReader, discard } from "./body.ts";
-import { type CookieJar, keepCookies, withCookies } from "./cookies.ts";
+import { keepCookies, withCookies } from "./cookies.ts";
 import { NetworkError, TooManyRedirectsError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { own } from "./options.ts";
@@ -34,7 +34,6 @@ const NO_HOPS: readonly Hop[] = Object.freeze([]);
 export async function send<T>(
   exchange: Exchange,
   pool: Pool,
-  jar: CookieJar | undefined,
   respond: Respond<T>,
 ): Promise<T> {
   if (exchange.hop.settle) {
@@ -44,9 +43,10 @@ export async function send<T>(
   while (true) {
     const outgoing = exchange.hop;
     // The jar is asked before a connection is taken, so that a slow one holds none.
+    const { jar } = outgoing;
     const headers = jar ? await withCookies(jar, outgoing) : outgoing.headers;
     const ticket = exchange.claim(pool);
-    if (ticket.state === "waiting") await new Promise((resolve, reject) => ticket.wait(resolve, reject));
+    if (ticket.state === "waiting") await ticket.wait();
     let response: Response;
     try {
       response = await exchange.send(toInit(outgoing, headers, pool));

@@ -212,8 +212,6 @@ export class Session implements AsyncDisposable {
   #traceLeaks: boolean;
   #defaults: RequestDefaults;
   #dropInDefaults: RequestDefaults;
-  /** Whether something is waited for before a connection is asked for. */
-  #asksJar: boolean;
   #respond: Work<PrefetchedResponse | StreamedResponse>;
   #closed = false;
   #closing: Promise<ExchangeInfo[]> | undefined;
@@ -238,17 +236,16 @@ export class Session implements AsyncDisposable {
       timeouts: mergeTimeouts(DEFAULT_TIMEOUTS, timeout),
       maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES),
       maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),
+      jar: checkJar(cookieJar),
     };
     this.#dropInDefaults = { ...this.#defaults, timeouts: mergeTimeouts(DROP_IN_TIMEOUTS, timeout) };
-    const jar = checkJar(cookieJar);
-    this.#asksJar = jar !== undefined;
     this.#exchanges = new Exchanges(checkFunction("onLeak", onLeak ?? warnOfLeak));
     this.#traceLeaks = traceLeaks === true;
     this.#borrowed = options.pool instanceof Pool;
     this.pool = choosePool(options.pool, options.fetch);
     const { pool } = this;
-    this.#respond = (exchange) => send(exchange, pool, jar, asHangup);
-    const respondAsFetch: Work<Response> = (exchange) => send(exchange, pool, jar, asFetch);
+    this.#respond = (exchange) => send(exchange, pool, asHangup);
+    const respondAsFetch: Work<Response> = (exchange) => send(exchange, pool, asFetch);
     this.fetch = (input, init) => this.#perform(input, init, undefined, this.#dropInDefaults, respondAsFetch);
   }
 
@@ -514,7 +511,7 @@ export class Session implements AsyncDisposable {
       signal?.throwIfAborted();
       if (this.#closed) throw new SessionClosedError(exchange);
       // What comes before a connection is asked for takes time, and may never end.
-      return exchange.guard(work, this.#asksJar || outgoing.settle ? undefined : exchange.claim(this.pool));
+      return exchange.guard(work, outgoing.jar || outgoing.settle ? undefined : exchange.claim(this.pool));
     } catch (error) {
       return Promise.reject(exchange ? exchange.fail(error) : error);
     }

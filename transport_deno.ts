@@ -144,11 +144,14 @@ function isMaterial(body: BodyInit | null | undefined): boolean {
 /** Gives a request that may be repeated the bytes of its Blob or FormData, which Deno would send once as a stream. */
 async function materialize(init: RequestInit) {
   const source = new Response(init.body);
-  const type = source.headers.get("content-type");
-  const headers = new Headers(init.headers);
-  if (type !== null && !headers.has("content-type")) headers.set("content-type", type);
-  init.headers = headers;
+  setType(init, source.headers.get("content-type"));
   init.body = await source.arrayBuffer();
+}
+
+/** Says of what type the body is, unless the headers do. */
+function setType(init: RequestInit, type: string | null) {
+  const headers = init.headers = new Headers(init.headers);
+  if (type && !headers.has("content-type")) headers.set("content-type", type);
 }
 
 /**
@@ -175,11 +178,7 @@ function disguise(init: RequestInit): boolean {
   // A Blob keeps the Content-Length, which a stream loses. Its type would be lower-cased, so it gets none.
   init.body = new Blob([part]);
   if (typeof part === "string") {
-    const headers = new Headers(init.headers);
-    if (!headers.has("content-type")) {
-      headers.set("content-type", `${form ? "application/x-www-form-urlencoded" : "text/plain"};charset=UTF-8`);
-      init.headers = headers;
-    }
+    setType(init, `${form ? "application/x-www-form-urlencoded" : "text/plain"};charset=UTF-8`);
   }
   return true;
 }

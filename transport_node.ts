@@ -8,6 +8,7 @@
 
 import { isIdempotent } from "./request.ts";
 import type { Transport } from "./transport.ts";
+import { isStream } from "./upload.ts";
 
 /** What is used of undici's `Agent` and `EnvHttpProxyAgent`. */
 interface Agent {
@@ -49,10 +50,6 @@ interface NodeProcess {
 
 /** The codes of a connection that died. */
 const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
-
-/** The content codings that `fetch` decodes, up to undici 6 and since. */
-const DECODED: ReadonlySet<string> = new Set(["gzip", "x-gzip", "deflate", "br"]);
-const DECODED_SINCE_7: ReadonlySet<string> = new Set([...DECODED, "zstd"]);
 
 /** Given to all agents, as undici would make an error for each, and a stack trace takes longer than the rest of a close. */
 const CLOSED = new Error("The transport is closed");
@@ -119,15 +116,15 @@ class NodeTransport implements Transport {
   readonly #agents: Agent[];
   readonly #connecting: Connecting;
   readonly #make: ((secure: boolean) => Agent) | undefined;
-  /** The content codings that `fetch` decodes, several of them on one body too. */
-  readonly #decoded: ReadonlySet<string>;
+  /** Whether `fetch` decodes zstd too. */
+  readonly #zstd: boolean;
   #closed = false;
 
   constructor(agents: Agent[], undici: number, connecting: Connecting, make?: (secure: boolean) => Agent) {
     this.#agents = agents;
     this.#connecting = connecting;
     this.#make = make;
-    this.#decoded = undici < 7 ? DECODED : DECODED_SINCE_7;
+    this.#zstd = undici >= 7;
   }
 
   async fetch(url: URL, init: RequestInit & { dispatcher?: unknown }): Promise<Response> {
@@ -146,8 +143,10 @@ class NodeTransport implements Transport {
     }
   }
 
+  /** Several codings on one body too. */
   decodes(coding: string): boolean {
-    return coding.split(",").every((part) => this.#decoded.has(part.trim()));
+    const codings = coding.split(",").map((part) => part.trim());
+    return codings.every((part) => /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(part) && (part !== "zstd" || this.#zstd));
   }
 
   async close() {
@@ -259,10 +258,6 @@ function isDead(error: unknown): boolean {
     if (DEAD.has((cause as { code?: string }).code ?? "")) return true;
   }
   return false;
-}
-
-function isStream(body: unknown): boolean {
-  return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
 }
 
 /**

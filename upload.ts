@@ -42,9 +42,9 @@ export class Upload {
         try {
           const { done, value } = await this.#source.next();
           if (this.#ended) return;
-          if (!done) return controller.enqueue(value);
-          this.#ended = true;
-          controller.close();
+          this.#ended = done === true;
+          if (done) controller.close();
+          else controller.enqueue(value);
         } catch (cause) {
           if (this.#ended) return;
           this.#ended = true;
@@ -70,7 +70,7 @@ function iterate<T>(stream: ReadableStream<T>): AsyncIterator<T, unknown> {
   const reader = stream.getReader();
   return {
     next: () => reader.read() as Promise<IteratorResult<T>>,
-    return: (reason) => reader.cancel(reason).then((value) => ({ done: true, value })),
+    return: (reason) => reader.cancel(reason) as Promise<never>,
   };
 }
 

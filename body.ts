@@ -22,12 +22,9 @@ type Read = ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
 
 const END: Read = { done: true, value: undefined };
 
-/** The Fetch standard's "null body status". */
-const WITHOUT_BODY: ReadonlySet<number> = new Set([101, 103, 204, 205, 304]);
-
-/** Whether a response to this method with this status has a body. */
+/** Statuses whose responses have no body: the Fetch standard's "null body status". */
 export function hasBody(method: string, status: number): boolean {
-  return method !== "HEAD" && !WITHOUT_BODY.has(status);
+  return method !== "HEAD" && status !== 101 && status !== 103 && status !== 204 && status !== 205 && status !== 304;
 }
 
 /** The number of bytes that the headers announce. */

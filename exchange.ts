@@ -82,6 +82,8 @@ export interface ExchangeInfo {
 /** What an exchange is for: see {@linkcode Exchange.guard}. */
 export type Work<T> = (exchange: Exchange) => Promise<T>;
 
+const GRANTED = Promise.resolve();
+
 /** The open exchanges of one session, with the one timer that all their deadlines share. */
 export class Exchanges {
   #open: List<Exchange> = new List();
@@ -276,7 +278,7 @@ export class Exchange implements RequestLine, Linked<Exchange> {
 
   /** The pool grants the lease: perhaps within an abort or a close, of which this exchange may be the next. */
   grant(): void {
-    Promise.resolve().then(() => this.#begin());
+    GRANTED.then(() => this.#begin());
   }
 
   /** The pool ends the wait without a lease. */

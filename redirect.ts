@@ -16,11 +16,11 @@ const BODY_HEADERS = ["content-encoding", "content-language", "content-location"
 /** Headers that are for one origin only. */
 const ORIGIN_HEADERS = ["authorization", "cookie", "host", "proxy-authorization"];
 
-const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-
 /** Whether a response is a redirect with somewhere to go. */
 export function isRedirect(response: Response): boolean {
-  return REDIRECTS.has(response.status) && response.headers.has("location");
+  const { status } = response;
+  return (status === 301 || status === 302 || status === 303 || status === 307 || status === 308) &&
+    response.headers.has("location");
 }
 
 /**

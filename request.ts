@@ -288,7 +288,7 @@ function isKnown(method: string): boolean {
 }
 
 function checkRedirect(redirect: RequestRedirect): RequestRedirect {
-  if (!["follow", "manual", "error"].includes(redirect)) {
+  if (redirect !== "follow" && redirect !== "manual" && redirect !== "error") {
     throw new TypeError(`"redirect" must be "follow", "manual" or "error": received ${describe(redirect)}`);
   }
   return redirect;

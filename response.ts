@@ -213,6 +213,12 @@ export class PrefetchedResponse extends HangupResponse {
     this.content = content;
   }
 
+  /** The body as text, decoded as UTF-8. */
+  // As in the base class, without its awaits: most requests end with this.
+  override text(): Promise<string> {
+    return Promise.resolve(UTF8.decode(this.content));
+  }
+
   /** @ignore */
   protected override read(): Promise<Uint8Array<ArrayBuffer>> {
     return Promise.resolve(this.content);

@@ -386,12 +386,8 @@ export class Exchange implements RequestLine, Linked<Exchange> {
     if (!exchanges) return;
     this.#exchanges = undefined;
     this.#forgetSignal?.();
-    this.#work =
-      this.#resolve =
-      this.#reject =
-      this.#response =
-      this.reader =
-        undefined;
+    this.#work = this.#resolve = this.#reject = undefined;
+    this.#response = this.reader = undefined;
     this.leave(this.#cut === undefined);
     exchanges.delete(this);
   }
@@ -424,6 +420,7 @@ export class Exchange implements RequestLine, Linked<Exchange> {
   }
 
   #failure(cause: unknown, message: string): unknown {
+    this.throwIfCut(); // the cause is then the reason, perhaps the caller's own object
     hideSecrets(cause, this.hop.url);
     return new NetworkError(message, this, cause);
   }

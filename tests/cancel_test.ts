@@ -513,3 +513,24 @@ Deno.test("the first reason stays, though who is told of it closes the session",
   assertStrictEquals(await response.catch((error) => error), reason);
   await session.close();
 });
+
+Deno.test("the reason of a signal stays as it is, though it quotes the URL", async () => {
+  const failed = Promise.withResolvers<void>();
+  const session = new Session({
+    fetch: (_, init) =>
+      new Promise((_, reject) => {
+        init!.signal!.addEventListener("abort", () => {
+          reject(init!.signal!.reason);
+          failed.resolve();
+        });
+      }),
+  });
+  const controller = new AbortController();
+  const reason = new Error("not https://example.com/?page=2 any more");
+  const response = session.get("https://example.com/?page=2", { signal: controller.signal });
+  controller.abort(reason);
+  assertStrictEquals(await response.catch((error) => error), reason);
+  await failed.promise;
+  await session.close();
+  assertEquals(reason.message, "not https://example.com/?page=2 any more");
+});

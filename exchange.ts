@@ -175,7 +175,7 @@ export class Exchange implements RequestLine, Linked<Exchange> {
   readonly #end: number;
   #exchanges: Exchanges | undefined;
   #started = performance.now();
-  /** Of the hop under way, from its grant on: those that wait have none. */
+  /** Of the hop under way, once it is sent: those that wait have none. */
   #controller: AbortController | undefined;
   /** The hop's lease, or the claim to it. */
   #lease: Ticket | undefined;

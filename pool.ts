@@ -162,6 +162,7 @@ const isTimeout = (n: number) => n > 0;
 interface Waiter {
   /** Must not call back into the pool before it returns. */
   grant(lease: Lease): void;
+  /** May call back. */
   refuse(reason: unknown): void;
 }
 
@@ -180,7 +181,7 @@ class Ticket implements Lease {
   /** These two are `undefined` once it is released, so that a lease kept for long does not keep the pool. */
   pool: Pool | undefined;
   holder: Holder | undefined;
-  // Of one that waits, or cools, only:
+  // Of one that waits only; the last two also of one that cools:
   waiter: Waiter | undefined = undefined;
   forgetSignal: (() => void) | undefined = undefined;
   /**
@@ -272,14 +273,14 @@ class Origin extends List<Ticket> {
 export type { Ticket };
 
 /**
- * What `Pool.acquire()` does, for a holder that knows what it does: it throws at once, makes no promise where a slot is
- * free, and ends the wait by {@linkcode Ticket.cancel} instead of a signal.
+ * What `Pool.acquire()` does, for a holder that knows what it does: it throws at once, makes no promise, and ends the wait
+ * by {@linkcode Ticket.cancel} instead of a signal.
  *
  * @param pool The pool.
  * @param origin The origin to exchange with.
  * @param timeout The time in milliseconds that the queue may make no progress at all.
  * @param holder Whom the lease is for.
- * @returns The lease, or, where its `state` is `"waiting"`, what is to become it.
+ * @returns The lease, or, where its `state` is `"waiting"`, what is to become it: it has to be given a waiter at once.
  */
 export let claim: (pool: Pool, origin: string, timeout: number, holder: Holder) => Ticket;
 // What tickets ask of their pool.
@@ -765,6 +766,7 @@ export class Pool implements AsyncDisposable {
       }
     }
     for (const { ticket, holders } of expired) {
+      if (ticket.state !== "waiting") continue; // who was refused before it may have ended its wait
       this.#cancel(ticket, new TimeoutError("queue", ticket.timeout, ticket.holder?.request, holders));
     }
     return next;

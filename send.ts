@@ -60,7 +60,11 @@ export async function send<T>(
       const reader = new BodyReader(exchange, response, head, pool.ownsChunks);
       const limit = respond.limit(outgoing, reader);
       exchange.state = limit === undefined ? "streaming" : "prefetch";
-      if (limit === undefined) return respond.streamed(head, reader, outgoing);
+      if (limit === undefined) {
+        // The response has the exchange, and may be kept for long: not so what was sent.
+        exchange.hop = { ...outgoing, body: undefined, rest: undefined, signal: undefined, jar: undefined };
+        return respond.streamed(head, reader, outgoing);
+      }
       return respond.prefetched(head, await reader.prefetch(limit));
     }
     if (outgoing.redirect === "error") {

@@ -39,8 +39,8 @@ export function bunTransport(idle: number, own: object = {}): Transport | undefi
 class BunTransport implements Transport {
   readonly closesSockets = true;
   // A thread of its own takes sockets back and closes them, and a turn is some 1.5 us.
-  readonly coolingTurns = 64;
-  readonly closingTurns = 512;
+  readonly coolingTurns = 128;
+  readonly closingTurns = 1024;
   /** `undefined` where no idle socket is kept. */
   readonly #session: FetchSession | undefined;
   readonly #own: object;

@@ -62,7 +62,7 @@ export class Upload {
     this.#ended = true;
     this.#controller.error(reason);
     // Never awaited: it may never settle.
-    Promise.resolve(this.#source.return?.(reason)).catch(() => {});
+    (async () => await this.#source.return?.(reason))().catch(() => {});
   }
 }
 

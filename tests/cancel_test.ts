@@ -14,7 +14,15 @@
  */
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { type CookieJar, HangupError, Session, StatusError, type StreamedResponse, TimeoutError } from "../mod.ts";
+import {
+  type CookieJar,
+  HangupError,
+  Pool,
+  Session,
+  StatusError,
+  type StreamedResponse,
+  TimeoutError,
+} from "../mod.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 import { CountingController, type ScriptedCall, ScriptedTransport } from "./scripted_transport.ts";
 
@@ -534,3 +542,52 @@ Deno.test("the reason of a signal stays as it is, though it quotes the URL", asy
   await session.close();
   assertEquals(reason.message, "not https://example.com/?page=2 any more");
 });
+
+/** A transport that never answers. */
+const silent = () => ({ closesSockets: false, fetch: () => new Promise<Response>(() => {}), close() {} });
+
+Deno.test("a request that ends another while both run out of time in the queue leaves the pool whole", async () => {
+  using clock = new FakeClock().install();
+  const pool = new Pool({ maxConnections: 2, transport: silent() });
+  const session = new Session({ pool, timeout: { queue: 50 } });
+  const held = [1, 2].map((n) => session.get(`https://a.test/${n}`).catch(nameOf));
+  const batch = new AbortController();
+  const reason = new RangeError("one of the batch failed");
+  const body = new ReadableStream({ cancel: () => batch.abort(reason) });
+  const first = session.post("https://a.test/3", { body }).catch(nameOf);
+  const second = session.get("https://a.test/4", { signal: batch.signal }).catch((error) => error);
+  await settle(20);
+  clock.jump(60);
+  assertEquals(await first, "TimeoutError");
+  assertStrictEquals(await second, reason);
+  assertEquals(pool.stats(), { active: 2, queued: 0, origins: pool.stats().origins });
+  await session.close();
+  await pool.close();
+  assertEquals(await Promise.all(held), ["SessionClosedError", "SessionClosedError"]);
+});
+
+Deno.test("a body whose iterator throws when it is left does not keep the pool from closing", async () => {
+  const pool = new Pool({ maxConnections: 1, transport: silent() });
+  const session = new Session({ pool });
+  const next = () => new Promise<never>(() => {});
+  const body = {
+    [Symbol.asyncIterator]: () => ({
+      next,
+      return() {
+        throw new RangeError("cannot be left");
+      },
+    }),
+  };
+  const requests = [
+    session.get("https://a.test/1"),
+    session.post("https://a.test/2", { body: body as unknown as BodyInit }),
+    session.get("https://a.test/3"),
+  ].map((request) => request.catch(nameOf));
+  await pool.close();
+  assertEquals(await Promise.all(requests), ["PoolClosedError", "PoolClosedError", "PoolClosedError"]);
+  await session.close();
+});
+
+function nameOf(error: Error): string {
+  return error.name;
+}

@@ -96,6 +96,14 @@ export const cases: Case[] = [
       await t.scope.wait({ open: 0, aborted: 2 }, 1000);
     },
   },
+  {
+    name: "a stream does not keep the body that was sent",
+    needs: ["processes"],
+    async run(t) {
+      const { kept } = await collected(t, "what was sent");
+      assertEquals(kept, [false, false]);
+    },
+  },
   ends("a stream of get() that is dropped while open is closed with its session", "a response of get()"),
   ends("a session that is dropped unclosed leaves no socket", "an idle session"),
   ends(

@@ -97,6 +97,21 @@ const ways: Record<string, () => Promise<unknown>> = {
     }),
   "an unread Response of session.fetch": () => dropped((session) => session.fetch(`${url}/endless?token=secret`)),
   "a toResponse()": () => dropped(async (session) => void (await open(session)).toResponse()),
+  async "what was sent"() {
+    // Runtimes may keep it themselves.
+    const session = new Session({ fetch: () => Promise.resolve(new Response(new ReadableStream())) });
+    let sent: WeakRef<object> | undefined;
+    async function send() {
+      const body = new Uint8Array(1_000_000);
+      sent = new WeakRef(body);
+      return await session.post(`${url}/endless`, { body, prefetch: false });
+    }
+    const response = await send();
+    await collect(); // to look at a WeakRef between would keep what it refers to
+    const kept = [response.closed, sent!.deref() !== undefined];
+    await session.close();
+    return { kept };
+  },
   async "a response without onLeak"() {
     const session = new Session();
     await forget(() => Promise.all([open(session), open(session)]));

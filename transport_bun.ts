@@ -38,9 +38,10 @@ export function bunTransport(idle: number, own: object = {}): Transport | undefi
 
 class BunTransport implements Transport {
   readonly closesSockets = true;
-  // A thread of its own takes sockets back and closes them, and a turn is some 1.5 us.
-  readonly coolingTurns = 128;
-  readonly closingTurns = 1024;
+  // A thread of its own takes sockets back and closes them, the latter with a delay of milliseconds where the machine is busy. A
+  // turn is some 1.5 us.
+  readonly coolingTurns = 64;
+  readonly closingTurns = 4096;
   /** `undefined` where no idle socket is kept. */
   readonly #session: FetchSession | undefined;
   readonly #own: object;

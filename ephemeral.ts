@@ -9,6 +9,7 @@
 import type { SessionRequestInit } from "./request.ts";
 import { StreamedResponse } from "./response.ts";
 import { type RequestInput, type ResponseFor, Session } from "./session.ts";
+import { makeTransport } from "./transport.ts";
 
 /**
  * Sends one request in a session of its own. When the promise settles, no socket is open; with `prefetch: false` the
@@ -47,8 +48,9 @@ async function once<P extends boolean>(
   input: RequestInput,
   init: SessionRequestInit<P> | undefined,
 ): Promise<ResponseFor<P>> {
-  // No connection is used twice, so to keep one is not even begun, nor are there two at once.
-  const session = new Session({ pool: { idleTimeout: 0, maxConnections: 1 } });
+  // No connection is used twice, so to keep one is not even begun, nor are there two at once. That is the transport's to
+  // know: in the pool, a redirect would wait until the slot of the hop before is cold.
+  const session = new Session({ pool: { transport: makeTransport({ idleTimeout: 0 }, 1) } });
   let streaming = false;
   try {
     const response = await session[method](input, init);

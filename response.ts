@@ -116,11 +116,19 @@ export abstract class HangupResponse {
   }
 
   /**
-   * The body as text, decoded as UTF-8.
+   * The body as bytes, a copy where it is in memory.
    *
-   * @throws {TypeError} If it is streamed and has been read already. So do the next three.
-   * @throws {BodyTooLargeError} If it is streamed and longer than `maxBodyBytes`. So do the next three.
+   * @throws {TypeError} If it is streamed and has been read already. So do the next five.
+   * @throws {BodyTooLargeError} If it is streamed and longer than `maxBodyBytes`. So do the next five.
    */
+  abstract bytes(): Promise<Uint8Array<ArrayBuffer>>;
+
+  /** The same as an `ArrayBuffer`. */
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return (await this.bytes()).buffer;
+  }
+
+  /** The body as text, decoded as UTF-8. */
   async text(): Promise<string> {
     return UTF8.decode(await this.read());
   }
@@ -225,13 +233,8 @@ export class PrefetchedResponse extends HangupResponse {
   }
 
   /** A copy of the body. */
-  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+  override bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return Promise.resolve(this.content.slice());
-  }
-
-  /** A copy of the body as an `ArrayBuffer`. */
-  arrayBuffer(): Promise<ArrayBuffer> {
-    return Promise.resolve(this.content.slice().buffer);
   }
 
   /**
@@ -366,10 +369,9 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     const reader = this.#take();
     return {
       next: () => reader.read() as Promise<IteratorResult<Uint8Array<ArrayBuffer>>>,
-      // deno-lint-ignore require-await -- the protocol asks for a promise
-      async return() {
+      return() {
         reader.close();
-        return { done: true, value: undefined };
+        return Promise.resolve({ done: true, value: undefined });
       },
       [Symbol.asyncIterator]() {
         return this;
@@ -403,24 +405,13 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * @throws {TypeError} If the body has been read already.
    * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
    */
-  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+  override bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return this.read();
   }
 
-  /**
-   * The whole body as an `ArrayBuffer`.
-   *
-   * @throws {TypeError} If the body has been read already.
-   * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
-   */
-  async arrayBuffer(): Promise<ArrayBuffer> {
-    return (await this.bytes()).buffer;
-  }
-
   /** @ignore */
-  // deno-lint-ignore require-await -- so that a body that was read already rejects
   protected override async read(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#take().readAll(this.#maxBodyBytes);
+    return await this.#take().readAll(this.#maxBodyBytes);
   }
 
   /**
@@ -472,9 +463,9 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * assertEquals([response.ok, session.exchanges().length], [true, 0]);
    * ```
    */
-  // deno-lint-ignore require-await -- a close is awaited everywhere
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#reader.close();
+    return Promise.resolve();
   }
 
   /** Calls {@linkcode StreamedResponse.close}: what `await using` does at the end of the scope. */

@@ -20,8 +20,7 @@ import {
 } from "../mod.ts";
 import { nodeTransport } from "../transport_node.ts";
 
-// deno-lint-ignore no-explicit-any -- a constructor of any arguments
-type Class = new (...args: any[]) => Error;
+type Class = new (...args: never[]) => Error;
 type Provoke = () => unknown;
 
 const page = await Deno.readTextFile(new URL("../docs/errors.md", import.meta.url));

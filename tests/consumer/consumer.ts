@@ -167,7 +167,7 @@ export function explain(error: unknown): string {
   return String(error);
 }
 
-// Wrong arguments do not compile.
+// Wrong arguments do not compile. Each directive is a check: where nothing is wrong below it, it is an error itself.
 // @ts-expect-error: no such option
 get(url, { prefetched: false });
 // @ts-expect-error: a query is flat

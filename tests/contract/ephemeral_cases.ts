@@ -46,8 +46,7 @@ function unread(path: string, status: number): Case {
 function failing(
   what: string,
   path: string,
-  // deno-lint-ignore no-explicit-any -- as in the signature of assertRejects
-  error: new (...args: any[]) => Error,
+  error: new (...args: never[]) => Error,
   init: Parameters<typeof get>[1] = {},
 ): Case {
   return {

@@ -100,15 +100,13 @@ export const cases: Case[] = [
   })),
   ...SESSIONS.map(([what, options, error, message]): Case => ({
     name: `Session refuses ${what}`,
-    // deno-lint-ignore require-await -- a case is async
-    async run() {
+    run() {
       assertThrows(() => new Session(options as SessionOptions), error, message);
     },
   })),
   ...POOLS.map(([what, options, error, message]): Case => ({
     name: `Pool refuses ${what}`,
-    // deno-lint-ignore require-await -- a case is async
-    async run() {
+    run() {
       assertThrows(() => new Pool(options as PoolOptions), error, message);
     },
   })),

@@ -138,8 +138,7 @@ export const cases: Case[] = [
   },
   {
     name: "createTransport() refuses an idle timeout that is none",
-    // deno-lint-ignore require-await -- a case is async
-    async run() {
+    run() {
       assertThrows(() => createTransport({ idleTimeout: -1 }), RangeError, '"idleTimeout" must be a non-negative');
       assertThrows(() => createTransport({ idleTimeout: "1s" as unknown as number }), TypeError, `received "1s"`);
     },

@@ -73,7 +73,7 @@ export interface Case {
   /** A sentence, such as `get() leaves no socket open after a 404`. */
   name: string;
   needs?: Capability[];
-  run(t: TestContext): Promise<void>;
+  run(t: TestContext): Promise<void> | void;
 }
 
 /** A script to run, and what its environment has besides that of the tests. */

@@ -1,8 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 // deno-std ships JavaScript alone. These are the types of what the tests use; a name missing here can be added.
 
-// deno-lint-ignore no-explicit-any -- a constructor of any arguments
-type Constructor<T> = abstract new (...args: any[]) => T;
+type Constructor<T> = abstract new (...args: never[]) => T;
 
 export declare class AssertionError extends Error {}
 export declare function assert(value: unknown, message?: string): asserts value;

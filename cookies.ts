@@ -6,8 +6,8 @@
  * @module
  */
 
-import type { Exchange } from "./exchange.ts";
-import type { Outgoing } from "./request.ts";
+import type { Exchange } from "./_internal/exchange.ts";
+import type { Outgoing } from "./_internal/prepare.ts";
 
 /**
  * Where a session keeps cookies (RFC 6265): the two methods of tough-cookie's `CookieJar` that it needs, sync or async.

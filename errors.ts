@@ -22,27 +22,9 @@
  * @module
  */
 
-import type { ExchangeState } from "./exchange.ts";
+import { displayUrl } from "./_internal/http.ts";
+import type { ExchangeState, RequestSummary } from "./request.ts";
 import type { PrefetchedResponse } from "./response.ts";
-
-/** The request that an error speaks of. The URL is without credentials and query values. */
-export interface RequestLine {
-  /** The request's method, in upper case. */
-  readonly method: string;
-  /** The request's URL without credentials, with `?…` in place of a query. */
-  readonly url: string;
-}
-
-/**
- * A URL as it may be shown in errors, logs and {@linkcode ExchangeInfo}: without credentials, fragment and query.
- *
- * @param url The URL to show.
- * @returns The URL with `?…` in place of its query.
- */
-export function displayUrl(url: URL): string {
-  const path = url.origin === "null" ? `${url.protocol}${url.pathname}` : url.origin + url.pathname;
-  return url.search === "" ? path : `${path}?…`;
-}
 
 /**
  * The base of this module's errors: catch it to catch them all.
@@ -70,7 +52,7 @@ export class HangupError extends Error {
    * @param request The request that it happened to; named at the end of the message.
    * @param options The error's `cause`.
    */
-  constructor(message: string, request?: RequestLine, options?: ErrorOptions) {
+  constructor(message: string, request?: RequestSummary, options?: ErrorOptions) {
     super(request === undefined ? message : `${message}: ${request.method} ${request.url}`, options);
     this.name = "HangupError";
     this.method = request?.method;
@@ -97,7 +79,7 @@ export class SessionClosedError extends HangupError {
    *
    * @param request The request that was cut off.
    */
-  constructor(request?: RequestLine) {
+  constructor(request?: RequestSummary) {
     super("Cannot complete the request as the session is closed", request);
     this.name = "SessionClosedError";
   }
@@ -123,7 +105,7 @@ export class PoolClosedError extends HangupError {
    *
    * @param request The request that was cut off.
    */
-  constructor(request?: RequestLine) {
+  constructor(request?: RequestSummary) {
     super(`Cannot ${request ? "complete the request" : "open a connection"} as the pool is closed`, request);
     this.name = "PoolClosedError";
   }
@@ -153,7 +135,7 @@ export class QueueFullError extends HangupError {
    * @param maxQueued The pool's `maxQueued`.
    * @param request The request that found the queue full.
    */
-  constructor(maxQueued: number, request?: RequestLine) {
+  constructor(maxQueued: number, request?: RequestSummary) {
     super(`Cannot wait for a connection as ${maxQueued} requests wait already`, request);
     this.name = "QueueFullError";
     this.maxQueued = maxQueued;
@@ -190,7 +172,7 @@ export class TimeoutError extends HangupError {
   /** The timeout that passed, in milliseconds. */
   readonly timeout: number;
   /** For the phase `"queue"`, the requests that hold the slots; else empty. */
-  readonly holders: readonly RequestLine[];
+  readonly holders: readonly RequestSummary[];
 
   /**
    * Creates the error.
@@ -204,8 +186,8 @@ export class TimeoutError extends HangupError {
   constructor(
     phase: TimeoutPhase,
     timeout: number,
-    request?: RequestLine,
-    holders: readonly RequestLine[] = [],
+    request?: RequestSummary,
+    holders: readonly RequestSummary[] = [],
     state?: ExchangeState,
   ) {
     const held = holders.slice(0, 5).map(({ method, url }) => `${method} ${url}`).join(", ");
@@ -243,7 +225,7 @@ export class BodyTooLargeError extends HangupError {
    * @param maxBodyBytes The cap, in bytes.
    * @param request The request whose response was too large.
    */
-  constructor(maxBodyBytes: number, request?: RequestLine) {
+  constructor(maxBodyBytes: number, request?: RequestSummary) {
     super(`Cannot keep more than ${maxBodyBytes} bytes of the body in memory`, request);
     this.name = "BodyTooLargeError";
     this.maxBodyBytes = maxBodyBytes;
@@ -311,7 +293,7 @@ export class TooManyRedirectsError extends HangupError {
    * @param maxRedirects The limit that was exceeded.
    * @param request The request whose response was one redirect too many.
    */
-  constructor(maxRedirects: number, request?: RequestLine) {
+  constructor(maxRedirects: number, request?: RequestSummary) {
     super(`Cannot follow more than ${maxRedirects} redirects`, request);
     this.name = "TooManyRedirectsError";
     this.maxRedirects = maxRedirects;
@@ -340,7 +322,7 @@ export class NetworkError extends HangupError {
    * @param request The request that it happened to.
    * @param cause The runtime's own error.
    */
-  constructor(message: string, request?: RequestLine, cause?: unknown) {
+  constructor(message: string, request?: RequestSummary, cause?: unknown) {
     super(message, request, { cause });
     this.name = "NetworkError";
   }

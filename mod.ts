@@ -40,16 +40,20 @@ export {
   NetworkError,
   PoolClosedError,
   QueueFullError,
-  type RequestLine,
   SessionClosedError,
   StatusError,
   TimeoutError,
   type TimeoutPhase,
   TooManyRedirectsError,
 } from "./errors.ts";
-export type { ExchangeInfo, ExchangeState, Timeouts } from "./exchange.ts";
 export { type AcquireOptions, type Lease, Pool, type PoolOptions, type PoolStats } from "./pool.ts";
-export type { SessionRequestInit } from "./request.ts";
-export { type HangupResponse, type Hop, PrefetchedResponse, type SentRequest, StreamedResponse } from "./response.ts";
+export type { ExchangeInfo, ExchangeState, RequestSummary, SessionRequestInit, Timeouts } from "./request.ts";
+export {
+  type HangupResponse,
+  PrefetchedResponse,
+  type Redirect,
+  type SentRequest,
+  StreamedResponse,
+} from "./response.ts";
 export { type CloseOptions, type RequestInput, type ResponseFor, Session, type SessionOptions } from "./session.ts";
 export { createTransport, type Transport, type TransportOptions } from "./transport.ts";

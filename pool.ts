@@ -6,12 +6,13 @@
  * @module
  */
 
-import { Deadlines } from "./deadlines.ts";
-import { PoolClosedError, QueueFullError, type RequestLine, TimeoutError } from "./errors.ts";
-import { showAs } from "./inspect.ts";
-import { List } from "./list.ts";
-import { own, refuse } from "./options.ts";
-import { onAbort } from "./signals.ts";
+import { Deadlines } from "./_internal/deadlines.ts";
+import { showAs } from "./_internal/inspect.ts";
+import { List } from "./_internal/list.ts";
+import { own, refuse } from "./_internal/options.ts";
+import { onAbort } from "./_internal/signals.ts";
+import { PoolClosedError, QueueFullError, TimeoutError } from "./errors.ts";
+import type { RequestSummary } from "./request.ts";
 import { makeTransport, type Transport } from "./transport.ts";
 
 /**
@@ -80,7 +81,7 @@ export interface AcquireOptions {
    */
   timeout?: number;
   /** What the lease is for: named in errors, also in those of others that wait for it. Read only if there is one. */
-  request?: RequestLine;
+  request?: RequestSummary;
   /**
    * Called at most once, if the pool closes while the lease is held: end the exchange and release the lease.
    *
@@ -747,13 +748,13 @@ export class Pool implements AsyncDisposable {
   /** Rejects the waiters whose queue stood still for too long, and returns when the next one would be due. */
   #sweep(now: number): number {
     let next = Infinity;
-    const expired: { ticket: Ticket; holders: RequestLine[] }[] = [];
-    let all: RequestLine[] | undefined;
+    const expired: { ticket: Ticket; holders: RequestSummary[] }[] = [];
+    let all: RequestSummary[] | undefined;
     for (const origin of this.#origins.values()) {
       const full = origin.taken >= this.#maxConnectionsPerOrigin;
       // What the pool is too full for has its turn when the others had theirs: their grants are its progress.
       const moved = full ? origin.moved : Math.max(origin.moved, this.#moved);
-      let holders: RequestLine[] | undefined;
+      let holders: RequestSummary[] | undefined;
       for (const ticket of origin) {
         if (ticket.timeout === 0) continue;
         const deadline = Math.max(ticket.since, moved) + ticket.timeout;
@@ -773,8 +774,8 @@ export class Pool implements AsyncDisposable {
   }
 
   /** The requests that hold the leases, or those of one origin. Plain data: an error keeps no exchange alive. */
-  #holders(origin?: Origin): RequestLine[] {
-    const holders: RequestLine[] = [];
+  #holders(origin?: Origin): RequestSummary[] {
+    const holders: RequestSummary[] = [];
     for (const ticket of this.#held) {
       const request = ticket.holder?.request;
       if (request === undefined || (origin !== undefined && ticket.queue !== origin)) continue;

@@ -6,9 +6,11 @@
  * @module
  */
 
-import { type BodyReader, hasBody, SMALL_BODY } from "./body.ts";
-import { BodyTooLargeError, displayUrl, type RequestLine, StatusError } from "./errors.ts";
-import { showAs } from "./inspect.ts";
+import { type BodyReader, SMALL_BODY } from "./_internal/body.ts";
+import { displayUrl, hasBody } from "./_internal/http.ts";
+import { showAs } from "./_internal/inspect.ts";
+import { BodyTooLargeError, StatusError } from "./errors.ts";
+import type { RequestSummary } from "./request.ts";
 
 /** The request that a response answers: plain data, with no way back to a session. */
 export interface SentRequest {
@@ -21,7 +23,7 @@ export interface SentRequest {
 }
 
 /** A redirect on the way to a response: RFC 9110, section 15.4. */
-export interface Hop {
+export interface Redirect {
   /** The status: 301, 302, 303, 307 or 308. */
   readonly status: number;
   /** The absolute URL that was redirected. */
@@ -41,7 +43,7 @@ export interface ResponseHead {
   /** Whether there is a `content-encoding`, and whether the transport has decoded it. */
   readonly coded: boolean;
   readonly decoded: boolean;
-  readonly history: readonly Hop[];
+  readonly history: readonly Redirect[];
   /** Of the request: its method, URL and headers, `undefined` for none. */
   readonly method: string;
   readonly asked: string;
@@ -106,7 +108,7 @@ export abstract class HangupResponse {
   }
 
   /** The redirects on the way, the first one first. */
-  get history(): readonly Hop[] {
+  get history(): readonly Redirect[] {
     return this.#head.history;
   }
 
@@ -189,7 +191,7 @@ export abstract class HangupResponse {
   }
 
   /** @ignore */
-  protected get line(): RequestLine {
+  protected get line(): RequestSummary {
     return { method: this.#head.method, url: showUrl(this.#head.asked) };
   }
 }

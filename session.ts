@@ -6,25 +6,19 @@
  * @module
  */
 
-import { SMALL_BODY } from "./body.ts";
+import { SMALL_BODY } from "./_internal/body.ts";
+import { Exchange, Exchanges, type Work } from "./_internal/exchange.ts";
+import { showAs } from "./_internal/inspect.ts";
+import { own } from "./_internal/options.ts";
+import { checkLimit, mergeTimeouts, parseHeaders, prepare, type RequestDefaults } from "./_internal/prepare.ts";
+import { type Respond, send } from "./_internal/send.ts";
+import { portable } from "./_internal/transports/portable.ts";
+import { isStream } from "./_internal/upload.ts";
 import type { CookieJar } from "./cookies.ts";
 import { SessionClosedError } from "./errors.ts";
-import { Exchange, type ExchangeInfo, Exchanges, type Timeouts, type Work } from "./exchange.ts";
-import { showAs } from "./inspect.ts";
-import { own } from "./options.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
-import {
-  checkLimit,
-  mergeTimeouts,
-  parseHeaders,
-  prepare,
-  type RequestDefaults,
-  type SessionRequestInit,
-} from "./request.ts";
+import type { ExchangeInfo, SessionRequestInit, Timeouts } from "./request.ts";
 import { PrefetchedResponse, StreamedResponse, WebResponse } from "./response.ts";
-import { type Respond, send } from "./send.ts";
-import { portable } from "./transport.ts";
-import { isStream } from "./upload.ts";
 
 /** Options for {@linkcode Session}. */
 export interface SessionOptions {

@@ -6,10 +6,11 @@
  * @module
  */
 
-import { own as withoutInherited, refuse } from "./options.ts";
-import { bunTransport } from "./transport_bun.ts";
-import { denoTransport } from "./transport_deno.ts";
-import { nodeTransport } from "./transport_node.ts";
+import { own as withoutInherited, refuse } from "./_internal/options.ts";
+import { bunTransport } from "./_internal/transports/bun.ts";
+import { denoTransport } from "./_internal/transports/deno.ts";
+import { nodeTransport } from "./_internal/transports/node.ts";
+import { portable } from "./_internal/transports/portable.ts";
 
 /**
  * Sends requests and owns the sockets that they use.
@@ -101,44 +102,6 @@ export interface TransportOptions {
 }
 
 const DEFAULT_IDLE_TIMEOUT = 30_000;
-
-/**
- * Makes a transport over any `fetch`, which works on every platform and owns no socket.
- *
- * @param fetch The function that sends the requests. By default the global one, looked up anew for each request.
- * @returns The transport; its `closesSockets` is `false`.
- */
-export function portable(fetch?: typeof globalThis.fetch): Transport {
-  let closed = false;
-  return {
-    closesSockets: false,
-    followsRedirects: hidesRedirects(),
-    ...(isWorkerd() && { decodes: (coding: string) => coding === "gzip" || coding === "br" }),
-    // An async function, so that a `fetch` that throws rejects instead.
-    async fetch(url: URL, init: RequestInit): Promise<Response> {
-      if (closed) throw new TypeError("Cannot send the request as the transport is closed");
-      return await (fetch === undefined ? globalThis.fetch(url, init) : fetch(url, init));
-    },
-    close() {
-      closed = true;
-    },
-  };
-}
-
-let hidden: boolean | undefined;
-
-/**
- * Whether `fetch` is that of a browser, which gives a redirect as an opaque response without status and `Location`. To see
- * one would take a request; but who hides redirects also forbids the header `Cookie`.
- */
-function hidesRedirects(): boolean {
-  return hidden ??= !new Request("http://localhost/", { headers: { cookie: "a=1" } }).headers.has("cookie");
-}
-
-/** Whether `fetch` is that of workerd, which decodes gzip and br alone. */
-function isWorkerd(): boolean {
-  return globalThis.navigator?.userAgent === "Cloudflare-Workers";
-}
 
 /**
  * Makes the transport that suits the platform: one that owns its sockets where the runtime allows it. A pool makes it for

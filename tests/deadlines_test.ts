@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Deadlines } from "../deadlines.ts";
+import { Deadlines } from "../_internal/deadlines.ts";
 import { FakeClock } from "./fake_clock.ts";
 
 /** Runs `test` with a fake clock and a `Deadlines` whose deadlines are the entries of `left`. */

@@ -18,7 +18,7 @@ import {
   TimeoutError,
   TooManyRedirectsError,
 } from "../mod.ts";
-import { nodeTransport } from "../transport_node.ts";
+import { nodeTransport } from "../_internal/transports/node.ts";
 
 type Class = new (...args: never[]) => Error;
 type Provoke = () => unknown;

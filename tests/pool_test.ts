@@ -1,8 +1,9 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { PoolClosedError, QueueFullError, type RequestLine, TimeoutError } from "../errors.ts";
+import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import { type AcquireOptions, type Lease, Pool, type PoolOptions, type Ticket } from "../pool.ts";
+import type { RequestSummary } from "../request.ts";
 import type { Transport } from "../transport.ts";
 import { FakeClock, FakeTurns, settle } from "./fake_clock.ts";
 import { CountingController } from "./scripted_transport.ts";
@@ -77,7 +78,7 @@ class Recorder {
   }
 }
 
-function line(path: string, method = "GET"): RequestLine {
+function line(path: string, method = "GET"): RequestSummary {
   return { method, url: `${A}/${path}` };
 }
 

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { onAbort } from "../signals.ts";
+import { onAbort } from "../_internal/signals.ts";
 
 /** A controller whose signal counts its listeners. */
 function counted(): { controller: AbortController; signal: AbortSignal; listeners: () => number; added: () => number } {

@@ -16,7 +16,6 @@ import {
   HangupError,
   type HangupResponse,
   head,
-  type Hop,
   type Lease,
   NetworkError,
   options,
@@ -29,9 +28,10 @@ import {
   PrefetchedResponse,
   put,
   QueueFullError,
+  type Redirect,
   request,
   type RequestInput,
-  type RequestLine,
+  type RequestSummary,
   type ResponseFor,
   type SentRequest,
   Session,
@@ -115,7 +115,7 @@ export async function useSession(): Promise<ExchangeInfo[]> {
     typeof headers,
     typeof redirected,
   ]>(true);
-  const hops: readonly Hop[] = history;
+  const hops: readonly Redirect[] = history;
   const { method, url: sentUrl }: SentRequest = sent;
   const content: Uint8Array = response.throwIfNotOk().content;
   const user = await response.json<{ name: string }>();
@@ -154,7 +154,7 @@ export async function usePool(): Promise<PoolStats> {
 export function explain(error: unknown): string {
   if (error instanceof TimeoutError) {
     const phase: TimeoutPhase = error.phase;
-    const holders: readonly RequestLine[] = error.holders;
+    const holders: readonly RequestSummary[] = error.holders;
     return `${phase} ${error.timeout} ${holders.length}`;
   }
   if (error instanceof StatusError) return String(error.response.status);

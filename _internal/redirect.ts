@@ -6,8 +6,9 @@
  * @module
  */
 
-import { NetworkError, type RequestLine } from "./errors.ts";
-import { type Outgoing, takeCredentials } from "./request.ts";
+import { NetworkError } from "../errors.ts";
+import type { RequestSummary } from "../request.ts";
+import { type Outgoing, takeCredentials } from "./prepare.ts";
 import { isStream } from "./upload.ts";
 
 /** Headers that speak of the body: RFC 9110, section 8. They go where the body goes. */
@@ -29,7 +30,7 @@ export function isRedirect(response: Response): boolean {
  * @throws {NetworkError} If the redirect cannot be followed: its `Location` is malformed or of another scheme, or the body
  * would have to be sent again and cannot.
  */
-export function followRedirect(sent: Outgoing, response: Response, line: RequestLine): Outgoing {
+export function followRedirect(sent: Outgoing, response: Response, line: RequestSummary): Outgoing {
   const url = parseLocation(response.headers.get("location")!, sent.url, line);
   const { status } = response;
   if (status !== 303 && isStream(sent.body)) {
@@ -48,7 +49,7 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
   return { ...sent, method: "GET", url, headers, body: undefined };
 }
 
-function parseLocation(location: string, base: URL, line: RequestLine): URL {
+function parseLocation(location: string, base: URL, line: RequestSummary): URL {
   let url: URL;
   try {
     url = new URL(decodeLocation(location), base);

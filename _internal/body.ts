@@ -6,9 +6,10 @@
  * @module
  */
 
-import { BodyTooLargeError, NetworkError } from "./errors.ts";
+import { BodyTooLargeError, NetworkError } from "../errors.ts";
+import type { ResponseHead } from "../response.ts";
 import type { Exchange } from "./exchange.ts";
-import type { ResponseHead } from "./response.ts";
+import { announcedLength, hasBody } from "./http.ts";
 
 /** How much of a body is read only to save its connection, or kept on a `StatusError`, in bytes. */
 export const SMALL_BODY = 64 * 1024;
@@ -21,17 +22,6 @@ const NO_BYTES = new Uint8Array(0);
 type Read = ReadableStreamReadResult<Uint8Array<ArrayBuffer>>;
 
 const END: Read = { done: true, value: undefined };
-
-/** Statuses whose responses have no body: the Fetch standard's "null body status". */
-export function hasBody(method: string, status: number): boolean {
-  return method !== "HEAD" && status !== 101 && status !== 103 && status !== 204 && status !== 205 && status !== 304;
-}
-
-/** The number of bytes that the headers announce. */
-function announcedLength(headers: Headers): number | undefined {
-  const length = headers.get("content-length");
-  return length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
-}
 
 // GC is only the safety net: it cuts off the exchange of a response that was dropped while open. Not every workerd
 // has a FinalizationRegistry.

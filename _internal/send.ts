@@ -6,15 +6,15 @@
  * @module
  */
 
+import { keepCookies, withCookies } from "../cookies.ts";
+import { NetworkError, TooManyRedirectsError } from "../errors.ts";
+import type { Pool } from "../pool.ts";
+import type { Redirect, ResponseHead } from "../response.ts";
 import { BodyReader, discard } from "./body.ts";
-import { keepCookies, withCookies } from "./cookies.ts";
-import { NetworkError, TooManyRedirectsError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { own } from "./options.ts";
-import type { Pool } from "./pool.ts";
+import type { Outgoing } from "./prepare.ts";
 import { followRedirect, isRedirect } from "./redirect.ts";
-import type { Outgoing } from "./request.ts";
-import type { Hop, ResponseHead } from "./response.ts";
 import { isStream, settleBody } from "./upload.ts";
 
 /** Makes what the caller gets of a response whose headers have arrived. */
@@ -26,7 +26,7 @@ export interface Respond<T> {
 }
 
 /** Shared by all that were not redirected. */
-const NO_HOPS: readonly Hop[] = Object.freeze([]);
+const NO_HOPS: readonly Redirect[] = Object.freeze([]);
 
 /**
  * Sends a request, follows its redirects, and has a response made of the last one. Runs within {@linkcode Exchange.guard}.
@@ -39,7 +39,7 @@ export async function send<T>(
   if (exchange.hop.settle) {
     exchange.hop = { ...exchange.hop, body: await settleBody(exchange.hop.body as ReadableStream) };
   }
-  let history: readonly Hop[] = NO_HOPS;
+  let history: readonly Redirect[] = NO_HOPS;
   while (true) {
     const outgoing = exchange.hop;
     // The jar is asked before a connection is taken, so that a slow one holds none.
@@ -92,7 +92,7 @@ function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | u
   return own(init);
 }
 
-function toHead(outgoing: Outgoing, response: Response, history: readonly Hop[], pool: Pool): ResponseHead {
+function toHead(outgoing: Outgoing, response: Response, history: readonly Redirect[], pool: Pool): ResponseHead {
   const { method, url: { href }, headers: sent } = outgoing;
   const { status, statusText, headers, type, redirected } = response;
   const coding = headers.get("content-encoding");

@@ -6,78 +6,16 @@
  * @module
  */
 
+import { NetworkError, type PoolClosedError, TimeoutError } from "../errors.ts";
+import { claim, type Pool, type Ticket } from "../pool.ts";
+import type { ExchangeInfo, ExchangeState, RequestSummary } from "../request.ts";
 import { explain, hideSecrets, neverSent } from "./causes.ts";
 import { Deadlines } from "./deadlines.ts";
-import { displayUrl, NetworkError, type PoolClosedError, type RequestLine, TimeoutError } from "./errors.ts";
+import { displayUrl, isIdempotent } from "./http.ts";
 import { type Linked, List } from "./list.ts";
-import { claim, type Pool, type Ticket } from "./pool.ts";
-import { isIdempotent, type Outgoing } from "./request.ts";
+import type { Outgoing } from "./prepare.ts";
 import { onAbort } from "./signals.ts";
 import { type StreamBody, Upload } from "./upload.ts";
-
-/**
- * Timeouts, in milliseconds. `Infinity` switches one off. When one has passed, there is a {@linkcode TimeoutError}.
- *
- * @example Be patient with the headers, and not with the body
- * ```ts
- * import { Session, TimeoutError } from "@hangup/session";
- * import { assertEquals, assertRejects } from "@std/assert";
- *
- * const silent = () => Promise.resolve(new Response(new ReadableStream()));
- * await using session = new Session({ fetch: silent, timeout: { headers: 60_000, idle: 10 } });
- * const error = await assertRejects(() => session.get("https://example.com/"), TimeoutError);
- * assertEquals(error.phase, "idle"); // the headers came, the body did not
- * ```
- */
-export interface Timeouts {
-  /**
-   * Time that the request's queue may make no progress at all. A long burst that moves is no error.
-   *
-   * @default {30_000}
-   */
-  queue?: number;
-  /**
-   * Time from the grant of a connection to the response's headers. It starts anew at each redirect. For
-   * {@linkcode Session.fetch} the default is 300,000.
-   *
-   * @default {30_000}
-   */
-  headers?: number;
-  /**
-   * Gap between two chunks of the body while a read is pending: a slow reader is no error. A body in memory that is
-   * announced with at most 64 KiB is read at once, so for it this is the time of the whole. For
-   * {@linkcode Session.fetch} the default is 300,000.
-   *
-   * @default {30_000}
-   */
-  idle?: number;
-  /**
-   * Time for the whole request: queue, headers, redirects and body together.
-   *
-   * @default {Infinity}
-   */
-  total?: number;
-}
-
-/**
- * Where a request is in its life: waiting for a connection, for the headers, for the body that is read into memory, or in
- * the hands of a {@linkcode StreamedResponse}.
- */
-export type ExchangeState = "queued" | "headers" | "prefetch" | "streaming";
-
-/** What is known of an open exchange: plain data, a row for `console.table`. */
-export interface ExchangeInfo {
-  /** The request's method. After a redirect, that of the hop under way. */
-  readonly method: string;
-  /** The request's URL without credentials, with `?…` in place of a query. After a redirect, that of the hop. */
-  readonly url: string;
-  /** Where the request is in its life. */
-  readonly state: ExchangeState;
-  /** Time since the request was made, in milliseconds. */
-  readonly age: number;
-  /** Where the request was made, in the runtime's own words; there only if the session has `traceLeaks`. */
-  readonly stack?: string;
-}
 
 /** What an exchange is for: see {@linkcode Exchange.guard}. */
 export type Work<T> = (exchange: Exchange) => Promise<T>;
@@ -128,7 +66,7 @@ export class Exchanges {
   }
 
   /** Cuts off every open exchange with a reason made for it. */
-  abort(reason: (request: RequestLine) => Error): ExchangeInfo[] {
+  abort(reason: (request: RequestSummary) => Error): ExchangeInfo[] {
     if (this.#open.size === 0) return [];
     const cut = this.list();
     for (const exchange of [...this.#open]) exchange.abort(reason(exchange));
@@ -155,7 +93,7 @@ export class Exchanges {
  *
  * A request that is redirected is one exchange with a lease and a controller for each hop.
  */
-export class Exchange implements RequestLine, Linked<Exchange> {
+export class Exchange implements RequestSummary, Linked<Exchange> {
   previous: Exchange | null = null;
   next: Exchange | null = null;
   state: ExchangeState = "queued";
@@ -249,7 +187,7 @@ export class Exchange implements RequestLine, Linked<Exchange> {
   }
 
   /** What the pool names the lease's holder by. */
-  get request(): RequestLine {
+  get request(): RequestSummary {
     return this;
   }
 

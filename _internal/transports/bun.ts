@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Transport } from "./transport.ts";
+import type { Transport } from "../../transport.ts";
 
 /** What is used of `Bun.FetchSession`. */
 interface FetchSession {

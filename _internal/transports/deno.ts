@@ -6,8 +6,8 @@
  * @module
  */
 
-import { isIdempotent } from "./request.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport } from "../../transport.ts";
+import { isIdempotent } from "../http.ts";
 
 /** What is used of `Deno.HttpClient`. */
 interface Client {

@@ -6,9 +6,9 @@
  * @module
  */
 
-import { isIdempotent } from "./request.ts";
-import type { Transport } from "./transport.ts";
-import { isStream } from "./upload.ts";
+import type { Transport } from "../../transport.ts";
+import { isIdempotent } from "../http.ts";
+import { isStream } from "../upload.ts";
 
 /** What is used of undici's `Agent` and `EnvHttpProxyAgent`. */
 interface Agent {

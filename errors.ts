@@ -182,6 +182,7 @@ export class TimeoutError extends HangupError {
    * @param request The request that it happened to.
    * @param holders For the phase `"queue"`, the requests that hold the slots.
    * @param state For the phase `"total"`, where the request was in its life.
+   * @param queued For the phase `"total"`, how long the request had queued, in milliseconds.
    */
   constructor(
     phase: TimeoutPhase,
@@ -189,11 +190,13 @@ export class TimeoutError extends HangupError {
     request?: RequestSummary,
     holders: readonly RequestSummary[] = [],
     state?: ExchangeState,
+    queued = 0,
   ) {
     const held = holders.slice(0, 5).map(({ method, url }) => `${method} ${url}`).join(", ");
     const more = holders.length > 5 ? ` and ${holders.length - 5} more` : "";
     const why = held && `, as the slots are held by ${held}${more}`;
-    const when = phase === "total" && state ? `, when its state was "${state}"` : "";
+    const wait = queued > 0 ? ` after it had queued for ${queued} ms` : "";
+    const when = phase === "total" && state ? `, when its state was "${state}"${wait}` : "";
     super(`${TIMEOUT_MESSAGES[phase]} within ${timeout} ms${why}${when}`, request);
     this.name = "TimeoutError";
     this.phase = phase;

@@ -47,7 +47,14 @@ export {
   TooManyRedirectsError,
 } from "./errors.ts";
 export { type AcquireOptions, type Lease, Pool, type PoolOptions, type PoolStats } from "./pool.ts";
-export type { ExchangeInfo, ExchangeState, RequestSummary, SessionRequestInit, Timeouts } from "./request.ts";
+export type {
+  ExchangeInfo,
+  ExchangeState,
+  QueryValue,
+  RequestSummary,
+  SessionRequestInit,
+  Timeouts,
+} from "./request.ts";
 export {
   type HangupResponse,
   PrefetchedResponse,

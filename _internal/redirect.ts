@@ -8,14 +8,11 @@
 
 import { NetworkError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
-import { type Outgoing, takeCredentials } from "./prepare.ts";
+import { ORIGIN_HEADERS, type Outgoing, takeCredentials } from "./prepare.ts";
 import { isStream } from "./upload.ts";
 
 /** Headers that speak of the body: RFC 9110, section 8. They go where the body goes. */
 const BODY_HEADERS = ["content-encoding", "content-language", "content-location", "content-type"];
-
-/** Headers that are for one origin only. */
-const ORIGIN_HEADERS = ["authorization", "cookie", "host", "proxy-authorization"];
 
 /** Whether a response is a redirect with somewhere to go. */
 export function isRedirect(response: Response): boolean {
@@ -33,7 +30,10 @@ export function isRedirect(response: Response): boolean {
 export function followRedirect(sent: Outgoing, response: Response, line: RequestSummary): Outgoing {
   const url = parseLocation(response.headers.get("location")!, sent.url, line);
   const { status } = response;
-  if (status !== 303 && isStream(sent.body)) {
+  const toGet = status === 303
+    ? sent.method !== "GET" && sent.method !== "HEAD"
+    : (status === 301 || status === 302) && sent.method === "POST";
+  if (!toGet && isStream(sent.body)) {
     throw new NetworkError("Cannot follow the redirect as the body is a stream, which cannot be sent again", line);
   }
   const headers = new Headers(sent.headers);
@@ -41,9 +41,6 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
     for (const name of ORIGIN_HEADERS) headers.delete(name);
   }
   takeCredentials(url, headers);
-  const toGet = status === 303
-    ? sent.method !== "GET" && sent.method !== "HEAD"
-    : (status === 301 || status === 302) && sent.method === "POST";
   if (!toGet) return { ...sent, url, headers };
   for (const name of BODY_HEADERS) headers.delete(name);
   return { ...sent, method: "GET", url, headers, body: undefined };

@@ -7,6 +7,7 @@
  */
 
 import type { Transport } from "../../transport.ts";
+import { PLATFORM, type Platform } from "./platform.ts";
 
 /** What is used of `Bun.FetchSession`. */
 interface FetchSession {
@@ -38,6 +39,10 @@ export function bunTransport(idle: number, own: object = {}): Transport | undefi
 
 class BunTransport implements Transport {
   readonly closesSockets = true;
+  readonly [PLATFORM]: Platform = {
+    endsBodies: true,
+    decodes: (coding, init) => this.decodes(coding, new Headers(init.headers)),
+  };
   // A thread of its own takes sockets back and closes them, the latter with a delay of milliseconds where the machine is busy. A
   // turn is some 1.5 us.
   readonly coolingTurns = 64;

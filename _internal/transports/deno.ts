@@ -7,6 +7,8 @@
  */
 
 import type { Transport } from "../../transport.ts";
+import { PLATFORM, type Platform } from "./platform.ts";
+import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
 
 /** What is used of `Deno.HttpClient`. */
@@ -56,6 +58,11 @@ export function denoTransport(idleTimeout: number, own: object = {}): Transport 
 
 class DenoTransport implements Transport {
   readonly closesSockets = true;
+  readonly [PLATFORM]: Platform = {
+    fillsBuffers: true,
+    decodes: (coding, init) => this.decodes(coding, new Headers(init.headers)),
+    drain: (free) => new TurnDrain(free, 6, 128),
+  };
   // Of a socket that comes back, or is closed, Deno's side learns some turns later. Fewer do, but not for all.
   readonly coolingTurns = 6;
   readonly closingTurns = 128;

@@ -7,6 +7,7 @@
  */
 
 import type { Transport } from "../../transport.ts";
+import { PLATFORM, type Platform } from "./platform.ts";
 import { isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
 
@@ -112,6 +113,10 @@ export function nodeTransport(
 
 class NodeTransport implements Transport {
   readonly closesSockets = true;
+  readonly [PLATFORM]: Platform = {
+    endsBodies: true,
+    decodes: (coding, init) => this.decodes(coding, new Headers(init.headers)),
+  };
   /** One for `http:` and one for `https:`, each made at its first use. */
   readonly #agents: Agent[];
   readonly #connecting: Connecting;

@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { Drain } from "../drain.ts";
+
 /** The key under which an adapter has its {@linkcode Platform}. A user's own transport has none. */
 export const PLATFORM: unique symbol = Symbol("hangup.platform");
 
@@ -21,6 +23,10 @@ export interface Platform {
    * memory than that.
    */
   readonly endsBodies?: boolean;
+  /** Whether a body is best read into a buffer that is given for it, by a BYOB reader (Streams standard, section 4.5). */
+  readonly fillsBuffers?: boolean;
+  /** Makes what says when a slot is free again. Without it, a slot is free as soon as its exchange is over. */
+  readonly drain?: (free: (origins: string[]) => void) => Drain;
   /**
    * Whether the platform decodes a body, so that `content-encoding` and `content-length` no longer describe it. No
    * runtime removes these headers. Without this method gzip, deflate, br and zstd count as decoded.

@@ -7,6 +7,7 @@
  */
 
 import type { Transport } from "../../transport.ts";
+import { type Adapter, PLATFORM } from "./platform.ts";
 
 /**
  * Makes a transport over any `fetch`, which works on every platform and owns no socket.
@@ -14,12 +15,14 @@ import type { Transport } from "../../transport.ts";
  * @param fetch The function that sends the requests. By default the global one, looked up anew for each request.
  * @returns The transport; its `closesSockets` is `false`.
  */
-export function portable(fetch?: typeof globalThis.fetch): Transport {
+export function portable(fetch?: (url: URL, init: RequestInit) => Promise<Response>): Transport & Adapter {
   let closed = false;
   return {
     closesSockets: false,
-    followsRedirects: hidesRedirects(),
-    ...(isWorkerd() && { decodes: (coding: string) => coding === "gzip" || coding === "br" }),
+    [PLATFORM]: {
+      followsRedirects: hidesRedirects(),
+      ...(isWorkerd() && { decodes: (coding: string) => coding === "gzip" || coding === "br" }),
+    },
     // An async function, so that a `fetch` that throws rejects instead.
     async fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) throw new TypeError("Cannot send the request as the transport is closed");

@@ -47,7 +47,14 @@ export {
   TooManyRedirectsError,
 } from "./errors.ts";
 export { type AcquireOptions, type Lease, Pool, type PoolOptions, type PoolStats } from "./pool.ts";
-export type { ExchangeInfo, ExchangeState, RequestSummary, SessionRequestInit, Timeouts } from "./request.ts";
+export type {
+  ExchangeInfo,
+  ExchangeState,
+  Repeatable,
+  RequestSummary,
+  SessionRequestInit,
+  Timeouts,
+} from "./request.ts";
 export {
   type HangupResponse,
   PrefetchedResponse,
@@ -55,5 +62,6 @@ export {
   type SentRequest,
   StreamedResponse,
 } from "./response.ts";
+export { isRetriable, retryAfter } from "./retry.ts";
 export { type CloseOptions, type RequestInput, type ResponseFor, Session, type SessionOptions } from "./session.ts";
 export { createTransport, type Transport, type TransportOptions } from "./transport.ts";

@@ -9,8 +9,9 @@
 import { type BodyReader, SMALL_BODY } from "./_internal/body.ts";
 import { displayUrl, hasBody } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
+import { printable } from "./_internal/text.ts";
 import { BodyTooLargeError, StatusError } from "./errors.ts";
-import type { RequestSummary } from "./request.ts";
+import type { Repeatable, RequestSummary } from "./request.ts";
 
 /** The request that a response answers: plain data, with no way back to a session. */
 export interface SentRequest {
@@ -48,6 +49,7 @@ export interface ResponseHead {
   readonly method: string;
   readonly asked: string;
   readonly sent: Headers | undefined;
+  readonly repeatable: Repeatable;
 }
 
 /**
@@ -147,7 +149,7 @@ export abstract class HangupResponse {
       return JSON.parse(UTF8.decode(content));
     } catch (cause) {
       const type = this.headers.get("content-type");
-      const what = `${content.byteLength} bytes${type === null ? "" : ` of ${JSON.stringify(type)}`}`;
+      const what = `${content.byteLength} bytes${type === null ? "" : ` of ${printable(JSON.stringify(type))}`}`;
       const { method, url } = this.line;
       throw new SyntaxError(
         `Cannot parse the body as JSON, which is ${what} with status ${this.status}: ${method} ${url}`,
@@ -192,7 +194,8 @@ export abstract class HangupResponse {
 
   /** @ignore */
   protected get line(): RequestSummary {
-    return { method: this.#head.method, url: showUrl(this.#head.asked) };
+    const { method, asked, repeatable } = this.#head;
+    return { method, url: showUrl(asked), repeatable };
   }
 }
 
@@ -257,7 +260,7 @@ export class PrefetchedResponse extends HangupResponse {
    * ```
    */
   throwIfNotOk(): this {
-    if (!this.ok) throw new StatusError(this);
+    if (!this.ok) throw new StatusError(this, this.line);
     return this;
   }
 
@@ -437,7 +440,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   async throwIfNotOk(): Promise<this> {
     if (this.ok) return this;
     const start = await this.#take().readSome(SMALL_BODY);
-    throw new StatusError(new PrefetchedResponse(this.head, start));
+    throw new StatusError(new PrefetchedResponse(this.head, start), this.line);
   }
 
   /**

@@ -8,14 +8,14 @@
 
 import { NetworkError, type PoolClosedError, TimeoutError } from "../errors.ts";
 import { claim, type Pool, type Ticket } from "../pool.ts";
-import type { ExchangeInfo, ExchangeState, RequestSummary } from "../request.ts";
-import { explain, hideSecrets, neverSent } from "./causes.ts";
+import type { ExchangeInfo, ExchangeState, Repeatable, RequestSummary } from "../request.ts";
+import { explain, neverSent, redact } from "./causes.ts";
 import { Deadlines } from "./deadlines.ts";
 import { displayUrl, isIdempotent } from "./http.ts";
 import { type Linked, List } from "./list.ts";
 import type { Outgoing } from "./prepare.ts";
 import { onAbort } from "./signals.ts";
-import { type StreamBody, Upload } from "./upload.ts";
+import { isStream, type StreamBody, Upload } from "./upload.ts";
 
 /** What an exchange is for: see {@linkcode Exchange.guard}. */
 export type Work<T> = (exchange: Exchange) => Promise<T>;
@@ -127,10 +127,16 @@ export class Exchange implements RequestSummary, Linked<Exchange> {
   #work: Work<unknown> | undefined;
   #resolve: ((result: unknown) => void) | undefined;
   #reject: ((reason: unknown) => void) | undefined;
+  /** Whether the request can be sent again, once a server may have received it. */
+  #repeatable: Repeatable;
+  /** How many of its requests a server may have received. */
+  #sent = 0;
 
   constructor(exchanges: Exchanges, hop: Outgoing) {
     this.#exchanges = exchanges;
     this.hop = hop;
+    // The body of a `Request` was used up when it was taken from there.
+    this.#repeatable = hop.settle || isStream(hop.body) ? "never" : isIdempotent(hop.method) ? "always" : "refused";
     this.deadline = this.#end = this.#started + hop.timeouts.total;
     const { signal } = hop;
     if (signal) {
@@ -151,6 +157,10 @@ export class Exchange implements RequestSummary, Linked<Exchange> {
     return displayUrl(this.hop.url);
   }
 
+  get repeatable(): Repeatable {
+    return this.#repeatable === "refused" && this.#sent === 0 ? "always" : this.#repeatable;
+  }
+
   get ended(): boolean {
     return this.#exchanges === undefined;
   }
@@ -163,6 +173,8 @@ export class Exchange implements RequestSummary, Linked<Exchange> {
 
   /** Begins the next hop, after a redirect. */
   begin(hop: Outgoing): void {
+    // Another try would send the POST again that this GET follows.
+    if (hop.method !== this.method && this.#repeatable === "refused") this.#repeatable = "never";
     this.hop = hop;
     this.#controller = undefined;
     this.state = "queued";
@@ -243,6 +255,7 @@ export class Exchange implements RequestSummary, Linked<Exchange> {
     this.state = "headers";
     init.signal = (this.#controller = new AbortController()).signal;
     this.#expect("headers");
+    this.#sent++;
     return this.#lease!.fetch(this.hop.url, init);
   }
 
@@ -256,7 +269,9 @@ export class Exchange implements RequestSummary, Linked<Exchange> {
 
   /** What is to be thrown where there are no headers. */
   fault(cause: unknown): unknown {
-    const certain = isIdempotent(this.method) || neverSent(cause);
+    const unsent = neverSent(cause);
+    if (unsent) this.#sent--;
+    const certain = unsent || isIdempotent(this.method);
     const unknown = certain ? "" : ", so the outcome of the request is unknown";
     const what = explain(cause) ?? "The connection failed before the response's headers";
     return this.#failure(cause, what + unknown);
@@ -359,7 +374,7 @@ export class Exchange implements RequestSummary, Linked<Exchange> {
 
   #failure(cause: unknown, message: string): unknown {
     this.throwIfCut(); // the cause is then the reason, perhaps the caller's own object
-    hideSecrets(cause, this.hop.url);
+    redact(cause, this.hop.url);
     return new NetworkError(message, this, cause);
   }
 

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { printable } from "./text.ts";
+
 const NOTHING = {};
 
 /**
@@ -33,6 +35,6 @@ export function refuse(subject: string, expected: string, value: unknown): never
 
 /** A value as it may be shown in a message: that of an object may be long, or secret. */
 export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "string") return printable(JSON.stringify(value));
   return typeof value === "object" && value !== null || typeof value === "function" ? typeof value : String(value);
 }

@@ -231,18 +231,22 @@ function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | null
   throw new TypeError(`"signal" must be an AbortSignal: received ${describe(signal)}`);
 }
 
+/** Shows nothing of a URL but its scheme, because a password may stand anywhere in one that is malformed. */
 function resolve(input: string | URL, baseUrl: URL | undefined): URL {
   let url: URL;
   try {
     url = new URL(input, baseUrl);
   } catch {
-    const problem = baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"';
-    // The parts that may be secret are left out, as everywhere.
-    const shown = String(input).replace(/\/\/[^/?#]*@/, "//").replace(/[?#].*/s, "");
-    throw new TypeError(`Cannot send the request as the URL ${problem}: received ${JSON.stringify(shown)}`);
+    const isText = typeof input === "string";
+    const scheme = isText ? /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]!.toLowerCase() : undefined;
+    const problem = scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"';
+    const shown = isText ? /^https?$/.test(scheme ?? "") && `"${scheme}:…"` : describe(input);
+    throw new TypeError(`Cannot send the request as the URL ${problem}${shown ? `: received ${shown}` : ""}`);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw new TypeError(`Cannot send the request as the URL's scheme is not http or https: received "${url.protocol}"`);
+    // In "ada:secret@example.com" the name of the user is the scheme.
+    const shown = /^[^:]*:(?!\/\/).*@/.test(url.href) ? "" : `: received "${url.protocol}"`;
+    throw new TypeError(`Cannot send the request as the URL's scheme is not http or https${shown}`);
   }
   return url;
 }

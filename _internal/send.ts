@@ -7,14 +7,15 @@
  */
 
 import { keepCookies, withCookies } from "../cookies.ts";
-import { NetworkError, TooManyRedirectsError } from "../errors.ts";
+import { TooManyRedirectsError } from "../errors.ts";
 import type { Pool } from "../pool.ts";
+import type { Repeatable } from "../request.ts";
 import type { Redirect, ResponseHead } from "../response.ts";
 import { BodyReader, discard } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
-import { followRedirect, isRedirect } from "./redirect.ts";
+import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
 import { isStream, settleBody } from "./upload.ts";
 
 /** Makes what the caller gets of a response whose headers have arrived. */
@@ -56,7 +57,7 @@ export async function send<T>(
     exchange.arrive(response);
     if (jar) await keepCookies(exchange, jar, outgoing.url, response.headers);
     if (outgoing.redirect === "manual" || !isRedirect(response)) {
-      const head = toHead(outgoing, response, history, pool);
+      const head = toHead(outgoing, response, history, pool, exchange.repeatable);
       const reader = new BodyReader(exchange, response, head, pool.ownsChunks);
       const limit = respond.limit(outgoing, reader);
       exchange.state = limit === undefined ? "streaming" : "prefetch";
@@ -68,7 +69,7 @@ export async function send<T>(
       return respond.prefetched(head, await reader.prefetch(limit));
     }
     if (outgoing.redirect === "error") {
-      throw new NetworkError('The response is a redirect, and "redirect" is "error"', exchange);
+      throw refuseRedirect('The response is a redirect, and "redirect" is "error"', exchange);
     }
     if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
     const next = followRedirect(outgoing, response, exchange);
@@ -92,7 +93,13 @@ function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | u
   return own(init);
 }
 
-function toHead(outgoing: Outgoing, response: Response, history: readonly Redirect[], pool: Pool): ResponseHead {
+function toHead(
+  outgoing: Outgoing,
+  response: Response,
+  history: readonly Redirect[],
+  pool: Pool,
+  repeatable: Repeatable,
+): ResponseHead {
   const { method, url: { href }, headers: sent } = outgoing;
   const { status, statusText, headers, type, redirected } = response;
   const coding = headers.get("content-encoding");
@@ -108,6 +115,8 @@ function toHead(outgoing: Outgoing, response: Response, history: readonly Redire
     decoded: coding !== null && pool.decodes(coding.toLowerCase(), sent ?? new Headers()),
     method,
     asked: href,
+    // A redirect that the platform followed may have turned a POST into a GET.
+    repeatable: redirected && repeatable === "refused" ? "never" : repeatable,
     sent,
     history,
   };

@@ -146,9 +146,9 @@ function parseDate(text: string, now: number): number | undefined {
   const [day, , digits, ...time] = match.slice(1).map(Number) as [number, number, number, number, number, number];
   let year = digits;
   if (match[3]!.length === 2) {
-    const thisYear = new Date(now).getUTCFullYear();
-    year += thisYear - thisYear % 100;
-    if (year > thisYear + 50) year -= 100;
+    // At most 50 years ahead, and less than 50 ago.
+    const latest = new Date(now).getUTCFullYear() + 50;
+    year = latest - (latest - year) % 100;
   }
   const start = Date.UTC(year, month, day);
   return new Date(start).getUTCDate() === day ? Date.UTC(year, month, day, ...time) : undefined;

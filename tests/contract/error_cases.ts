@@ -56,6 +56,12 @@ const FAILURES: Record<string, Failure> = {
     code: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
     passes: false,
   },
+  "a certificate that is self-signed": {
+    where: async ({ openScope }) => (await openScope({ tls: "self-signed" })).url,
+    code: "DEPTH_ZERO_SELF_SIGNED_CERT",
+    elsewhere: { deno: "UNABLE_TO_VERIFY_LEAF_SIGNATURE" },
+    passes: false,
+  },
   "a server without TLS": {
     where: async ({ openScope }) => (await openScope({ fault: "speaks-first" })).url.replace("http:", "https:"),
     code: "EPROTO",

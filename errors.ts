@@ -16,9 +16,9 @@
  *     └── NetworkError         code: "ECONNRESET" and the like; cause: the runtime's own error
  * ```
  *
- * The module also throws a `TypeError` or `RangeError` for a wrong argument, before it sends anything, and a
- * `SyntaxError` for a body that is not JSON. If the caller's own signal aborts, the module throws the signal's reason,
- * unchanged.
+ * The module also throws a `TypeError` or `RangeError` for a wrong argument, before it sends
+ * anything, and a `SyntaxError` for a body that is not JSON. If the caller's own signal aborts, the
+ * module throws the signal's reason, unchanged.
  *
  * @module
  */
@@ -43,17 +43,24 @@ import type { PrefetchedResponse } from "./response.ts";
  * ```
  */
 export class HangupError extends Error {
-  /** The request's method, if there is a request. After a redirect, the method of the last request that was sent. */
+  /**
+   * The request's method, if there is a request. After a redirect, the method of the last request
+   * that was sent.
+   */
   readonly method: string | undefined;
   /** The request's URL without credentials and query values, if there is a request. */
   readonly url: string | undefined;
-  /** Whether the same request can be sent again, if that is known. {@linkcode isRetriable} asks for it. */
+  /**
+   * Whether the same request can be sent again, if that is known. {@linkcode isRetriable} asks for
+   * it.
+   */
   readonly repeatable: Repeatable | undefined;
 
   /**
    * Creates the error.
    *
-   * @param message What happened. Control characters are escaped, so that a server cannot write to a log or terminal.
+   * @param message What happened. Control characters are escaped, so that a server cannot write to
+   * a log or terminal.
    * @param request The request that failed. The message ends with it.
    * @param options The error's `cause`.
    */
@@ -160,7 +167,8 @@ const TIMEOUT_MESSAGES: Readonly<Record<TimeoutPhase, string>> = {
 };
 
 /**
- * A timeout passed. This is not the `DOMException` of the same name that `AbortSignal.timeout()` aborts with.
+ * A timeout passed. This is not the `DOMException` of the same name that `AbortSignal.timeout()`
+ * aborts with.
  *
  * @example Learn which timeout passed
  * ```ts
@@ -188,7 +196,8 @@ export class TimeoutError extends HangupError {
    * @param request The request that failed.
    * @param holders For the phase `"queue"`, the requests that hold the slots.
    * @param state For the phase `"total"`, the request's state when the timeout passed.
-   * @param queued For the phase `"total"`, how long the request had waited for a connection, in milliseconds.
+   * @param queued For the phase `"total"`, how long the request had waited for a connection, in
+   * milliseconds.
    */
   constructor(
     phase: TimeoutPhase,
@@ -256,7 +265,8 @@ export class BodyTooLargeError extends HangupError {
  * ```
  */
 export class StatusError extends HangupError {
-  // Private, because Bun prints all public fields of an error, and the response's headers may be secret.
+  // Private, because Bun prints all public fields of an error, and the response's headers may be
+  // secret.
   #response: PrefetchedResponse;
 
   /**
@@ -311,7 +321,8 @@ export class TooManyRedirectsError extends HangupError {
 }
 
 /**
- * The network, the server or the protocol failed. `cause` is the runtime's own error, if there is one.
+ * The network, the server or the protocol failed. `cause` is the runtime's own error, if there is
+ * one.
  *
  * @example Tell failures apart, the same way on every runtime
  * ```ts
@@ -326,10 +337,11 @@ export class TooManyRedirectsError extends HangupError {
  */
 export class NetworkError extends HangupError {
   /**
-   * What failed, in Node's word for it, if the runtime tells: `ECONNREFUSED`, `ENOTFOUND`, `EAI_AGAIN`, `ECONNRESET`,
-   * `ETIMEDOUT`, `EHOSTUNREACH`, `EPIPE`, `EPROTO`, `CERT_HAS_EXPIRED`, `DEPTH_ZERO_SELF_SIGNED_CERT` and the like.
-   * Workers and browsers never tell. Deno does not tell why a body broke off, nor a self-signed certificate from one of an
-   * unknown issuer: both are `UNABLE_TO_VERIFY_LEAF_SIGNATURE` there.
+   * What failed, in Node's word for it, if the runtime tells: `ECONNREFUSED`, `ENOTFOUND`,
+   * `EAI_AGAIN`, `ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`, `EPIPE`, `EPROTO`, `CERT_HAS_EXPIRED`,
+   * `DEPTH_ZERO_SELF_SIGNED_CERT` and the like. Workers and browsers never tell. Deno does not tell
+   * why a body broke off, nor a self-signed certificate from one of an unknown issuer: both are
+   * `UNABLE_TO_VERIFY_LEAF_SIGNATURE` there.
    */
   readonly code: string | undefined;
 

@@ -10,11 +10,12 @@ import { causes, staysSo } from "./_internal/causes.ts";
 import { isIdempotent } from "./_internal/http.ts";
 import { HangupError, NetworkError, QueueFullError, StatusError, TimeoutError } from "./errors.ts";
 
-/** Statuses of a failure that may pass: RFC 9110, section 15; RFC 6585, section 4; RFC 8470, section 5.2. */
+/** Statuses of failures that may pass: RFC 9110, section 15; RFC 6585 (429); RFC 8470 (425). */
 const PASSING = [408, 425, 429, 500, 502, 503, 504];
 
 /**
- * Whether the request that failed may be sent again: the request cannot arrive twice, and another try may help.
+ * Whether the request that failed may be sent again: the request cannot arrive twice, and another
+ * try may help.
  *
  * | error | result |
  * |---|---|
@@ -26,9 +27,10 @@ const PASSING = [408, 425, 429, 500, 502, 503, 504];
  * | a certificate that is not trusted, a missing permission, a redirect that cannot be followed | `false`, because another try fails in the same way |
  * | all other errors, the reason of the caller's signal among them | `false` |
  *
- * The method that counts is the one of the original request: after a POST that was redirected to a GET, the result is
- * `false`, because another try would be another POST. It is also `false` if the body is a stream or the body of a
- * `Request`, because both can be read only once. {@linkcode HangupError.repeatable} says what is known of the request.
+ * The method that counts is the one of the original request: after a POST that was redirected to a
+ * GET, the result is `false`, because another try would be another POST. It is also `false` if the
+ * body is a stream or the body of a `Request`, because both can be read only once. The error's
+ * {@linkcode HangupError.repeatable} says what is known of the request.
  *
  * If {@linkcode Session.fetch} was called, give the `TypeError` that it rejected with.
  *
@@ -78,14 +80,17 @@ export function isRetriable(error: unknown): boolean {
 }
 
 /**
- * How long the server asks the client to wait before it sends another request: the `Retry-After` header of a
- * {@linkcode StatusError}'s response (RFC 9110, section 10.2.3), as a number of seconds or as a date. A date counts from
- * the response's `Date`, so that a clock that is wrong here or there does not matter.
+ * How long the server asks the client to wait before it sends another request: the `Retry-After`
+ * header of a {@linkcode StatusError}'s response (RFC 9110, section 10.2.3), as a number of seconds
+ * or as a date. A date counts from the response's `Date`, so that a clock that is wrong here or
+ * there does not matter.
  *
- * A server can ask for years. Cap the time, and note that `setTimeout()` cannot wait for more than 2,147,483,647 ms.
+ * A server can ask for years. Cap the time, and note that `setTimeout()` cannot wait for more than
+ * 2,147,483,647 ms.
  *
  * @param error What a request threw.
- * @returns The time in milliseconds, 0 or more; `undefined` if there is no such header or it is malformed.
+ * @returns The time in milliseconds, 0 or more; `undefined` if there is no such header or it is
+ * malformed.
  *
  * @example Wait in a loop
  * ```ts
@@ -121,7 +126,7 @@ export function retryAfter(error: unknown): number | undefined {
   return Number.isFinite(wait) ? Math.max(0, wait) : undefined;
 }
 
-/** This module's error: what was thrown, or the cause of the `TypeError` that {@linkcode Session.fetch} rejects with. */
+/** This module's error: what was thrown, or the cause of the `TypeError` of `session.fetch`. */
 function findFailure(error: unknown): HangupError | undefined {
   const [first, second] = causes(error);
   const failure = first instanceof TypeError ? second : first;
@@ -132,8 +137,8 @@ const DATE = /^[A-Z]\w+, ([ \d]\d)[ -](\w{3})[ -](\d\d|\d{4}) ([01]\d|2[0-3]):([
 const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 /**
- * Parses a date in one of the three forms that HTTP has (RFC 9110, section 5.6.7). `Date.parse()` would take many others,
- * and some engines not all of these.
+ * Parses a date in one of the three forms that HTTP has (RFC 9110, section 5.6.7). `Date.parse()`
+ * would take many others, and some engines not all of these.
  *
  * @param now What a year of two digits is close to.
  */

@@ -1,8 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The runtimes' own errors: what they mean, and what they must not show. Anybody may have thrown them, so nothing here
- * relies on their shape, and nothing here throws or loops without end.
+ * The runtimes' own errors: what they mean, and what they must not show. Anybody may have thrown
+ * them, so nothing here relies on their shape, and nothing here throws or loops without end.
  *
  * @module
  */
@@ -24,28 +24,33 @@ const CODES: readonly [code: string, words: RegExp][] = [
   ["CERT_HAS_EXPIRED", /peer certificate: (?:certificate e|E)xpired/],
   ["CERT_NOT_YET_VALID", /peer certificate: (?:certificate not valid yet|NotValidYet)/],
   ["ERR_TLS_CERT_ALTNAME_INVALID", /peer certificate: (?:certificate not valid for|NotValidForName)/],
-  // Deno does not tell a self-signed certificate from one whose issuer is unknown. Node does, but this is true of both.
+  // Deno does not tell a self-signed certificate from one whose issuer is unknown. Node does, but
+  // this is true of both.
   ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", /peer certificate: UnknownIssuer/],
   ["EPROTO", /\(Connect\): received (?:corrupt|fatal)/],
   ["ERR_ACCESS_DENIED", /^\w*: Requires net access /],
 ];
 
-/** A code in the form that Node's have. `UND_ERR_SOCKET` and the like are undici's own: see {@linkcode CODES}. */
+/**
+ * A code in the form that Node's have. `UND_ERR_SOCKET` and the like are undici's own: see
+ * {@linkcode CODES}.
+ */
 const NODE_CODE = /^(?!UND_ERR_(?:SOCKET|\w+_TIMEOUT)$)[A-Z][A-Z\d_]+$/;
 
 /** What failed, by Node's code, and whether it stays so: then another try does not help. */
 const FAILURES: readonly [what: string, codes: RegExp, stays: boolean][] = [
   ["The server refuses connections", /^ECONNREFUSED$/, false],
   ["The host name does not resolve", /^ENOTFOUND$|^EAI_/, false],
-  // Node's ERR_SSL_… codes are not about the server's certificate: the server reports them about the client's.
+  // Node's ERR_SSL_… codes are not about the server's certificate: the server reports them about
+  // the client's.
   ["The server's certificate is not trusted", /^(?!ERR_SSL_).*CERT|^UNABLE_TO_/, true],
   ["The server does not speak TLS, or refuses the handshake", /^EPROTO$|^ERR_SSL_.*(?:_VERSION|HANDSHAKE)/, true],
   ["The program has no permission to reach the server", /^ERR_ACCESS_DENIED$/, true],
 ];
 
 /**
- * Says that there was no connection yet, whatever the code: an open connection can be lost with `EHOSTUNREACH` or
- * `ECONNRESET` as well.
+ * Says that there was no connection yet, whatever the code: an open connection can be lost with
+ * `EHOSTUNREACH` or `ECONNRESET` as well.
  */
 const CONNECTING =
   /^UND_ERR_CONNECT_|^\w*: connect E|client error \(Connect\)|Unable to connect|typo in the url|before secure TLS connection/;
@@ -65,8 +70,9 @@ function attempt<T>(work: () => T): T | undefined {
 const read = (error: object, key: string): unknown => attempt(() => Reflect.get(error, key));
 
 /**
- * What was thrown, its causes, and the errors of an `AggregateError`, each once, the outer ones first. An error is any
- * object with a message, because an error of another realm is no `instanceof Error` here.
+ * What was thrown, its causes, and the errors of an `AggregateError`, each once, the outer ones
+ * first. An error is any object with a message, because an error of another realm is not an
+ * instance of `Error` here.
  */
 export function causes(thrown: unknown): Set<object> {
   const found = new Set<object>();
@@ -102,7 +108,10 @@ function codeOf(error: object): string | undefined {
   return CODES.find(([, words]) => words.test(text))?.[0];
 }
 
-/** Node's code for what was thrown, if that is known: `ECONNREFUSED`, `ENOTFOUND`, `CERT_HAS_EXPIRED`. */
+/**
+ * Node's code for what was thrown, if that is known: `ECONNREFUSED`, `ENOTFOUND`,
+ * `CERT_HAS_EXPIRED`.
+ */
 export function findCode(thrown: unknown): string | undefined {
   for (const error of causes(thrown)) {
     const code = codeOf(error);
@@ -125,8 +134,8 @@ export function explain(thrown: unknown): string | undefined {
 }
 
 /**
- * Whether it is certain that the request was not sent. Every root cause must say so, because the errors of an
- * `AggregateError` may be those of several attempts.
+ * Whether it is certain that the request was not sent. Every root cause must say so, because the
+ * errors of an `AggregateError` may be those of several attempts.
  */
 export function neverSent(thrown: unknown): boolean {
   const roots = [...causes(thrown)].filter((error) => causes(error).size === 1);
@@ -138,10 +147,12 @@ export function neverSent(thrown: unknown): boolean {
 }
 
 /**
- * Takes the query and the fragment out of a runtime's own error, which may quote the whole URL: Deno does in its message,
- * Bun in a property. Removes what Node's parser quotes of the response, which may be a cookie.
+ * Takes the query and the fragment out of a runtime's own error, which may quote the whole URL:
+ * Deno does in its message, Bun in a property. Removes what Node's parser quotes of the response,
+ * which may be a cookie.
  *
- * @param thrown What was thrown. It is changed in place, with its causes, as far as it can be changed.
+ * @param thrown What was thrown. It is changed in place, with its causes, as far as it can be
+ * changed.
  * @param url The URL of the request, without credentials.
  */
 export function redact(thrown: unknown, { search, hash }: URL): void {

@@ -7,9 +7,10 @@
  */
 
 /**
- * Escapes all characters that are not printable, as Python's `repr()` does: control characters (line breaks and TAB are
- * among them), invisible and bidirectional format characters, line and paragraph separators, and lone surrogates. A
- * server or a caller can therefore not forge a line of a log, nor control the terminal that shows it.
+ * Escapes all characters that are not printable, as Python's `repr()` does: control characters
+ * (line breaks and TAB are among them), invisible and bidirectional format characters, line and
+ * paragraph separators, and lone surrogates. A server or a caller can therefore not forge a line of
+ * a log, nor control the terminal that shows it.
  *
  * @param text Any text.
  * @returns The text, with `\u{1b}` in place of an ESC.

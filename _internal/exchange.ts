@@ -135,8 +135,8 @@ export class Exchange implements RequestSummary, Linked<Exchange> {
   constructor(exchanges: Exchanges, hop: Outgoing) {
     this.#exchanges = exchanges;
     this.hop = hop;
-    // The body of a `Request` was used up when it was taken from there.
-    this.#repeatable = hop.settle || isStream(hop.body) ? "never" : isIdempotent(hop.method) ? "always" : "refused";
+    // The body of a `Request` is a stream as well, and it was used up when it was taken from there.
+    this.#repeatable = isStream(hop.body) ? "never" : isIdempotent(hop.method) ? "always" : "refused";
     this.deadline = this.#end = this.#started + hop.timeouts.total;
     const { signal } = hop;
     if (signal) {

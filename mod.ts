@@ -51,6 +51,7 @@ export type {
   ExchangeInfo,
   ExchangeState,
   QueryValue,
+  Repeatable,
   RequestSummary,
   SessionRequestInit,
   Timeouts,
@@ -62,5 +63,6 @@ export {
   type SentRequest,
   StreamedResponse,
 } from "./response.ts";
+export { isRetriable, retryAfter } from "./retry.ts";
 export { type CloseOptions, type RequestInput, type ResponseFor, Session, type SessionOptions } from "./session.ts";
 export { createTransport, type Transport, type TransportOptions } from "./transport.ts";

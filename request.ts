@@ -151,4 +151,17 @@ export interface RequestSummary {
   readonly method: string;
   /** The request's URL without credentials, with `?…` in place of a query. */
   readonly url: string;
+  /** Whether the request can be sent again, if that is known. */
+  readonly repeatable?: Repeatable | undefined;
 }
+
+/**
+ * Whether the same request can be sent again without the risk that a server carries it out twice:
+ *
+ * - `"always"`: nothing was sent yet, or the request's method is idempotent (RFC 9110, section 9.2.2).
+ * - `"refused"`: only if the server says that it did not act on the request, as with the status 429.
+ * - `"never"`: its body is a stream, which is gone once it was sent, or the body of a `Request`, which can be used once;
+ *   or a redirect has turned a POST into a GET, so that a new request would be a second POST; or a new request would
+ *   fail in the same way.
+ */
+export type Repeatable = "always" | "refused" | "never";

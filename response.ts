@@ -11,8 +11,9 @@ import { ByteCollector } from "./_internal/bytes.ts";
 import { displayUrl, hasBody, SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { own } from "./_internal/options.ts";
+import { printable } from "./_internal/text.ts";
 import { BodyTooLargeError, StatusError } from "./errors.ts";
-import type { RequestSummary } from "./request.ts";
+import type { Repeatable, RequestSummary } from "./request.ts";
 
 /** The request that a response answers: plain data, with no way back to a session. */
 export interface SentRequest {
@@ -49,6 +50,7 @@ export interface ResponseHead {
   readonly method: string;
   readonly asked: string;
   readonly sent: Headers | undefined;
+  readonly repeatable: Repeatable;
 }
 
 /**
@@ -148,7 +150,7 @@ export abstract class HangupResponse {
       return JSON.parse(UTF8.decode(content));
     } catch (cause) {
       const type = this.headers.get("content-type");
-      const what = `${content.byteLength} bytes${type === null ? "" : ` of ${JSON.stringify(type)}`}`;
+      const what = `${content.byteLength} bytes${type === null ? "" : ` of ${printable(JSON.stringify(type))}`}`;
       const { method, url } = this.line;
       throw new SyntaxError(
         `Cannot parse the body as JSON, which is ${what} with status ${this.status}: ${method} ${url}`,
@@ -193,7 +195,8 @@ export abstract class HangupResponse {
 
   /** @ignore */
   protected get line(): RequestSummary {
-    return { method: this.#head.method, url: showUrl(this.#head.asked) };
+    const { method, asked, repeatable } = this.#head;
+    return { method, url: showUrl(asked), repeatable };
   }
 }
 
@@ -258,7 +261,7 @@ export class PrefetchedResponse extends HangupResponse {
    * ```
    */
   throwIfNotOk(): this {
-    if (!this.ok) throw new StatusError(this);
+    if (!this.ok) throw new StatusError(this, this.line);
     return this;
   }
 
@@ -448,7 +451,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   async throwIfNotOk(): Promise<this> {
     if (this.ok) return this;
     const start = await this.#take().readSome(SMALL_BODY);
-    throw new StatusError(new PrefetchedResponse(this.head, start));
+    throw new StatusError(new PrefetchedResponse(this.head, start), this.line);
   }
 
   /**

@@ -7,9 +7,9 @@
  */
 
 import { NetworkError, type PoolClosedError, TimeoutError } from "../errors.ts";
-import type { ExchangeInfo, ExchangeState, RequestSummary } from "../request.ts";
+import type { ExchangeInfo, ExchangeState, Repeatable, RequestSummary } from "../request.ts";
 import { Cancellation } from "./cancellation.ts";
-import { explain, hideSecrets, neverSent } from "./causes.ts";
+import { explain, neverSent, redact } from "./causes.ts";
 import { type Clock, Deadlines } from "./deadlines.ts";
 import { cancelBody, displayUrl, isIdempotent } from "./http.ts";
 import { type Linked, List } from "./list.ts";
@@ -17,7 +17,7 @@ import type { Outgoing } from "./prepare.ts";
 import { onAbort } from "./signals.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
-import { type StreamBody, Upload } from "./upload.ts";
+import { isStream, type StreamBody, Upload } from "./upload.ts";
 
 /** The open exchanges of one session, with the one timer that their deadlines share. */
 export class Exchanges {
@@ -133,6 +133,10 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
   #response: Response | undefined;
   #upload: Upload | undefined;
   #forgetSignal: (() => void) | undefined;
+  /** Whether the request can be sent again, once a server may have received it. */
+  #repeatable: Repeatable;
+  /** How many requests a server may have received. */
+  #sent = 0;
   /** What is reported of a response that was collected while open. */
   #leaked: ExchangeInfo | undefined;
 
@@ -140,6 +144,9 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
     this.#exchanges = exchanges;
     this.#slots = slots;
     this.outgoing = outgoing;
+    // The caller's own stream, or `Request`, is used up.
+    const used = isStream(outgoing.body) || outgoing.request !== undefined;
+    this.#repeatable = used ? "never" : isIdempotent(outgoing.method) ? "always" : "refused";
     this.timing = new Timing(exchanges.clock, outgoing.timeouts);
     exchanges.add(this);
     exchanges.arm(this.timing.deadline, exchanges.clock.now());
@@ -151,6 +158,10 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
 
   get url(): string {
     return displayUrl(this.outgoing.url);
+  }
+
+  get repeatable(): Repeatable {
+    return this.#repeatable === "refused" && this.#sent === 0 ? "always" : this.#repeatable;
   }
 
   /** What errors of the pool name. */
@@ -223,6 +234,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
   fetch(init: RequestInit, timeout?: number): Promise<Response> {
     this.cancellation.throwIfAborted();
     this.state = "headers";
+    this.#sent++;
     init.signal = (this.#controller = new AbortController()).signal;
     return this.wait("headers", this.#lease!.fetch(this.outgoing.url, init), timeout, (response) => {
       // A `fetch` that ignores its signal may still answer after the abort.
@@ -256,7 +268,9 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
 
   /** What to throw if there is no response. */
   fault(cause: unknown): unknown {
-    const certain = isIdempotent(this.method) || neverSent(cause);
+    const unsent = neverSent(cause);
+    if (unsent) this.#sent--;
+    const certain = unsent || isIdempotent(this.method);
     const unknown = certain ? "" : ", so the outcome of the request is unknown";
     return this.failure(cause, (explain(cause) ?? "The connection failed before the response's headers") + unknown);
   }
@@ -265,7 +279,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
   failure(cause: unknown, message: string): unknown {
     // After an abort the cause is the reason, perhaps the caller's own object.
     if (this.cancellation.aborted) return this.cancellation.reason;
-    hideSecrets(cause, this.outgoing.url);
+    redact(cause, this.outgoing.url);
     return new NetworkError(message, this, cause);
   }
 
@@ -347,6 +361,8 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
 
   /** Follows a redirect. */
   redirect(outgoing: Outgoing): void {
+    // Another try would send the POST again that this GET follows.
+    if (outgoing.method !== this.method && this.#repeatable === "refused") this.#repeatable = "never";
     this.outgoing = outgoing;
     this.#controller = undefined;
     this.#response = undefined;

@@ -6,10 +6,12 @@
  * @module
  */
 
+import { printable } from "./text.ts";
+
 const EMPTY = {};
 
 /** The longest delay that a timer takes, in milliseconds. With a longer one it fires at once. */
-export const MAX_DELAY = 2 ** 31 - 1;
+export const MAX_DELAY: number = 2 ** 31 - 1;
 
 /**
  * Options without what every object inherits once something is assigned to `Object.prototype`. Otherwise a `timeout`,
@@ -43,7 +45,7 @@ export function refuse(subject: string, expected: string, value: unknown): never
 
 /** A value as a message may show it. That of an object may be long, or secret. */
 export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "string") return printable(JSON.stringify(value));
   if (typeof value === "bigint") return `${value}n`;
   return typeof value === "object" && value !== null || typeof value === "function" ? typeof value : String(value);
 }

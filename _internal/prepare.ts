@@ -292,7 +292,7 @@ function describeBadHeader(given: HeadersInit | undefined): string {
     try {
       new Headers([[name, content]]);
     } catch {
-      return `the name or value of ${JSON.stringify(name)}`;
+      return `the name or value of ${describe(name)}`;
     }
   }
   // A string may be a whole header.
@@ -302,7 +302,7 @@ function describeBadHeader(given: HeadersInit | undefined): string {
 function normalizeMethod(method: string): string {
   if (USUAL_METHOD.test(method)) return method;
   if (!/^[!#$%&'*+\-.^_`|~\w]+$/.test(method)) {
-    throw new TypeError(`Cannot send the request as "method" is not a token: received ${JSON.stringify(method)}`);
+    throw new TypeError(`Cannot send the request as "method" is not a token: received ${describe(method)}`);
   }
   const upper = method.toUpperCase();
   if (/^(?:CONNECT|TRACE|TRACK)$/.test(upper)) {
@@ -343,18 +343,22 @@ function checkOptions(rest: RequestInit): void {
   }
 }
 
+/** Shows nothing of a URL but its scheme, because a password may stand anywhere in one that is malformed. */
 function resolve(input: string | URL, baseUrl: URL | undefined): URL {
   let url: URL;
   try {
     url = new URL(input, baseUrl);
   } catch {
-    const problem = baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"';
-    // The parts that may be secret are left out, as everywhere.
-    const shown = String(input).replace(/\/\/[^/?#]*@/, "//").replace(/[?#].*/s, "");
-    throw new TypeError(`Cannot send the request as the URL ${problem}: received ${JSON.stringify(shown)}`);
+    const isText = typeof input === "string";
+    const scheme = isText ? /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]!.toLowerCase() : undefined;
+    const problem = scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"';
+    const shown = isText ? /^https?$/.test(scheme ?? "") && `"${scheme}:…"` : describe(input);
+    throw new TypeError(`Cannot send the request as the URL ${problem}${shown ? `: received ${shown}` : ""}`);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw new TypeError(`Cannot send the request as the URL's scheme is not http or https: received "${url.protocol}"`);
+    // In "ada:secret@example.com" the name of the user is the scheme.
+    const shown = /^[^:]*:(?!\/\/).*@/.test(url.href) ? "" : `: received "${url.protocol}"`;
+    throw new TypeError(`Cannot send the request as the URL's scheme is not http or https${shown}`);
   }
   return url;
 }
@@ -397,7 +401,7 @@ function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, strin
         typeof value === "number" && !Number.isNaN(value);
       if (!isValue) {
         throw new TypeError(
-          `"query" must have strings, numbers and booleans: received ${describe(value)} at "${name}"`,
+          `"query" must have strings, numbers and booleans: received ${describe(value)} at ${describe(name)}`,
         );
       }
       params.append(name, String(value));

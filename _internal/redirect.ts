@@ -21,6 +21,11 @@ export function isRedirect(response: Response): boolean {
     response.headers.has("location");
 }
 
+/** The error for a redirect that cannot be followed. Another try would meet the same redirect. */
+export function refuseRedirect(message: string, { method, url }: RequestSummary): NetworkError {
+  return new NetworkError(message, { method, url, repeatable: "never" });
+}
+
 /**
  * The request that follows a redirect.
  *
@@ -34,7 +39,7 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
     ? sent.method !== "GET" && sent.method !== "HEAD"
     : (status === 301 || status === 302) && sent.method === "POST";
   if (!toGet && isStream(sent.body)) {
-    throw new NetworkError("Cannot follow the redirect as the body is a stream, which cannot be sent again", line);
+    throw refuseRedirect("Cannot follow the redirect as the body is a stream, which cannot be sent again", line);
   }
   const headers = new Headers(sent.headers);
   if (url.origin !== sent.url.origin) {
@@ -52,10 +57,10 @@ function parseLocation(location: string, base: URL, line: RequestSummary): URL {
     url = new URL(decodeLocation(location), base);
   } catch {
     // The cause would quote it.
-    throw new NetworkError("Cannot follow the redirect as its Location is malformed", line);
+    throw refuseRedirect("Cannot follow the redirect as its Location is malformed", line);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw new NetworkError(`Cannot follow the redirect as its scheme is not http or https but "${url.protocol}"`, line);
+    throw refuseRedirect(`Cannot follow the redirect as its scheme is not http or https but "${url.protocol}"`, line);
   }
   if (!url.href.includes("#")) url.hash = base.hash;
   return url;

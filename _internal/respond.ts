@@ -20,7 +20,7 @@ export async function respond(exchange: Exchange, platform: Platform): Promise<P
   let response: PrefetchedResponse | StreamedResponse;
   try {
     const arrival = await send(exchange, platform);
-    const head = toHead(arrival, platform);
+    const head = toHead(exchange, arrival, platform);
     if (prefetch) {
       response = new PrefetchedResponse(head, await prefetchBody(exchange, arrival, maxBodyBytes, platform));
     } else {
@@ -37,7 +37,7 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
   try {
     const { signal } = exchange.outgoing;
     const arrival = await send(exchange, platform);
-    const head = toHead(arrival, platform);
+    const head = toHead(exchange, arrival, platform);
     if ((arrival.source.length ?? Infinity) > SMALL_BODY) {
       const reader = await handOver(exchange, arrival, asFetchError);
       reader.readAhead(signal);
@@ -88,7 +88,7 @@ export function asFetchError(error: unknown): unknown {
   return error instanceof HangupError ? new TypeError("fetch failed", { cause: error }) : error;
 }
 
-function toHead({ response, outgoing, init, history }: Arrival, platform: Platform): ResponseHead {
+function toHead(exchange: Exchange, { response, outgoing, init, history }: Arrival, platform: Platform): ResponseHead {
   const { method, url: { href }, headers: sent } = outgoing;
   const { status, statusText, headers, type, redirected } = response;
   const coding = headers.get("content-encoding");
@@ -103,6 +103,8 @@ function toHead({ response, outgoing, init, history }: Arrival, platform: Platfo
     decoded: coding !== null && decodes(coding.toLowerCase(), init, platform),
     method,
     asked: href,
+    // A redirect that the platform followed may have turned a POST into a GET.
+    repeatable: redirected && exchange.repeatable === "refused" ? "never" : exchange.repeatable,
     sent,
     history,
   };

@@ -6,12 +6,12 @@
  * @module
  */
 
-import { NetworkError, TooManyRedirectsError } from "../errors.ts";
+import { TooManyRedirectsError } from "../errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { keepCookies, withCookies } from "./jar.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
-import { followRedirect, isRedirect } from "./redirect.ts";
+import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
 import { Source } from "./source.ts";
 import type { Platform } from "./transports/platform.ts";
 import { bufferRequest, isStream } from "./upload.ts";
@@ -57,7 +57,7 @@ export async function send(exchange: Exchange, platform: Platform): Promise<Arri
     const { response, source, outgoing, kept } = arrival;
     if (outgoing.redirect === "manual" || !isRedirect(response)) return arrival;
     if (outgoing.redirect === "error") {
-      throw new NetworkError('The response is a redirect, and "redirect" is "error"', exchange);
+      throw refuseRedirect('The response is a redirect, and "redirect" is "error"', exchange);
     }
     if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
     const next = followRedirect(outgoing, response, exchange);

@@ -206,6 +206,13 @@ const routes: Record<string, Route> = {
     else await sendPattern(exchange, 200, 10, [BINARY]);
   },
 
+  /** `/kill-first/N`: reads the request and drops the socket the first N times, by method; then answers. */
+  "kill-first": async (exchange, arg, _, scope) => {
+    await exchange.body();
+    if (scope.stats.paths[`${exchange.method} ${exchange.url.pathname}`]! <= Number(arg)) exchange.kill("now");
+    else await sendPattern(exchange, 200, 10, [BINARY]);
+  },
+
   // What clients of services ask for: protocols.ts.
   openai,
   github,

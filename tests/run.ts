@@ -204,8 +204,8 @@ for (const runtime of chosen) {
     const [, suite = "", name = ""] = /^\[(.*?)\] (.*)$/s.exec(title) ?? [];
     rows.push({ suite, name, error: DID_NOT_RUN, ms: 0, contract: true });
   }
-  const unrun = rows.filter((row) => row.error === DID_NOT_RUN).length;
-  if (unrun > 0) console.log(`\nFAILED on ${runtime}: ${unrun} cases did not run`);
+  const missing = rows.filter((row) => row.error === DID_NOT_RUN).length;
+  if (missing > 0) console.log(`\nFAILED on ${runtime}: ${missing} cases did not run`);
   for (const row of rows) {
     if (row.lacks) lacking++;
     else if (row.error === undefined) passed++;

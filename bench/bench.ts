@@ -53,7 +53,7 @@ function contendersOf({ base, own, floor, peers, without = [] }: Row): string[] 
 
 /** How often the contenders of a row have a turn. */
 function planOf({ fresh }: Row): Plan {
-  if (fresh) return { generations: quick ? 1 : 5, rounds: 1, warmups: 0, peerGenerations: 1 };
+  if (fresh) return { generations: quick ? 1 : 5, rounds: 1, warmups: 0, peerGenerations: quick ? 1 : 3 };
   const rounds = Number(options.rounds ?? (quick ? 9 : 12));
   return quick
     ? { generations: 2, rounds, warmups: 6, peerGenerations: 1 }

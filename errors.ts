@@ -20,14 +20,14 @@
  * anything, and a `SyntaxError` for a body that is not JSON. If the caller's own signal aborts, the
  * module throws the signal's reason, unchanged.
  *
+ * `StatusError` stands in response.ts, because it has a response.
+ *
  * @module
  */
 
 import { findCode } from "./_internal/causes.ts";
-import { displayUrl } from "./_internal/http.ts";
 import { printable } from "./_internal/text.ts";
 import type { ExchangeState, Repeatable, RequestSummary } from "./request.ts";
-import type { PrefetchedResponse } from "./response.ts";
 
 /**
  * The base class of this module's errors.
@@ -247,45 +247,6 @@ export class BodyTooLargeError extends HangupError {
     super(`Cannot keep more than ${maxBodyBytes} bytes of the body in memory`, request);
     this.name = "BodyTooLargeError";
     this.maxBodyBytes = maxBodyBytes;
-  }
-}
-
-/**
- * A response's status is outside 200 to 299, and the caller asked for an error then.
- *
- * @example Read the body of an error
- * ```ts
- * import { Session, StatusError } from "@hangup/session";
- * import { assertEquals, assertThrows } from "@std/assert";
- *
- * await using session = new Session({ fetch: () => Promise.resolve(new Response("down", { status: 503 })) });
- * const response = await session.get("https://example.com/");
- * const error = assertThrows(() => response.throwIfNotOk(), StatusError);
- * assertEquals(await error.response.text(), "down");
- * ```
- */
-export class StatusError extends HangupError {
-  // Private, because Bun prints all public fields of an error, and the response's headers may be
-  // secret.
-  #response: PrefetchedResponse;
-
-  /**
-   * Creates the error.
-   *
-   * @param response The response, in memory.
-   * @param request The request, if more is known about it than `response.request` says.
-   */
-  constructor(response: PrefetchedResponse, request?: RequestSummary) {
-    const status = `${response.status} ${response.statusText}`.trimEnd();
-    const { method, url } = response.request;
-    super(`The response's status is ${status}`, request ?? { method, url: displayUrl(new URL(url)) });
-    this.name = "StatusError";
-    this.#response = response;
-  }
-
-  /** The response, in memory. If it was streamed, it has the first 64 KiB of the body. */
-  get response(): PrefetchedResponse {
-    return this.#response;
   }
 }
 

@@ -41,7 +41,6 @@ export {
   PoolClosedError,
   QueueFullError,
   SessionClosedError,
-  StatusError,
   TimeoutError,
   type TimeoutPhase,
   TooManyRedirectsError,
@@ -61,6 +60,7 @@ export {
   PrefetchedResponse,
   type Redirect,
   type SentRequest,
+  StatusError,
   StreamedResponse,
 } from "./response.ts";
 export { isRetriable, retryAfter } from "./retry.ts";

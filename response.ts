@@ -12,7 +12,7 @@ import { displayUrl, hasBody, SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { own } from "./_internal/options.ts";
 import { printable } from "./_internal/text.ts";
-import { BodyTooLargeError, StatusError } from "./errors.ts";
+import { BodyTooLargeError, HangupError } from "./errors.ts";
 import type { Repeatable, RequestSummary } from "./request.ts";
 
 /** The request that a response answers: plain data, with no way back to a session. */
@@ -282,6 +282,45 @@ export class PrefetchedResponse extends HangupResponse {
    */
   toResponse(): Response {
     return new WebResponse(this.head, this.content);
+  }
+}
+
+/**
+ * A response's status is outside 200 to 299, and the caller asked for an error then.
+ *
+ * @example Read the body of an error
+ * ```ts
+ * import { Session, StatusError } from "@hangup/session";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * await using session = new Session({ fetch: () => Promise.resolve(new Response("down", { status: 503 })) });
+ * const response = await session.get("https://example.com/");
+ * const error = assertThrows(() => response.throwIfNotOk(), StatusError);
+ * assertEquals(await error.response.text(), "down");
+ * ```
+ */
+export class StatusError extends HangupError {
+  // Private, because Bun prints all public fields of an error, and the response's headers may be
+  // secret.
+  #response: PrefetchedResponse;
+
+  /**
+   * Creates the error.
+   *
+   * @param response The response, in memory.
+   * @param request The request, if more is known about it than `response.request` says.
+   */
+  constructor(response: PrefetchedResponse, request?: RequestSummary) {
+    const status = `${response.status} ${response.statusText}`.trimEnd();
+    const { method, url } = response.request;
+    super(`The response's status is ${status}`, request ?? { method, url: displayUrl(new URL(url)) });
+    this.name = "StatusError";
+    this.#response = response;
+  }
+
+  /** The response, in memory. If it was streamed, it has the first 64 KiB of the body. */
+  get response(): PrefetchedResponse {
+    return this.#response;
   }
 }
 

@@ -8,7 +8,8 @@
 
 import { causes, staysSo } from "./_internal/causes.ts";
 import { isIdempotent } from "./_internal/http.ts";
-import { HangupError, NetworkError, QueueFullError, StatusError, TimeoutError } from "./errors.ts";
+import { HangupError, NetworkError, QueueFullError, TimeoutError } from "./errors.ts";
+import { StatusError } from "./response.ts";
 
 /** Statuses of failures that may pass: RFC 9110, section 15; RFC 6585 (429); RFC 8470 (425). */
 const PASSING = [408, 425, 429, 500, 502, 503, 504];

@@ -41,7 +41,7 @@ class BunTransport implements Transport {
   readonly closesSockets = true;
   readonly [PLATFORM]: Platform = {
     endsBodies: true,
-    decodes: (coding, init) => this.decodes(coding, new Headers(init.headers)),
+    decodes: (coding) => this.decodes(coding),
   };
   // A thread of its own takes sockets back and closes them, the latter with a delay of milliseconds where the machine is busy. A
   // turn is some 1.5 us.

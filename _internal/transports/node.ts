@@ -115,7 +115,7 @@ class NodeTransport implements Transport {
   readonly closesSockets = true;
   readonly [PLATFORM]: Platform = {
     endsBodies: true,
-    decodes: (coding, init) => this.decodes(coding, new Headers(init.headers)),
+    decodes: (coding) => this.decodes(coding),
   };
   /** One for `http:` and one for `https:`, each made at its first use. */
   readonly #agents: Agent[];

@@ -81,7 +81,8 @@ export function prepare(
   defaults: RequestDefaults,
 ): Outgoing {
   const given = own(init);
-  const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...standard } = given;
+  const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
+  const standard = own(rest);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
   if (isPlain(standard.body)) refuse('"body"', 'what fetch() takes; to send JSON, use "json"', standard.body);
   if (json !== undefined) {

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // Promise 2: when `await session.close()` returns, nothing of the session is open or running.
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertIsError, assertRejects } from "@std/assert";
 import { Pool, Session, SessionClosedError } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
 
@@ -72,7 +72,8 @@ export const cases: Case[] = [
       await session[Symbol.asyncDispose]();
       const error = await assertRejects(() => session.get(`${scope.url}/bytes/10?a=1`), SessionClosedError);
       assertEquals([error.method, error.url], ["GET", `${scope.url}/bytes/10?…`]);
-      await assertRejects(() => session.fetch(`${scope.url}/bytes/10`), SessionClosedError);
+      const { cause } = await assertRejects(() => session.fetch(`${scope.url}/bytes/10`), TypeError, "fetch failed");
+      assertIsError(cause, SessionClosedError);
       assertEquals((await scope.stats()).requests, 1);
       await assertNothingOpen(t, session);
     },

@@ -489,7 +489,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    */
   async throwIfNotOk(): Promise<this> {
     if (this.ok) return this;
-    const start = await this.#take().readSome(SMALL_BODY);
+    const start = await this.#take().readSome(Math.min(SMALL_BODY, this.#maxBodyBytes));
     throw new StatusError(new PrefetchedResponse(this.head, start), this.line);
   }
 

@@ -159,8 +159,8 @@ export class BodyReader {
           controller.close();
           controller.byobRequest?.respond(0);
         } else if (chunk.byteLength > 0) {
-          // A copy, because a byte stream takes the memory away, which somebody else may use too.
-          controller.enqueue(chunk.slice());
+          // A byte stream takes the memory away, which somebody else may use too if it is not ours.
+          controller.enqueue(source.ownsChunks ? chunk : chunk.slice());
         }
       },
       cancel: () => this.close(),
@@ -172,14 +172,15 @@ export class BodyReader {
    * Reads the start of the body though nobody asks for it, and so without a timeout: a body that is small gives its
    * connection back though nobody reads it.
    *
+   * @param max The most to read, in bytes. One chunk more may be read.
    * @param signal The caller's signal, which makes reads fail also when the body has arrived.
    */
-  async readAhead(signal: AbortSignal | null | undefined): Promise<void> {
+  async readAhead(max: number, signal: AbortSignal | null | undefined): Promise<void> {
     if (this.closed) return;
     this.#signal = signal;
     this.#ahead = new ByteCollector();
     try {
-      for (let size = 0; size <= SMALL_BODY && this.#source.open;) {
+      for (let size = 0; size <= max && this.#source.open;) {
         const reading = this.#readOne();
         this.#readingAhead = reading.then(() => {}, () => {});
         size += await reading;

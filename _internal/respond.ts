@@ -35,16 +35,17 @@ export async function respond(exchange: Exchange, platform: Platform): Promise<P
 /** Drives an exchange to the response of `Session.fetch()`. */
 export async function respondAsFetch(exchange: Exchange, platform: Platform): Promise<Response> {
   try {
-    const { signal } = exchange.outgoing;
+    const { signal, maxBodyBytes } = exchange.outgoing;
+    const max = Math.min(SMALL_BODY, maxBodyBytes);
     const arrival = await send(exchange, platform);
     const head = toHead(exchange, arrival, platform);
-    if ((arrival.source.length ?? Infinity) > SMALL_BODY) {
+    if ((arrival.source.length ?? Infinity) > max) {
       const reader = await handOver(exchange, arrival, asFetchError);
-      reader.readAhead(signal);
+      reader.readAhead(max, signal);
       return new WebResponse(head, reader.stream());
     }
     try {
-      return new WebResponse(head, await prefetchBody(exchange, arrival, SMALL_BODY, platform), signal);
+      return new WebResponse(head, await prefetchBody(exchange, arrival, max, platform), signal);
     } catch (error) {
       // The caller hears of it when the body is read, as from the standard `fetch`.
       const failure = asFetchError(exchange.fail(error));

@@ -23,7 +23,7 @@ export interface Holder {
   /** When it last made progress towards an end, on the pool's clock; `undefined` if it may have none. */
   readonly progress?: number | undefined;
   /** Called if the pool closes while the lease is held. */
-  onClose?(error: PoolClosedError): void;
+  onClose?(error: PoolClosedError): unknown;
 }
 
 /** Who waits for a lease. Exactly one of the two is called, once. */
@@ -277,7 +277,8 @@ export class Slots {
     for (const { waiter, holder } of waiting) waiter.refuse(new PoolClosedError(holder.request));
     for (const { holder } of held) {
       try {
-        holder?.onClose?.(new PoolClosedError(holder.request)); // if it was not released meanwhile
+        // If it was not released meanwhile. A promise that it may return is not waited for.
+        Promise.resolve(holder?.onClose?.(new PoolClosedError(holder.request))).catch((error) => failures.push(error));
       } catch (error) {
         failures.push(error);
       }

@@ -40,6 +40,8 @@ export class Source {
   #response: Response | undefined;
   #reader: ReadableStreamDefaultReader<Bytes> | undefined;
   #filler: Filler | undefined;
+  /** What is given to the filler for a chunk. */
+  #block: Bytes | undefined;
   #received = 0;
 
   constructor(exchange: Exchange, response: Response, { fillsBuffers = false }: Platform) {
@@ -82,15 +84,38 @@ export class Source {
     return this.take(await this.wait(this.next()));
   }
 
+  /** Whether the memory of chunks is that of no one else. */
+  get ownsChunks(): boolean {
+    return this.#filler !== undefined;
+  }
+
   /** The same without a timeout, as the platform gives it; to be passed to {@linkcode Source.take}. */
   next(): Promise<Read> {
     try {
       if (this.#response === undefined) return Promise.resolve(END);
-      this.#reader ??= this.#response.body?.getReader();
+      this.#open();
+      if (this.#filler !== undefined) return this.#fillChunk(this.#filler);
       return this.#reader === undefined ? Promise.resolve(END) : Promise.resolve(this.#reader.read());
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /** Takes the one reader that the body is read with. */
+  #open(): void {
+    if (this.#reader !== undefined || this.#filler !== undefined) return;
+    const body = this.#response?.body;
+    if (this.#fills) this.#filler = getFiller(body);
+    if (this.#filler === undefined) this.#reader = body?.getReader();
+  }
+
+  /** A chunk in memory of ours. If it is small it is a copy, so that it keeps no large block in memory. */
+  async #fillChunk(filler: Filler): Promise<Read> {
+    const { done, value } = await filler.read(this.#block ?? new Uint8Array(SMALL_BODY));
+    if (done || value === undefined) return END;
+    const small = value.byteLength < value.buffer.byteLength / 2;
+    this.#block = small ? new Uint8Array(value.buffer) : undefined;
+    return { done: false, value: small ? value.slice() : value };
   }
 
   /** Waits for bytes under the idle timeout. */
@@ -109,9 +134,8 @@ export class Source {
       return END;
     }
     if (!isBytes(read?.value)) {
-      throw new TypeError(
-        `Cannot read the body as a chunk of it is not a Uint8Array: received ${describe(read?.value)}`,
-      );
+      const message = `Cannot read the body as a chunk of it is not a Uint8Array: received ${describe(read?.value)}`;
+      throw new NetworkError(message, this.#exchange);
     }
     this.#count(read.value.byteLength);
     return read;
@@ -127,9 +151,7 @@ export class Source {
 
   /** Reads on into memory. Returns whether there may be more. */
   async readInto(bytes: ByteCollector): Promise<boolean> {
-    if (this.#fills && this.#filler === undefined && this.#reader === undefined) {
-      this.#filler = getFiller(this.#response);
-    }
+    this.#open();
     if (this.#filler === undefined) {
       const { value } = await this.read();
       if (value !== undefined) bytes.append(value);
@@ -191,7 +213,7 @@ export class Source {
     if (this.#response !== undefined && this.length !== undefined && this.#received !== this.length) {
       throw this.#mismatch();
     }
-    this.#response = this.#reader = this.#filler = undefined;
+    this.#response = this.#reader = this.#block = undefined;
   }
 
   #mismatch(): NetworkError {
@@ -200,9 +222,9 @@ export class Source {
   }
 }
 
-function getFiller(response: Response | undefined): Filler | undefined {
+function getFiller(body: ReadableStream | null | undefined): Filler | undefined {
   try {
-    return response?.body?.getReader({ mode: "byob" }) as Filler | undefined;
+    return body?.getReader({ mode: "byob" }) as Filler | undefined;
   } catch {
     return undefined; // The body is no byte stream: it is a mock's, or an instrument's.
   }

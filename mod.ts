@@ -50,19 +50,14 @@ export type {
   ExchangeInfo,
   ExchangeState,
   QueryValue,
+  Redirect,
   Repeatable,
   RequestSummary,
+  SentRequest,
   SessionRequestInit,
   Timeouts,
 } from "./request.ts";
-export {
-  type HangupResponse,
-  PrefetchedResponse,
-  type Redirect,
-  type SentRequest,
-  StatusError,
-  StreamedResponse,
-} from "./response.ts";
+export { type HangupResponse, PrefetchedResponse, StatusError, StreamedResponse } from "./response.ts";
 export { isRetriable, retryAfter } from "./retry.ts";
 export { type CloseOptions, type RequestInput, type ResponseFor, Session, type SessionOptions } from "./session.ts";
 export { createTransport, type Transport, type TransportOptions } from "./transport.ts";

@@ -165,3 +165,23 @@ export interface RequestSummary {
  *   fail in the same way.
  */
 export type Repeatable = "always" | "refused" | "never";
+
+/** The request that a response answers: plain data, with no way back to a session. */
+export interface SentRequest {
+  /** The method, in upper case. After a redirect, that of the last hop. */
+  readonly method: string;
+  /** The absolute URL. After a redirect, that of the last hop. */
+  readonly url: string;
+  /** The headers, as given to `fetch`. */
+  readonly headers: Headers;
+}
+
+/** A redirect on the way to a response: RFC 9110, section 15.4. */
+export interface Redirect {
+  /** The status: 301, 302, 303, 307 or 308. */
+  readonly status: number;
+  /** The absolute URL that was redirected. */
+  readonly url: string;
+  /** The headers of the redirect, `location` among them. */
+  readonly headers: Headers;
+}

@@ -8,50 +8,12 @@
 
 import type { BodyReader } from "./_internal/body.ts";
 import { ByteCollector } from "./_internal/bytes.ts";
-import { displayUrl, hasBody, SMALL_BODY } from "./_internal/http.ts";
+import { hasBody, showUrl, SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
-import { own } from "./_internal/options.ts";
 import { printable } from "./_internal/text.ts";
+import { type ResponseHead, WebResponse } from "./_internal/web_response.ts";
 import { BodyTooLargeError, HangupError } from "./errors.ts";
-import type { Repeatable, RequestSummary } from "./request.ts";
-
-/** The request that a response answers: plain data, with no way back to a session. */
-export interface SentRequest {
-  /** The method, in upper case. After a redirect, that of the last hop. */
-  readonly method: string;
-  /** The absolute URL. After a redirect, that of the last hop. */
-  readonly url: string;
-  /** The headers, as given to `fetch`. */
-  readonly headers: Headers;
-}
-
-/** A redirect on the way to a response: RFC 9110, section 15.4. */
-export interface Redirect {
-  /** The status: 301, 302, 303, 307 or 308. */
-  readonly status: number;
-  /** The absolute URL that was redirected. */
-  readonly url: string;
-  /** The headers of the redirect, `location` among them. */
-  readonly headers: Headers;
-}
-
-/** What both responses are made from: all but the body. */
-export interface ResponseHead {
-  readonly status: number;
-  readonly statusText: string;
-  readonly headers: Headers;
-  readonly url: string;
-  readonly redirected: boolean;
-  readonly type: ResponseType;
-  /** Whether the body had a `content-encoding` that the platform has decoded. */
-  readonly decoded: boolean;
-  readonly history: readonly Redirect[];
-  /** Of the request: its method, URL and headers, `undefined` for none. */
-  readonly method: string;
-  readonly asked: string;
-  readonly sent: Headers | undefined;
-  readonly repeatable: Repeatable;
-}
+import type { Redirect, RequestSummary, SentRequest } from "./request.ts";
 
 /**
  * What {@linkcode PrefetchedResponse} and {@linkcode StreamedResponse} have in common: all but the body.
@@ -218,13 +180,18 @@ export abstract class HangupResponse {
  * ```
  */
 export class PrefetchedResponse extends HangupResponse {
-  /** The body, decoded. It is not copied: who writes to it changes what the other members return. */
-  readonly content: Uint8Array<ArrayBuffer>;
+  // No field: JSON.stringify() would print each byte.
+  readonly #content: Uint8Array<ArrayBuffer>;
 
   /** @ignore */
   constructor(head: ResponseHead, content: Uint8Array<ArrayBuffer>) {
     super(head);
-    this.content = content;
+    this.#content = content;
+  }
+
+  /** The body, decoded. It is not copied: who writes to it changes what the other members return. */
+  get content(): Uint8Array<ArrayBuffer> {
+    return this.#content;
   }
 
   /** The body as text, decoded as UTF-8. */
@@ -281,7 +248,7 @@ export class PrefetchedResponse extends HangupResponse {
    * ```
    */
   toResponse(): Response {
-    return new WebResponse(this.head, this.content);
+    return passedOn(new WebResponse(this.head, this.content));
   }
 }
 
@@ -313,7 +280,7 @@ export class StatusError extends HangupError {
   constructor(response: PrefetchedResponse, request?: RequestSummary) {
     const status = `${response.status} ${response.statusText}`.trimEnd();
     const { method, url } = response.request;
-    super(`The response's status is ${status}`, request ?? { method, url: displayUrl(new URL(url)) });
+    super(`The response's status is ${status}`, request ?? { method, url: showUrl(url) });
     this.name = "StatusError";
     this.#response = response;
   }
@@ -501,7 +468,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * @throws {TypeError} If the body is being read already.
    */
   toResponse(): Response {
-    return new WebResponse(this.head, this.#take().stream());
+    return passedOn(new WebResponse(this.head, this.#take()));
   }
 
   /**
@@ -538,51 +505,14 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 }
 
-/** A `Response` that keeps what its constructor cannot be given: the URL, the type, and a status outside 200 to 599. */
-export class WebResponse extends Response {
-  #head: ResponseHead;
-  /** The caller's signal, which still counts though the body is in memory. */
-  #signal: AbortSignal | null | undefined;
-
-  constructor(head: ResponseHead, body: BodyInit | null, signal?: AbortSignal | null) {
-    const { status, statusText, headers } = head;
-    const init = own({ status: status >= 200 && status <= 599 ? status : 200, headers });
-    super(hasBody(head.method, status) ? body : null, init);
-    this.#head = head;
-    this.#signal = signal;
-    this.headers.delete("transfer-encoding");
-    if (head.decoded && hasBody(head.method, status)) {
-      this.headers.delete("content-encoding");
-      this.headers.delete("content-length");
-    }
-    // No overrides, because Node's constructor reads `status` itself, and refuses phrases that its parser accepts.
-    if (this.status !== status) Object.defineProperties(this, own({ status: { value: status }, ok: { value: false } }));
-    if (statusText !== "") Object.defineProperty(this, "statusText", own({ value: statusText, configurable: true }));
-  }
-
-  override get url(): string {
-    return this.#head.url.replace(/#.*/, "");
-  }
-
-  override get redirected(): boolean {
-    return this.#head.redirected;
-  }
-
-  override get type(): ResponseType {
-    return this.#head.type;
-  }
-
-  override clone(): Response {
-    const { body } = super.clone();
-    return new WebResponse({ ...this.#head, headers: this.headers }, body);
-  }
+/** A response that a server may pass on: it frames the body itself. */
+function passedOn(response: Response): Response {
+  response.headers.delete("transfer-encoding");
+  return response;
 }
-
-const showUrl = (url: string) => displayUrl(new URL(url));
 
 showAs(PrefetchedResponse, ({ status, url, content }) => ({ status, url: showUrl(url), bytes: content.byteLength }));
 showAs(StreamedResponse, ({ status, url, closed }) => ({ status, url: showUrl(url), closed }));
-showAs(WebResponse, ({ status, url, bodyUsed }) => ({ status, url: showUrl(url), bodyUsed }));
 
 const LINE_FEED = 10;
 

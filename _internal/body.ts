@@ -28,17 +28,24 @@ const dropped = typeof FinalizationRegistry === "function"
  * The whole body in memory. Does not end the exchange.
  *
  * @param endsBodies Whether the platform ends a body where it was announced.
+ * @param ahead What was read already.
  * @throws {BodyTooLargeError} If it is longer than `max` bytes. The rest is not read.
  */
-export async function bufferBody(exchange: Exchange, source: Source, max: number, endsBodies = false): Promise<Bytes> {
+export async function bufferBody(
+  exchange: Exchange,
+  source: Source,
+  max: number,
+  endsBodies = false,
+  ahead?: ByteCollector,
+): Promise<Bytes> {
   const { length } = source;
   exchange.bounded = true;
-  if (!source.open) return NO_BYTES;
+  if (!source.open) return ahead?.take() ?? NO_BYTES;
   if (length !== undefined && length > max) throw new BodyTooLargeError(max, exchange);
   if (length !== undefined && length <= SMALL_BODY && endsBodies && source.endsWhereAnnounced) {
     return await source.readWhole();
   }
-  const bytes = new ByteCollector(length);
+  const bytes = ahead ?? new ByteCollector(length);
   while (await source.readInto(bytes)) if (bytes.size > max) throw new BodyTooLargeError(max, exchange);
   return bytes.take();
 }
@@ -56,6 +63,8 @@ export class BodyReader {
   /** What was read ahead, and the read ahead that is under way. */
   #ahead: ByteCollector | undefined;
   #readingAhead: Promise<void> | undefined;
+  /** Whether all of the body is being read, so that nothing more is read ahead. */
+  #taken = false;
   /** The caller's signal, which still counts once the exchange is over and its body is read ahead. */
   #signal: AbortSignal | null | undefined;
 
@@ -107,7 +116,10 @@ export class BodyReader {
   async readAll(max: number): Promise<Bytes> {
     try {
       this.#exchange.cancellation.throwIfAborted();
-      const content = await bufferBody(this.#exchange, this.#source, max);
+      this.#signal?.throwIfAborted();
+      this.#taken = true;
+      while (this.#readingAhead !== undefined) await this.#source.wait(this.#readingAhead);
+      const content = await bufferBody(this.#exchange, this.#source, max, false, this.#ahead);
       this.#end();
       return content;
     } catch (error) {
@@ -180,7 +192,7 @@ export class BodyReader {
     this.#signal = signal;
     this.#ahead = new ByteCollector();
     try {
-      for (let size = 0; size <= max && this.#source.open;) {
+      for (let size = 0; size <= max && this.#source.open && !this.#taken;) {
         const reading = this.#readOne();
         this.#readingAhead = reading.then(() => {}, () => {});
         size += await reading;

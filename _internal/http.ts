@@ -17,6 +17,11 @@ export function displayUrl(url: URL): string {
   return url.search === "" ? path : `${path}?…`;
 }
 
+/** The same for a URL that is absolute, as text. */
+export function showUrl(url: string): string {
+  return displayUrl(new URL(url));
+}
+
 /** Whether a request may be sent again: RFC 9110, section 9.2.2. */
 export function isIdempotent(method: string): boolean {
   return /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i.test(method);

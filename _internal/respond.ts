@@ -7,12 +7,15 @@
  */
 
 import { HangupError } from "../errors.ts";
-import { PrefetchedResponse, type ResponseHead, StreamedResponse, WebResponse } from "../response.ts";
+import { PrefetchedResponse, StreamedResponse } from "../response.ts";
 import { BodyReader, bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Bytes } from "./bytes.ts";
 import { SMALL_BODY } from "./http.ts";
+import { own } from "./options.ts";
 import { type Arrival, send } from "./send.ts";
 import type { Platform } from "./transports/platform.ts";
+import { type ResponseHead, WebResponse } from "./web_response.ts";
 
 /** Drives an exchange to the response of `Session.request()`. */
 export async function respond(exchange: Exchange, platform: Platform): Promise<PrefetchedResponse | StreamedResponse> {
@@ -42,14 +45,15 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
     if ((arrival.source.length ?? Infinity) > max) {
       const reader = await handOver(exchange, arrival, asFetchError);
       reader.readAhead(max, signal);
-      return new WebResponse(head, reader.stream());
+      return new WebResponse(head, reader);
     }
     try {
       return new WebResponse(head, await prefetchBody(exchange, arrival, max, platform), signal);
     } catch (error) {
       // The caller hears of it when the body is read, as from the standard `fetch`.
       const failure = asFetchError(exchange.fail(error));
-      return new WebResponse(head, new ReadableStream({ start: (controller) => controller.error(failure) }));
+      const start = (controller: ReadableStreamDefaultController<Bytes>) => controller.error(failure);
+      return new WebResponse(head, { stream: () => new ReadableStream(own({ start })) });
     }
   } catch (error) {
     throw asFetchError(exchange.fail(error));

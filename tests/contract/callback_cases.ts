@@ -305,7 +305,7 @@ const PLACES: Record<string, Place> = {
   "toJSON() of json": { sync: true, init: (call) => ({ method: "PUT", json: { toJSON: () => call(() => 1) } }) },
   "onClose() of a lease": {
     async work(session, call) {
-      const lease = await session.pool.acquire(new URL(BAD).origin, { onClose: () => void call(() => {}) });
+      const lease = await session.pool.acquire(new URL(BAD).origin, { onClose: () => call(() => {}) as void });
       const closing = session.pool.close();
       closing.catch(() => {});
       lease.release();
@@ -324,7 +324,7 @@ async function attempt(place: Place, behavior: Behavior): Promise<void> {
     if (place.sync && result instanceof Promise) result.catch(() => {});
     return result;
   };
-  const options = place.options?.(call) ?? { fetch: fetchOf(() => Promise.resolve(ok())) };
+  const options: SessionOptions = place.options?.(call) ?? { fetch: fetchOf(() => Promise.resolve(ok())) };
   const pool = { maxConnections: 1, ...options.pool as object };
   const timeout = { queue: 500, headers: 60, idle: 60, total: 400 };
   const session = bench.session = new Session({ ...options, pool, timeout });

@@ -202,9 +202,9 @@ async function callAndChange(t: TestContext, make: () => Given, moment: Moment):
   const session = new Session(options);
   try {
     for (const [name, call] of Object.entries(CALLS)) {
-      const goOn = await before?.(session, t);
       const { init, change, check } = make();
-      if (name === "fetch" && init.json !== undefined) continue; // means nothing to the standard `fetch`
+      if (name === "fetch" && (init.json ?? init.query) !== undefined) continue; // mean nothing to the standard `fetch`
+      const goOn = await before?.(session, t);
       const sent = call(session, t.scope.url + path, init);
       sent.catch(() => {}); // looked at below
       change();

@@ -1,0 +1,140 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * A response as the Fetch standard has it.
+ *
+ * @module
+ */
+
+import type { Redirect, Repeatable } from "../request.ts";
+import type { BodyReader } from "./body.ts";
+import type { Bytes } from "./bytes.ts";
+import { hasBody, showUrl } from "./http.ts";
+import { showAs } from "./inspect.ts";
+import { own } from "./options.ts";
+
+/** What both responses are made from: all but the body. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: Headers;
+  readonly url: string;
+  readonly redirected: boolean;
+  readonly type: ResponseType;
+  /** Whether the body had a `content-encoding` that the platform has decoded. */
+  readonly decoded: boolean;
+  readonly history: readonly Redirect[];
+  /** Of the request: its method, URL and headers, `undefined` for none. */
+  readonly method: string;
+  readonly asked: string;
+  readonly sent: Headers | undefined;
+  readonly repeatable: Repeatable;
+}
+
+/**
+ * A `Response` that keeps what its constructor cannot be given: the URL, the type, a status outside 200 to 599, and any
+ * reason phrase.
+ *
+ * What reads the whole body reads it from where it is, faster and in less memory than through a stream. The stream is
+ * there for everything else.
+ */
+export class WebResponse extends Response {
+  readonly #head: ResponseHead;
+  #reader: BodyReader | undefined;
+  /** The caller's signal, which still counts though the body is in memory. */
+  readonly #signal: AbortSignal | null | undefined;
+  #consumed = false;
+
+  /**
+   * @param body The body: in memory, what reads it, or a stream.
+   */
+  constructor(head: ResponseHead, body: Bytes | BodyReader | Streamed | null, signal?: AbortSignal | null) {
+    const { status, statusText, headers } = head;
+    const init = own({ status: status >= 200 && status <= 599 ? status : 200, headers });
+    const filled = hasBody(head.method, status);
+    super(filled ? body instanceof Uint8Array ? body : body?.stream() : null, init);
+    this.#head = head;
+    this.#reader = filled && body !== null && "readAll" in body ? body : undefined;
+    this.#signal = signal;
+    if (head.decoded && filled) {
+      this.headers.delete("content-encoding");
+      this.headers.delete("content-length");
+    }
+    // No overrides, because Node's constructor reads `status` itself, and refuses phrases that its parser accepts.
+    if (this.status !== status) Object.defineProperties(this, own({ status: { value: status }, ok: { value: false } }));
+    if (statusText !== "") Object.defineProperty(this, "statusText", own({ value: statusText, configurable: true }));
+  }
+
+  override get url(): string {
+    return this.#head.url.replace(/#.*/, "");
+  }
+
+  override get redirected(): boolean {
+    return this.#head.redirected;
+  }
+
+  override get type(): ResponseType {
+    return this.#head.type;
+  }
+
+  override get bodyUsed(): boolean {
+    return this.#consumed || super.bodyUsed;
+  }
+
+  override clone(): Response {
+    const { body } = super.clone();
+    this.#reader = undefined; // what it gives goes to both now
+    return new WebResponse({ ...this.#head, headers: this.headers }, body && { stream: () => body });
+  }
+
+  override async text(): Promise<string> {
+    const content = await this.#consume();
+    return content === undefined ? await super.text() : new TextDecoder().decode(content);
+  }
+
+  override async json(): Promise<unknown> {
+    const content = await this.#consume();
+    return content === undefined ? await super.json() : JSON.parse(new TextDecoder().decode(content));
+  }
+
+  override async arrayBuffer(): Promise<ArrayBuffer> {
+    return (await this.#consume())?.buffer ?? await super.arrayBuffer();
+  }
+
+  override async bytes(): Promise<Bytes> {
+    return await this.#consume() ?? new Uint8Array(await super.arrayBuffer());
+  }
+
+  override async blob(): Promise<Blob> {
+    const content = await this.#consume();
+    return content === undefined ? await super.blob() : await this.#rebuild(content).blob();
+  }
+
+  override async formData(): Promise<FormData> {
+    const content = await this.#consume();
+    return content === undefined ? await super.formData() : await this.#rebuild(content).formData();
+  }
+
+  /** Reads the body from where it is. `undefined` if the platform has to: it is in memory, or was taken already. */
+  async #consume(): Promise<Bytes | undefined> {
+    if (this.bodyUsed) return undefined;
+    this.#signal?.throwIfAborted();
+    const reader = this.#reader;
+    if (reader === undefined || this.body?.locked !== false) return undefined;
+    this.#consumed = true;
+    this.body.getReader(); // nobody else is to read it
+    return await reader.readAll(Infinity);
+  }
+
+  #rebuild(content: Bytes): Response {
+    const type = this.headers.get("content-type");
+    return new Response(content, own({ headers: type === null ? [] : [["content-type", type] as [string, string]] }));
+  }
+}
+
+/** A body that is a stream. */
+export interface Streamed {
+  stream(): ReadableStream<Bytes>;
+}
+
+showAs(WebResponse, ({ status, url, bodyUsed }) => ({ status, url: showUrl(url), bodyUsed }));

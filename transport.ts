@@ -140,5 +140,5 @@ export function makeTransport(options: TransportOptions, connections?: number): 
   }
   return denoTransport(idleTimeout, own) ?? bunTransport(idleTimeout, own) ??
     nodeTransport(idleTimeout, own, connections) ??
-    portable(Object.keys(own).length > 0 ? (url, init) => globalThis.fetch(url, { ...init, ...own }) : undefined);
+    portable(undefined, Object.keys(own).length > 0 ? own : undefined);
 }

@@ -9,12 +9,20 @@
 import type { Transport } from "../../transport.ts";
 import { isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
+import { type Remains, unwatch, watch } from "./dropped.ts";
+import { disown, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
+import { isWorkerd } from "./portable.ts";
 
 /** What is used of undici's `Agent` and `EnvHttpProxyAgent`. */
 interface Agent {
   dispatch(options: object, handler: object): boolean;
+  close(): Promise<void>;
   destroy(reason: Error): Promise<void>;
 }
+
+/** What Node's `fetch()` takes besides the standard's options. */
+type Init = RequestInit & { dispatcher?: unknown };
 
 type AgentConstructor = new (options: object) => Agent;
 
@@ -43,19 +51,28 @@ interface NodeProcess {
   readonly versions?: Readonly<Record<string, string | undefined>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly execArgv: readonly string[];
-  getBuiltinModule?(id: "node:diagnostics_channel"): {
-    subscribe(name: string, listener: (message: Message) => void): void;
-  };
+  getBuiltinModule?<Id extends keyof Modules>(id: Id): Modules[Id];
 }
+
+/** What is used of Node's modules. */
+interface Modules {
+  "node:diagnostics_channel": { subscribe(name: string, listener: (message: Message) => void): void };
+  "node:vm": { runInThisContext(code: string): Dispatchers };
+}
+
+/** Under symbols of undici's, the dispatchers of the process. */
+interface Dispatchers {
+  [key: symbol]: Dispatcher | undefined;
+}
+
+/** A dispatcher of the process. */
+type Dispatcher = Agent & Record<PropertyKey, unknown>;
 
 /** The codes of a connection that died. */
 const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
 
 /** Given to all agents, as undici would make an error for each, and a stack trace takes longer than the rest of a close. */
 const CLOSED = new Error("The transport is closed");
-
-/** The longest that a timer takes. */
-const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /** How long undici waits for a connection, in milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
@@ -66,75 +83,126 @@ const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
 /** What makes an agent open a connection for each request. */
 const ONE_REQUEST = { pipelining: 0, keepAliveTimeout: 1 };
 
+/** The dispatcher that `fetch` of undici up to 7 uses. Version 8 keeps a mere wrapper for older ones here. */
+const OLD_DISPATCHER = Symbol.for("undici.globalDispatcher.1");
+
+/** The dispatcher that `fetch` of undici 8 uses. */
+const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
+
 /**
  * Makes the transport for Node.
  *
  * @param idleTimeout Time in milliseconds that an idle socket is kept.
  * @param own Options of undici's `Agent`, or a `dispatcher` to use and to close.
  * @param connections The number of sockets to one origin.
- * @returns The transport, or `undefined` on another platform and where `fetch` goes through a dispatcher of the user's.
- * @throws {TypeError} If there is a `proxy`, which would be passed by; or if there are options, and `fetch` goes through a dispatcher of the user's that they cannot reach.
+ * @returns The transport, or `undefined` on another platform.
+ * @throws {TypeError} If there is a `proxy`, which would be ignored; or if there are options, and `fetch` goes through a
+ * dispatcher of the user's that they cannot reach.
  */
 export function nodeTransport(
   idleTimeout: number,
   own: { dispatcher?: unknown; connect?: object } = {},
   connections = Infinity,
-): Transport | undefined {
+): Transport & Adapter | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
-  if (process?.versions?.undici === undefined) return undefined;
+  if (process?.versions?.undici === undefined || isWorkerd()) return undefined;
   const { dispatcher, ...given } = own;
   if ("proxy" in given) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }
-  const Agent = dispatcher === undefined ? findAgent(process) : undefined;
-  if (Agent === undefined && dispatcher === undefined) {
-    const foreign = !(Symbol.for("undici.globalDispatcher.1") in globalThis); // workerd, which poses as Node
-    if (foreign || Object.keys(given).length === 0) return undefined;
-    throw new TypeError("Cannot create a transport with options of an Agent as fetch goes through another dispatcher");
+  const globals = new Globals(process);
+  const configured = Object.keys(given).length > 0;
+  if (configured && dispatcher === undefined && globals.findAgent() === undefined) {
+    throw new TypeError(`Cannot create a transport with options of an Agent as ${FOREIGN}`);
   }
-  watchSockets(process);
   const options = connections < Infinity ? { connections, ...given } : given;
   const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
-  const undici = parseInt(process.versions.undici);
   const connecting = new Connecting();
-  if (Agent === undefined) return new NodeTransport([dispatcher as Agent, dispatcher as Agent], undici, connecting);
   // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
   const pooled = { keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
   const settings = { ...options, ...NO_TIMEOUTS, ...(idleTimeout > 0 ? pooled : ONE_REQUEST) };
-  const make = (secure: boolean) => {
+  const make = (Agent: AgentConstructor, secure: boolean) => {
     // The signal makes a connection a quarter dearer. Without TLS the peer sees nothing of one that is not there yet.
     const signal = idleTimeout > 0 || secure ? connecting : undefined;
     const { connect } = options;
     return new Agent({ ...settings, connect: typeof connect === "function" ? connect : { ...connect, signal } });
   };
-  return new NodeTransport([], undici, connecting, make);
+  if (dispatcher !== undefined) watchSockets(process);
+  return new NodeTransport(globals, dispatcher as Agent | undefined, configured, connecting, make);
 }
 
-class NodeTransport implements Transport {
-  readonly closesSockets = true;
+/** Why options of an `Agent` cannot be used. */
+const FOREIGN = "fetch goes through another dispatcher";
+
+class NodeTransport implements Transport, Adapter {
+  readonly [PLATFORM]: Platform;
+  readonly #globals: Globals;
+  /** The user's own. */
+  readonly #dispatcher: Agent | undefined;
+  /** Whether the user has given options, which no `fetch` may leave out. */
+  readonly #configured: boolean;
   /** One for `http:` and one for `https:`, each made at its first use. */
   readonly #agents: Agent[];
   readonly #connecting: Connecting;
-  readonly #make: ((secure: boolean) => Agent) | undefined;
-  /** Whether `fetch` decodes zstd too. */
-  readonly #zstd: boolean;
+  readonly #make: (Agent: AgentConstructor, secure: boolean) => Agent;
+  readonly #remains: Remains<Agent>;
   #closed = false;
 
-  constructor(agents: Agent[], undici: number, connecting: Connecting, make?: (secure: boolean) => Agent) {
-    this.#agents = agents;
+  constructor(
+    globals: Globals,
+    dispatcher: Agent | undefined,
+    configured: boolean,
+    connecting: Connecting,
+    make: (Agent: AgentConstructor, secure: boolean) => Agent,
+  ) {
+    this.#globals = globals;
+    this.#dispatcher = dispatcher;
+    this.#configured = configured || dispatcher !== undefined;
     this.#connecting = connecting;
     this.#make = make;
-    this.#zstd = undici >= 7;
+    this.#agents = dispatcher === undefined ? [] : [dispatcher, dispatcher];
+    // A dispatcher of the user's may have other users.
+    const owners = dispatcher === undefined ? this.#agents : [];
+    this.#remains = { used: dispatcher !== undefined, owners, release };
+    this[PLATFORM] = makePlatform(
+      () => this.fetch === NodeTransport.prototype.fetch && dispatcher === undefined && this.closesSockets,
+      {
+        decodes: (coding) => this.decodes(coding),
+        onDropped: (report) => this.#remains.report = report,
+      },
+    );
   }
 
-  async fetch(url: URL, init: RequestInit & { dispatcher?: unknown }): Promise<Response> {
-    if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
-    const secure = url.protocol === "https:";
-    const agent = this.#agents[Number(secure)] ??= this.#make!(secure);
+  get closesSockets(): boolean {
+    return isRuntimes(globalFetch()) && (this.#dispatcher ?? this.#globals.findAgent()) !== undefined;
+  }
+
+  fetch(url: URL, init: Init): Promise<Response> {
+    if (this.#closed) return refuseClosed();
+    const fetch = globalFetch();
+    const runtimes = isRuntimes(fetch);
+    if (init.dispatcher === undefined && (runtimes || this.#configured)) {
+      const secure = url.protocol === "https:";
+      const Agent = this.#dispatcher === undefined ? this.#globals.findAgent() : undefined;
+      const agent = this.#dispatcher ?? (Agent && (this.#agents[Number(secure)] ??= this.#makeAgent(Agent, secure)));
+      if (agent !== undefined) {
+        return this.#fetchTwice(runtimes ? fetch : sendThrough.bind(null, fetch), url, init, agent);
+      }
+      if (this.#configured) {
+        return Promise.reject(new TypeError(`Cannot send the request with options of an Agent as ${FOREIGN}`));
+      }
+    }
+    return runtimes ? fetch(url, init) : sendThrough(fetch, url, init);
+  }
+
+  async #fetchTwice(fetch: Transport["fetch"], url: URL, init: Init, agent: Agent): Promise<Response> {
     for (let fresh = false;; fresh = true) {
-      const route = init.dispatcher = new Route(agent, fresh);
+      const route = init.dispatcher = new Route(agent, fresh, this.#configured ? undefined : this.#globals);
       try {
-        return await globalThis.fetch(url, init);
+        const response = await fetch(url, init);
+        // undici reads on for as long as the server sends a body, which a response with this status does not have.
+        if (response.status === 205 && response.headers.get("content-length") !== "0") route.end();
+        return response;
       } catch (error) {
         const repeatable = !fresh && isIdempotent(init.method ?? "GET") && !isStream(init.body);
         const again = route.refused || repeatable && route.stale && isDead(error);
@@ -143,14 +211,22 @@ class NodeTransport implements Transport {
     }
   }
 
+  #makeAgent(Agent: AgentConstructor, secure: boolean): Agent {
+    if (!this.#remains.used) watch(this, this.#remains);
+    this.#remains.used = true;
+    return this.#make(Agent, secure);
+  }
+
   /** Several codings on one body too. */
   decodes(coding: string): boolean {
     const codings = coding.split(",").map((part) => part.trim());
-    return codings.every((part) => /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(part) && (part !== "zstd" || this.#zstd));
+    const { version } = this.#globals;
+    return codings.every((part) => /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(part) && (part !== "zstd" || version >= 7));
   }
 
   async close() {
     this.#closed = true;
+    unwatch(this);
     const destroyed = this.#agents.map((agent) => agent.destroy(CLOSED));
     this.#connecting.end();
     await Promise.all(destroyed);
@@ -194,13 +270,16 @@ class Route {
   refused = false;
   readonly #agent: Agent;
   readonly #fresh: boolean;
+  /** `undefined` if the agent is the user's, or has options of the user's: then no other will do. */
+  readonly #globals: Globals | undefined;
   #socket: Socket | undefined;
   #reused = false;
   #bytesRead = 0;
 
-  constructor(agent: Agent, fresh: boolean) {
+  constructor(agent: Agent, fresh: boolean, globals: Globals | undefined) {
     this.#agent = agent;
     this.#fresh = fresh;
+    this.#globals = globals;
   }
 
   /** Whether the request went over a connection that had served another, and no byte has come since. */
@@ -209,6 +288,12 @@ class Route {
   }
 
   dispatch(options: object, handler: object): boolean {
+    // A `fetch` of another version of undici has handlers that the agent may not understand.
+    const other = this.#globals?.otherDispatcher(handler);
+    if (other !== undefined) {
+      disown();
+      return other.dispatch(options, handler);
+    }
     // undici makes the request, and says so on its channel, before this call returns.
     dispatching = this;
     try {
@@ -223,9 +308,13 @@ class Route {
     this.#socket = socket;
     this.#bytesRead = socket.bytesRead;
     this.#reused = this.#bytesRead > (socket[FRESH] ??= this.#bytesRead);
-    // Over HTTP/2 others may use it.
     this.refused = this.#fresh && this.#reused && socket.alpnProtocol !== "h2";
-    if (this.refused) socket.destroy();
+    if (this.refused) this.end();
+  }
+
+  /** Destroys the socket, unless others may use it, over HTTP/2. */
+  end() {
+    if (this.#socket?.alpnProtocol !== "h2") this.#socket?.destroy();
   }
 }
 
@@ -253,34 +342,77 @@ function watchSockets(process: NodeProcess) {
   });
 }
 
-function isDead(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (DEAD.has((cause as { code?: string }).code ?? "")) return true;
-  }
-  return false;
+/** A response may outlive its transport: this waits for what is under way, and for nothing else. */
+function release(agent: Agent) {
+  agent.close().catch(() => {});
 }
 
-/**
- * Finds the constructor of the dispatcher that bare `fetch` uses, so that its agents suit this `fetch`, unless the user
- * has a say in the matter: a mock, a proxy, an agent with options or interceptors must not be passed by.
- */
-function findAgent(process: NodeProcess): AgentConstructor | undefined {
-  // Reading any of undici's globals loads it, and with it comes the dispatcher.
+/** `fetch` wraps the error of the connection. */
+function isDead(error: unknown): boolean {
+  const { code, cause } = error as { code?: string; cause?: { code?: string } };
+  return DEAD.has(cause?.code ?? code ?? "");
+}
+
+/** What undici has set for the whole process. */
+class Globals {
+  /** The version of the runtime's own undici. */
+  readonly version: number;
+  readonly #process: NodeProcess;
+  #dispatchers: Dispatchers | undefined;
+  /** The dispatcher that was looked at last, with its method. */
+  #dispatcher: Dispatcher | undefined;
+  #dispatch: unknown;
+  #Agent: AgentConstructor | undefined;
+
+  constructor(process: NodeProcess) {
+    this.#process = process;
+    this.version = parseInt(process.versions?.undici ?? "");
+  }
+
+  /**
+   * Finds the constructor of the dispatcher that bare `fetch` uses, so that its agents suit this `fetch`. There is none if
+   * the user has a say in the matter: a mock, a proxy, an agent with options or interceptors must not be passed by.
+   *
+   * Looked up for each request, because `setGlobalDispatcher()` may be called at any time.
+   */
+  findAgent(): AgentConstructor | undefined {
+    this.#dispatchers ??= findDispatchers(this.#process);
+    const dispatcher = this.#dispatchers[this.version < 8 ? OLD_DISPATCHER : NEW_DISPATCHER];
+    if (dispatcher === this.#dispatcher && dispatcher?.dispatch === this.#dispatch) return this.#Agent;
+    this.#dispatcher = dispatcher;
+    this.#dispatch = dispatcher?.dispatch;
+    return this.#Agent = dispatcher && agentOf(dispatcher, this.#process);
+  }
+
+  /** The dispatcher for a handler of another version of undici. */
+  otherDispatcher(handler: object): Dispatcher | undefined {
+    const isNew = "onRequestStart" in handler;
+    if (isNew === this.version >= 8) return undefined;
+    return this.#dispatchers?.[isNew ? NEW_DISPATCHER : OLD_DISPATCHER];
+  }
+}
+
+function findDispatchers(process: NodeProcess): Dispatchers {
+  // Reading any of undici's globals loads it, and with it come the dispatchers.
   void globalThis.Headers;
-  const dispatchers = globalThis as unknown as { [key: symbol]: Record<PropertyKey, unknown> | undefined };
-  const first = dispatchers[Symbol.for("undici.globalDispatcher.1")];
-  const second = dispatchers[Symbol.for("undici.globalDispatcher.2")];
-  // Up to undici 7 `fetch` uses the first, though 7 sets both. From 8 on, the first is a mere wrapper for older ones.
-  const dispatcher = parseInt(process.versions?.undici ?? "") < 8 ? first : second;
-  const constructor = dispatcher?.constructor as AgentConstructor | undefined;
-  if (dispatcher === undefined || constructor === undefined) return undefined;
+  if (OLD_DISPATCHER in globalThis) return globalThis as unknown as Dispatchers;
+  // In another realm, such as that of a test runner, they stay with the main one.
+  const main = process.getBuiltinModule?.("node:vm").runInThisContext("globalThis") ?? {};
+  void (main as { Headers?: unknown }).Headers;
+  return main;
+}
+
+function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor | undefined {
+  const constructor = dispatcher.constructor as unknown as AgentConstructor;
   // `compose()` makes a proxy object that has another `dispatch`, and nothing else.
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
   const isDefault = constructor.name === "Agent" ||
     constructor.name === "EnvHttpProxyAgent" && usesEnvProxy(process);
   if (!isDefault) return undefined;
   if (!plain.has(dispatcher)) plain.set(dispatcher, isAlike(dispatcher, new constructor({})));
-  return plain.get(dispatcher) ? constructor : undefined;
+  if (!plain.get(dispatcher)) return undefined;
+  watchSockets(process);
+  return constructor;
 }
 
 /** Whether dispatchers have no settings of the user's. */
@@ -319,7 +451,8 @@ function isAlike(a: unknown, b: unknown): boolean {
 function settings(value: object): PropertyKey[] | undefined {
   const prototype = Object.getPrototypeOf(value);
   const keys = Reflect.ownKeys(value);
-  if (prototype === Object.prototype || prototype === null) return keys;
+  // A plain object's, perhaps of another realm.
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return keys;
   const known = keys.filter((key) => typeof key === "symbol" && SETTINGS.has(key.description ?? ""));
   return known.length > 0 ? known : undefined;
 }

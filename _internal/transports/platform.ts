@@ -17,8 +17,9 @@ export interface Platform {
    */
   readonly followsRedirects?: boolean;
   /**
-   * Whether the platform ends a body at the length that its headers announce, so that `arrayBuffer()` takes no more
-   * memory than that.
+   * Whether the platform ends a body at its `content-length`, so that `arrayBuffer()` takes no more memory than that. It
+   * never does if there is a `transfer-encoding`, be it empty. It may not if the caller gives a dispatcher or client with
+   * the request. Read it after the response has arrived.
    */
   readonly endsBodies?: boolean;
   /**
@@ -29,9 +30,36 @@ export interface Platform {
    * @param init What the request was sent with.
    */
   decodes?(coding: string, init: RequestInit): boolean;
+  /**
+   * Sets a function to call if the transport is collected unclosed after it has sent a request.
+   *
+   * @param report Must not throw, nor refer to the transport, its pool or its session.
+   */
+  onDropped?(report: () => void): void;
 }
 
 /** What an adapter has under {@linkcode PLATFORM}. */
 export interface Adapter {
   readonly [PLATFORM]: Platform;
+}
+
+/** Makes a platform whose `endsBodies` may change, as the user may replace `fetch` at any time. */
+export function makePlatform(endsBodies: () => boolean, facts: Platform): Platform {
+  return Object.defineProperty({ ...facts }, "endsBodies", { get: endsBodies });
+}
+
+/** The longest time in milliseconds that every runtime's timers take: 25 days. */
+export const MAX_TIMEOUT = 2 ** 31 - 1;
+
+/** What a transport answers once it is closed. */
+export function refuseClosed(): Promise<never> {
+  return Promise.reject(new TypeError("Cannot send the request as the transport is closed"));
+}
+
+/**
+ * Adds an option that a copy of the object, as in `{ ...init }`, does not have: so a wrapper of `fetch` that gives a
+ * default of its own, as in `{ client, ...init }`, goes first.
+ */
+export function hide(init: object, name: string, value: unknown) {
+  Object.defineProperty(init, name, { value, writable: true, configurable: true });
 }

@@ -7,23 +7,31 @@
  */
 
 import type { Transport } from "../../transport.ts";
+import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { type Adapter, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /**
  * Makes a transport over any `fetch`, which works on every platform and owns no socket.
  *
  * @param fetch The function that sends the requests. By default the global one, looked up anew for each request.
+ * @param own Further fields of what `fetch` takes, for requests that do not have them.
  * @returns The transport; its `closesSockets` is `false`.
  */
-export function portable(fetch?: typeof globalThis.fetch): Transport {
+export function portable(fetch?: Fetch, own?: object): Transport & Adapter {
   let closed = false;
-  return {
-    closesSockets: false,
+  const platform: Platform = {
     followsRedirects: hidesRedirects(),
     ...(isWorkerd() && { decodes: (coding: string) => coding === "gzip" || coding === "br" }),
-    // An async function, so that a `fetch` that throws rejects instead.
-    async fetch(url: URL, init: RequestInit): Promise<Response> {
-      if (closed) throw new TypeError("Cannot send the request as the transport is closed");
-      return await (fetch === undefined ? globalThis.fetch(url, init) : fetch(url, init));
+  };
+  return {
+    [PLATFORM]: platform,
+    ...platform as object,
+    closesSockets: false,
+    fetch(url: URL, init: RequestInit): Promise<Response> {
+      if (closed) return refuseClosed();
+      if (own !== undefined) init = { ...own, ...init };
+      const send = fetch ?? globalFetch();
+      return isRuntimes(send) ? send(url, init) : sendThrough(send, url, init);
     },
     close() {
       closed = true;
@@ -41,7 +49,7 @@ function hidesRedirects(): boolean {
   return hidden ??= !new Request("http://localhost/", { headers: { cookie: "a=1" } }).headers.has("cookie");
 }
 
-/** Whether `fetch` is that of workerd, which decodes gzip and br alone. */
-function isWorkerd(): boolean {
+/** Whether the platform is workerd, which decodes gzip and br alone. */
+export function isWorkerd(): boolean {
   return globalThis.navigator?.userAgent === "Cloudflare-Workers";
 }

@@ -75,6 +75,10 @@ export const cases: Case[] = [
     assertEquals(await run(t, "dispatcher"), [...before, true, 299, false, false, refused, 200, true]);
     await t.scope.wait({ ...NOTHING_OPEN, requests: 3 });
   }),
+  onNode("a session in another realm owns its sockets", async (t) => {
+    assertEquals(await run(t, "realm"), [false, true, 200, 200, 200, true, 200]);
+    await t.scope.wait(NOTHING_OPEN);
+  }),
   {
     name: "a dispatcher, client or proxy that is given with a request is used, at each redirect too",
     needs: ["processes"],

@@ -185,6 +185,42 @@ async function perRequest() {
   return results;
 }
 
+/** Runs the module in a realm that is not the main one, as test runners do. */
+async function inRealm() {
+  const { build } = await import("esbuild");
+  const { createContext, runInContext } = await import("node:vm");
+  const entry = new URL("../../mod.ts", import.meta.url).pathname;
+  const { outputFiles: [script] } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: "iife",
+    globalName: "Hangup",
+  });
+  const realm = createContext();
+  for (const name of Object.getOwnPropertyNames(globalThis)) {
+    // Node warns of those that store things.
+    if (!(name in runInContext("globalThis", realm)) && !/storage/i.test(name)) {
+      realm[name] = Reflect.get(globalThis, name);
+    }
+  }
+  const { createTransport, Session }: typeof Hangup = runInContext(`${script!.text}; Hangup`, realm);
+  const session = new Session();
+  const configured = new Session({ pool: { transport: createTransport({ connect: { timeout: 5000 } }) } });
+  const results = [
+    runInContext("Object", realm) === Object,
+    session.pool.closesSockets,
+    await outcome(session.get(`${url}/bytes/10`)),
+    await outcome(session.get(`${url}/kill-reused`)),
+    await outcome(session.post(`${url}/echo`, { body: "text" })),
+    configured.pool.closesSockets,
+    await outcome(configured.get(`${url}/bytes/10`)),
+  ];
+  await session.close();
+  await configured.close();
+  return results;
+}
+
 const { gc, Bun } = globalThis as { gc?(): void; Bun?: { gc(force: boolean): void } };
 
 /** Drops sessions and a transport that are not closed, while a response of the transport is read. */
@@ -229,6 +265,7 @@ const situations: Record<string, () => unknown> = {
   "instrumented": instrumented,
   "dispatcher": dispatcherSetLater,
   "request": perRequest,
+  "realm": inRealm,
   "dropped": dropped,
 };
 console.log(JSON.stringify(await situations[kind!]!()));

@@ -83,8 +83,8 @@ export const cases: Case[] = [
     name: "a dispatcher, client or proxy that is given with a request is used, at each redirect too",
     needs: ["processes"],
     async run(t) {
-      assertEquals(await run(t, "request"), [200, 200, 200, 200, 200, "NetworkError"]);
-      assertEquals((await t.scope.stats()).requests, 7);
+      assertEquals(await run(t, "request"), [200, 200, 200, 200, 200, 200, "NetworkError"]);
+      assertEquals((await t.scope.stats()).requests, 8);
     },
   },
   {

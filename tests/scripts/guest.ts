@@ -4,6 +4,7 @@
 // Arguments: the situation, the counting server's URL, and a URL that answers when the process may end.
 import process from "node:process";
 import type * as Hangup from "../../mod.ts";
+import { carried } from "../../_internal/transports/carried.ts";
 import { sessionFetch } from "../../_internal/transports/global_fetch.ts";
 
 type Fetch = typeof fetch;
@@ -176,6 +177,7 @@ async function perRequest() {
     await outcome(session.fetch(`${nowhere}bytes/10`, init)),
     await outcome(session.post(`${nowhere}echo`, { ...init, body: "text" })),
     await outcome(session.get(`${nowhere}chain/2`, init)),
+    await outcome(session.get(`${nowhere}bytes/10`, carried(new Request(nowhere, init)) ?? init)),
     await outcome(session.get(`${url}/bytes/10`)),
     await outcome(session.get(nowhere)).then((text) => String(text).split(":")[0]),
   ];

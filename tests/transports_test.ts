@@ -580,15 +580,16 @@ Deno.test("sessionFetch() is passed by when it is global, also by a session that
     assertEquals([isRuntimes(globalFetch()), isRuntimes(second)], [true, false]);
     // A request that comes back goes behind; another one, and one that comes later, go through the session.
     const other = new URL("http://other.test/");
-    await sendThrough(
-      async (url, init) => {
-        await second(other);
-        return await first(new Request(url, init));
-      },
-      HTTP,
-      {},
-    );
-    await second(HTTP);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let later: Promise<unknown> | undefined;
+    const wrapper = async (input: string | URL | Request, init?: RequestInit) => {
+      later = promise.then(() => second(HTTP));
+      await second(other);
+      return await first(new Request(input, init));
+    };
+    await sendThrough(wrapper, HTTP, {});
+    resolve();
+    await later;
     assertEquals([performed, network.asked.length], [[other.href, HTTP.href], 1]);
   });
 });

@@ -37,7 +37,11 @@ import { portable } from "./_internal/transports/portable.ts";
  * ```
  */
 export interface Transport {
-  /** Whether `close()` closes the sockets. Where the platform owns them, nothing is in flight after it, no more. */
+  /**
+   * Whether `close()` closes the sockets. Otherwise it only ensures that nothing is in flight. It may change: while the
+   * global `fetch` is a mock or a wrapper, or on Node the user has set a dispatcher for the process, the sockets are
+   * theirs.
+   */
   readonly closesSockets: boolean;
   /**
    * Whether the platform has to follow redirects, as it hides them from `fetch`'s caller. Then `init.redirect` is what the
@@ -88,11 +92,15 @@ export interface Transport {
  * - On Node those of undici's `Agent`, such as `connect: { ca }`. Or a `dispatcher` of one's own, such as a `ProxyAgent`
  *   of the version of undici that `process.versions.undici` names: the transport owns it and closes it.
  * - Elsewhere further fields of what `fetch()` takes, such as `cf` on workerd.
+ *
+ * What a request itself has goes first: a `client` on Deno, a `dispatcher` on Node, any option of `fetch()` on Bun. The
+ * sockets are then those of that client or dispatcher. On Deno such a client may repeat a POST without a body if it keeps
+ * idle connections: `Deno.createHttpClient({ poolMaxIdlePerHost: 0 })` keeps none.
  */
 export interface TransportOptions {
   /**
-   * Time in milliseconds that an idle socket is kept, where the runtime lets us say. With 0 none is kept: each request has
-   * a connection of its own.
+   * Time in milliseconds that an idle socket is kept, where the runtime lets us say, at most 25 days. With 0 none is kept:
+   * each request has a connection of its own.
    *
    * @default {30_000}
    */
@@ -109,7 +117,8 @@ const DEFAULT_IDLE_TIMEOUT = 30_000;
  *
  * @param options The options for its sockets.
  * @returns The transport; its `closesSockets` says whether it owns its sockets.
- * @throws {TypeError} If `idleTimeout` is not a number, or the runtime has no use for an option.
+ * @throws {TypeError} If `idleTimeout` is not a number, or the runtime has no use for an option: on Node also if the user
+ * has set a dispatcher for the process. If that is set later, requests are refused.
  * @throws {RangeError} If `idleTimeout` is negative.
  *
  * @example Go through a proxy, on Deno

@@ -40,16 +40,19 @@ const BEHIND: unique symbol = Symbol.for("hangup.behind");
 /** The source of the runtime's own `fetch` on Node, Deno and Bun. */
 const RUNTIMES_SOURCE = /^function fetch\(.*(?:internal\/deps\/undici|lazyFetch|\{\s*\[native code\]\s*\}$)/s;
 
-/** The runtime's own `fetch`. Unknown source is trusted in the one that was global first, lest a new runtime has none. */
+/** The runtime's own `fetch`. */
 let runtimeFetch: Fetch | undefined;
 
 /** The last global function that was found not to be the runtime's. */
 let foreignFetch: Fetch | undefined;
 
 {
+  // The first one is trusted without a look at its whole source, so that new versions of runtimes work. Mocks have
+  // properties of their own, and npm's undici mends stack traces.
   const first = globalFetch();
-  // Mocks and wrappers have other names, but not that of npm's undici.
-  if (first?.name === "fetch" && !sourceOf(first).includes("StackTrace")) runtimeFetch = first;
+  const source = first && sourceOf(first);
+  const isLike = source?.startsWith("function fetch(") && !source.includes("StackTrace");
+  if (isLike && Object.keys(first).length === 0) runtimeFetch = first;
 }
 
 /** Follows a request through the user's functions. Made for the first one that needs it. */

@@ -61,9 +61,9 @@ async function asGlobal(wrap: (fetch: Fetch) => Fetch) {
 /** Has a mock as the global `fetch`, set before the module is loaded or after, and taken away again. */
 async function mocked(before: boolean) {
   const asked: unknown[] = [];
-  const mock = (input: URL, init: RequestInit) => {
+  const mock = async function fetch(input: URL, init: RequestInit) {
     asked.push([String(input), init.method, init.body]);
-    return Promise.resolve(new Response("mocked", { status: 299 }));
+    return await Promise.resolve(new Response("mocked", { status: 299 }));
   };
   if (before) use(mock);
   const { createTransport, get, Session } = await load();

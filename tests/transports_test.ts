@@ -412,6 +412,39 @@ onNode("uses the dispatcher of a request", async (network) => {
   assertStrictEquals(network.last.dispatcher, dispatcher);
 });
 
+onNode("lets a Request use the dispatcher that it carries, and says where that cannot be", async (_, globals) => {
+  const carrying = new Set<unknown>();
+  const seen: unknown[] = [];
+  // As undici does: the global one is looked for only if the request carries none.
+  globalThis.fetch = function fetch(input: Request | URL, init: Init) {
+    void lazyFetch;
+    const dispatcher = carrying.has(input) ? "carried" : init.dispatcher ?? globals[NEW];
+    seen.push(dispatcher);
+    if (dispatcher !== "carried") (dispatcher as Dispatcher).dispatch({}, { onRequestStart() {} });
+    return Promise.resolve(new Response());
+  } as unknown as typeof fetch;
+  const before = globals[NEW];
+  const [plain, carries] = [new Request(HTTP), new Request(HTTP)];
+  carrying.add(carries);
+  await withGlobals({ Deno: undefined }, async () => {
+    for (const options of [{}, { connect: {} }, { dispatcher: new Agent() }]) {
+      const transport = nodeTransport(1000, options)!;
+      await transport.fetch(HTTP, { ...carried(plain) });
+      assertEquals([seen.at(-1) === before, globals[NEW] === before], [false, true]);
+      await transport.fetch(HTTPS, { ...carried(plain) }); // after a redirect
+      await transport.fetch(HTTP, { ...carried(carries) });
+      assertEquals([seen.at(-1), globals[NEW] === before], ["carried", true]);
+      await assertRejects(() => transport.fetch(HTTPS, { ...carried(carries) }), TypeError, "Cannot follow a redirect");
+    }
+    const transport = nodeTransport(1000)!;
+    globals[NEW] = { dispatch() {} };
+    await transport.fetch(HTTP, { ...carried(carries) });
+    assertEquals(seen.at(-1), "carried");
+    await transport.fetch(HTTP, { ...carried(plain) });
+    assertStrictEquals(seen.at(-1), globals[NEW]);
+  });
+});
+
 onNode("looks at the global dispatcher for each request", async (network, globals) => {
   const transport = nodeTransport(1000)!;
   const configured = nodeTransport(1000, { connect: {} })!;

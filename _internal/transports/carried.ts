@@ -6,23 +6,28 @@
  * @module
  */
 
-/** What is used of the `Deno` namespace. */
-interface DenoNamespace {
-  createHttpClient?(options: object): Disposable;
+/** On the options of a request: the `Request` that the caller gave, if it may carry a dispatcher that nobody can read. */
+export const CARRIER: unique symbol = Symbol("hangup.carrier");
+
+/** What is used of the globals of Deno and Node. */
+interface Globals {
+  Deno?: { createHttpClient?(options: object): Disposable };
+  process?: { versions?: { undici?: string } };
 }
 
 /**
- * The options that make a transport send over what a `Request` carries, on Deno and on Node 22.
+ * The options that make a transport send over what a `Request` carries.
  *
- * Later versions of Node show nobody what a `Request` carries, and Bun's carries nothing.
+ * Bun's carries nothing. Node from version 24 on shows nobody whether it does.
  *
- * @returns The options, or `undefined` if the request carries nothing that can be seen.
+ * @returns The options, or `undefined` if the request carries nothing.
  */
 export function carried(request: Request): object | undefined {
-  const { Deno } = globalThis as { Deno?: DenoNamespace };
+  const { Deno, process } = globalThis as Globals;
   if (Deno?.createHttpClient === undefined) {
     const dispatcher = read(request, "dispatcher");
-    return dispatcher ? { dispatcher } : undefined;
+    if (dispatcher) return { dispatcher };
+    return parseInt(process?.versions?.undici ?? "") >= 7 ? { [CARRIER]: request } : undefined;
   }
   const rid = (read(request, "request") as { clientRid?: number | null } | undefined)?.clientRid;
   if (typeof rid !== "number") return undefined;

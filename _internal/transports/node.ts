@@ -9,8 +9,9 @@
 import type { Transport } from "../../transport.ts";
 import { isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
+import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
-import { disown, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { disown, type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 import { isWorkerd } from "./portable.ts";
 
@@ -22,7 +23,10 @@ interface Agent {
 }
 
 /** What Node's `fetch()` takes besides the standard's options. */
-type Init = RequestInit & { dispatcher?: unknown };
+type Init = RequestInit & { dispatcher?: unknown; [CARRIER]?: Request };
+
+/** The `Request`s that are known to carry a dispatcher. */
+const carriers = new WeakSet<Request>();
 
 type AgentConstructor = new (options: object) => Agent;
 
@@ -62,7 +66,7 @@ interface Modules {
 
 /** Under symbols of undici's, the dispatchers of the process. */
 interface Dispatchers {
-  [key: symbol]: Dispatcher | undefined;
+  [key: symbol]: unknown;
 }
 
 /** A dispatcher of the process. */
@@ -192,14 +196,16 @@ class NodeTransport implements Transport, Adapter {
         return Promise.reject(new TypeError(`Cannot send the request with options of an Agent as ${FOREIGN}`));
       }
     }
-    return runtimes ? fetch(url, init) : sendThrough(fetch, url, init);
+    if (!runtimes) return sendThrough(fetch, url, init);
+    const request = init[CARRIER];
+    return fetch(request !== undefined && isWhole(request, url, init) ? request : url, init);
   }
 
   async #fetchTwice(fetch: Transport["fetch"], url: URL, init: Init, agent: Agent): Promise<Response> {
     for (let fresh = false;; fresh = true) {
-      const route = init.dispatcher = new Route(agent, fresh, this.#configured ? undefined : this.#globals);
+      const route = new Route(agent, fresh, this.#configured ? undefined : this.#globals);
       try {
-        const response = await fetch(url, init);
+        const response = await this.#send(fetch, url, init, route);
         // undici reads on for as long as the server sends a body, which a response with this status does not have.
         if (response.status === 205 && response.headers.get("content-length") !== "0") route.end();
         return response;
@@ -209,6 +215,22 @@ class NodeTransport implements Transport, Adapter {
         if (!again || this.#closed || init.signal?.aborted) throw error;
       }
     }
+  }
+
+  #send(fetch: Transport["fetch"], url: URL, init: Init, route: Route): Promise<Response> {
+    const request = init[CARRIER];
+    if (request !== undefined && isRuntimes(fetch as Fetch)) {
+      if (isWhole(request, url, init)) {
+        return this.#globals.instead(route, () => (fetch as Fetch)(request, init)).finally(() => {
+          if (!route.used) carriers.add(request);
+        });
+      }
+      if (carriers.has(request)) {
+        throw new TypeError("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
+      }
+    }
+    init.dispatcher = route;
+    return fetch(url, init);
   }
 
   #makeAgent(Agent: AgentConstructor, secure: boolean): Agent {
@@ -268,6 +290,8 @@ class Connecting {
 class Route {
   /** Whether it was given a connection that is not fresh, and closed that. */
   refused = false;
+  /** Whether it was used, and not another one that a `Request` carries. */
+  used = false;
   readonly #agent: Agent;
   readonly #fresh: boolean;
   /** `undefined` if the agent is the user's, or has options of the user's: then no other will do. */
@@ -288,6 +312,7 @@ class Route {
   }
 
   dispatch(options: object, handler: object): boolean {
+    this.used = true;
     // A `fetch` of another version of undici has handlers that the agent may not understand.
     const other = this.#globals?.otherDispatcher(handler);
     if (other !== undefined) {
@@ -342,6 +367,11 @@ function watchSockets(process: NodeProcess) {
   });
 }
 
+/** Whether the options complete the `Request` that they came with: after a redirect they do not. */
+function isWhole(request: Request, url: URL, init: Init): boolean {
+  return request.url === url.href && (request.body === null || init.body != null);
+}
+
 /** A response may outlive its transport: this waits for what is under way, and for nothing else. */
 function release(agent: Agent) {
   agent.close().catch(() => {});
@@ -358,6 +388,8 @@ class Globals {
   /** The version of the runtime's own undici. */
   readonly version: number;
   readonly #process: NodeProcess;
+  /** Under which `fetch` looks for its dispatcher. */
+  readonly #key: symbol;
   #dispatchers: Dispatchers | undefined;
   /** The dispatcher that was looked at last, with its method. */
   #dispatcher: Dispatcher | undefined;
@@ -367,6 +399,11 @@ class Globals {
   constructor(process: NodeProcess) {
     this.#process = process;
     this.version = parseInt(process.versions?.undici ?? "");
+    this.#key = this.version < 8 ? OLD_DISPATCHER : NEW_DISPATCHER;
+  }
+
+  get #all(): Dispatchers {
+    return this.#dispatchers ??= findDispatchers(this.#process);
   }
 
   /**
@@ -376,19 +413,32 @@ class Globals {
    * Looked up for each request, because `setGlobalDispatcher()` may be called at any time.
    */
   findAgent(): AgentConstructor | undefined {
-    this.#dispatchers ??= findDispatchers(this.#process);
-    const dispatcher = this.#dispatchers[this.version < 8 ? OLD_DISPATCHER : NEW_DISPATCHER];
+    const dispatcher = this.#all[this.#key] as Dispatcher | undefined;
     if (dispatcher === this.#dispatcher && dispatcher?.dispatch === this.#dispatch) return this.#Agent;
     this.#dispatcher = dispatcher;
     this.#dispatch = dispatcher?.dispatch;
     return this.#Agent = dispatcher && agentOf(dispatcher, this.#process);
   }
 
+  /**
+   * Has a route in the place of the global dispatcher for one call. `fetch` looks for the global one, before it returns,
+   * only if the `Request` that it is given carries none.
+   */
+  instead<T>(route: Route, call: () => T): T {
+    const before = this.#all[this.#key];
+    this.#all[this.#key] = route;
+    try {
+      return call();
+    } finally {
+      this.#all[this.#key] = before;
+    }
+  }
+
   /** The dispatcher for a handler of another version of undici. */
   otherDispatcher(handler: object): Dispatcher | undefined {
     const isNew = "onRequestStart" in handler;
     if (isNew === this.version >= 8) return undefined;
-    return this.#dispatchers?.[isNew ? NEW_DISPATCHER : OLD_DISPATCHER];
+    return this.#all[isNew ? NEW_DISPATCHER : OLD_DISPATCHER] as Dispatcher | undefined;
   }
 }
 

@@ -177,7 +177,7 @@ async function perRequest() {
     await outcome(session.fetch(`${nowhere}bytes/10`, init)),
     await outcome(session.post(`${nowhere}echo`, { ...init, body: "text" })),
     await outcome(session.get(`${nowhere}chain/2`, init)),
-    await outcome(session.get(`${nowhere}bytes/10`, carried(new Request(nowhere, init)) ?? init)),
+    await outcome(session.get(`${nowhere}bytes/10`, carried(new Request(`${nowhere}bytes/10`, init)) ?? init)),
     await outcome(session.get(`${url}/bytes/10`)),
     await outcome(session.get(nowhere)).then((text) => String(text).split(":")[0]),
   ];

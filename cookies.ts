@@ -6,9 +6,6 @@
  * @module
  */
 
-import type { Exchange } from "./_internal/exchange.ts";
-import type { Outgoing } from "./_internal/prepare.ts";
-
 /**
  * Where a session keeps cookies (RFC 6265): the two methods of tough-cookie's `CookieJar` that it needs, sync or async.
  *
@@ -42,31 +39,4 @@ export interface CookieJar {
    * @param url The absolute URL that answered.
    */
   setCookie(cookie: string, url: string): unknown;
-}
-
-/** A hop's headers with the cookies that the jar has for its URL. */
-export async function withCookies(jar: CookieJar, { headers, url }: Outgoing): Promise<Headers | undefined> {
-  const cookies = await jar.getCookieString(url.href);
-  if (!cookies) return headers;
-  const all = new Headers(headers);
-  const given = all.get("cookie");
-  try {
-    all.set("cookie", given ? `${given}; ${cookies}` : cookies);
-  } catch {
-    // The cause would quote it.
-    throw new TypeError("Cannot send the request as what the cookie jar gave is not valid in a header");
-  }
-  return all;
-}
-
-/** Tells the jar of the cookies that came, one after the other. */
-export async function keepCookies(exchange: Exchange, jar: CookieJar, url: URL, headers: Headers): Promise<void> {
-  for (const cookie of headers.getSetCookie()) {
-    try {
-      await jar.setCookie(cookie, url.href);
-    } catch {
-      // A server can send what no jar takes; that is no failure of the request.
-    }
-    exchange.throwIfCut();
-  }
 }

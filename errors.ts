@@ -1,33 +1,36 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Every error that this module throws of its own:
+ * The errors that this module defines:
  *
  * ```text
  * Error
- * └── HangupError              method and url where there is a request
+ * └── HangupError              method, url, repeatable: the request that failed, if there is one
  *     ├── SessionClosedError   the session was closed before the request was done
  *     ├── PoolClosedError      the pool was closed before the request was done
- *     ├── QueueFullError       `maxQueued` requests wait already
+ *     ├── QueueFullError       `maxQueued` requests are waiting already
  *     ├── TimeoutError         phase: "queue" | "headers" | "idle" | "total"
  *     ├── BodyTooLargeError    the body is longer than `maxBodyBytes`
- *     ├── StatusError          `throwIfNotOk()` met a status outside 200 to 299
+ *     ├── StatusError          response: its status is outside 200 to 299
  *     ├── TooManyRedirectsError
- *     └── NetworkError         cause: the runtime's own error
+ *     └── NetworkError         code: "ECONNRESET" and the like; cause: the runtime's own error
  * ```
  *
- * Besides these there are `TypeError` and `RangeError` for wrong arguments, thrown before anything is sent, and the
- * reason of the caller's own signal, which is passed on as it is.
+ * The module also throws a `TypeError` or `RangeError` for a wrong argument, before it sends
+ * anything, and a `SyntaxError` for a body that is not JSON. If the caller's own signal aborts, the
+ * module throws the signal's reason, unchanged.
+ *
+ * `StatusError` stands in response.ts, because it has a response.
  *
  * @module
  */
 
-import { displayUrl } from "./_internal/http.ts";
-import type { ExchangeState, RequestSummary } from "./request.ts";
-import type { PrefetchedResponse } from "./response.ts";
+import { findCode } from "./_internal/causes.ts";
+import { printable } from "./_internal/text.ts";
+import type { ExchangeState, Repeatable, RequestSummary } from "./request.ts";
 
 /**
- * The base of this module's errors: catch it to catch them all.
+ * The base class of this module's errors.
  *
  * @example Tell the module's errors from others
  * ```ts
@@ -40,30 +43,40 @@ import type { PrefetchedResponse } from "./response.ts";
  * ```
  */
 export class HangupError extends Error {
-  /** The request's method, where there is a request. */
+  /**
+   * The request's method, if there is a request. After a redirect, the method of the last request
+   * that was sent.
+   */
   readonly method: string | undefined;
-  /** The request's URL without credentials and query values, where there is a request. */
+  /** The request's URL without credentials and query values, if there is a request. */
   readonly url: string | undefined;
+  /**
+   * Whether the same request can be sent again, if that is known. {@linkcode isRetriable} asks for
+   * it.
+   */
+  readonly repeatable: Repeatable | undefined;
 
   /**
    * Creates the error.
    *
-   * @param message What happened.
-   * @param request The request that it happened to; named at the end of the message.
+   * @param message What happened. Control characters are escaped, so that a server cannot write to
+   * a log or terminal.
+   * @param request The request that failed. The message ends with it.
    * @param options The error's `cause`.
    */
   constructor(message: string, request?: RequestSummary, options?: ErrorOptions) {
-    super(request === undefined ? message : `${message}: ${request.method} ${request.url}`, options);
+    super(printable(request === undefined ? message : `${message}: ${request.method} ${request.url}`), options);
     this.name = "HangupError";
     this.method = request?.method;
     this.url = request?.url;
+    this.repeatable = request?.repeatable;
   }
 }
 
 /**
  * The session was closed before the request was done, or before it was made.
  *
- * @example Be cut off
+ * @example Close a session while a request is open
  * ```ts
  * import { Session, SessionClosedError } from "@hangup/session";
  * import { assertRejects } from "@std/assert";
@@ -77,7 +90,7 @@ export class SessionClosedError extends HangupError {
   /**
    * Creates the error.
    *
-   * @param request The request that was cut off.
+   * @param request The request that was aborted.
    */
   constructor(request?: RequestSummary) {
     super("Cannot complete the request as the session is closed", request);
@@ -103,7 +116,7 @@ export class PoolClosedError extends HangupError {
   /**
    * Creates the error.
    *
-   * @param request The request that was cut off.
+   * @param request The request that was aborted.
    */
   constructor(request?: RequestSummary) {
     super(`Cannot ${request ? "complete the request" : "open a connection"} as the pool is closed`, request);
@@ -112,7 +125,7 @@ export class PoolClosedError extends HangupError {
 }
 
 /**
- * As many requests as the pool's `maxQueued` allows are waiting already.
+ * The pool's queue is full: as many requests as `maxQueued` allows are waiting already.
  *
  * @example Refuse load early
  * ```ts
@@ -145,7 +158,7 @@ export class QueueFullError extends HangupError {
 /** The part of a request's life that a {@linkcode TimeoutError} ended. */
 export type TimeoutPhase = "queue" | "headers" | "idle" | "total";
 
-/** What each phase's timeout says; each is followed by the limit and the request. */
+/** The first words of each phase's message. The timeout and the request follow. */
 const TIMEOUT_MESSAGES: Readonly<Record<TimeoutPhase, string>> = {
   queue: "No connection became free",
   headers: "No response headers arrived",
@@ -154,7 +167,8 @@ const TIMEOUT_MESSAGES: Readonly<Record<TimeoutPhase, string>> = {
 };
 
 /**
- * A timeout passed. It is no `DOMException`, as the one of `AbortSignal.timeout()` is.
+ * A timeout passed. This is not the `DOMException` of the same name that `AbortSignal.timeout()`
+ * aborts with.
  *
  * @example Learn which timeout passed
  * ```ts
@@ -171,7 +185,7 @@ export class TimeoutError extends HangupError {
   readonly phase: TimeoutPhase;
   /** The timeout that passed, in milliseconds. */
   readonly timeout: number;
-  /** For the phase `"queue"`, the requests that hold the slots; else empty. */
+  /** For the phase `"queue"`, the requests that hold the slots. Otherwise empty. */
   readonly holders: readonly RequestSummary[];
 
   /**
@@ -179,9 +193,11 @@ export class TimeoutError extends HangupError {
    *
    * @param phase The phase that took too long.
    * @param timeout The timeout that passed, in milliseconds.
-   * @param request The request that it happened to.
+   * @param request The request that failed.
    * @param holders For the phase `"queue"`, the requests that hold the slots.
-   * @param state For the phase `"total"`, where the request was in its life.
+   * @param state For the phase `"total"`, the request's state when the timeout passed.
+   * @param queued For the phase `"total"`, how long the request had waited for a connection, in
+   * milliseconds.
    */
   constructor(
     phase: TimeoutPhase,
@@ -189,12 +205,14 @@ export class TimeoutError extends HangupError {
     request?: RequestSummary,
     holders: readonly RequestSummary[] = [],
     state?: ExchangeState,
+    queued?: number,
   ) {
     const held = holders.slice(0, 5).map(({ method, url }) => `${method} ${url}`).join(", ");
     const more = holders.length > 5 ? ` and ${holders.length - 5} more` : "";
     const why = held && `, as the slots are held by ${held}${more}`;
+    const waited = phase === "total" && queued !== undefined ? `, of which it queued for ${Math.round(queued)} ms` : "";
     const when = phase === "total" && state ? `, when its state was "${state}"` : "";
-    super(`${TIMEOUT_MESSAGES[phase]} within ${timeout} ms${why}${when}`, request);
+    super(`${TIMEOUT_MESSAGES[phase]} within ${timeout} ms${why}${waited}${when}`, request);
     this.name = "TimeoutError";
     this.phase = phase;
     this.timeout = timeout;
@@ -203,7 +221,7 @@ export class TimeoutError extends HangupError {
 }
 
 /**
- * The body, counted after decoding, is longer than `maxBodyBytes`.
+ * The decoded body is longer than `maxBodyBytes`.
  *
  * @example Cap a body
  * ```ts
@@ -233,44 +251,7 @@ export class BodyTooLargeError extends HangupError {
 }
 
 /**
- * A response's status is outside 200 to 299, and `throwIfNotOk()` was called.
- *
- * @example Read the body of an error
- * ```ts
- * import { Session, StatusError } from "@hangup/session";
- * import { assertEquals, assertThrows } from "@std/assert";
- *
- * await using session = new Session({ fetch: () => Promise.resolve(new Response("down", { status: 503 })) });
- * const response = await session.get("https://example.com/");
- * const error = assertThrows(() => response.throwIfNotOk(), StatusError);
- * assertEquals(await error.response.text(), "down");
- * ```
- */
-export class StatusError extends HangupError {
-  // No field: Bun prints those of errors whole, and it has headers.
-  #response: PrefetchedResponse;
-
-  /**
-   * Creates the error.
-   *
-   * @param response The response, in memory.
-   */
-  constructor(response: PrefetchedResponse) {
-    const status = `${response.status} ${response.statusText}`.trimEnd();
-    const { method, url } = response.request;
-    super(`The response's status is ${status}`, { method, url: displayUrl(new URL(url)) });
-    this.name = "StatusError";
-    this.#response = response;
-  }
-
-  /** The response, in memory: of a streamed one the first 64 KiB of the body. */
-  get response(): PrefetchedResponse {
-    return this.#response;
-  }
-}
-
-/**
- * The chain of redirects is longer than `maxRedirects`.
+ * There are more redirects than `maxRedirects` allows.
  *
  * @example Cap the redirects
  * ```ts
@@ -291,7 +272,7 @@ export class TooManyRedirectsError extends HangupError {
    * Creates the error.
    *
    * @param maxRedirects The limit that was exceeded.
-   * @param request The request whose response was one redirect too many.
+   * @param request The request whose response is one redirect too many.
    */
   constructor(maxRedirects: number, request?: RequestSummary) {
     super(`Cannot follow more than ${maxRedirects} redirects`, request);
@@ -301,29 +282,40 @@ export class TooManyRedirectsError extends HangupError {
 }
 
 /**
- * The network, the peer or the protocol failed; `cause` is the runtime's own error.
+ * The network, the server or the protocol failed. `cause` is the runtime's own error, if there is
+ * one.
  *
- * @example Find the cause
+ * @example Tell failures apart, the same way on every runtime
  * ```ts
  * import { NetworkError, Session } from "@hangup/session";
  * import { assertEquals, assertRejects } from "@std/assert";
  *
- * const cause = new TypeError("unplugged");
+ * const cause = Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:80"), { code: "ECONNREFUSED" });
  * await using session = new Session({ fetch: () => Promise.reject(cause) });
  * const error = await assertRejects(() => session.get("https://example.com/"), NetworkError);
- * assertEquals(error.cause, cause);
+ * assertEquals([error.code, error.cause], ["ECONNREFUSED", cause]);
  * ```
  */
 export class NetworkError extends HangupError {
   /**
+   * What failed, in Node's word for it, if the runtime tells: `ECONNREFUSED`, `ENOTFOUND`,
+   * `EAI_AGAIN`, `ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`, `EPIPE`, `EPROTO`, `CERT_HAS_EXPIRED`,
+   * `DEPTH_ZERO_SELF_SIGNED_CERT` and the like. Workers and browsers never tell. Deno does not tell
+   * why a body broke off, nor a self-signed certificate from one of an unknown issuer: both are
+   * `UNABLE_TO_VERIFY_LEAF_SIGNATURE` there.
+   */
+  readonly code: string | undefined;
+
+  /**
    * Creates the error.
    *
    * @param message What failed.
-   * @param request The request that it happened to.
-   * @param cause The runtime's own error.
+   * @param request The request that failed.
+   * @param cause The runtime's own error. The error's `code` is taken from it, or from its causes.
    */
   constructor(message: string, request?: RequestSummary, cause?: unknown) {
     super(message, request, { cause });
     this.name = "NetworkError";
+    this.code = findCode(cause);
   }
 }

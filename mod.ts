@@ -41,19 +41,28 @@ export {
   PoolClosedError,
   QueueFullError,
   SessionClosedError,
-  StatusError,
   TimeoutError,
   type TimeoutPhase,
   TooManyRedirectsError,
 } from "./errors.ts";
 export { type AcquireOptions, type Lease, Pool, type PoolOptions, type PoolStats } from "./pool.ts";
-export type { ExchangeInfo, ExchangeState, RequestSummary, SessionRequestInit, Timeouts } from "./request.ts";
+export type {
+  ExchangeInfo,
+  ExchangeState,
+  QueryValue,
+  Repeatable,
+  RequestSummary,
+  SessionRequestInit,
+  Timeouts,
+} from "./request.ts";
 export {
   type HangupResponse,
   PrefetchedResponse,
   type Redirect,
   type SentRequest,
+  StatusError,
   StreamedResponse,
 } from "./response.ts";
+export { isRetriable, retryAfter } from "./retry.ts";
 export { type CloseOptions, type RequestInput, type ResponseFor, Session, type SessionOptions } from "./session.ts";
 export { createTransport, type Transport, type TransportOptions } from "./transport.ts";

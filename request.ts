@@ -17,7 +17,7 @@ export interface SessionRequestInit<P extends boolean = boolean> extends Request
    *
    * @default {true}
    */
-  prefetch?: P;
+  prefetch?: P | undefined;
   /**
    * A value that is sent as JSON, with `content-type: application/json` unless the headers say otherwise.
    *
@@ -35,8 +35,10 @@ export interface SessionRequestInit<P extends boolean = boolean> extends Request
    */
   json?: unknown;
   /**
-   * Parameters that are added to those of the URL, encoded as by `URLSearchParams` (URL standard, section 6.2).
-   * `undefined` leaves one out; to repeat a name, give a `URLSearchParams`.
+   * Parameters that are added to the URL. Its own stay as they are, byte for byte.
+   *
+   * An object's values are encoded as by `URLSearchParams` (URL standard, section 6.2). An array repeats the name, and
+   * `undefined` leaves it out. A string is added as it is.
    *
    * @example Add parameters
    * ```ts
@@ -48,26 +50,36 @@ export interface SessionRequestInit<P extends boolean = boolean> extends Request
    * assertEquals(url, "https://example.com/items?sort=name&page=2");
    * ```
    */
-  query?: Record<string, string | number | boolean | undefined> | URLSearchParams;
+  query?: Record<string, QueryValue | readonly QueryValue[]> | URLSearchParams | string | undefined;
+  /**
+   * Whether a status outside 200 to 299 rejects with {@linkcode StatusError}. The connection is given back then, also that
+   * of a streamed response.
+   *
+   * @default {SessionOptions.throwIfNotOk}
+   */
+  throwIfNotOk?: boolean | undefined;
   /**
    * Timeouts in milliseconds; a number is the total one. Those that are left out are the session's.
    *
    * @default {SessionOptions.timeout}
    */
-  timeout?: number | Timeouts;
+  timeout?: number | Timeouts | undefined;
   /**
    * The cap of a body in memory, in bytes, counted after decoding.
    *
    * @default {SessionOptions.maxBodyBytes}
    */
-  maxBodyBytes?: number;
+  maxBodyBytes?: number | undefined;
   /**
    * How many redirects are followed.
    *
    * @default {SessionOptions.maxRedirects}
    */
-  maxRedirects?: number;
+  maxRedirects?: number | undefined;
 }
+
+/** A value of a parameter in {@linkcode SessionRequestInit.query}. `undefined` leaves the parameter out. */
+export type QueryValue = string | number | bigint | boolean | undefined;
 
 /**
  * Timeouts, in milliseconds. `Infinity` switches one off. When one has passed, there is a {@linkcode TimeoutError}.
@@ -89,14 +101,14 @@ export interface Timeouts {
    *
    * @default {30_000}
    */
-  queue?: number;
+  queue?: number | undefined;
   /**
    * Time from the grant of a connection to the response's headers. It starts anew at each redirect. For
    * {@linkcode Session.fetch} the default is 300,000.
    *
    * @default {30_000}
    */
-  headers?: number;
+  headers?: number | undefined;
   /**
    * Gap between two chunks of the body while a read is pending: a slow reader is no error. A body in memory that is
    * announced with at most 64 KiB is read at once, so for it this is the time of the whole. For
@@ -104,13 +116,13 @@ export interface Timeouts {
    *
    * @default {30_000}
    */
-  idle?: number;
+  idle?: number | undefined;
   /**
    * Time for the whole request: queue, headers, redirects and body together.
    *
    * @default {Infinity}
    */
-  total?: number;
+  total?: number | undefined;
 }
 
 /**
@@ -139,4 +151,17 @@ export interface RequestSummary {
   readonly method: string;
   /** The request's URL without credentials, with `?…` in place of a query. */
   readonly url: string;
+  /** Whether the request can be sent again, if that is known. */
+  readonly repeatable?: Repeatable | undefined;
 }
+
+/**
+ * Whether the same request can be sent again without the risk that a server carries it out twice:
+ *
+ * - `"always"`: nothing was sent yet, or the request's method is idempotent (RFC 9110, section 9.2.2).
+ * - `"refused"`: only if the server says that it did not act on the request, as with the status 429.
+ * - `"never"`: its body is a stream, which is gone once it was sent, or the body of a `Request`, which can be used once;
+ *   or a redirect has turned a POST into a GET, so that a new request would be a second POST; or a new request would
+ *   fail in the same way.
+ */
+export type Repeatable = "always" | "refused" | "never";

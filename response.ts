@@ -6,11 +6,14 @@
  * @module
  */
 
-import { type BodyReader, SMALL_BODY } from "./_internal/body.ts";
-import { displayUrl, hasBody } from "./_internal/http.ts";
+import type { BodyReader } from "./_internal/body.ts";
+import { ByteCollector } from "./_internal/bytes.ts";
+import { displayUrl, hasBody, SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
-import { BodyTooLargeError, StatusError } from "./errors.ts";
-import type { RequestSummary } from "./request.ts";
+import { own } from "./_internal/options.ts";
+import { printable } from "./_internal/text.ts";
+import { BodyTooLargeError, HangupError } from "./errors.ts";
+import type { Repeatable, RequestSummary } from "./request.ts";
 
 /** The request that a response answers: plain data, with no way back to a session. */
 export interface SentRequest {
@@ -40,14 +43,14 @@ export interface ResponseHead {
   readonly url: string;
   readonly redirected: boolean;
   readonly type: ResponseType;
-  /** Whether there is a `content-encoding`, and whether the transport has decoded it. */
-  readonly coded: boolean;
+  /** Whether the body had a `content-encoding` that the platform has decoded. */
   readonly decoded: boolean;
   readonly history: readonly Redirect[];
   /** Of the request: its method, URL and headers, `undefined` for none. */
   readonly method: string;
   readonly asked: string;
   readonly sent: Headers | undefined;
+  readonly repeatable: Repeatable;
 }
 
 /**
@@ -147,7 +150,7 @@ export abstract class HangupResponse {
       return JSON.parse(UTF8.decode(content));
     } catch (cause) {
       const type = this.headers.get("content-type");
-      const what = `${content.byteLength} bytes${type === null ? "" : ` of ${JSON.stringify(type)}`}`;
+      const what = `${content.byteLength} bytes${type === null ? "" : ` of ${printable(JSON.stringify(type))}`}`;
       const { method, url } = this.line;
       throw new SyntaxError(
         `Cannot parse the body as JSON, which is ${what} with status ${this.status}: ${method} ${url}`,
@@ -192,7 +195,8 @@ export abstract class HangupResponse {
 
   /** @ignore */
   protected get line(): RequestSummary {
-    return { method: this.#head.method, url: showUrl(this.#head.asked) };
+    const { method, asked, repeatable } = this.#head;
+    return { method, url: showUrl(asked), repeatable };
   }
 }
 
@@ -257,7 +261,7 @@ export class PrefetchedResponse extends HangupResponse {
    * ```
    */
   throwIfNotOk(): this {
-    if (!this.ok) throw new StatusError(this);
+    if (!this.ok) throw new StatusError(this, this.line);
     return this;
   }
 
@@ -278,6 +282,45 @@ export class PrefetchedResponse extends HangupResponse {
    */
   toResponse(): Response {
     return new WebResponse(this.head, this.content);
+  }
+}
+
+/**
+ * A response's status is outside 200 to 299, and the caller asked for an error then.
+ *
+ * @example Read the body of an error
+ * ```ts
+ * import { Session, StatusError } from "@hangup/session";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * await using session = new Session({ fetch: () => Promise.resolve(new Response("down", { status: 503 })) });
+ * const response = await session.get("https://example.com/");
+ * const error = assertThrows(() => response.throwIfNotOk(), StatusError);
+ * assertEquals(await error.response.text(), "down");
+ * ```
+ */
+export class StatusError extends HangupError {
+  // Private, because Bun prints all public fields of an error, and the response's headers may be
+  // secret.
+  #response: PrefetchedResponse;
+
+  /**
+   * Creates the error.
+   *
+   * @param response The response, in memory.
+   * @param request The request, if more is known about it than `response.request` says.
+   */
+  constructor(response: PrefetchedResponse, request?: RequestSummary) {
+    const status = `${response.status} ${response.statusText}`.trimEnd();
+    const { method, url } = response.request;
+    super(`The response's status is ${status}`, request ?? { method, url: displayUrl(new URL(url)) });
+    this.name = "StatusError";
+    this.#response = response;
+  }
+
+  /** The response, in memory. If it was streamed, it has the first 64 KiB of the body. */
+  get response(): PrefetchedResponse {
+    return this.#response;
   }
 }
 
@@ -328,7 +371,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   /** @ignore */
   constructor(head: ResponseHead, reader: BodyReader, maxBodyBytes: number) {
     super(head);
-    this.#reader = reader.watch();
+    this.#reader = reader;
     this.#maxBodyBytes = maxBodyBytes;
   }
 
@@ -388,17 +431,27 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * @throws {BodyTooLargeError} If a line is longer than `maxBodyBytes`.
    */
   async *lines(): AsyncGenerator<string, void, undefined> {
-    const decoder = new TextDecoder();
-    let rest = "";
+    const max = this.#maxBodyBytes;
+    let rest = new ByteCollector();
+    let first = true;
+    const decode = (bytes: Uint8Array) => {
+      const line = (first ? UTF8 : UTF8_WITH_BOM).decode(bytes);
+      first = false;
+      return line.endsWith("\r") ? line.slice(0, -1) : line;
+    };
     for await (const chunk of this) {
-      const lines = decoder.decode(chunk, { stream: true }).split("\n");
-      lines[0] = rest + lines[0];
-      rest = lines.pop()!;
-      if (rest.length > this.#maxBodyBytes) throw new BodyTooLargeError(this.#maxBodyBytes, this.line);
-      for (const line of lines) yield withoutReturn(line);
+      for (let start = 0; start < chunk.byteLength;) {
+        const end = chunk.indexOf(LINE_FEED, start);
+        const part = chunk.subarray(start, end < 0 ? undefined : end);
+        if (rest.size + part.byteLength > max) throw new BodyTooLargeError(max, this.line);
+        if (end < 0 || rest.size > 0) rest.append(part);
+        if (end < 0) break;
+        yield decode(rest.size > 0 ? rest.take() : part);
+        if (rest.size > 0) rest = new ByteCollector();
+        start = end + 1;
+      }
     }
-    rest += decoder.decode();
-    if (rest !== "") yield withoutReturn(rest);
+    if (rest.size > 0) yield decode(rest.take());
   }
 
   /**
@@ -436,8 +489,8 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    */
   async throwIfNotOk(): Promise<this> {
     if (this.ok) return this;
-    const start = await this.#take().readSome(SMALL_BODY);
-    throw new StatusError(new PrefetchedResponse(this.head, start));
+    const start = await this.#take().readSome(Math.min(SMALL_BODY, this.#maxBodyBytes));
+    throw new StatusError(new PrefetchedResponse(this.head, start), this.line);
   }
 
   /**
@@ -488,19 +541,23 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
 /** A `Response` that keeps what its constructor cannot be given: the URL, the type, and a status outside 200 to 599. */
 export class WebResponse extends Response {
   #head: ResponseHead;
+  /** The caller's signal, which still counts though the body is in memory. */
+  #signal: AbortSignal | null | undefined;
 
-  constructor(head: ResponseHead, body: BodyInit | null) {
+  constructor(head: ResponseHead, body: BodyInit | null, signal?: AbortSignal | null) {
     const { status, statusText, headers } = head;
-    const inRange = status >= 200 && status <= 599;
-    super(hasBody(head.method, status) ? body : null, { status: inRange ? status : 200, statusText, headers });
+    const init = own({ status: status >= 200 && status <= 599 ? status : 200, headers });
+    super(hasBody(head.method, status) ? body : null, init);
     this.#head = head;
+    this.#signal = signal;
     this.headers.delete("transfer-encoding");
-    if (head.decoded) {
+    if (head.decoded && hasBody(head.method, status)) {
       this.headers.delete("content-encoding");
       this.headers.delete("content-length");
     }
-    // Not an override, as Node's constructor reads `status` itself.
-    if (!inRange) Object.defineProperties(this, { status: { value: status }, ok: { value: false } });
+    // No overrides, because Node's constructor reads `status` itself, and refuses phrases that its parser accepts.
+    if (this.status !== status) Object.defineProperties(this, own({ status: { value: status }, ok: { value: false } }));
+    if (statusText !== "") Object.defineProperty(this, "statusText", own({ value: statusText, configurable: true }));
   }
 
   override get url(): string {
@@ -527,8 +584,8 @@ showAs(PrefetchedResponse, ({ status, url, content }) => ({ status, url: showUrl
 showAs(StreamedResponse, ({ status, url, closed }) => ({ status, url: showUrl(url), closed }));
 showAs(WebResponse, ({ status, url, bodyUsed }) => ({ status, url: showUrl(url), bodyUsed }));
 
-function withoutReturn(line: string): string {
-  return line.endsWith("\r") ? line.slice(0, -1) : line;
-}
+const LINE_FEED = 10;
 
 const UTF8 = new TextDecoder();
+/** Keeps a byte order mark, which is none within a text. */
+const UTF8_WITH_BOM = new TextDecoder("utf-8", { ignoreBOM: true });

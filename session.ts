@@ -6,19 +6,30 @@
  * @module
  */
 
-import { SMALL_BODY } from "./_internal/body.ts";
-import { Exchange, Exchanges, type Work } from "./_internal/exchange.ts";
+import { Exchange, Exchanges } from "./_internal/exchange.ts";
+import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
 import { showAs } from "./_internal/inspect.ts";
-import { own } from "./_internal/options.ts";
-import { checkLimit, mergeTimeouts, parseHeaders, prepare, type RequestDefaults } from "./_internal/prepare.ts";
-import { type Respond, send } from "./_internal/send.ts";
+import { describe, MAX_DELAY, own, refuse } from "./_internal/options.ts";
+import {
+  checkLimit,
+  mergeTimeouts,
+  ORIGIN_HEADERS,
+  type Outgoing,
+  parseHeaders,
+  prepare,
+  prepareFetch,
+  type RequestDefaults,
+} from "./_internal/prepare.ts";
+import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
+import { SLOTS } from "./_internal/slots.ts";
+import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";
 import type { CookieJar } from "./cookies.ts";
 import { SessionClosedError } from "./errors.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
 import type { ExchangeInfo, SessionRequestInit, Timeouts } from "./request.ts";
-import { PrefetchedResponse, StreamedResponse, WebResponse } from "./response.ts";
+import type { PrefetchedResponse, StreamedResponse } from "./response.ts";
 
 /** Options for {@linkcode Session}. */
 export interface SessionOptions {
@@ -37,7 +48,7 @@ export interface SessionOptions {
    * assertEquals((await session.get("/items")).url, "https://example.com/items");
    * ```
    */
-  baseUrl?: string | URL;
+  baseUrl?: string | URL | undefined;
   /**
    * Headers of every request. Those given with a request, or with its `Request`, replace the ones of the same name.
    * `Authorization`, `Cookie`, `Host` and `Proxy-Authorization` stop where a redirect leaves the origin.
@@ -53,33 +64,49 @@ export interface SessionOptions {
    * assertEquals([headers.get("accept"), headers.get("x-client")], ["text/plain", "a"]);
    * ```
    */
-  headers?: HeadersInit;
+  headers?: HeadersInit | undefined;
   /**
    * Timeouts in milliseconds; a number is the total one.
    *
    * @default {{ queue: 30_000, headers: 30_000, idle: 30_000, total: Infinity }}
    */
-  timeout?: number | Timeouts;
+  timeout?: number | Timeouts | undefined;
   /**
    * The cap of a body in memory, in bytes, counted after decoding; or `Infinity`. Beyond it there is a
    * {@linkcode BodyTooLargeError}.
    *
    * @default {67_108_864}
    */
-  maxBodyBytes?: number;
+  maxBodyBytes?: number | undefined;
+  /**
+   * Whether a status outside 200 to 299 rejects with {@linkcode StatusError}, for the methods but `fetch`.
+   *
+   * @default {false}
+   *
+   * @example Make every bad status an error
+   * ```ts
+   * import { Session, StatusError } from "@hangup/session";
+   * import { assertRejects } from "@std/assert";
+   *
+   * const answer = () => Promise.resolve(new Response(null, { status: 404 })); // in place of a server
+   * await using session = new Session({ throwIfNotOk: true, fetch: answer });
+   * await assertRejects(() => session.get("https://example.com/"), StatusError);
+   * ```
+   */
+  throwIfNotOk?: boolean | undefined;
   /**
    * How many redirects are followed (RFC 9110, section 15.4), an integer of 0 or more or `Infinity`. Beyond it there is a
    * {@linkcode TooManyRedirectsError}.
    *
    * @default {20}
    */
-  maxRedirects?: number;
+  maxRedirects?: number | undefined;
   /**
    * The pool, or options for one. A `Pool` given here is borrowed: closing the session leaves it open.
    *
    * @default {new Pool()}
    */
-  pool?: Pool | PoolOptions;
+  pool?: Pool | PoolOptions | undefined;
   /**
    * What sends the requests in place of the runtime's transport: mocks, service bindings, another `fetch`. The sockets are
    * its own then, and not closed by `close()`; middleware over the session's sockets is a {@linkcode Transport}.
@@ -94,7 +121,7 @@ export interface SessionOptions {
    * assertEquals(await (await session.get("ping")).text(), "pong");
    * ```
    */
-  fetch?: typeof fetch;
+  fetch?: Fetch | undefined;
   /**
    * Where cookies are kept. Without it there are none. It is asked and told at every hop of a redirect.
    *
@@ -110,21 +137,25 @@ export interface SessionOptions {
    * assertEquals((await session.get("https://example.com/")).headers.get("cookie"), "id=1");
    * ```
    */
-  cookieJar?: CookieJar;
+  cookieJar?: CookieJar | undefined;
   /**
    * Called when a streamed response was collected while open. By default a warning is printed, once.
    *
    * @param exchange What was dropped; with `traceLeaks` its `stack` says where it was made.
    */
-  onLeak?: (exchange: ExchangeInfo) => void;
+  onLeak?: ((exchange: ExchangeInfo) => void) | undefined;
   /**
    * Whether the stack of each request is kept while it is open, as {@linkcode ExchangeInfo.stack}, so that a leak can be
    * traced to its origin. It costs some microseconds a request.
    *
    * @default {false}
    */
-  traceLeaks?: boolean;
+  traceLeaks?: boolean | undefined;
 }
+
+/** A function that sends a request, as the standard `fetch` does: Fetch standard, section 5.6. */
+// deno-lint-ignore no-explicit-any -- whatever URL, Request and options a runtime's own types name
+export type Fetch = (input: any, init?: any) => Promise<Response>;
 
 /** Options for {@linkcode Session.close}. */
 export interface CloseOptions {
@@ -133,7 +164,7 @@ export interface CloseOptions {
    *
    * @default {0}
    */
-  grace?: number;
+  grace?: number | undefined;
 }
 
 const DEFAULT_TIMEOUTS: Required<Timeouts> = { queue: 30_000, headers: 30_000, idle: 30_000, total: Infinity };
@@ -201,15 +232,14 @@ export class Session implements AsyncDisposable {
    * ```
    */
   readonly fetch: (input: RequestInput, init?: RequestInit) => Promise<Response>;
-  #borrowed: boolean;
-  #exchanges: Exchanges;
-  #traceLeaks: boolean;
-  #defaults: RequestDefaults;
-  #dropInDefaults: RequestDefaults;
-  #respond: Work<PrefetchedResponse | StreamedResponse>;
+  readonly #borrowed: boolean;
+  readonly #exchanges: Exchanges;
+  readonly #traceLeaks: boolean;
+  readonly #defaults: RequestDefaults;
   #closed = false;
   #closing: Promise<ExchangeInfo[]> | undefined;
-  #cut: ExchangeInfo[] = [];
+  /** What `close()` has cut off. */
+  #aborted: ExchangeInfo[] = [];
 
   /**
    * Creates a session. It opens no connection and starts no timer.
@@ -220,27 +250,34 @@ export class Session implements AsyncDisposable {
    */
   constructor(options: SessionOptions = {}) {
     if (typeof options !== "object" || options === null) {
-      throw new TypeError('Cannot create a session as its options are no object; a URL is given as "baseUrl"');
+      throw new TypeError('Cannot create a session as its options are not an object; a URL is given as "baseUrl"');
     }
     options = own(options);
-    const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, cookieJar, onLeak, traceLeaks } = options;
-    this.#defaults = {
-      baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
-      headers: headers === undefined ? undefined : parseHeaders(headers),
+    refuseForeign(options, SESSION_OPTIONS_OF_OTHERS);
+    const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, throwIfNotOk, cookieJar, onLeak, traceLeaks } =
+      options;
+    const base = baseUrl === undefined ? undefined : parseBaseUrl(baseUrl);
+    const parsed = headers === undefined ? undefined : parseHeaders(headers);
+    const defaults: RequestDefaults = {
+      baseUrl: base,
+      headers: parsed,
+      headersElsewhere: parsed && base ? withoutCredentials(parsed) : parsed,
       timeouts: mergeTimeouts(DEFAULT_TIMEOUTS, timeout),
       maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES),
       maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),
+      throwIfNotOk: throwIfNotOk === true,
       jar: checkJar(cookieJar),
     };
-    this.#dropInDefaults = { ...this.#defaults, timeouts: mergeTimeouts(DROP_IN_TIMEOUTS, timeout) };
-    this.#exchanges = new Exchanges(checkFunction("onLeak", onLeak ?? warnOfLeak));
+    const dropInDefaults = { ...defaults, timeouts: mergeTimeouts(DROP_IN_TIMEOUTS, timeout) };
+    this.#defaults = defaults;
     this.#traceLeaks = traceLeaks === true;
+    checkFunction("onLeak", onLeak ?? warnOfLeak);
     this.#borrowed = options.pool instanceof Pool;
     this.pool = choosePool(options.pool, options.fetch);
-    const { pool } = this;
-    this.#respond = (exchange) => send(exchange, pool, asHangup);
-    const respondAsFetch: Work<Response> = (exchange) => send(exchange, pool, asFetch);
-    this.fetch = (input, init) => this.#perform(input, init, undefined, this.#dropInDefaults, respondAsFetch);
+    this.#exchanges = new Exchanges(this.pool[SLOTS].clock, onLeak ?? warnOfLeak);
+    this.fetch = (input, init) => {
+      return this.#perform(() => prepareFetch(input, init, dropInDefaults), respondAsFetch, asFetchError);
+    };
   }
 
   /** Whether `close()` was called. */
@@ -454,13 +491,13 @@ export class Session implements AsyncDisposable {
    */
   async close(options: CloseOptions = {}): Promise<ExchangeInfo[]> {
     const { grace = 0 } = own(options);
-    if (!(grace >= 0)) throw new RangeError(`"grace" must be a non-negative number of milliseconds: received ${grace}`);
+    if (typeof grace !== "number" || !(grace >= 0)) refuse('"grace"', "a non-negative number of milliseconds", grace);
     this.#closed = true;
     this.#closing ??= this.#shutDown();
     if (grace === 0) {
       this.#cutOff();
     } else if (grace < Infinity) {
-      const timer = setTimeout(() => this.#cutOff(), Math.min(grace, 2 ** 31 - 1));
+      const timer = setTimeout(() => this.#cutOff(), Math.min(grace, MAX_DELAY));
       this.#exchanges.idle().then(() => clearTimeout(timer));
     }
     return await this.#closing;
@@ -472,60 +509,44 @@ export class Session implements AsyncDisposable {
   }
 
   #cutOff(): void {
-    this.#cut.push(...this.#exchanges.abort((request) => new SessionClosedError(request)));
+    // Not spread into push(): an engine's stack holds some 100,000 arguments.
+    for (const info of this.#exchanges.abort((request) => new SessionClosedError(request))) this.#aborted.push(info);
   }
 
   async #shutDown(): Promise<ExchangeInfo[]> {
     await this.#exchanges.idle();
     this.#exchanges.close();
     if (!this.#borrowed) await this.pool.close();
-    return this.#cut;
+    return this.#aborted;
   }
 
   #send<P extends boolean>(input: RequestInput, init?: SessionRequestInit<P>, method?: string) {
-    return this.#perform(input, init, method, this.#defaults, this.#respond) as Promise<ResponseFor<P>>;
+    const outgoing = () => prepare(input, init, method, this.#defaults);
+    return this.#perform(outgoing, respond) as Promise<ResponseFor<P>>;
   }
 
-  /** Sends a request as one exchange, and has a response made of what comes. Wrong arguments reject too. */
+  /** Sends a request as one exchange. Wrong arguments reject too. */
   #perform<T>(
-    input: RequestInput,
-    init: RequestInit | undefined,
-    method: string | undefined,
-    defaults: RequestDefaults,
-    work: Work<T>,
+    makeOutgoing: () => Outgoing,
+    drive: (exchange: Exchange, platform: Platform) => Promise<T>,
+    toError: (error: unknown) => unknown = (error) => error,
   ): Promise<T> {
     let exchange: Exchange | undefined;
     try {
-      const outgoing = prepare(input, init, method, defaults);
+      const outgoing = makeOutgoing();
       const { signal, body } = outgoing;
-      exchange = new Exchange(this.#exchanges, outgoing);
+      exchange = new Exchange(this.#exchanges, this.pool[SLOTS], outgoing);
       if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
-      // Taken charge of before anything else can fail, as a stream that is never sent is canceled too.
+      // Taken charge of before anything else can fail, because a stream that is never sent is canceled too.
       if (isStream(body)) exchange.upload(body);
-      signal?.throwIfAborted();
+      if (signal) exchange.follow(signal);
       if (this.#closed) throw new SessionClosedError(exchange);
-      // What comes before a connection is asked for takes time, and may never end.
-      return exchange.guard(work, outgoing.jar || outgoing.settle ? undefined : exchange.claim(this.pool));
+      return drive(exchange, this.pool[PLATFORM]);
     } catch (error) {
-      return Promise.reject(exchange ? exchange.fail(error) : error);
+      return Promise.reject(exchange ? toError(exchange.fail(error)) : error);
     }
   }
 }
-
-/** Makes the response of {@linkcode Session.request}. */
-const asHangup: Respond<PrefetchedResponse | StreamedResponse> = {
-  limit: ({ prefetch, maxBodyBytes }) => prefetch ? maxBodyBytes : undefined,
-  prefetched: (head, content) => new PrefetchedResponse(head, content),
-  streamed: (head, reader, { maxBodyBytes }) => new StreamedResponse(head, reader, maxBodyBytes),
-};
-
-/** Makes the response of {@linkcode Session.fetch}. */
-const asFetch: Respond<Response> = {
-  limit: (_, { length = Infinity }) => length <= SMALL_BODY ? SMALL_BODY : undefined,
-  prefetched: (head, content) => new WebResponse(head, content),
-  // One more, so that the end of a body that fits is seen.
-  streamed: (head, reader) => new WebResponse(head, reader.watch().stream(SMALL_BODY + 1)),
-};
 
 showAs(Session, (session) => {
   const exchanges = session.exchanges();
@@ -541,7 +562,17 @@ function parseBaseUrl(baseUrl: string | URL): URL {
   return url;
 }
 
-function choosePool(pool: Pool | PoolOptions | undefined, fetch: typeof globalThis.fetch | undefined): Pool {
+/** The headers without those that are for the origin of `baseUrl` alone. */
+function withoutCredentials(headers: Headers): Headers {
+  const others = new Headers(headers);
+  for (const name of ORIGIN_HEADERS) others.delete(name);
+  return others;
+}
+
+function choosePool(pool: Pool | PoolOptions | undefined, fetch: Fetch | undefined): Pool {
+  if (pool !== undefined && (typeof pool !== "object" || pool === null)) {
+    throw new TypeError(`"pool" must be a Pool or options for one: received ${describe(pool)}`);
+  }
   if (fetch === undefined) return pool instanceof Pool ? pool : new Pool(pool);
   checkFunction("fetch", fetch);
   if (pool instanceof Pool || pool?.transport) {

@@ -109,7 +109,8 @@ export interface TransportOptions {
   [option: string]: unknown;
 }
 
-const DEFAULT_IDLE_TIMEOUT = 30_000;
+/** @ignore */
+export const DEFAULT_IDLE_TIMEOUT = 30_000;
 
 /**
  * Makes the transport that suits the platform: one that owns its sockets where the runtime allows it. A pool makes it for

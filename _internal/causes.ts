@@ -1,68 +1,171 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The runtimes' own errors: what they say, and what they must not show.
+ * The runtimes' own errors: what they mean, and what they must not show. Anybody may have thrown
+ * them, so nothing here relies on their shape, and nothing here throws or loops without end.
  *
  * @module
  */
 
-/**
- * What keeps a request from being sent, by the codes of Node's and Bun's errors and the words of Deno's, which have a space
- * where they could else be part of a URL. Other failures tell nothing.
- */
-const FAILURES: readonly [what: string, code: RegExp, words: RegExp][] = [
-  // Before 1.4 Bun had ConnectionRefused; on Windows Deno has the number.
-  ["The server refuses connections", /^E?conn(?:ection)?refused$/i, /Connection refused|os error 10061/],
-  ["The host name does not resolve", /^ENOTFOUND$|^EAI_/, /dns error: /],
-  // Not Node's ERR_SSL_…, which the server says of the client's.
-  ["The server's certificate is not trusted", /^(?!ERR_SSL_).*CERT|^UNABLE_TO_VERIFY/, /invalid peer certificate: /],
+/** The code that Node gives a failure, for runtimes that have words or codes of their own. */
+const CODES: readonly [code: string, words: RegExp][] = [
+  // The words contain a space, so they cannot be a part of a URL that the message quotes.
+  ["ECONNREFUSED", /^ConnectionRefused:|Connection refused|os error 10061/],
   [
-    "The server does not speak TLS, or refuses the handshake",
-    /^EPROTO$|^ERR_SSL_.*(?:_VERSION|HANDSHAKE)/,
-    /\(Connect\): received (?:corrupt|fatal)/,
+    "ECONNRESET",
+    /^UND_ERR_SOCKET:|^Connection(?:Closed|Reset):|Connection reset|os error 10054|connection closed before message|tls handshake eof/,
   ],
-  ["The program has no permission to reach the server", /^ERR_ACCESS_DENIED$/, /^Requires net access /],
-  // Not EHOSTUNREACH and the like, as an open connection can be lost with them too.
-  [
-    "Cannot connect to the server",
-    /^UND_ERR_CONNECT_/,
-    /client error \(Connect\)|^connect E|Unable to connect|typo in the url/,
-  ],
+  ["EPIPE", /Broken pipe/],
+  ["ETIMEDOUT", /^UND_ERR_\w+_TIMEOUT:|timed out \(os error|os error 10060/],
+  ["ENETUNREACH", /Network is unreachable|os error 10051/],
+  ["EHOSTUNREACH", /No route to host|os error 10065/],
+  ["EAI_AGAIN", /dns error: .*Temporary failure/],
+  ["ENOTFOUND", /dns error: /],
+  ["CERT_HAS_EXPIRED", /peer certificate: (?:certificate e|E)xpired/],
+  ["CERT_NOT_YET_VALID", /peer certificate: (?:certificate not valid yet|NotValidYet)/],
+  ["ERR_TLS_CERT_ALTNAME_INVALID", /peer certificate: (?:certificate not valid for|NotValidForName)/],
+  // Deno does not tell a self-signed certificate from one whose issuer is unknown. Node does, but
+  // this is true of both.
+  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", /peer certificate: UnknownIssuer/],
+  ["EPROTO", /\(Connect\): received (?:corrupt|fatal)/],
+  ["ERR_ACCESS_DENIED", /^\w*: Requires net access /],
 ];
 
-/** Whether it is certain that the request was not sent. On Bun all that goes wrong with TLS is EPROTO, at any time. */
-export function neverSent(cause: unknown): boolean {
-  return explain(cause) !== undefined && (cause as { code?: unknown }).code !== "EPROTO";
-}
+/**
+ * A code in the form that Node's have. `UND_ERR_SOCKET` and the like are undici's own: see
+ * {@linkcode CODES}.
+ */
+const NODE_CODE = /^(?!UND_ERR_(?:SOCKET|\w+_TIMEOUT)$)[A-Z][A-Z\d_]+$/;
 
-/** What a runtime's own error says, where that is known. */
-export function explain(cause: unknown): string | undefined {
-  // Where a host has several addresses, Node has an error for each.
-  for (let error = cause; error instanceof Error; error = error.cause ?? (error as AggregateError).errors?.[0]) {
-    const { message, code = "" } = error as Error & { code?: string };
-    const known = FAILURES.find(([, codes, words]) => codes.test(code) || words.test(message));
-    if (known !== undefined) return known[0];
+/** What failed, by Node's code, and whether it stays so: then another try does not help. */
+const FAILURES: readonly [what: string, codes: RegExp, stays: boolean][] = [
+  ["The server refuses connections", /^ECONNREFUSED$/, false],
+  ["The host name does not resolve", /^ENOTFOUND$|^EAI_/, false],
+  // Node's ERR_SSL_… codes are not about the server's certificate: the server reports them about
+  // the client's.
+  ["The server's certificate is not trusted", /^(?!ERR_SSL_).*CERT|^UNABLE_TO_/, true],
+  ["The server does not speak TLS, or refuses the handshake", /^EPROTO$|^ERR_SSL_.*(?:_VERSION|HANDSHAKE)/, true],
+  ["The program has no permission to reach the server", /^ERR_ACCESS_DENIED$/, true],
+];
+
+/**
+ * Says that there was no connection yet, whatever the code: an open connection can be lost with
+ * `EHOSTUNREACH` or `ECONNRESET` as well.
+ */
+const CONNECTING =
+  /^UND_ERR_CONNECT_|^\w*: connect E|client error \(Connect\)|Unable to connect|typo in the url|before secure TLS connection/;
+
+/** More errors than this are not looked at: a getter may create a new cause each time. */
+const MOST = 100;
+
+/** The result of `work`, or `undefined` if it throws, as getters and proxies may. */
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
   }
 }
 
+const read = (error: object, key: string): unknown => attempt(() => Reflect.get(error, key));
+
 /**
- * Takes the query out of a runtime's own error, which may quote the URL whole: Deno does in its message, Bun in a field.
- * Node's parser quotes the response's head, with its cookies.
- *
- * @param cause What was thrown; changed in place, with its causes.
- * @param url The URL that was asked for. It has no credentials.
+ * What was thrown, its causes, and the errors of an `AggregateError`, each once, the outer ones
+ * first. An error is any object with a message, because an error of another realm is not an
+ * instance of `Error` here.
  */
-export function hideSecrets(cause: unknown, { search, hash }: URL): void {
-  for (let error = cause; error instanceof Error; error = error.cause) {
-    if ("data" in error && /^HPE_/.test(String((error as { code?: unknown }).code))) {
-      Reflect.deleteProperty(error, "data");
-    }
-    for (const key of new Set(["message", "stack", ...Object.keys(error)])) {
-      const value = Reflect.get(error, key);
+export function causes(thrown: unknown): Set<object> {
+  const found = new Set<object>();
+  const add = (value: unknown) => {
+    const isError = typeof value === "object" && value !== null && attempt(() => "message" in value);
+    if (isError && found.size < MOST) found.add(value);
+  };
+  add(thrown);
+  // A Set also iterates over what is added meanwhile, and adds nothing twice.
+  for (const error of found) {
+    add(read(error, "cause"));
+    attempt(() => {
+      const errors = read(error, "errors");
+      if (Array.isArray(errors)) errors.slice(0, MOST).forEach(add);
+    });
+  }
+  return found;
+}
+
+/** The code and the message of an error, such as `ENOENT: no such file`. */
+function textOf(error: object): string {
+  const [code, message] = ["code", "message"].map((key) => {
+    const value = read(error, key);
+    return typeof value === "string" ? value : "";
+  });
+  return `${code}: ${message}`;
+}
+
+function codeOf(error: object): string | undefined {
+  const code = read(error, "code");
+  if (typeof code === "string" && NODE_CODE.test(code)) return code;
+  const text = textOf(error);
+  return CODES.find(([, words]) => words.test(text))?.[0];
+}
+
+/**
+ * Node's code for what was thrown, if that is known: `ECONNREFUSED`, `ENOTFOUND`,
+ * `CERT_HAS_EXPIRED`.
+ */
+export function findCode(thrown: unknown): string | undefined {
+  for (const error of causes(thrown)) {
+    const code = codeOf(error);
+    if (code !== undefined) return code;
+  }
+}
+
+const findFailure = (code = "") => FAILURES.find(([, codes]) => codes.test(code));
+
+/** Whether another try meets the same failure again. */
+export function staysSo(code: string | undefined): boolean {
+  return findFailure(code)?.[2] === true;
+}
+
+/** What went wrong, in a few words, if that is known. */
+export function explain(thrown: unknown): string | undefined {
+  const failure = findFailure(findCode(thrown));
+  if (failure) return failure[0];
+  for (const error of causes(thrown)) if (CONNECTING.test(textOf(error))) return "Cannot connect to the server";
+}
+
+/**
+ * Whether it is certain that the request was not sent. Every root cause must say so, because the
+ * errors of an `AggregateError` may be those of several attempts.
+ */
+export function neverSent(thrown: unknown): boolean {
+  const roots = [...causes(thrown)].filter((error) => causes(error).size === 1);
+  return roots.length > 0 && roots.every((error) => {
+    const code = codeOf(error);
+    // On Bun, everything that goes wrong with TLS is EPROTO, at any time.
+    return CONNECTING.test(textOf(error)) || findFailure(code) !== undefined && code !== "EPROTO";
+  });
+}
+
+/**
+ * Takes the query and the fragment out of a runtime's own error, which may quote the whole URL:
+ * Deno does in its message, Bun in a property. Removes what Node's parser quotes of the response,
+ * which may be a cookie.
+ *
+ * @param thrown What was thrown. It is changed in place, with its causes, as far as it can be
+ * changed.
+ * @param url The URL of the request, without credentials.
+ */
+export function redact(thrown: unknown, { search, hash }: URL): void {
+  for (const error of causes(thrown)) {
+    // Not by its code: Node 24 and later give it none.
+    if (read(error, "name") === "HTTPParserError") attempt(() => Reflect.deleteProperty(error, "data"));
+    if (search === "" && hash === "") continue;
+    for (const key of new Set(["message", "stack", ...attempt(() => Object.keys(error)) ?? []])) {
+      const value = read(error, key);
       if (typeof value !== "string") continue;
       let shown = hash === "" ? value : value.replaceAll(hash, "");
       if (search !== "") shown = shown.replaceAll(search, "?…");
-      if (shown !== value) Reflect.set(error, key, shown);
+      if (shown !== value) attempt(() => Reflect.set(error, key, shown));
     }
   }
 }

@@ -1,50 +1,97 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * One timer for many deadlines.
+ * One timer for many deadlines, and the time that they are measured in.
  *
  * @module
  */
 
-/** The longest delay that `setTimeout` takes, in milliseconds: a longer one would fire at once. */
-const MAX_DELAY = 2 ** 31 - 1;
+import { MAX_DELAY } from "./options.ts";
 
-/** A timer that is so late, in milliseconds, will not fire at all: workerd drops those of a request that has ended. */
+/** A timer that is late by more than this, in milliseconds, is lost: workerd drops those of a request that has ended. */
 const LOST_AFTER = 1000;
 
-/** A sweep is followed by a pause of at least so many times its own duration. */
+/** A timer that fires earlier than this, in milliseconds, runs on another clock than `performance.now()`. */
+const EARLY = 2;
+
+/** A timer that fires later than this, in milliseconds, was held up by a busy event loop. */
+const LATE = 2;
+
+/** How many turns of the event loop it takes until what has arrived meanwhile is read. Deno needs the most. */
+const TURNS_OF_INPUT = 8;
+
+/** A sweep is followed by a pause of at least this many times its own duration. */
 const PAUSE_FACTOR = 16;
 
+/** Taken at load, because a test may fake it and never tick. */
+const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
+
+/** What is used of a timer. Deno has numbers. */
+type Timer = ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void };
+
+/** The time in milliseconds, whatever a test does to the process's own clock. */
+export class Clock {
+  #last = -Infinity;
+  #ahead = 0;
+
+  /** The time of `performance.now()`, but never less than before. */
+  now(): number {
+    const time = performance.now();
+    if (time < this.#last) this.skip(this.#last - time);
+    this.#last = time;
+    return time + this.#ahead;
+  }
+
+  /** Moves the clock on, because a timer shows that it is late. */
+  skip(ms: number): void {
+    this.#ahead += ms;
+  }
+}
+
 /**
- * One timer for many deadlines, as thousands of timers are slow, and on workerd forbidden.
+ * One timer for many deadlines, because thousands of timers are slow, and on workerd forbidden.
  *
- * It knows the earliest deadline only. When that has come it calls `sweep`, which expires what is due and says what
- * is left. Deadlines that move later, or are withdrawn, need no call: the timer fires, nothing is found due, and it is
- * armed again. All times are those of `performance.now()`, in milliseconds.
+ * It knows the earliest deadline only. Once that has come it calls `sweep`, which ends what is due and returns the
+ * next deadline. A deadline that moves to a later time, or is withdrawn, needs no call: the timer fires, `sweep` finds
+ * nothing due, and the timer is armed again. All times are those of its {@linkcode Clock}, in milliseconds.
  *
- * - **Nothing expires early.** `sweep` gets the true time, even when the timer fires before its time.
+ * - **Nothing expires early.** `sweep` gets the true time, even if the timer fires too soon.
+ * - **Nothing expires unread.** After a busy event loop, what has arrived is read before `sweep` is called.
+ * - **Any clock will do.** Tests fake timers, clocks, or both. A timer that fires long before the clock says so is
+ *   right; a clock that goes back stands still instead.
  * - **No timer without a deadline.** After `clear()`, or a sweep that returned `Infinity`, none is left.
- * - **Sweeping takes a small part of the time.** A sweep may look at a million waiters, each with a deadline of its
- *   own. Its duration is therefore measured, and the next one comes no sooner than 16 times as long after it: sweeps
- *   take 1/17 of the time at most, and a deadline is late by no more than that pause.
+ * - **Sweeping takes a small part of the time.** A sweep may look at a million requests. The next one comes no sooner
+ *   than 16 times its duration later, so sweeps take at most 1/17 of the time, and a deadline is late by that pause at most.
  */
 export class Deadlines {
   readonly #sweep: (now: number) => number;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
+  /** The `setTimeout` that made the timer, and the function that removes it. */
+  #made: typeof setTimeout | undefined;
+  #remove: (timer: Timer) => void = clearTimeout;
   /** When the timer is to fire; `Infinity` without one. */
   #due = Infinity;
   /** The end of the pause after the last sweep. */
   #pause = -Infinity;
-  /** Whether the timer was told not to hold the process. */
+  /** Whether the timer does not keep the process alive. */
   #resting = false;
+  /** Whether the timer has fired a little too early, once. */
+  #early = false;
+  /** While what has arrived is read: the turns that are left for it. */
+  #reading: { turns: number } | undefined;
   #sweeping = false;
-  /** The earliest deadline that was armed while sweeping. */
+  /** The earliest deadline that was armed during a sweep. */
   #armed = Infinity;
-  /** Whether `clear()` was called while sweeping: what the sweep returns is out of date then. */
+  /** Whether `clear()` was called during a sweep, so that what the sweep returns is out of date. */
   #cleared = false;
+  readonly #clock: Clock;
 
-  /** @param sweep Expires what is due at `now` and returns the earliest deadline left, `Infinity` without one. */
-  constructor(sweep: (now: number) => number) {
+  /**
+   * @param clock The clock that deadlines are measured by.
+   * @param sweep Ends what is due at `now` and returns the earliest deadline left, `Infinity` without one.
+   */
+  constructor(clock: Clock, sweep: (now: number) => number) {
+    this.#clock = clock;
     this.#sweep = sweep;
   }
 
@@ -52,67 +99,96 @@ export class Deadlines {
    * Makes sure that there is a sweep once `deadline` has come.
    *
    * @param deadline The time, or `Infinity` for none.
-   * @param now The present time, where the caller knows it.
+   * @param now The present time, if the caller knows it.
    */
-  arm(deadline: number, now = performance.now()): void {
+  arm(deadline: number, now = this.#clock.now()): void {
     if (this.#sweeping) {
       this.#armed = Math.min(this.#armed, deadline);
       return;
     }
     if (now > this.#due + LOST_AFTER) {
-      this.clear();
-      this.#fire(); // now, as a timer of this request could be lost as well
+      this.#drop();
+      this.#readInput(now); // no timer, because one of this request could be lost as well
     }
-    if (deadline < this.#due) this.#start(deadline, now);
+    if (deadline < this.#due || this.#made !== setTimeout && this.#timer !== undefined) this.#start(deadline, now);
     if (!this.#resting) return;
     this.#resting = false;
-    (this.#timer as { ref?(): void } | undefined)?.ref?.();
+    this.#timer?.ref?.();
   }
 
   /**
-   * Keeps the timer from holding the process, as nothing waits for now. Where it cannot be told so, it is removed. To
-   * make and remove a timer for each request takes longer than all else that is done for it.
+   * Keeps the timer from holding the process, because nothing waits. A timer that cannot do that is removed. Making and
+   * removing a timer for each request takes longer than everything else that is done for it.
    */
   rest(): void {
-    const timer = this.#timer as { unref?(): void } | undefined;
-    if (timer?.unref === undefined) return this.clear();
-    timer.unref();
+    if (this.#timer?.unref === undefined) return this.clear();
+    this.#timer.unref();
     this.#resting = true;
   }
 
-  /** Removes the timer, as nothing waits any more. */
+  /** Removes the timer, because nothing waits any more. */
   clear(): void {
     this.#resting = false;
     this.#armed = Infinity;
     this.#cleared = this.#sweeping;
-    if (this.#timer === undefined) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#drop();
+  }
+
+  #drop(): void {
     this.#due = Infinity;
+    this.#reading = undefined;
+    if (this.#timer === undefined) return;
+    this.#remove.call(globalThis, this.#timer);
+    this.#timer = undefined;
   }
 
   #start(deadline: number, now: number): void {
-    const due = Math.max(deadline, this.#pause);
-    if (due >= this.#due) return;
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    const due = Math.min(Math.max(deadline, this.#pause), this.#due);
+    if (due === Infinity) return;
+    this.#drop();
     this.#due = due;
     // Rounded up, and never 0: timers have whole milliseconds, and one that is early would fire again and again.
     const delay = Math.min(Math.max(Math.ceil(due - now), 1), MAX_DELAY);
-    this.#timer = setTimeout(() => this.#fire(), delay);
+    this.#made = setTimeout;
+    this.#remove = clearTimeout;
+    this.#timer = setTimeout(() => this.#fire(now + delay), delay);
   }
 
-  #fire(): void {
+  /** The timer has fired, which was to be at `time`. */
+  #fire(time: number): void {
     this.#timer = undefined;
+    const late = this.#clock.now() - time;
+    if (late < 0 && (this.#early || late < -EARLY)) this.#clock.skip(-late);
+    this.#early = late < 0 && !this.#early;
+    if (late > LATE) this.#readInput(time + late);
+    else this.#run();
+  }
+
+  /** Lets what has arrived be read, then sweeps, unless the timer is removed or made anew meanwhile. */
+  #readInput(now: number): void {
+    if (setImmediate === undefined) return this.#start(now, now);
+    this.#due = now;
+    const reading = this.#reading = { turns: TURNS_OF_INPUT };
+    const next = () => {
+      if (this.#reading !== reading) return;
+      if (--reading.turns > 0) setImmediate(next);
+      else this.#run();
+    };
+    setImmediate(next);
+  }
+
+  #run(): void {
     this.#due = Infinity;
+    this.#reading = undefined;
     this.#armed = Infinity;
     this.#cleared = false;
     this.#sweeping = true;
-    const start = performance.now();
+    const start = this.#clock.now();
     let next = start;
     try {
       next = this.#sweep(start);
     } finally {
-      const end = performance.now();
+      const end = this.#clock.now();
       this.#sweeping = false;
       this.#pause = end + (end - start) * PAUSE_FACTOR;
       next = this.#cleared ? this.#armed : Math.min(next, this.#armed);

@@ -1,38 +1,39 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * One request's life: its lease, its deadline, its way to be cut off, and its end.
+ * One request's life: what it holds, and how all of it is given back.
  *
  * @module
  */
 
 import { NetworkError, type PoolClosedError, TimeoutError } from "../errors.ts";
-import { claim, type Pool, type Ticket } from "../pool.ts";
-import type { ExchangeInfo, ExchangeState, RequestSummary } from "../request.ts";
-import { explain, hideSecrets, neverSent } from "./causes.ts";
-import { Deadlines } from "./deadlines.ts";
-import { displayUrl, isIdempotent } from "./http.ts";
+import type { ExchangeInfo, ExchangeState, Repeatable, RequestSummary } from "../request.ts";
+import { Cancellation } from "./cancellation.ts";
+import { explain, neverSent, redact } from "./causes.ts";
+import { type Clock, Deadlines } from "./deadlines.ts";
+import { cancelBody, displayUrl, isIdempotent } from "./http.ts";
 import { type Linked, List } from "./list.ts";
 import type { Outgoing } from "./prepare.ts";
 import { onAbort } from "./signals.ts";
-import { type StreamBody, Upload } from "./upload.ts";
+import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
+import { type Phase, Timing } from "./timing.ts";
+import { isStream, type StreamBody, Upload } from "./upload.ts";
 
-/** What an exchange is for: see {@linkcode Exchange.guard}. */
-export type Work<T> = (exchange: Exchange) => Promise<T>;
-
-const GRANTED = Promise.resolve();
-
-/** The open exchanges of one session, with the one timer that all their deadlines share. */
+/** The open exchanges of one session, with the one timer that their deadlines share. */
 export class Exchanges {
-  #open: List<Exchange> = new List();
-  #deadlines = new Deadlines((now) => this.#sweep(now));
-  #idle: PromiseWithResolvers<void> | undefined;
-  #closed = false;
+  /** The clock of the pool. */
+  readonly clock: Clock;
   /** Reports a streamed response that was collected while open. */
   readonly onLeak: (exchange: ExchangeInfo) => void;
+  readonly #open: List<Exchange> = new List();
+  readonly #deadlines: Deadlines;
+  #idle: PromiseWithResolvers<void> | undefined;
+  #closed = false;
 
-  constructor(onLeak: (exchange: ExchangeInfo) => void) {
+  constructor(clock: Clock, onLeak: (exchange: ExchangeInfo) => void) {
+    this.clock = clock;
     this.onLeak = onLeak;
+    this.#deadlines = new Deadlines(clock, (now) => this.#sweep(now));
   }
 
   add(exchange: Exchange): void {
@@ -47,7 +48,7 @@ export class Exchanges {
     this.#idle?.resolve();
   }
 
-  /** Leaves no timer, now and after a request that comes too late. */
+  /** Leaves no timer, neither now nor after a request that comes too late. */
   close(): void {
     this.#closed = true;
     this.#deadlines.clear();
@@ -65,12 +66,19 @@ export class Exchanges {
     return this.#idle.promise;
   }
 
-  /** Cuts off every open exchange with a reason made for it. */
+  /**
+   * Aborts every open exchange with a reason made for it.
+   *
+   * @returns Those that had no other reason to end before.
+   */
   abort(reason: (request: RequestSummary) => Error): ExchangeInfo[] {
     if (this.#open.size === 0) return [];
-    const cut = this.list();
-    for (const exchange of [...this.#open]) exchange.abort(reason(exchange));
-    return cut;
+    const aborted: ExchangeInfo[] = [];
+    for (const exchange of [...this.#open]) {
+      const info = exchange.info();
+      if (exchange.abort(reason(exchange))) aborted.push(info);
+    }
+    return aborted;
   }
 
   list(): ExchangeInfo[] {
@@ -80,291 +88,285 @@ export class Exchanges {
   #sweep(now: number): number {
     let next = Infinity;
     for (const exchange of [...this.#open]) {
-      if (exchange.deadline <= now) exchange.expire(now);
-      else if (exchange.deadline < next) next = exchange.deadline;
+      const { deadline } = exchange.timing;
+      if (deadline <= now) exchange.expire();
+      else if (deadline < next) next = deadline;
     }
     return next;
   }
 }
 
 /**
- * The owner of everything that one request holds while it is open: the lease, the abort controller, the deadline and
- * the listener on the caller's signal. {@linkcode Exchange.end} gives all of it back, exactly once.
+ * The owner of everything that one request holds while it is open: the lease, the abort controller, the upload, the body
+ * that is read, and the listener on the caller's signal. {@linkcode Exchange.end} gives all of it back, exactly once.
  *
- * A request that is redirected is one exchange with a lease and a controller for each hop.
+ * Whoever drives the exchange ends it: `send()`, or for a streamed response what {@linkcode Exchange.handOver} leaves
+ * behind. {@linkcode Exchange.abort} only wakes that driver, so that whatever code of the caller's runs at the end runs in
+ * the async context of the call, though a timer or another request aborts.
+ *
+ * A request that is redirected is one exchange, with a lease and a controller for each request that is sent.
  */
-export class Exchange implements RequestSummary, Linked<Exchange> {
+export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waiter {
   previous: Exchange | null = null;
   next: Exchange | null = null;
   state: ExchangeState = "queued";
   /** Where the request was made, if that is kept. */
   stack: string | undefined;
-  /** When to call {@linkcode Exchange.expire}, on the clock of `performance.now()`. */
-  deadline: number;
-  /** Whether the caller's signal cut it off. */
-  aborted = false;
-  /** What the hop under way sends. */
-  hop: Outgoing;
-  /** Of the body, once that is read in chunks. */
-  reader: ReadableStreamDefaultReader | undefined;
-  /** What the deadline is for, unless it is the total one. */
-  #phase: "headers" | "idle" = "headers";
-  /** When the total timeout passes. */
-  readonly #end: number;
+  /** What is sent now. */
+  outgoing: Outgoing;
+  readonly timing: Timing;
+  readonly cancellation: Cancellation = new Cancellation();
+  /** Whether the caller's signal aborted it. */
+  byCaller = false;
+  /** What the body is read from, once there is one. */
+  source: { abort(reason: unknown): void } | undefined;
+  /** Whether its response is read to an end that is certain to come. */
+  bounded = false;
   #exchanges: Exchanges | undefined;
-  #started = performance.now();
-  /** Of the hop under way, once it is sent: those that wait have none. */
+  /** Of the request under way, once it is sent. */
   #controller: AbortController | undefined;
-  /** The hop's lease, or the claim to it. */
-  #lease: Ticket | undefined;
-  /** Held while it is open, as on Deno an abort no longer reaches a response that was collected. */
+  #leaseRequest: LeaseRequest | undefined;
+  #lease: Lease | undefined;
+  #slots: Slots;
+  #granted: (() => void) | undefined;
+  /** Held while it is open, because on Deno an abort does not reach a response that was collected. */
   #response: Response | undefined;
   #upload: Upload | undefined;
   #forgetSignal: (() => void) | undefined;
-  /** What cut the exchange off. An object, as a signal's reason may be `undefined`. */
-  #cut: { reason: unknown } | undefined;
-  /** What is guarded, until it begins, and how its promise is settled. */
-  #work: Work<unknown> | undefined;
-  #resolve: ((result: unknown) => void) | undefined;
-  #reject: ((reason: unknown) => void) | undefined;
+  /** Whether the request can be sent again, once a server may have received it. */
+  #repeatable: Repeatable;
+  /** How many requests a server may have received. */
+  #sent = 0;
+  /** What is reported of a response that was collected while open. */
+  #leaked: ExchangeInfo | undefined;
 
-  constructor(exchanges: Exchanges, hop: Outgoing) {
+  constructor(exchanges: Exchanges, slots: Slots, outgoing: Outgoing) {
     this.#exchanges = exchanges;
-    this.hop = hop;
-    this.deadline = this.#end = this.#started + hop.timeouts.total;
-    const { signal } = hop;
-    if (signal) {
-      this.#forgetSignal = onAbort(signal, (reason) => {
-        this.aborted = true;
-        this.abort(reason);
-      });
-    }
+    this.#slots = slots;
+    this.outgoing = outgoing;
+    // The caller's own stream, or `Request`, is used up.
+    const used = isStream(outgoing.body) || outgoing.request !== undefined;
+    this.#repeatable = used ? "never" : isIdempotent(outgoing.method) ? "always" : "refused";
+    this.timing = new Timing(exchanges.clock, outgoing.timeouts);
     exchanges.add(this);
-    exchanges.arm(this.deadline, this.#started);
+    exchanges.arm(this.timing.deadline, exchanges.clock.now());
   }
 
   get method(): string {
-    return this.hop.method;
+    return this.outgoing.method;
   }
 
   get url(): string {
-    return displayUrl(this.hop.url);
+    return displayUrl(this.outgoing.url);
   }
 
-  get ended(): boolean {
-    return this.#exchanges === undefined;
+  get repeatable(): Repeatable {
+    return this.#repeatable === "refused" && this.#sent === 0 ? "always" : this.#repeatable;
   }
 
-  info(): ExchangeInfo {
-    const age = Math.round(performance.now() - this.#started);
-    const { method, url, state, stack } = this;
-    return { method, url, state, age, ...(stack !== undefined && { stack }) };
-  }
-
-  /** Begins the next hop, after a redirect. */
-  begin(hop: Outgoing): void {
-    this.hop = hop;
-    this.#controller = undefined;
-    this.state = "queued";
-  }
-
-  /** Takes charge of a stream that is to be sent: it ends with the exchange, and when it fails, so does the exchange. */
-  upload(body: StreamBody): void {
-    this.#upload = new Upload(body, (cause) => {
-      this.abort(new NetworkError("Cannot send the body as its stream failed", this, cause));
-    });
-    this.hop = { ...this.hop, body: this.#upload.stream };
-  }
-
-  /**
-   * Asks for the permission to send the hop, unless it is there already.
-   *
-   * @returns The lease, or what is to become it.
-   */
-  claim(pool: Pool): Ticket {
-    this.throwIfCut();
-    return this.#lease ??= claim(pool, this.hop.url.origin, this.hop.timeouts.queue, this);
-  }
-
-  /** What the pool names the lease's holder by. */
+  /** What errors of the pool name. */
   get request(): RequestSummary {
     return this;
   }
 
-  /** The pool closes. */
+  /** When bytes of a body that has an end last arrived. */
+  get progress(): number | undefined {
+    return this.bounded ? this.timing.arrived : undefined;
+  }
+
+  /** Whether the exchange is over, or about to be. */
+  get over(): boolean {
+    return this.#exchanges === undefined || this.cancellation.aborted;
+  }
+
+  info(): ExchangeInfo {
+    const { method, url, state, stack } = this;
+    return { method, url, state, age: this.timing.age, ...(stack !== undefined && { stack }) };
+  }
+
+  /** Listens to the caller's signal. */
+  follow(signal: AbortSignal): void {
+    signal.throwIfAborted();
+    this.#forgetSignal = onAbort(signal, (reason) => {
+      this.byCaller = this.cancellation.abort(reason);
+    });
+  }
+
+  /** Takes charge of a stream that is to be sent: it ends with the exchange, and its failure is the exchange's. */
+  upload(body: StreamBody): void {
+    this.#upload = new Upload(body, () => this.timing.uploaded(), (cause) => {
+      this.abort(new NetworkError("Cannot send the body as its stream failed", this, cause));
+    });
+    this.outgoing = { ...this.outgoing, body: this.#upload.stream };
+  }
+
+  /** Takes a lease. Returns `undefined` if a slot is free, and otherwise what resolves when the pool grants one. */
+  acquire(): Promise<void> | undefined {
+    this.cancellation.throwIfAborted();
+    const { url: { origin }, timeouts } = this.outgoing;
+    this.#lease = this.#slots.tryAcquire(origin, this);
+    if (this.#lease !== undefined) return undefined;
+    this.timing.queue();
+    return this.cancellation.wait((resolve) => {
+      this.#granted = resolve as () => void;
+      this.#leaseRequest = this.#slots.enqueue(origin, timeouts.queue, this, this);
+    });
+  }
+
+  grant(lease: Lease): void {
+    this.timing.dequeue();
+    this.#lease = lease;
+    this.#leaseRequest = undefined;
+    this.#granted!();
+    this.#granted = undefined;
+  }
+
+  refuse(reason: unknown): void {
+    this.#leaseRequest = undefined;
+    this.abort(reason);
+  }
+
   onClose(error: PoolClosedError): void {
     this.abort(error);
   }
 
-  /**
-   * Settles as `work` does, or rejects at once when the exchange is cut off, whatever `work` is waiting for. A failure of
-   * `work` ends the exchange.
-   *
-   * @param work What to do. Not begun before the grant, as thousands may wait for one.
-   * @param ticket The permission for it, where that is not there yet.
-   */
-  guard<T>(work: Work<T>, ticket?: Ticket): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.throwIfCut();
-      this.#work = work;
-      this.#resolve = resolve as (result: unknown) => void;
-      this.#reject = reject;
-      if (ticket?.state === "waiting") ticket.waiter = this;
-      else this.#begin();
-    });
-  }
-
-  /** The pool grants the lease: perhaps within an abort or a close, of which this exchange may be the next. */
-  grant(): void {
-    GRANTED.then(() => this.#begin());
-  }
-
-  /** The pool ends the wait without a lease. */
-  refuse(reason: unknown): void {
-    this.fail(reason);
-  }
-
-  #begin(): void {
-    const work = this.#work;
-    const resolve = this.#resolve!;
-    const reject = this.#reject!;
-    if (!work) return; // cut off after the grant
-    this.#work = this.#resolve = undefined;
-    work(this).then((result) => {
-      // Else the promise, and with it a response, could never be collected.
-      this.#reject = undefined;
-      resolve(result);
-    }, (error) => reject(this.fail(error)));
-  }
-
-  /** Sends the hop. What comes of it has to be told to {@linkcode Exchange.arrive} or {@linkcode Exchange.fault}. */
-  send(init: RequestInit): Promise<Response> {
-    this.throwIfCut();
+  /** Sends the request over its lease. */
+  fetch(init: RequestInit, timeout?: number): Promise<Response> {
+    this.cancellation.throwIfAborted();
     this.state = "headers";
+    this.#sent++;
     init.signal = (this.#controller = new AbortController()).signal;
-    this.#expect("headers");
-    return this.#lease!.fetch(this.hop.url, init);
-  }
-
-  /** The response's headers are there. */
-  arrive(response: Response): void {
-    // A `fetch` that ignores its signal may still answer when the exchange is over.
-    if (this.#cut) response.body?.cancel().catch(() => {});
-    this.#arrived();
-    this.#response = response;
-  }
-
-  /** What is to be thrown where there are no headers. */
-  fault(cause: unknown): unknown {
-    const certain = isIdempotent(this.method) || neverSent(cause);
-    const unknown = certain ? "" : ", so the outcome of the request is unknown";
-    const what = explain(cause) ?? "The connection failed before the response's headers";
-    return this.#failure(cause, what + unknown);
-  }
-
-  /**
-   * Waits for bytes of the body, and settles with what `take` makes of them. A failure ends the exchange. Not an async
-   * function, and in no need of a guard, as there may be thousands of chunks.
-   */
-  receive<T, U>(work: Promise<T>, take: (bytes: T) => U): Promise<U> {
-    this.#expect("idle");
-    return work.then((bytes) => {
-      this.#arrived();
-      return take(bytes);
-    }, (cause) => {
-      throw this.fail(this.#failure(cause, "The connection failed before the end of the body"));
+    return this.wait("headers", this.#lease!.fetch(this.outgoing.url, init), timeout, (response) => {
+      // A `fetch` that ignores its signal may still answer after the abort.
+      if (this.cancellation.aborted) cancelBody(response);
+      else this.#response = response;
     });
   }
 
-  /** Cuts the exchange off. The first reason stays; nothing happens once the exchange has ended. */
-  abort(reason: unknown): void {
-    // What is told below may run a caller's code, which may close the session.
-    if (this.ended || this.#cut) return;
-    this.#cut = { reason };
-    // Before the lease is passed on, so that its next holder does not find the socket still open.
-    this.#controller?.abort(reason);
-    this.#lease?.cancel(reason);
-    this.#reject?.(reason);
-    // So that what waits for a chunk gets an end at once, also of a `fetch` that ignores its signal: there it may never settle.
-    this.reader?.cancel(reason).catch(() => {});
-    this.end();
+  /**
+   * Waits under a timeout.
+   *
+   * @param phase Which timeout.
+   * @param work What is waited for.
+   * @param timeout The timeout in milliseconds, if it is not the request's own.
+   * @param arrive Called with what `work` gives, also after an abort.
+   */
+  wait<T>(phase: Phase, work: PromiseLike<T>, timeout?: number, arrive?: (value: T) => void): Promise<T> {
+    const now = this.timing.begin(phase, timeout);
+    this.#exchanges?.arm(this.timing.deadline, now);
+    return this.cancellation.wait((resolve, reject) => {
+      work.then((value) => {
+        this.timing.finish();
+        arrive?.(value);
+        resolve(value);
+      }, (error) => {
+        this.timing.finish();
+        reject(error);
+      });
+    });
   }
 
-  /** Cuts the exchange off with an error, and returns what is to be thrown: the first reason that it was cut off for. */
+  /** What to throw if there is no response. */
+  fault(cause: unknown): unknown {
+    const unsent = neverSent(cause);
+    if (unsent) this.#sent--;
+    const certain = unsent || isIdempotent(this.method);
+    const unknown = certain ? "" : ", so the outcome of the request is unknown";
+    return this.failure(cause, (explain(cause) ?? "The connection failed before the response's headers") + unknown);
+  }
+
+  /** What to throw for an error of the runtime's. */
+  failure(cause: unknown, message: string): unknown {
+    // After an abort the cause is the reason, perhaps the caller's own object.
+    if (this.cancellation.aborted) return this.cancellation.reason;
+    redact(cause, this.outgoing.url);
+    return new NetworkError(message, this, cause);
+  }
+
+  /** From here on the caller owns the response, and nobody waits for the exchange. */
+  handOver(): void {
+    this.cancellation.wait(() => {}).catch(() => {
+      const onLeak = this.#exchanges?.onLeak;
+      this.end();
+      if (this.#leaked === undefined) return;
+      try {
+        onLeak?.(this.#leaked);
+      } catch {
+        // Nobody waits for the exchange who could be told.
+      }
+    });
+  }
+
+  /** Aborts with a reason. Returns whether it is the first one, and the exchange was not over. */
+  abort(reason: unknown): boolean {
+    return this.#exchanges !== undefined && this.cancellation.abort(reason);
+  }
+
+  /** Ends the exchange because of an error, and returns what to throw: the first reason. */
   fail(error: unknown): unknown {
     this.abort(error);
-    return this.#cut ? this.#cut.reason : error;
+    this.end();
+    return this.cancellation.aborted ? this.cancellation.reason : error;
   }
 
-  /** Cuts the exchange off as its deadline has passed. */
-  expire(now: number): void {
-    const phase = now >= this.#end ? "total" : this.#phase;
-    this.abort(new TimeoutError(phase, this.hop.timeouts[phase], this, [], this.state));
+  /** Aborts because the deadline has passed. */
+  expire(): void {
+    const { phase, timeout, queued } = this.timing.expired(this.state);
+    this.abort(new TimeoutError(phase, timeout, this, [], this.state, queued));
   }
 
-  /** Cuts the exchange off as its response was closed: nobody is to read on. */
+  /** Aborts because its response was closed: nobody is to read on. */
   close(): void {
-    if (!this.ended) {
-      this.abort(new TypeError(`Cannot read the body as the response is closed: ${this.method} ${this.url}`));
-    }
+    if (this.over) return;
+    this.abort(new TypeError(`Cannot read the body as the response is closed: ${this.method} ${this.url}`));
   }
 
-  /** Cuts the exchange off as the response that owned it was collected while open, and reports that. */
+  /** Aborts because the response that owned it was collected while open, and reports that. */
   leak(): void {
-    const exchanges = this.#exchanges;
-    if (!exchanges) return;
-    const info = this.info();
+    if (this.over) return;
+    this.#leaked = this.info();
     this.close();
-    exchanges.onLeak(info);
   }
 
-  /** Gives back all that the exchange holds. Later calls do nothing. */
+  /** Gives back everything that the exchange holds. Later calls do nothing. */
   end(): void {
     const exchanges = this.#exchanges;
-    if (!exchanges) return;
+    if (exchanges === undefined) return;
     this.#exchanges = undefined;
+    const { aborted, reason } = this.cancellation;
     this.#forgetSignal?.();
-    this.#work = this.#resolve = this.#reject = undefined;
-    this.#response = this.reader = undefined;
-    this.leave(this.#cut === undefined);
+    this.#response = undefined;
+    // The abort comes before the release, so that the next holder of the slot does not find the socket still open.
+    if (aborted) this.#controller?.abort(reason);
+    if (this.#leaseRequest !== undefined) this.#slots.cancel(this.#leaseRequest, reason);
+    if (aborted) this.source?.abort(reason);
+    this.source = undefined;
+    this.release(!aborted);
     exchanges.delete(this);
   }
 
   /**
-   * Gives up the hop under way, so that the next one can begin: its connection is used again or closed.
+   * Gives up the request under way, so that the next one can follow: its connection is used again or closed.
    *
-   * @param reuse Whether the body was read to the end. An upload can outlast the response, and then it is closed too.
+   * @param reuse Whether the body was read to its end. An upload can outlast the response, and is closed too then.
    */
-  leave(reuse: boolean): void {
-    const cut = !reuse || this.#upload !== undefined;
-    if (cut) this.#controller?.abort();
-    this.#upload?.end(this.#cut?.reason);
+  release(reuse: boolean): void {
+    const upload = this.#upload;
     this.#upload = undefined;
-    this.#lease?.release(cut);
+    if (!reuse || upload?.ended === false) this.#controller?.abort(this.cancellation.reason);
+    upload?.end(this.cancellation.reason);
+    this.#lease?.release();
     this.#lease = undefined;
   }
 
-  #expect(phase: "headers" | "idle"): void {
-    this.#phase = phase;
-    const now = performance.now();
-    this.deadline = Math.min(this.#end, now + this.hop.timeouts[phase]);
-    this.#exchanges?.arm(this.deadline, now);
-  }
-
-  /** What was expected is there, unless the exchange is over. */
-  #arrived(): void {
-    this.throwIfCut();
-    this.deadline = this.#end;
-  }
-
-  #failure(cause: unknown, message: string): unknown {
-    this.throwIfCut(); // the cause is then the reason, perhaps the caller's own object
-    hideSecrets(cause, this.hop.url);
-    return new NetworkError(message, this, cause);
-  }
-
-  /** To be called after each wait within {@linkcode Exchange.guard} for what is not its own. */
-  throwIfCut(): void {
-    if (this.#cut) throw this.#cut.reason;
+  /** Follows a redirect. */
+  redirect(outgoing: Outgoing): void {
+    // Another try would send the POST again that this GET follows.
+    if (outgoing.method !== this.method && this.#repeatable === "refused") this.#repeatable = "never";
+    this.outgoing = outgoing;
+    this.#controller = undefined;
+    this.#response = undefined;
+    this.state = "queued";
+    this.timing.redirect();
   }
 }

@@ -32,3 +32,15 @@ export function announcedLength(headers: Headers): number | undefined {
   const length = headers.get("content-length");
   return length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
 }
+
+/** How much of a body is read only to save its connection, is read ahead, or is kept of an error page, in bytes. */
+export const SMALL_BODY: number = 64 * 1024;
+
+/** Cancels a body that nobody reads. What it answers is not waited for, and may be nonsense. */
+export function cancelBody(response: Response): void {
+  try {
+    Promise.resolve(response.body?.cancel()).catch(() => {});
+  } catch {
+    // It is locked, or no stream.
+  }
+}

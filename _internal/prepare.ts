@@ -8,6 +8,7 @@
 
 import type { CookieJar } from "../cookies.ts";
 import type { SessionRequestInit, Timeouts } from "../request.ts";
+import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { describe, own, refuse } from "./options.ts";
 import { isStream } from "./upload.ts";
 
@@ -15,9 +16,12 @@ import { isStream } from "./upload.ts";
 export interface RequestDefaults {
   readonly baseUrl: URL | undefined;
   readonly headers: Headers | undefined;
+  /** The same without what is for the origin of `baseUrl` alone. */
+  readonly headersElsewhere: Headers | undefined;
   readonly timeouts: Required<Timeouts>;
   readonly maxBodyBytes: number;
   readonly maxRedirects: number;
+  readonly throwIfNotOk: boolean;
   readonly jar: CookieJar | undefined;
 }
 
@@ -25,12 +29,13 @@ export interface RequestDefaults {
 export interface Outgoing {
   readonly method: string;
   readonly url: URL;
-  /** `undefined` for none, as most requests have none, and thousands may wait. */
+  /** `undefined` for none: most requests have none, and thousands may wait. */
   readonly headers: Headers | undefined;
   readonly body: BodyInit | null | undefined;
-  /** Whether the body is the stream of a `Request`, and so may be in memory already. */
-  readonly settle: boolean;
+  /** A `Request` whose body is this one. It may be in memory already. */
+  readonly request: Request | undefined;
   readonly prefetch: boolean;
+  readonly throwIfNotOk: boolean;
   readonly redirect: RequestRedirect;
   readonly signal: AbortSignal | null | undefined;
   readonly timeouts: Required<Timeouts>;
@@ -47,7 +52,10 @@ const TIMEOUT_PHASES = ["queue", "headers", "idle", "total"] as const;
 const USUAL_METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/;
 
 /** Headers that frame the message. They are the runtime's to set: a wrong one would smuggle a second request. */
-const FRAMING_HEADERS = ["content-length", "transfer-encoding", "expect", "keep-alive", "te", "trailer", "upgrade"];
+const FRAMING_HEADERS = ["transfer-encoding", "expect", "keep-alive", "te", "trailer", "upgrade"];
+
+/** Headers that are for one origin only. */
+export const ORIGIN_HEADERS = ["authorization", "cookie", "host", "proxy-authorization"];
 
 /** What a `Request` has that is passed on, with the value that need not be. */
 const REQUEST_DEFAULTS = {
@@ -61,77 +69,172 @@ const REQUEST_DEFAULTS = {
 } as const;
 
 /**
- * Checks the arguments of a request and completes them with the session's defaults.
+ * Checks the arguments of `Session.request()` and completes them with the session's defaults.
  *
  * @throws {TypeError} If an argument is of a wrong type or form, or two of them exclude each other.
  * @throws {RangeError} If a number is out of its range.
  */
 export function prepare(
   input: string | URL | Request,
-  init: SessionRequestInit | undefined,
-  fixedMethod: string | undefined,
+  init: SessionRequestInit = {},
+  method: string | undefined,
   defaults: RequestDefaults,
 ): Outgoing {
-  const request = input instanceof Request ? input : undefined;
-  const {
-    method: name,
-    headers: given,
-    body: content,
-    prefetch,
-    json,
-    query,
-    timeout,
-    maxBodyBytes,
-    maxRedirects,
-    redirect,
-    signal,
-    ...rest
-  } = own(init ?? {});
-  if (request) inherit(rest, request);
-
-  const method = normalizeMethod(fixedMethod ?? name ?? request?.method ?? "GET");
-  const url = resolve(request ? request.url : input as string | URL, defaults.baseUrl);
-  let headers = takeCredentials(url, mergeHeaders(defaults.headers, given ?? request?.headers));
-  if (query !== undefined) addQuery(url, query);
-
-  let body = content ?? (request && content === undefined ? request.body : undefined);
-  if (body instanceof ReadableStream && (body.locked || body === request?.body && request.bodyUsed)) {
-    throw new TypeError("Cannot send the request as its body is being read or has been read already");
-  }
+  const given = own(init);
+  const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
+  const standard = own(rest);
+  refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
+  if (isPlain(standard.body)) refuse('"body"', 'what fetch() takes; to send JSON, use "json"', standard.body);
   if (json !== undefined) {
-    if (body !== null && body !== undefined) {
+    if (standard.body !== null && standard.body !== undefined) {
       throw new TypeError('Cannot send the request as "json" and "body" exclude each other');
     }
-    body = JSON.stringify(json);
-    if (body === undefined) throw new TypeError(`Cannot send the request as "json" is not JSON: ${typeof json}`);
-    headers ??= new Headers();
-    if (!headers.has("content-type")) headers.set("content-type", "application/json");
+    standard.body = toJson(json);
   }
-  if (body !== null && body !== undefined && (method === "GET" || method === "HEAD")) {
+  if (method !== undefined) standard.method = method;
+  const outgoing = complete(input, standard, defaults, query);
+  return {
+    ...outgoing,
+    headers: json === undefined ? outgoing.headers : withType(outgoing.headers, "application/json"),
+    prefetch: prefetch !== false,
+    throwIfNotOk: throwIfNotOk ?? defaults.throwIfNotOk,
+    timeouts: mergeTimeouts(defaults.timeouts, timeout),
+    maxBodyBytes: maxBodyBytes === undefined ? defaults.maxBodyBytes : checkLimit("maxBodyBytes", maxBodyBytes),
+    maxRedirects: maxRedirects === undefined ? defaults.maxRedirects : checkLimit("maxRedirects", maxRedirects),
+  };
+}
+
+/**
+ * The same for `Session.fetch()`. It ignores our options, as the standard ignores what it does not know.
+ *
+ * @throws {TypeError} If an argument is of a wrong type or form.
+ */
+export function prepareFetch(
+  input: string | URL | Request,
+  init: SessionRequestInit | null | undefined,
+  defaults: RequestDefaults,
+): Outgoing {
+  if (init === undefined || init === null) return complete(input, {}, defaults);
+  if (typeof init !== "object") {
+    throw new TypeError(`Cannot send the request as its options are not an object: received ${describe(init)}`);
+  }
+  const {
+    prefetch: _1,
+    throwIfNotOk: _2,
+    json: _3,
+    query: _4,
+    timeout: _5,
+    maxBodyBytes: _6,
+    maxRedirects: _7,
+    ...rest
+  } = own(init);
+  if (!isRequest(init)) return complete(input, rest, defaults);
+  const { method, headers, body, redirect, signal } = init;
+  return complete(input, inherit({ ...rest, method, headers, body, redirect, signal }, init), defaults);
+}
+
+/** Checks what the standard knows, and completes it. */
+function complete(
+  input: string | URL | Request,
+  init: RequestInit,
+  defaults: RequestDefaults,
+  query?: SessionRequestInit["query"],
+): Outgoing {
+  const request = isRequest(input) ? input : undefined;
+  const { method: name, headers: given, body: content, redirect, signal, ...rest } = own(init);
+  if (request !== undefined) inherit(rest, request);
+  checkOptions(rest);
+
+  const method = normalizeMethod(name ?? request?.method ?? "GET");
+  const url = resolve(request?.url ?? input as string | URL, defaults.baseUrl);
+  const home = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
+  const merged = mergeHeaders(home ? defaults.headers : defaults.headersElsewhere, given ?? request?.headers);
+  const headers = takeCredentials(url, merged);
+  if (query !== undefined) addQuery(url, query);
+
+  const inherited = content === undefined && request !== undefined && mayHaveBody(request, method);
+  if (inherited && request.bodyUsed || content instanceof ReadableStream && content.locked) {
+    throw new TypeError("Cannot send the request as its body is being read or has been read already");
+  }
+  if (content !== null && content !== undefined && (method === "GET" || method === "HEAD")) {
     throw new TypeError(`Cannot send the request as a ${method} request has no body`);
   }
+  const body = snapshot(content);
+  if (headers !== undefined && !isStream(body)) headers.delete("content-length");
 
   return {
     method,
     url,
-    headers,
+    headers: content instanceof URLSearchParams ? withType(headers, FORM_TYPE) : headers,
     body,
-    settle: request !== undefined && isStream(body),
-    prefetch: prefetch !== false,
+    request: inherited ? request : undefined,
+    prefetch: true,
+    throwIfNotOk: false,
     redirect: checkRedirect(redirect ?? request?.redirect ?? "follow"),
     signal: checkSignal(signal === undefined ? request?.signal : signal),
-    timeouts: timeout === undefined ? defaults.timeouts : mergeTimeouts(defaults.timeouts, timeout),
-    maxBodyBytes: maxBodyBytes === undefined ? defaults.maxBodyBytes : checkLimit("maxBodyBytes", maxBodyBytes),
-    maxRedirects: maxRedirects === undefined ? defaults.maxRedirects : checkLimit("maxRedirects", maxRedirects),
+    timeouts: defaults.timeouts,
+    maxBodyBytes: defaults.maxBodyBytes,
+    maxRedirects: defaults.maxRedirects,
     jar: defaults.jar,
-    rest: init || request ? rest : undefined,
+    rest: Object.keys(rest).length > 0 ? rest : undefined,
   };
+}
+
+/** Whether something is a `Request`, of whatever realm. */
+function isRequest(value: unknown): value is Request {
+  return value instanceof Request || Object.prototype.toString.call(value) === "[object Request]";
+}
+
+/** Firefox does not tell whether a `Request` has a body. */
+function mayHaveBody(request: Request, method: string): boolean {
+  return request.body === undefined ? method !== "GET" && method !== "HEAD" : request.body !== null;
+}
+
+/** A body as it is now, whatever its owner does to it later: Fetch standard, section 5.2, "extract a body". */
+function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefined {
+  if (typeof body !== "object" || body === null) return body;
+  if (body instanceof URLSearchParams) return String(body);
+  if (body instanceof ArrayBuffer) return body.slice(0);
+  if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
+  if (!(body instanceof FormData)) return body;
+  const copy = new FormData();
+  body.forEach((value, name) => copy.append(name, value));
+  return copy;
+}
+
+const FORM_TYPE = "application/x-www-form-urlencoded;charset=UTF-8";
+
+/** The headers with this `content-type`, unless they have one. */
+function withType(headers: Headers | undefined, type: string): Headers {
+  headers ??= new Headers();
+  if (!headers.has("content-type")) headers.set("content-type", type);
+  return headers;
+}
+
+function toJson(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    // What an engine says of a cycle or a BigInt does not name the option.
+    throw new TypeError('Cannot send the request as "json" cannot be converted to JSON', { cause });
+  }
+  if (text === undefined) throw new TypeError(`Cannot send the request as "json" is not JSON: ${typeof value}`);
+  return text;
+}
+
+/** Whether something is an object literal, an array or a `Map`, which no `fetch` takes for a body. */
+function isPlain(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  if (Array.isArray(value) || value instanceof Map) return true;
+  return (prototype === null || Object.getPrototypeOf(prototype) === null) && !(Symbol.asyncIterator in value);
 }
 
 /**
  * Checks timeouts and completes them.
  *
- * @throws {TypeError} If one is not a number.
+ * @throws {TypeError} If one is not a number, or is not known.
  * @throws {RangeError} If one is not positive.
  */
 export function mergeTimeouts(
@@ -141,10 +244,13 @@ export function mergeTimeouts(
   if (timeout === undefined) return defaults;
   const given: Timeouts = typeof timeout === "object" && timeout !== null ? timeout : { total: timeout };
   const merged = { ...defaults };
-  for (const phase of TIMEOUT_PHASES) {
-    const value = Object.hasOwn(given, phase) ? given[phase] : undefined;
-    if (value === undefined) continue;
+  for (const phase of Object.keys(given) as (keyof Timeouts)[]) {
     const option = given === timeout ? `timeout.${phase}` : "timeout";
+    const value = given[phase];
+    if (!TIMEOUT_PHASES.includes(phase)) {
+      throw new TypeError(`"${option}" is not known: the timeouts are "queue", "headers", "idle" and "total"`);
+    }
+    if (value === undefined) continue;
     if (typeof value !== "number" || !(value > 0)) refuse(`"${option}"`, "a positive number of milliseconds", value);
     merged[phase] = value;
   }
@@ -167,10 +273,9 @@ export function checkLimit(option: string, value: number): number {
 /**
  * Makes `Headers` of what a caller gives.
  *
- * @throws {TypeError} If a name or a value is not valid. The value is not shown, as it may be a secret.
+ * @throws {TypeError} If a name or a value is not valid. The value is not shown, because it may be a secret.
  */
-export function parseHeaders(given: HeadersInit | undefined): Headers {
-  if (given === undefined) return new Headers();
+export function parseHeaders(given: HeadersInit): Headers {
   let headers: Headers;
   try {
     headers = new Headers(given);
@@ -188,7 +293,7 @@ function describeBadHeader(given: HeadersInit | undefined): string {
     try {
       new Headers([[name, content]]);
     } catch {
-      return `the name or value of ${JSON.stringify(name)}`;
+      return `the name or value of ${describe(name)}`;
     }
   }
   // A string may be a whole header.
@@ -198,7 +303,7 @@ function describeBadHeader(given: HeadersInit | undefined): string {
 function normalizeMethod(method: string): string {
   if (USUAL_METHOD.test(method)) return method;
   if (!/^[!#$%&'*+\-.^_`|~\w]+$/.test(method)) {
-    throw new TypeError(`Cannot send the request as "method" is not a token: received ${JSON.stringify(method)}`);
+    throw new TypeError(`Cannot send the request as "method" is not a token: received ${describe(method)}`);
   }
   const upper = method.toUpperCase();
   if (/^(?:CONNECT|TRACE|TRACK)$/.test(upper)) {
@@ -210,10 +315,10 @@ function normalizeMethod(method: string): string {
   return upper;
 }
 
-/** Of a method that it does not know Bun makes a GET, and workerd an error. */
+/** Bun turns unknown methods into GET; workerd throws. */
 function isKnown(method: string): boolean {
   try {
-    return new Request("http://localhost", { method }).method === method;
+    return new Request("http://localhost", own({ method })).method === method;
   } catch {
     return false;
   }
@@ -231,18 +336,30 @@ function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | null
   throw new TypeError(`"signal" must be an AbortSignal: received ${describe(signal)}`);
 }
 
+/** Checks what goes to the runtime's `fetch`, before anything is sent: its own `Request` knows what is wrong with it. */
+function checkOptions(rest: RequestInit): void {
+  for (const name of REQUEST_OPTIONS) {
+    if (!Object.hasOwn(rest, name) || rest[name] === undefined) continue;
+    new Request("http://localhost", own({ [name]: rest[name] }));
+  }
+}
+
+/** Shows nothing of a URL but its scheme, because a password may stand anywhere in one that is malformed. */
 function resolve(input: string | URL, baseUrl: URL | undefined): URL {
   let url: URL;
   try {
     url = new URL(input, baseUrl);
   } catch {
-    const problem = baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"';
-    // The parts that may be secret are left out, as everywhere.
-    const shown = String(input).replace(/\/\/[^/?#]*@/, "//").replace(/[?#].*/s, "");
-    throw new TypeError(`Cannot send the request as the URL ${problem}: received ${JSON.stringify(shown)}`);
+    const isText = typeof input === "string";
+    const scheme = isText ? /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]!.toLowerCase() : undefined;
+    const problem = scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"';
+    const shown = isText ? /^https?$/.test(scheme ?? "") && `"${scheme}:…"` : describe(input);
+    throw new TypeError(`Cannot send the request as the URL ${problem}${shown ? `: received ${shown}` : ""}`);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw new TypeError(`Cannot send the request as the URL's scheme is not http or https: received "${url.protocol}"`);
+    // In "ada:secret@example.com" the name of the user is the scheme.
+    const shown = /^[^:]*:(?!\/\/).*@/.test(url.href) ? "" : `: received "${url.protocol}"`;
+    throw new TypeError(`Cannot send the request as the URL's scheme is not http or https${shown}`);
   }
   return url;
 }
@@ -266,15 +383,32 @@ export function takeCredentials(url: URL, headers: Headers | undefined): Headers
   return headers;
 }
 
+/** Adds parameters to those of the URL, which stay as they are, byte for byte: a signature may depend on them. */
 function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): void {
-  const entries = query instanceof URLSearchParams ? query : Object.entries(query);
-  for (const [name, value] of entries) {
-    if (value === undefined) continue;
-    if (typeof value === "object" || typeof value === "function" || typeof value === "symbol") {
-      throw new TypeError(`"query" must have strings, numbers and booleans: received ${describe(value)} at "${name}"`);
-    }
-    url.searchParams.append(name, String(value));
+  const added = typeof query === "string" ? query.replace(/^\?/, "") : String(toParams(query));
+  if (added !== "") url.search += (url.search === "" || url.search.endsWith("&") ? "" : "&") + added;
+}
+
+function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, string>): URLSearchParams {
+  if (query instanceof URLSearchParams) return query;
+  if (typeof query !== "object" || Symbol.iterator in query) {
+    refuse('"query"', "an object of names and values, a URLSearchParams or a string", query);
   }
+  const params = new URLSearchParams();
+  for (const [name, values] of Object.entries(query)) {
+    for (const value of Array.isArray(values) ? values : [values]) {
+      if (value === undefined) continue;
+      const isValue = typeof value === "string" || typeof value === "boolean" || typeof value === "bigint" ||
+        typeof value === "number" && !Number.isNaN(value);
+      if (!isValue) {
+        throw new TypeError(
+          `"query" must have strings, numbers and booleans: received ${describe(value)} at ${describe(name)}`,
+        );
+      }
+      params.append(name, String(value));
+    }
+  }
+  return params;
 }
 
 /** Those that this platform's `Request` has. */
@@ -282,11 +416,12 @@ const REQUEST_OPTIONS = (Object.keys(REQUEST_DEFAULTS) as (keyof typeof REQUEST_
   .filter((name) => Object.hasOwn(Request.prototype, name));
 
 /** Passes on what a `Request` says besides method, URL, headers, body, redirect and signal. */
-function inherit(rest: RequestInit, request: Request): void {
+function inherit(rest: RequestInit, request: Request): RequestInit {
   for (const name of REQUEST_OPTIONS) {
     const value = request[name];
     if (value !== undefined && value !== REQUEST_DEFAULTS[name]) {
       Object.assign(rest, { [name]: own(rest)[name] ?? value });
     }
   }
+  return rest;
 }

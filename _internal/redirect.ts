@@ -8,20 +8,22 @@
 
 import { NetworkError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
-import { type Outgoing, takeCredentials } from "./prepare.ts";
+import { ORIGIN_HEADERS, type Outgoing, takeCredentials } from "./prepare.ts";
 import { isStream } from "./upload.ts";
 
 /** Headers that speak of the body: RFC 9110, section 8. They go where the body goes. */
 const BODY_HEADERS = ["content-encoding", "content-language", "content-location", "content-type"];
-
-/** Headers that are for one origin only. */
-const ORIGIN_HEADERS = ["authorization", "cookie", "host", "proxy-authorization"];
 
 /** Whether a response is a redirect with somewhere to go. */
 export function isRedirect(response: Response): boolean {
   const { status } = response;
   return (status === 301 || status === 302 || status === 303 || status === 307 || status === 308) &&
     response.headers.has("location");
+}
+
+/** The error for a redirect that cannot be followed. Another try would meet the same redirect. */
+export function refuseRedirect(message: string, { method, url }: RequestSummary): NetworkError {
+  return new NetworkError(message, { method, url, repeatable: "never" });
 }
 
 /**
@@ -33,17 +35,17 @@ export function isRedirect(response: Response): boolean {
 export function followRedirect(sent: Outgoing, response: Response, line: RequestSummary): Outgoing {
   const url = parseLocation(response.headers.get("location")!, sent.url, line);
   const { status } = response;
-  if (status !== 303 && isStream(sent.body)) {
-    throw new NetworkError("Cannot follow the redirect as the body is a stream, which cannot be sent again", line);
+  const toGet = status === 303
+    ? sent.method !== "GET" && sent.method !== "HEAD"
+    : (status === 301 || status === 302) && sent.method === "POST";
+  if (!toGet && isStream(sent.body)) {
+    throw refuseRedirect("Cannot follow the redirect as the body is a stream, which cannot be sent again", line);
   }
   const headers = new Headers(sent.headers);
   if (url.origin !== sent.url.origin) {
     for (const name of ORIGIN_HEADERS) headers.delete(name);
   }
   takeCredentials(url, headers);
-  const toGet = status === 303
-    ? sent.method !== "GET" && sent.method !== "HEAD"
-    : (status === 301 || status === 302) && sent.method === "POST";
   if (!toGet) return { ...sent, url, headers };
   for (const name of BODY_HEADERS) headers.delete(name);
   return { ...sent, method: "GET", url, headers, body: undefined };
@@ -55,10 +57,10 @@ function parseLocation(location: string, base: URL, line: RequestSummary): URL {
     url = new URL(decodeLocation(location), base);
   } catch {
     // The cause would quote it.
-    throw new NetworkError("Cannot follow the redirect as its Location is malformed", line);
+    throw refuseRedirect("Cannot follow the redirect as its Location is malformed", line);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw new NetworkError(`Cannot follow the redirect as its scheme is not http or https but "${url.protocol}"`, line);
+    throw refuseRedirect(`Cannot follow the redirect as its scheme is not http or https but "${url.protocol}"`, line);
   }
   if (!url.href.includes("#")) url.hash = base.hash;
   return url;

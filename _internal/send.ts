@@ -1,88 +1,102 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * A request's way from hop to hop: the jar is asked, a connection waited for, and redirects are followed.
+ * A request's way through its redirects: for each request that is sent the jar is asked and a lease is taken.
  *
  * @module
  */
 
-import { keepCookies, withCookies } from "../cookies.ts";
-import { NetworkError, TooManyRedirectsError } from "../errors.ts";
-import type { Pool } from "../pool.ts";
-import type { Redirect, ResponseHead } from "../response.ts";
-import { BodyReader, discard } from "./body.ts";
+import { TooManyRedirectsError } from "../errors.ts";
 import type { Exchange } from "./exchange.ts";
+import { keepCookies, withCookies } from "./jar.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
-import { followRedirect, isRedirect } from "./redirect.ts";
-import { isStream, settleBody } from "./upload.ts";
+import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
+import { Source } from "./source.ts";
+import type { Platform } from "./transports/platform.ts";
+import { bufferRequest, isStream } from "./upload.ts";
 
-/** Makes what the caller gets of a response whose headers have arrived. */
-export interface Respond<T> {
-  /** How many bytes of the body are read into memory at most; `undefined` where it is streamed. */
-  limit(outgoing: Outgoing, reader: BodyReader): number | undefined;
-  prefetched(head: ResponseHead, content: Uint8Array<ArrayBuffer>): T;
-  streamed(head: ResponseHead, reader: BodyReader, outgoing: Outgoing): T;
+/** A redirect on the way to a response: documented as `Redirect` in response.ts. */
+interface Redirect {
+  readonly status: number;
+  readonly url: string;
+  readonly headers: Headers;
+}
+
+/** A response whose headers have arrived, and the way to it. */
+export interface Arrival {
+  readonly response: Response;
+  readonly source: Source;
+  /** What was sent. */
+  readonly outgoing: Outgoing;
+  readonly init: RequestInit;
+  readonly history: readonly Redirect[];
+  /** Settles when the jar has taken the response's cookies. */
+  readonly kept: Promise<void> | undefined;
 }
 
 /** Shared by all that were not redirected. */
-const NO_HOPS: readonly Redirect[] = Object.freeze([]);
+const NO_REDIRECTS: readonly Redirect[] = Object.freeze([]);
 
 /**
- * Sends a request, follows its redirects, and has a response made of the last one. Runs within {@linkcode Exchange.guard}.
+ * Sends a request and follows its redirects.
+ *
+ * @throws The first reason to abort the exchange, or what is wrong with the response.
  */
-export async function send<T>(
-  exchange: Exchange,
-  pool: Pool,
-  respond: Respond<T>,
-): Promise<T> {
-  if (exchange.hop.settle) {
-    exchange.hop = { ...exchange.hop, body: await settleBody(exchange.hop.body as ReadableStream) };
+export async function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
+  const { request } = exchange.outgoing;
+  if (request !== undefined) {
+    const body = await exchange.wait("headers", bufferRequest(request, exchange.cancellation));
+    exchange.cancellation.throwIfAborted();
+    if (isStream(body)) exchange.upload(body);
+    else exchange.outgoing = { ...exchange.outgoing, body, request: undefined };
   }
-  let history: readonly Redirect[] = NO_HOPS;
-  while (true) {
-    const outgoing = exchange.hop;
-    // The jar is asked before a connection is taken, so that a slow one holds none.
-    const { jar } = outgoing;
-    const headers = jar ? await withCookies(jar, outgoing) : outgoing.headers;
-    const ticket = exchange.claim(pool);
-    if (ticket.state === "waiting") await ticket.wait();
-    let response: Response;
-    try {
-      response = await exchange.send(toInit(outgoing, headers, pool));
-    } catch (cause) {
-      throw exchange.fault(cause);
-    }
-    exchange.arrive(response);
-    if (jar) await keepCookies(exchange, jar, outgoing.url, response.headers);
-    if (outgoing.redirect === "manual" || !isRedirect(response)) {
-      const head = toHead(outgoing, response, history, pool);
-      const reader = new BodyReader(exchange, response, head, pool.ownsChunks);
-      const limit = respond.limit(outgoing, reader);
-      exchange.state = limit === undefined ? "streaming" : "prefetch";
-      if (limit === undefined) {
-        // The response has the exchange, and may be kept for long: not so what was sent.
-        exchange.hop = { ...outgoing, body: undefined, rest: undefined, signal: undefined, jar: undefined };
-        return respond.streamed(head, reader, outgoing);
-      }
-      return respond.prefetched(head, await reader.prefetch(limit));
-    }
+  let history = NO_REDIRECTS;
+  for (;;) {
+    const arrival = await sendOnce(exchange, platform, history);
+    const { response, source, outgoing, kept } = arrival;
+    if (outgoing.redirect === "manual" || !isRedirect(response)) return arrival;
     if (outgoing.redirect === "error") {
-      throw new NetworkError('The response is a redirect, and "redirect" is "error"', exchange);
+      throw refuseRedirect('The response is a redirect, and "redirect" is "error"', exchange);
     }
     if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
     const next = followRedirect(outgoing, response, exchange);
     history = [...history, { status: response.status, url: outgoing.url.href, headers: response.headers }];
-    exchange.leave(await discard(exchange, response));
-    exchange.begin(next);
+    const reuse = await source.discard();
+    if (!reuse) source.abort(undefined);
+    exchange.release(reuse);
+    if (kept !== undefined) await exchange.wait("headers", kept);
+    exchange.redirect(next);
   }
 }
 
-function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | undefined, pool: Pool): RequestInit {
+/** Sends one request over one lease. */
+async function sendOnce(exchange: Exchange, platform: Platform, history: readonly Redirect[]): Promise<Arrival> {
+  const { outgoing } = exchange;
+  const { jar, url } = outgoing;
+  // The jar is asked before a lease is taken, so that a slow one holds none.
+  const headers = jar ? await exchange.wait("headers", withCookies(jar, outgoing)) : outgoing.headers;
+  const waiting = exchange.acquire();
+  if (waiting !== undefined) await waiting;
+  const init = toInit(outgoing, headers, platform);
+  let response: Response;
+  try {
+    response = await exchange.fetch(init);
+  } catch (cause) {
+    throw exchange.fault(cause);
+  }
+  exchange.cancellation.throwIfAborted();
+  checkResponse(response);
+  const source = new Source(exchange, response, platform);
+  const kept = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
+  return { response, source, outgoing, init, history, kept };
+}
+
+function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | undefined, platform: Platform) {
   const init: RequestInit & { duplex?: "half" } = {
     ...rest,
     method,
-    redirect: pool.followsRedirects ? redirect : "manual",
+    redirect: platform.followsRedirects ? redirect : "manual",
   };
   if (headers) init.headers = headers;
   if (body !== undefined && body !== null) {
@@ -92,23 +106,11 @@ function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | u
   return own(init);
 }
 
-function toHead(outgoing: Outgoing, response: Response, history: readonly Redirect[], pool: Pool): ResponseHead {
-  const { method, url: { href }, headers: sent } = outgoing;
-  const { status, statusText, headers, type, redirected } = response;
-  const coding = headers.get("content-encoding");
-  return {
-    status,
-    statusText,
-    headers,
-    // Where the platform follows redirects, it alone knows the way.
-    url: redirected ? response.url : href,
-    redirected: redirected || history.length > 0,
-    type,
-    coded: coding !== null,
-    decoded: coding !== null && pool.decodes(coding.toLowerCase(), sent ?? new Headers()),
-    method,
-    asked: href,
-    sent,
-    history,
-  };
+/** Throws if a `fetch` of the user's gives something else than a response that can be read. */
+function checkResponse(response: Response): void {
+  const isResponse = typeof response?.status === "number" && typeof response.headers?.get === "function";
+  if (!isResponse) {
+    throw new TypeError('Cannot read the response as what "fetch" returned is not a Response');
+  }
+  if (response.bodyUsed) throw new TypeError("Cannot read the response as its body was read before it was returned");
 }

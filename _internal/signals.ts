@@ -26,33 +26,33 @@ const registrations = new WeakMap<AbortSignal, Registration>();
 function register(signal: AbortSignal): Registration {
   const callbacks = new Set<AbortCallback>();
   const listener = () => {
-    let failed = false;
-    let failure: unknown;
+    const reason = reasonOf(signal);
     // Live iteration: a callback removed meanwhile is not called any more, one added meanwhile still is.
     for (const callback of callbacks) {
       callbacks.delete(callback);
-      try {
-        callback(signal.reason);
-      } catch (error) {
-        if (!failed) failure = error;
-        failed = true;
-      }
+      callback(reason);
     }
     registrations.delete(signal);
-    // Reported by the platform, like the failure of any listener.
-    if (failed) throw failure;
   };
   const registration = { callbacks, listener };
-  registrations.set(signal, registration);
   signal.addEventListener("abort", listener, own({ once: true }));
+  registrations.set(signal, registration);
   return registration;
+}
+
+/** The reason of a signal, which may be anybody's object. */
+function reasonOf(signal: AbortSignal): unknown {
+  try {
+    return signal.reason;
+  } catch (error) {
+    return error;
+  }
 }
 
 /**
  * Calls `callback` once when `signal` aborts, unless the disposer is called before.
  *
- * A callback that throws does not keep the others from running. A signal that is aborted already never calls: check
- * `signal.aborted` first.
+ * Callbacks must not throw. A signal that is aborted already never calls: check `signal.aborted` first.
  *
  * @param signal The signal to watch.
  * @param callback Called with the signal's reason. It has to be a function of its own for each call of `onAbort`.
@@ -66,6 +66,10 @@ export function onAbort(signal: AbortSignal, callback: AbortCallback): () => voi
     // While it fires it stays registered: the listener removes it.
     if (!registration?.callbacks.delete(callback) || registration.callbacks.size > 0 || signal.aborted) return;
     registrations.delete(signal);
-    signal.removeEventListener("abort", registration.listener);
+    try {
+      signal.removeEventListener("abort", registration.listener);
+    } catch {
+      // It is no signal of the platform's. A listener that stays calls nothing.
+    }
   };
 }

@@ -4,18 +4,20 @@
 // `--out=DIR`, whose README.md must have the markers.
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { PEERS } from "./clients.ts";
+import { equal, PEERS } from "./clients.ts";
 import {
   type Entry,
   formatEstimate,
   judge,
+  judgeImport,
   type Measurement,
   peersAhead,
+  type Ratios,
   readResults,
   type Results,
   RESULTS_FILE,
 } from "./results.ts";
-import { findRow, ROWS, type Runtime, RUNTIMES } from "./rows.ts";
+import { findRow, QUANTITIES, type Quantity, ROWS, type Runtime, RUNTIMES } from "./rows.ts";
 import { type Bar, drawChart, type Panel } from "./svg.ts";
 
 const START = "<!-- results: written by `deno task bench:charts` -->";
@@ -70,20 +72,24 @@ const burst = drawChart({
     panels("burst", clients, ({ bytes }) => [bytes, `${((bytes ?? 0) / 2 ** 20).toFixed(0)} MB`], ", memory"),
   ],
 });
-const OURS = /^(?:hangup|get\(\)|session)/;
+/** What a program writes, where that says more than the contender's name. */
+const SOCKET_LABELS: Record<string, string> = { "hangup": "session.get()", "hangup, streamed": "session, streamed" };
+const OURS = /^(?:get\(\)|session)/;
 const socketPanels = sockets.map(({ runtime, clients }): Panel => ({
   title: titleOf(runtime),
-  bars: Object.entries(clients).map(([label, { open, closed }]) => ({
-    label,
-    value: closed ?? open,
-    before: open,
-    text: closed === undefined ? `${open}` : `${open} → ${closed}`,
-    own: OURS.test(label),
-  })),
+  bars: Object.entries(clients).map(([name, { open, closed }]) => {
+    const label = SOCKET_LABELS[name] ?? name;
+    const text = closed === undefined ? `${open}` : `${open} → ${closed}`;
+    return { label, value: closed ?? open, before: open, text, own: OURS.test(label) };
+  }),
 }));
-const left = drawChart({
-  title: "Sockets left open by 20 requests whose status alone is looked at",
-  subtitle: "Counted by the server, the responses of 4 MB still referenced. Pale: until session.close()",
+const left = sockets.length > 0 && drawChart({
+  title: "Sockets left open by 20 requests whose status alone is read",
+  subtitle: "Counted by the server, while the program still holds the 20 responses of 4 MB",
+  legend: [
+    { own: false, text: "still open after the last call" },
+    { own: true, pale: true, text: "open until session.close(), which leaves none" },
+  ],
   rows: [socketPanels],
 });
 
@@ -95,43 +101,71 @@ function table(rows: readonly (readonly string[])[]): string {
   );
 }
 
-/** One line for each bar. */
-function barTable(): string {
-  const lines = ROWS.flatMap((row) =>
-    (["wall", "peak"] as const).filter((what) => row.bars[what]).map((what) => {
-      const cells = runtimes.map((runtime) => {
-        const entry = entryOf(results, row.id, runtime);
-        const verdict = entry && judge(entry).find((verdict) => verdict.what === what);
-        if (!verdict) return "–";
-        const cpu = what === "wall" ? `, CPU ${entry.contenders[row.own]!.cpu?.value.toFixed(2) ?? "–"}` : "";
-        const floor = row.floor ? `<br>platform ${formatEstimate(entry.contenders[row.floor]?.[what])}` : "";
-        const mark = verdict.reached ? "✓" : "✗ **not reached:**";
-        return `${mark} ${formatEstimate(verdict.measured)}<br>bar ${verdict.bar}${cpu}${floor}`;
-      });
-      return [`${row.title}: ${what === "wall" ? "time" : "peak memory"}`, ...cells];
-    })
-  );
-  return table([["Ratio to bare `fetch`", ...runtimes.map(titleOf)], ...lines]);
+const QUANTITY_NAMES: Record<Quantity, string> = { wall: "time", cpu: "CPU", peak: "memory" };
+
+/** Such as `time 1.08 ±0.02, CPU 1.10 ±0.03`. */
+function formatRatios(ratios: Ratios | undefined): string {
+  const measured = QUANTITIES.filter((what) => ratios?.[what]);
+  return measured.map((what) => `${QUANTITY_NAMES[what]} ${formatEstimate(ratios![what])}`).join(", ") || "–";
 }
 
-/** One line for each contender of the rows where there are peers. */
-function peerTables(runtime: Runtime): string {
-  const rows = ROWS.filter(({ id, peers }) => peers && entryOf(results, id, runtime));
-  const names = ["fetch", "Hangup", ...PEERS];
+/** One line for each row: its bars, and the ratios that they are not for. */
+function barTable(): string {
+  const lines = ROWS.map((row) => {
+    const toFloor = row.bars.to === "floor";
+    const cells = runtimes.map((runtime) => {
+      const entry = entryOf(results, row.id, runtime);
+      const own = entry?.contenders[row.own];
+      if (!own) return "–";
+      const verdicts = judge(entry).filter(({ measured }) => measured).map(({ what, bar, measured, reached }) =>
+        `${reached ? "✓" : "✗ **not reached:**"} ${QUANTITY_NAMES[what]} ${formatEstimate(measured)}, bar ${bar}`
+      );
+      const other = toFloor ? `to \`fetch\`: ${formatRatios(own)}` : `to the platform: ${formatRatios(own.floor)}`;
+      return [...verdicts, other].join("<br>");
+    });
+    return [`${row.title}<br>bars to ${toFloor ? "the platform" : "`fetch`"}`, ...cells];
+  });
+  return table([["Ratio", ...runtimes.map(titleOf)], ...lines]);
+}
+
+/** One line for each row where there are peers: the time of each as it comes, and below it at equal work. */
+function peerTable(runtime: Runtime): string {
+  const lines = ROWS.flatMap((row) => {
+    const entry = entryOf(results, row.id, runtime);
+    if (!row.peers || !entry) return [];
+    const cell = (name: string) => {
+      const { wall, peak, failure } = entry.contenders[name] ?? {};
+      if (!wall) return failure ? "failed" : "–";
+      return formatEstimate(wall) + (peak ? `, memory ${formatEstimate(peak)}` : "");
+    };
+    const ahead = peersAhead(entry);
+    const verdict = ahead === undefined ? "–" : ahead.length === 0 ? "✓" : `✗ ${ahead.join(", ")}`;
+    return [[row.title, cell(row.own), ...PEERS.map((peer) => `${cell(peer)}<br>${cell(equal(peer))}`), verdict]];
+  });
+  return table([["Time, ratio to `fetch`", "**Hangup**", ...PEERS, "Ahead at equal work"], ...lines]);
+}
+
+/** One line for each client: the first request of a cold process. */
+function firstTable(): string[] {
+  const { first } = results;
+  if (first.length === 0) return [];
+  const names = Object.keys(first[0]!.clients);
   const lines = names.map((name) => [
-    name === "Hangup" ? "**Hangup**" : name,
-    ...rows.map((row) => {
-      const { wall, peak } = entryOf(results, row.id, runtime)!.contenders[name === "Hangup" ? row.own : name] ?? {};
-      if (!wall) return "failed";
-      return row.fresh ? `${wall.value.toFixed(2)}, memory ${peak?.value.toFixed(2)}` : formatEstimate(wall);
+    name,
+    ...first.map((entry) => {
+      const { imported, total, ratio } = entry.clients[name]!;
+      const { own, reached } = judgeImport(entry);
+      const mark = name !== own ? "" : reached ? "✓ " : "✗ **longer than ky:** ";
+      const times = `${formatEstimate(total)} ms, ratio ${formatEstimate(ratio)}`;
+      return name === "fetch" ? times : `${times}<br>${mark}import ${formatEstimate(imported)} ms`;
     }),
   ]);
-  const ahead = rows.map((row) => {
-    const peers = peersAhead(entryOf(results, row.id, runtime)!);
-    return peers ? peers.length === 0 ? "✓" : `✗ ${peers.join(", ")}` : "";
-  });
-  const head = ["Time, ratio to `fetch`", ...rows.map(({ title }) => title)];
-  return table([head, ...lines, ["Ahead of all but undici", ...ahead]]);
+  return [
+    "### The first request of a cold process",
+    "",
+    table([["Import, session and one request", ...first.map(({ runtime }) => titleOf(runtime))], ...lines]),
+    "",
+  ];
 }
 
 const dates = [...new Set(results.entries.map(({ date }) => date))].sort().join(", ");
@@ -149,13 +183,14 @@ const written = [
   "",
   "![Sockets left open by 20 requests whose status alone is looked at, by client](charts/sockets.svg)",
   "",
-  ...runtimes.flatMap((runtime) => [`### ${titleOf(runtime)}`, "", peerTables(runtime), ""]),
+  ...firstTable(),
+  ...runtimes.flatMap((runtime) => [`### Peers on ${titleOf(runtime)}`, "", peerTable(runtime), ""]),
   END,
 ].join("\n");
 
 await Deno.mkdir(new URL("charts", directory), { recursive: true });
 for (const [name, svg] of Object.entries({ overhead, burst, sockets: left })) {
-  await Deno.writeTextFile(new URL(`charts/${name}.svg`, directory), svg);
+  if (svg) await Deno.writeTextFile(new URL(`charts/${name}.svg`, directory), svg);
 }
 const readme = new URL("README.md", directory);
 const old = await Deno.readTextFile(readme);

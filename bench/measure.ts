@@ -2,8 +2,8 @@
 //
 // Has contenders take turns in one row on one runtime, each in a process of its own, one at a time.
 import { isPeer } from "./clients.ts";
-import type { Measurement } from "./results.ts";
-import type { Row } from "./rows.ts";
+import type { Measurement, Ratios } from "./results.ts";
+import { QUANTITIES, type Row } from "./rows.ts";
 import { type Estimate, estimate, median, round } from "./statistics.ts";
 import { type Contender, startContender, type Target, withServer } from "./targets.ts";
 import type { Turn } from "./worker.ts";
@@ -53,8 +53,8 @@ export async function measure(
     for (let i = -plan.warmups; i < plan.rounds; i++) {
       for (const contender of shuffle(contenders)) {
         const { name } = contender;
-        // Some peers take long, and a rough figure of theirs will do.
-        const skipped = failures.has(name) || (i > 0 && i % 3 > 0 && isPeer(name));
+        // There are many peers, and a rough figure of theirs will do.
+        const skipped = failures.has(name) || (i > 0 && i % 2 > 0 && isPeer(name));
         const turn = skipped ? null : await takeTurn(contender);
         if (i >= 0) turns.get(name)!.at(-1)!.push(turn);
       }
@@ -67,12 +67,12 @@ export async function measure(
     for (const name of all) turns.get(name)!.push([]);
     // A process that is to be fresh has the machine for itself.
     const sets = row.fresh ? shuffle(names).map((name) => [name]) : [names];
-    for (const set of sets) await withServer((origin) => takeTurns(set, origin));
+    for (const set of sets) await withServer(row.path, (origin) => takeTurns(set, origin));
   }
   return summarize(row, turns, failures);
 }
 
-function shuffle<T>(items: readonly T[]): T[] {
+export function shuffle<T>(items: readonly T[]): T[] {
   const shuffled = [...items];
   for (let i = shuffled.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1));
@@ -86,9 +86,10 @@ function summarize(
   turns: ReadonlyMap<string, Turns>,
   failures: ReadonlyMap<string, string>,
 ): Record<string, Measurement> {
-  const compare = (name: string, base: string, what: "wall" | "cpu" | "peak"): Estimate | undefined => {
-    const bases = turns.get(base)!;
-    return estimate(
+  const quantities = QUANTITIES.filter((what) => what !== "peak" || row.fresh);
+  const compare = (name: string, base: string, what: typeof QUANTITIES[number]): Estimate | undefined => {
+    const bases = turns.get(base);
+    return bases && estimate(
       turns.get(name)!.map((generation, g) =>
         generation.flatMap((turn, i) => {
           const other = bases[g]![i];
@@ -97,12 +98,13 @@ function summarize(
       ),
     );
   };
+  const compareAll = (name: string, base: string): Ratios =>
+    Object.fromEntries(quantities.map((what) => [what, compare(name, base, what)]));
   return Object.fromEntries(Array.from(turns, ([name, own]): [string, Measurement] => {
     const done = own.flat().filter((turn) => turn !== null);
     return [name, {
-      wall: compare(name, row.base, "wall"),
-      cpu: compare(name, row.base, "cpu"),
-      peak: row.fresh ? compare(name, row.base, "peak") : undefined,
+      ...compareAll(name, row.base),
+      floor: turns.has(row.floor) ? compareAll(name, row.floor) : undefined,
       own: name === row.own ? undefined : compare(row.own, name, "wall"),
       ms: done.length > 0 ? round(median(done.map(({ wall }) => wall))) : undefined,
       bytes: row.fresh && done.length > 0 ? median(done.map(({ peak }) => peak)) : undefined,

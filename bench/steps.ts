@@ -1,24 +1,10 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The steps from bare `fetch` to a session, as contenders: what each costs that the platform is asked for, alone and
-// together, and what the pool adds. The runtimes' own means are used as they are, without the module's transports.
+// The steps from bare `fetch` to a session, as contenders: what each request to the platform costs, alone and together,
+// and what the pool adds.
 import { Pool } from "../pool.ts";
-import { type Client, loadClient } from "./clients.ts";
-
-interface Platform {
-  Deno?: { createHttpClient(options: object): unknown };
-  Bun?: { FetchSession: new () => unknown };
-  [key: symbol]: { constructor: new (options?: object) => unknown };
-}
-
-/** What gives a request the connections of a pool of one's own, for `fetch`'s init. */
-function ownConnections(): object {
-  const platform = globalThis as unknown as Platform;
-  if (platform.Deno) return { client: platform.Deno.createHttpClient({}) };
-  if (platform.Bun) return { session: new platform.Bun.FetchSession() };
-  void new Headers(); // loads undici
-  return { dispatcher: new platform[Symbol.for("undici.globalDispatcher.2")]!.constructor() };
-}
+import { type Client, count, loadClient } from "./clients.ts";
+import { oneConnection, ownConnections } from "./platform.ts";
 
 const decoder = new TextDecoder();
 const decode = async (response: Response) => decoder.decode(await response.arrayBuffer());
@@ -26,16 +12,21 @@ const manual = { redirect: "manual" } as const;
 
 type Ask = (url: string) => Promise<string>;
 
-/** All that the session asks the platform for. */
-function askAll(): Ask {
+/** A `fetch` with all that the session asks the platform for. */
+function fetchWithAll(): (url: string) => Promise<Response> {
   const connections = ownConnections();
-  return async (url) => {
+  return (url) => {
     const { signal } = new AbortController();
-    return await decode(await fetch(url, { ...connections, ...manual, signal }));
+    return fetch(url, { ...connections, ...manual, signal });
   };
 }
 
-/** Has at most so many asked at once, as a session of its own does. */
+function askAll(): Ask {
+  const fetch = fetchWithAll();
+  return async (url) => await decode(await fetch(url));
+}
+
+/** Asks at most `atOnce` times at once, as a session does for an origin. */
 function limit(ask: Ask, atOnce: number): Ask {
   const waiting: (() => void)[] = [];
   let free = atOnce;
@@ -51,23 +42,6 @@ function limit(ask: Ask, atOnce: number): Ask {
     }
   };
 }
-
-/** Gives a request a connection that no other gets, and closes it: for `fetch`'s init, with what ends it. */
-function oneConnection(): [init: object, end: () => unknown] {
-  const platform = globalThis as unknown as Platform;
-  if (platform.Deno) {
-    const client = platform.Deno.createHttpClient({ poolMaxIdlePerHost: 0 }) as { close(): void };
-    return [{ client }, () => client.close()];
-  }
-  if (platform.Bun) return [{ keepalive: false }, () => {}];
-  const { constructor: Agent } = platform[Symbol.for("undici.globalDispatcher.2")]!;
-  const dispatcher = new Agent({ pipelining: 0, keepAliveTimeout: 1, connections: 1 }) as {
-    destroy(e: Error): unknown;
-  };
-  return [{ dispatcher }, () => dispatcher.destroy(ENDED)];
-}
-
-const ENDED = new Error("ended");
 
 /** In the order of the table. */
 export const STEPS: Readonly<Record<string, () => Client | Promise<Client>>> = {
@@ -99,22 +73,25 @@ export const STEPS: Readonly<Record<string, () => Client | Promise<Client>>> = {
 /** The platform's share in the rows of the bench: what a session cannot go below, as it does all of this and more. */
 export const SHARES: Readonly<Record<string, () => Client>> = {
   "platform": () => {
-    const ask = askAll();
-    return { text: ask, json: async (url) => JSON.parse(await ask(url)) };
+    const fetch = fetchWithAll();
+    return {
+      text: async (url) => await decode(await fetch(url)),
+      json: async (url) => JSON.parse(await decode(await fetch(url))),
+      bytes: async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer()),
+      stream: async (url) => await count((await fetch(url)).body!),
+    };
   },
   "platform, as a Response": () => {
-    const connections = ownConnections();
+    const fetch = fetchWithAll();
     return {
       text: async (url) => {
-        const { signal } = new AbortController();
-        const response = await fetch(url, { ...connections, ...manual, signal });
+        const response = await fetch(url);
         const { status, statusText, headers } = response;
         return await new Response(await response.arrayBuffer(), { status, statusText, headers }).text();
       },
     };
   },
   "platform, closing": () => {
-    void new Headers(); // loads undici
     return {
       text: async (url) => {
         const [connection, end] = oneConnection();

@@ -1,17 +1,17 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Bars from left to right, in panels side by side, as SVG by hand. No background, and colours that can be read on a
-// light page and on a dark one: the page may have another theme than the system, so a media query would not do.
+// Bars from left to right, in panels side by side, as SVG by hand. There is no background, and the colors are legible
+// on a light page and on a dark one. A media query would not do, because the page may have another theme than the system.
 
 export interface Bar {
   readonly label: string;
   /** `undefined` where the measurement failed. */
   readonly value: number | undefined;
-  /** What it was before, drawn pale. */
+  /** The value before the client was closed, drawn pale. */
   readonly before?: number;
-  /** What stands beside the bar. */
+  /** The text beside the bar. */
   readonly text: string;
-  /** Whether it is ours. */
+  /** Whether the client is ours. */
   readonly own: boolean;
 }
 
@@ -22,10 +22,18 @@ export interface Panel {
   readonly line?: number;
 }
 
+/** Says in the picture what a kind of bar means. */
+export interface LegendLine {
+  readonly own: boolean;
+  readonly pale?: boolean;
+  readonly text: string;
+}
+
 export interface Chart {
   readonly title: string;
   readonly subtitle: string;
-  /** Rows of panels; those of a column have the same labels. */
+  readonly legend?: readonly LegendLine[];
+  /** Rows of panels. All panels of a row have the same labels. */
   readonly rows: readonly (readonly Panel[])[];
 }
 
@@ -34,13 +42,19 @@ const OWN = "#2da44e";
 const OTHER = "#8c959f";
 const LINE = "#d4731c";
 
-const LABELS = 142;
+/** The fill of a pale bar. */
+const PALE = 'fill-opacity="0.25"';
+
+const FONT_SIZE = 13;
+/** The width of a character in bold, as a part of the font's size. The reader's font is unknown, so it is a wide one. */
+const CHARACTER = 0.66;
 const PANEL = 240;
-/** Of a panel's width, for the values, and between two panels. */
+/** The parts of a panel's width for the values, and for the space between two panels. */
 const VALUES = 58;
 const GAP = 20;
 const STEP = 23;
 const HEAD = 64;
+const LEGEND = 20;
 const TITLE = 34;
 
 function escape(text: string): string {
@@ -61,7 +75,7 @@ function drawPanel({ title, bars, line }: Panel, x: number, y: number): string {
       value > 0 ? [`<rect x="${x}" y="${top - 11}" width="${width(value)}" height="15" rx="2" ${attributes}/>`] : [];
     const fill = `fill="${own ? OWN : OTHER}"`;
     return [
-      ...bar(before, `${fill} fill-opacity="0.25"`),
+      ...bar(before, `${fill} ${PALE}`),
       ...bar(value, fill),
       text(x + PANEL - GAP, top + 1, end, `text-anchor="end"${own ? ' font-weight="600"' : ""}`),
     ];
@@ -74,28 +88,39 @@ function drawPanel({ title, bars, line }: Panel, x: number, y: number): string {
 }
 
 /** Draws a chart. */
-export function drawChart({ title, subtitle, rows }: Chart): string {
+export function drawChart({ title, subtitle, legend = [], rows }: Chart): string {
   const columns = Math.max(...rows.map((panels) => panels.length));
-  const width = LABELS + columns * PANEL;
+  const longest = Math.max(...rows.flat().flatMap(({ bars }) => bars.map(({ label }) => label.length)));
+  const labels = Math.ceil(longest * FONT_SIZE * CHARACTER) + 16;
+  const width = labels + columns * PANEL;
   let y = HEAD;
   const parts: string[] = [];
+  for (const { own, pale, text: words } of legend) {
+    const fill = `fill="${own ? OWN : OTHER}"${pale ? ` ${PALE}` : ""}`;
+    parts.push(`<rect x="8" y="${y - 11}" width="26" height="13" rx="2" ${fill}/>`, text(42, y, words));
+    y += LEGEND;
+  }
+  if (legend.length > 0) y += 6;
   for (const panels of rows) {
     const { bars } = panels[0]!;
     for (const [i, { label, own }] of bars.entries()) {
       const weight = own ? ' font-weight="600"' : "";
-      parts.push(text(LABELS - 8, y + TITLE + i * STEP + 1, label, `text-anchor="end"${weight}`));
+      parts.push(text(labels - 8, y + TITLE + i * STEP + 1, label, `text-anchor="end"${weight}`));
     }
-    for (const [i, panel] of panels.entries()) parts.push(drawPanel(panel, LABELS + i * PANEL, y));
+    for (const [i, panel] of panels.entries()) parts.push(drawPanel(panel, labels + i * PANEL, y));
     y += TITLE + bars.length * STEP + 10;
   }
   const words = rows.flat().map(({ title, bars }) =>
     `${title}: ${bars.map(({ label, text }) => `${label} ${text}`).join("; ")}.`
   );
+  const explained = legend.map(({ own, pale, text }) =>
+    `${pale ? "Pale" : "Full"} ${own ? "green" : "gray"}: ${text}.`
+  );
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y}" width="${width}" height="${y}" ` +
-    `font-family="system-ui, sans-serif" font-size="13" fill="${TEXT}" role="img" aria-labelledby="title desc">`,
+    `font-family="system-ui, sans-serif" font-size="${FONT_SIZE}" fill="${TEXT}" role="img" aria-labelledby="title desc">`,
     `<title id="title">${escape(title)}</title>`,
-    `<desc id="desc">${escape([`${subtitle}.`, ...words].join(" "))}</desc>`,
+    `<desc id="desc">${escape([`${subtitle}.`, ...explained, ...words].join(" "))}</desc>`,
     text(8, 22, title, 'font-size="17" font-weight="600"'),
     text(8, 43, subtitle),
     ...parts,

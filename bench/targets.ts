@@ -4,7 +4,7 @@
 import { fileURLToPath } from "node:url";
 import { lines } from "../tests/harness/lines.ts";
 import { findRuntime } from "../tests/harness/runtimes.ts";
-import type { Row, Runtime } from "./rows.ts";
+import type { Path, Row, Runtime } from "./rows.ts";
 import type { Answer } from "./worker.ts";
 
 export interface Target {
@@ -32,6 +32,7 @@ export async function findTarget(runtime: Runtime): Promise<Target> {
   return { runtime, version, command: [executable] };
 }
 
+/** The core of the server, and those of the contenders. */
 const cores = navigator.hardwareConcurrency;
 const canPin = cores > 1 && Deno.build.os === "linux" && canRun("taskset", "-c", "0", "true");
 
@@ -51,11 +52,15 @@ function pinned(cpus: string, ...command: string[]): [executable: string, ...arg
 /** After so many milliseconds a process that owes an answer is killed. */
 const LIMIT = 60_000;
 
-/** Runs a script of this directory, and gives what it prints as JSON. */
-export async function run<T>({ command }: Target, script: string, env: Record<string, string>): Promise<T> {
-  const [executable, ...flags] = command;
-  const child = new Deno.Command(executable!, {
-    args: [...flags, path(script)],
+/** Runs a script of this directory with its arguments, and gives what it prints as JSON. */
+export async function run<T>(
+  { command }: Target,
+  [script, ...rest]: readonly [string, ...string[]],
+  env: Record<string, string>,
+): Promise<T> {
+  const [executable, ...args] = pinned(`1-${cores - 1}`, ...command, path(script), ...rest);
+  const child = new Deno.Command(executable, {
+    args,
     env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
@@ -102,9 +107,9 @@ export async function startContender({ command }: Target, row: Row, name: string
   };
 }
 
-/** Starts a server for `work` alone, so that nobody else's sockets are on it. It runs on Node. */
-export async function withServer<T>(work: (origin: string) => Promise<T>): Promise<T> {
-  const [executable, ...args] = pinned("0", findExecutable("node"), path("server.ts"));
+/** Starts a server on Node for `work` alone, so that nobody else's sockets are on it. It is ready for `answer`. */
+export async function withServer<T>(answer: Path, work: (origin: string) => Promise<T>): Promise<T> {
+  const [executable, ...args] = pinned("0", findExecutable("node"), path("server.ts"), answer);
   const server = new Deno.Command(executable, { args, stdin: "piped", stdout: "piped" }).spawn();
   const output = lines(server.stdout);
   const { value: port } = await output.next();

@@ -1,9 +1,10 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The seed experiment: 20 requests in each way, on Deno, Bun and Node, and the sockets that each way leaves open.
+// The seed experiment: 20 requests in each way, and the sockets that each way leaves open. It needs only the Deno that
+// runs it: nothing is installed, and the server is its own. Bun and Node take part where they are on the machine.
 //
 //   deno task demo           against the project's counting server
-//   deno task demo -- URL    Hangup's half of it against a URL of yours: 300 requests in all
+//   deno task demo -- URL    only Hangup's ways, against your URL: 100 requests on each runtime
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { lines } from "../tests/harness/lines.ts";
@@ -11,7 +12,7 @@ import { findRuntime } from "../tests/harness/runtimes.ts";
 import { startServer } from "../tests/server/start.ts";
 import type { Row } from "./demo_client.ts";
 
-/** The demo ends within 30 s, and starting the processes takes a part of that. */
+/** The whole demo ends within 30 s, including the time to start the processes. */
 const LIMIT_MS = 25_000;
 
 const client = fileURLToPath(new URL("demo_client.ts", import.meta.url));
@@ -27,20 +28,59 @@ interface Client {
   command: string[];
 }
 
-/** The project's own runtimes: what this very Deno is, and what npm has installed here. */
+interface Candidate {
+  name: string;
+  /** Where to look for it, in this order. */
+  executables: (string | undefined)[];
+  /** The first version whose sockets Hangup can close. */
+  oldest: [major: number, minor: number, patch: number];
+}
+
+/** The pinned runtimes come first, because the tests run on them. Those on PATH serve where none is installed. */
+const CANDIDATES: Candidate[] = [
+  { name: "Bun", executables: [findRuntime("bun"), "bun"], oldest: [1, 4, 3] },
+  { name: "Node", executables: [findRuntime("node26"), "node"], oldest: [22, 18, 0] },
+];
+
+/** The runtimes on this machine: the Deno that runs this, and what else is found. */
 async function findClients(): Promise<{ clients: Client[]; missing: string[] }> {
   const clients: Client[] = [{ title: `Deno ${Deno.version.deno}`, command: [Deno.execPath(), "run", "-A"] }];
   const missing: string[] = [];
-  for (const [name, executable] of [["Bun", findRuntime("bun")], ["Node", findRuntime("node26")]]) {
-    if (executable) clients.push({ title: `${name} ${await versionOf(executable)}`, command: [executable] });
-    else missing.push(name!);
+  for (const { name, executables, oldest } of CANDIDATES) {
+    let reason = "not found";
+    for (const executable of executables) {
+      const version = executable && await versionOf(executable);
+      if (!version) continue;
+      if (isAtLeast(version, oldest)) {
+        clients.push({ title: `${name} ${version}`, command: [executable] });
+        reason = "";
+        break;
+      }
+      reason = `${version} is older than ${oldest.join(".")}`;
+    }
+    if (reason) missing.push(`${name} (${reason})`);
   }
   return { clients, missing };
 }
 
-async function versionOf(executable: string): Promise<string> {
-  const { stdout } = await new Deno.Command(executable, { args: ["--version"] }).output();
-  return new TextDecoder().decode(stdout).trim().replace(/^v/, "");
+/**
+ * Such as `1.4.5`; `undefined` if the executable does not exist or does not run. Without Node on the machine, `deno task`
+ * puts a "node" on PATH that is Deno, whose answer begins with its name.
+ */
+async function versionOf(executable: string): Promise<string | undefined> {
+  try {
+    const { success, stdout } = await new Deno.Command(executable, { args: ["--version"] }).output();
+    return success ? /^v?(\d+\.\d+\.\d+)/.exec(new TextDecoder().decode(stdout))?.[1] : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function isAtLeast(version: string, oldest: readonly number[]): boolean {
+  const parts = version.split(".").map(Number);
+  const i = oldest.findIndex((part, i) => part !== parts[i]);
+  return i < 0 || parts[i]! > oldest[i]!;
 }
 
 /** Runs the client on one runtime. One that fails, or takes too long, gives the rows that it printed. */
@@ -76,7 +116,8 @@ function formatTable(columns: string[], clients: Client[], results: Row[][]): st
 }
 
 const { clients, missing } = await findClients();
-if (url) console.log(`20 requests in each of 5 ways on each runtime: ${url}`);
+const titles = clients.map(({ title }) => title).join(", ");
+console.log(`${titles}: 20 requests in each of ${url ? `5 ways, to ${url}` : "8 ways"} …`);
 const server = await startServer();
 const results = await Promise.all(clients.map((client) => run(client, server.control)));
 await server.stop();
@@ -85,13 +126,14 @@ const columns = url ? ["answered", "open", "closed", "ms"] : ["accepted", "open"
 console.log(`\n${formatTable(columns, clients, results)}\n`);
 console.log(
   url
-    ? "open and closed: exchanges of the session that were open when the last call had returned, and after close().\n" +
-      "The sockets are known to the server alone."
-    : "accepted: sockets that the server accepted for 20 requests. open: those still open when the last call had\n" +
-      "returned. closed: those still open after close(), which get() and head() do themselves.",
+    ? "open: exchanges of the session that were open after the last call. closed: the same after close().\n" +
+      "Only the server knows the sockets."
+    : "accepted: sockets that the server accepted for 20 requests. open: sockets still open after the last call.\n" +
+      "closed: sockets still open after close(). get() and head() close by themselves.",
 );
 if (missing.length > 0) {
   console.log(
-    `\nLeft out, as not installed: ${missing.join(" and ")}. With npm on this machine, the task installs them.`,
+    `\nLeft out: ${missing.join(", ")}.\n` +
+      'To see all three, run "deno task install" (it needs npm, and takes about 1 GB), then the demo again.',
   );
 }

@@ -1,16 +1,16 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The demo's half that runs on each runtime: requests in every way, and after each way what is open.
+// The part of the demo that runs on each runtime: requests in every way, and after each way what is still open.
 //
 //   demo_client.ts           against the counting server of HANGUP_CONTROL_URL, which counts the sockets
-//   demo_client.ts URL MS    against any URL, for so long at most; what is open is known to the session alone
+//   demo_client.ts URL MS    against any URL, for at most MS milliseconds; only the session knows what is open
 //
 // Prints one line of JSON, a `Row`, for each way.
 import process from "node:process";
 import { get, head, Session } from "../mod.ts";
 import { openScope } from "../tests/server/client.ts";
 
-/** What came of one way. */
+/** The result of one way. */
 export interface Row {
   way: string;
   cells: (number | string)[];
@@ -18,7 +18,7 @@ export interface Row {
 
 interface Way {
   name: string;
-  /** Whether bare `fetch` makes the requests; there is nothing to close then. */
+  /** Whether bare `fetch` makes the requests. Then there is nothing to close. */
   bare?: boolean;
   path: string;
   /** One request, with `session` or without. */
@@ -27,7 +27,7 @@ interface Way {
 
 const REQUESTS = 20;
 const SMALL = "/bytes/100000";
-/** Of a body that is not read to its end: so large that no runtime does that unasked. Bun does with 1 MB. */
+/** So large that no runtime reads it to its end by itself. Bun does that with 1 MB. */
 const LARGE = "/bytes/10000000";
 
 const ways: Way[] = [
@@ -75,7 +75,7 @@ const ways: Way[] = [
 async function countSockets({ bare, path, send }: Way): Promise<Row["cells"]> {
   const scope = await openScope();
   const session = new Session();
-  // Kept until they were counted, so that GC closes none: it comes late, or never.
+  // The responses stay referenced until the sockets are counted, so that GC closes none of them.
   const kept: unknown[] = [];
   for (let i = 0; i < REQUESTS; i++) kept.push(await send(scope.url + path, session));
   const called = await settled(scope);

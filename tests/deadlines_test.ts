@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Deadlines } from "../_internal/deadlines.ts";
+import { Clock, Deadlines } from "../_internal/deadlines.ts";
 import { FakeClock } from "./fake_clock.ts";
 
 /** Runs `test` with a fake clock and a `Deadlines` whose deadlines are the entries of `left`. */
@@ -13,7 +13,7 @@ function withDeadlines(
     try {
       const left = new Set<number>();
       const sweeps: number[] = [];
-      const deadlines = new Deadlines((now) => {
+      const deadlines = new Deadlines(new Clock(), (now) => {
         sweeps.push(now);
         let next = Infinity;
         for (const deadline of left) {
@@ -133,7 +133,7 @@ Deno.test("Deadlines pauses for 16 times as long as a sweep takes", async () => 
   try {
     let left = 1000;
     let sweeps = 0;
-    const deadlines = new Deadlines((now) => {
+    const deadlines = new Deadlines(new Clock(), (now) => {
       sweeps++;
       left = Math.max(0, 1000 - (now - 1010));
       clock.advance(10);
@@ -164,7 +164,7 @@ Deno.test("Deadlines heeds arm() and clear() called while it sweeps", async () =
     let during = () => {};
     let next = Infinity;
     let sweeps = 0;
-    const deadlines: Deadlines = new Deadlines(() => {
+    const deadlines: Deadlines = new Deadlines(new Clock(), () => {
       sweeps++;
       const result = next;
       next = Infinity;
@@ -204,7 +204,7 @@ Deno.test("Deadlines tries again after a sweep that threw", () => {
   Object.assign(globalThis, { setTimeout: (callback: () => void) => timers.push(callback), clearTimeout: () => {} });
   try {
     let sweeps = 0;
-    const deadlines = new Deadlines(() => {
+    const deadlines = new Deadlines(new Clock(), () => {
       if (++sweeps === 1) throw new RangeError("once");
       return Infinity;
     });

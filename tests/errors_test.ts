@@ -1,11 +1,12 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // Every message that is thrown, literally, and docs/errors.md, which has the same.
-import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   BodyTooLargeError,
   createTransport,
   HangupError,
+  isRetriable,
   NetworkError,
   Pool,
   PoolClosedError,
@@ -316,18 +317,33 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
-    'Cannot send the request as the URL is not absolute and there is no "baseUrl": received "items"',
+    'Cannot send the request as the URL is not absolute and there is no "baseUrl"',
     () => refuse({}, "items?key=secret"),
   ],
   [
     TypeError,
-    'Cannot send the request as the URL cannot be parsed: received "https://"',
-    () => refuse({}, "https://", { baseUrl: url }),
+    'Cannot send the request as the URL is not absolute and there is no "baseUrl": received object',
+    () => refuse({}, wrong({ url: secret })),
+  ],
+  [
+    TypeError,
+    'Cannot send the request as the URL cannot be parsed: received "https:…"',
+    () => refuse({}, "https://ada:secret@", { baseUrl: url }),
+  ],
+  [
+    TypeError,
+    "Cannot send the request as the URL cannot be parsed",
+    () => refuse({}, "//ada:secret@", { baseUrl: url }),
   ],
   [
     TypeError,
     'Cannot send the request as the URL\'s scheme is not http or https: received "file:"',
     () => refuse({}, "file:///secret"),
+  ],
+  [
+    TypeError,
+    "Cannot send the request as the URL's scheme is not http or https",
+    () => refuse({}, "ada:secret@example.com"),
   ],
   [
     TypeError,
@@ -498,10 +514,70 @@ Deno.test("TimeoutError names five of those that hold the slots, and counts the 
   );
 });
 
+Deno.test("TimeoutError of the whole request says how long it queued", () => {
+  const error = new TimeoutError("total", 500, { method: "GET", url }, [], "headers", 300.4);
+  const why = 'of which it queued for 300 ms, when its state was "headers"';
+  assertEquals(error.message, `The request was not done within 500 ms, ${why}: GET ${url}`);
+});
+
+Deno.test("HangupError escapes control characters, from wherever they come", async () => {
+  await using session = new Session({ fetch: answer(null, { status: 404, statusText: "\tno" }) });
+  const response = await session.get(secret);
+  assertEquals(
+    assertThrows(() => response.throwIfNotOk(), StatusError).message,
+    `The response's status is 404 \\u{9}no: GET ${url}`,
+  );
+  const evil = "a\x1b[2J\r\n\x7f\x9b\u2028\u202eb";
+  const shown = "a\\u{1b}[2J\\u{d}\\u{a}\\u{7f}\\u{9b}\\u{2028}\\u{202e}b";
+  const error = new NetworkError(evil, { method: evil, url: evil });
+  assertEquals(error.message, `${shown}: ${shown} ${shown}`);
+  assertEquals(new TimeoutError("queue", 1, undefined, [{ method: evil, url }]).message.includes(shown), true);
+});
+
+Deno.test("the message of json() escapes what the server says of the type", async () => {
+  const headers = new Headers();
+  headers.get = () => "text/\x7f\x9b\u202ehtml"; // runtimes differ in what they let through
+  const fetch = () => Promise.resolve(Object.defineProperty(new Response("<"), "headers", { value: headers }));
+  await using session = new Session({ fetch });
+  const error = await assertRejects(async () => (await session.get(secret)).json(), SyntaxError);
+  assertStringIncludes(error.message, '1 bytes of "text/\\u{7f}\\u{9b}\\u{202e}html" with');
+});
+
+const MALFORMED = ["s3cr/et", "s3cr?et", "s3cr#et", "s3cr\\et", "s3cr\tet", "s3cr@et"].flatMap((password) =>
+  ["https://", "https:/", "https:", "https:\\\\", "https:\t//", "ht\ntps://", " https://", "//", "ftp://", "s3cr:", ""]
+    .map((start) => `${start}ada:${password}@exa mple.com:99999/s3cr?s3cr#s3cr`)
+);
+
+Deno.test("a URL that cannot be parsed is not shown, wherever its password is", async () => {
+  for (const input of [...MALFORMED, "s3cr:x@example.com", { url: "s3cr" }, { toString: () => "https://s3cr@" }]) {
+    for (const options of [{}, { baseUrl: "https://example.com/" }]) {
+      await using session = new Session({ fetch: answer(null), ...options });
+      for (const send of [session.get.bind(session), session.fetch]) {
+        const error = await send(wrong(input)).then(() => undefined, (error) => error);
+        if (error === undefined) continue; // it is relative
+        assertInstanceOf(error, TypeError);
+        const said = `${error.message} ${(error.cause as Error | undefined)?.message ?? ""}`;
+        assertEquals(/s3cr|ada/.exec(said), null, said);
+      }
+    }
+    assertEquals(
+      /s3cr|ada/.exec(assertThrows(() => new Session({ baseUrl: wrong(`${input}:::`) }), TypeError).message),
+      null,
+    );
+  }
+});
+
+Deno.test("NetworkError has Node's code for its cause, and none without", () => {
+  const cause = new TypeError("fetch failed", { cause: Object.assign(new Error(), { code: "UND_ERR_SOCKET" }) });
+  assertEquals(new NetworkError("a", undefined, cause).code, "ECONNRESET");
+  assertEquals([new NetworkError("a").code, "code" in new NetworkError("a")], [undefined, true]);
+});
+
 Deno.test("a missing permission is a NetworkError that says so", { permissions: { net: false } }, async () => {
   await using session = new Session();
   const error = await assertRejects(() => session.get(secret), NetworkError);
   assertEquals(error.message, `The program has no permission to reach the server: GET ${url}`);
+  assertEquals([error.code, isRetriable(error)], ["ERR_ACCESS_DENIED", false]);
 });
 
 Deno.test("docs/errors.md has every message under its class, and no other", () => {

@@ -158,36 +158,110 @@ for (
   });
 }
 
-for (const [name, runtime] of [["Deno", deno], ["Node", node]] as const) {
-  Deno.test(`examples/download.ts resumes where it was cut off on ${name}`, async () => {
-    const content = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251);
-    const ranges: (string | null)[] = [];
-    await using server = serve(({ headers }) => {
-      const range = headers.get("if-range") === '"1"' ? headers.get("range") : null;
-      ranges.push(range);
-      const start = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
-      return new Response(content.subarray(start), { status: range ? 206 : 200, headers: { etag: '"1"' } });
-    });
+const CONTENT = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251);
+
+/** How a server answers downloads, and what it was asked. */
+interface Files {
+  etag?: string;
+  /** A resumed answer begins so many bytes later than asked for. */
+  shift?: number;
+  /** Whether answers have no Content-Length. */
+  chunked?: boolean;
+  /** Whether ranges are served whatever If-Range says. */
+  careless?: boolean;
+  ranges: (string | null)[];
+}
+
+function answer(request: Request, { etag, shift = 0, chunked, careless, ranges }: Files): Response {
+  const range = request.headers.get("range");
+  ranges.push(range);
+  // Node adds "identity" to what a request with a range has.
+  assertMatch(request.headers.get("accept-encoding")!, /^identity(?:, identity)?$/);
+  const headers = new Headers(etag === undefined ? {} : { etag });
+  const served = range !== null && (careless || request.headers.get("if-range") === etag);
+  const from = served ? Number(/^bytes=(\d+)-$/.exec(range)![1]) + shift : 0;
+  if (served && from >= CONTENT.length) {
+    headers.set("content-range", `bytes */${CONTENT.length}`);
+    return new Response("Nothing there", { status: 416, headers });
+  }
+  if (served) headers.set("content-range", `bytes ${from}-${CONTENT.length - 1}/${CONTENT.length}`);
+  const bytes = CONTENT.subarray(from);
+  return new Response(chunked ? new Blob([bytes]).stream() : bytes, { status: served ? 206 : 200, headers });
+}
+
+for (const [name, runtime] of [["Deno", deno], ["Bun", bun], ["Node", node]] as const) {
+  Deno.test(`examples/download.ts resumes where it can on ${name}`, async () => {
     const folder = await Deno.makeTempDir();
-    try {
-      const path = `${folder}/file`;
-      const args = [server.url, path];
-      assertEquals(await run(runtime, "download.ts", { args }), ["Downloaded 300000 bytes"]);
-      assertEquals(await Deno.readFile(path), content);
-
-      // As a process that was killed leaves it.
-      await Deno.writeFile(`${path}.part`, content.subarray(0, 100_000));
-      await Deno.writeTextFile(`${path}.etag`, '"1"');
-      assertEquals(await run(runtime, "download.ts", { args }), ["Resumed at 100000 bytes", "Downloaded 300000 bytes"]);
-      assertEquals(await Deno.readFile(path), content);
-
-      // Of another file.
-      await Deno.writeFile(`${path}.part`, new Uint8Array(100_000));
-      await Deno.writeTextFile(`${path}.etag`, '"0"');
-      assertEquals(await run(runtime, "download.ts", { args }), ["Downloaded 300000 bytes"]);
-      assertEquals(await Deno.readFile(path), content);
-      assertEquals(ranges, [null, "bytes=100000-", null]);
+    const path = `${folder}/file`;
+    let files: Files = { ranges: [] };
+    await using server = serve((request) => answer(request, files));
+    /** Downloads with what an earlier run left, and checks the file. Returns what was asked for and printed. */
+    async function download(answers: Omit<Files, "ranges">, part?: Uint8Array, etag?: string) {
+      files = { ...answers, ranges: [] };
+      if (part) await Deno.writeFile(`${path}.part`, part);
+      if (etag) await Deno.writeTextFile(`${path}.etag`, etag);
+      const printed = await run(runtime, "download.ts", { args: [server.url, path] });
+      assertEquals(await Deno.readFile(path), CONTENT);
       assertEquals([...Deno.readDirSync(folder)].map((entry) => entry.name), ["file"]);
+      assertEquals(printed.pop(), "Downloaded 300000 bytes");
+      return [...files.ranges, ...printed];
+    }
+    const begun = CONTENT.subarray(0, 100_000);
+    const other = new Uint8Array(100_000);
+    try {
+      assertEquals(await download({ etag: '"1"' }), [null]);
+      assertEquals(await download({}), [null], "without a validator");
+      assertEquals(await download({ chunked: true }), [null], "without a length");
+      const resumed = ["bytes=100000-", "Resumed at 100000 bytes"];
+      assertEquals(await download({ etag: '"1"' }, begun, '"1"'), resumed);
+      assertEquals(await download({ etag: '"1"', chunked: true }, begun, '"1"'), resumed);
+      assertEquals(await download({ etag: '"1"' }, CONTENT, '"1"'), ["bytes=300000-"], "a part that is whole");
+      assertEquals(await download({ etag: '"1"' }, other, '"0"'), ["bytes=100000-"], "another version");
+      assertEquals(await download({ etag: '"1"', careless: true }, other, '"0"'), ["bytes=100000-", null]);
+      assertEquals(await download({ etag: '"1"', careless: true }, new Uint8Array(400_000), '"1"'), [
+        "bytes=400000-",
+        null,
+      ], "a part that is longer than the file");
+      assertEquals(await download({ etag: '"1"', shift: 7 }, begun, '"1"'), ["bytes=100000-", null]);
+      assertEquals(await download({ etag: '"1"', shift: -7 }, begun, '"1"'), ["bytes=100000-", null]);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+
+  Deno.test(`examples/download.ts keeps only validators that can resume on ${name}`, async () => {
+    const folder = await Deno.makeTempDir();
+    const path = `${folder}/file`;
+    let headers: Record<string, string> = {};
+    await using server = serve(() => {
+      const body = new ReadableStream({ start: (controller) => controller.enqueue(CONTENT) }); // never ends
+      return new Response(body, { headers });
+    });
+    const script = fileURLToPath(new URL("../examples/download.ts", import.meta.url));
+    const [executable, ...before] = runtime;
+    /** Kills a download after it has what the server sent. Returns the validator that it leaves. */
+    async function cutOff(sent: Record<string, string>): Promise<string | undefined> {
+      headers = sent;
+      const args = [...before, script, server.url, path];
+      const child = new Deno.Command(executable!, { args, stdout: "null", stderr: "null" }).spawn();
+      const size = () => Deno.stat(`${path}.part`).then(({ size }) => size, () => 0);
+      const began = performance.now();
+      while (await size() !== CONTENT.length) {
+        assert(performance.now() - began < LIMIT_MS, "The part did not arrive");
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      child.kill("SIGKILL");
+      await child.status;
+      return await Deno.readTextFile(`${path}.etag`).catch(() => undefined);
+    }
+    try {
+      assertEquals(await cutOff({ etag: '"1"' }), '"1"');
+      await Deno.remove(`${path}.part`);
+      assertEquals(await cutOff({ etag: 'W/"1"' }), undefined, "weak");
+      await Deno.remove(`${path}.part`);
+      assertEquals(await cutOff({ etag: '"2"' }), '"2"');
+      await Deno.remove(`${path}.part`);
+      assertEquals(await cutOff({ etag: '"3"', "content-encoding": "x-odd" }), undefined, "of coded bytes");
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

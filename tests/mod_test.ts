@@ -21,10 +21,12 @@ Deno.test("mod.ts exports these names and no others", () => {
     "del",
     "get",
     "head",
+    "isRetriable",
     "options",
     "patch",
     "post",
     "put",
     "request",
+    "retryAfter",
   ]);
 });

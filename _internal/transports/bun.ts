@@ -6,7 +6,6 @@
  * @module
  */
 
-import type { Transport } from "../../transport.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
@@ -31,7 +30,7 @@ type Init = RequestInit & { session?: FetchSession; decompress?: boolean };
  * @param own Options of Bun's `fetch()`.
  * @returns The transport, or `undefined` on another platform, and on a Bun without `Bun.FetchSession` if `idle` is not 0.
  */
-export function bunTransport(idle: number, own: object = {}): Transport & Adapter | undefined {
+export function bunTransport(idle: number, own: object = {}): Adapter | undefined {
   const bun = (globalThis as { Bun?: BunNamespace }).Bun;
   if (bun === undefined) return undefined;
   if (idle === 0) return new BunTransport(undefined, own);
@@ -42,11 +41,7 @@ export function bunTransport(idle: number, own: object = {}): Transport & Adapte
   return new BunTransport(new FetchSession({ keepAlive: { idleTimeout } }), own);
 }
 
-class BunTransport implements Transport, Adapter {
-  // A thread of its own takes sockets back and closes them, the latter with a delay of milliseconds where the machine is busy. A
-  // turn is some 1.5 us.
-  readonly coolingTurns = 64;
-  readonly closingTurns = 4096;
+class BunTransport implements Adapter {
   readonly [PLATFORM]: Platform;
   /** `undefined` if no idle socket is kept. */
   readonly #session: FetchSession | undefined;
@@ -58,8 +53,8 @@ class BunTransport implements Transport, Adapter {
   constructor(session: FetchSession | undefined, own: Init) {
     this.#session = session;
     this.#options = Object.entries(own);
-    this[PLATFORM] = makePlatform(() => this.ownsChunks, {
-      decodes: (coding, init: Init) => (init.decompress ?? own.decompress) !== false && this.decodes(coding),
+    this[PLATFORM] = makePlatform(() => this.fetch === BunTransport.prototype.fetch && this.closesSockets, {
+      decodes: (coding, init: Init) => (init.decompress ?? own.decompress) !== false && decodes(coding),
       onDropped: (report) => {
         this.#remains.report = report;
         watch(this, this.#remains);
@@ -69,11 +64,6 @@ class BunTransport implements Transport, Adapter {
 
   get closesSockets(): boolean {
     return isRuntimes(globalFetch());
-  }
-
-  /** Not where a user's `fetch` is in its place, which may have cloned the response. */
-  get ownsChunks(): boolean {
-    return this.fetch === BunTransport.prototype.fetch && isRuntimes(globalFetch());
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
@@ -89,16 +79,16 @@ class BunTransport implements Transport, Adapter {
     return runtimes ? fetch(url, init) : sendThrough(fetch, url, init);
   }
 
-  /** Bun passes over what says nothing, and decodes no two codings. */
-  decodes(coding: string): boolean {
-    const codings = coding.split(",").map((part) => part.trim()).filter((part) => part !== "" && part !== "identity");
-    return codings.length === 1 && /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(codings[0]!);
-  }
-
   /** A request under way puts its socket back into the session, so that the pool closes it once more at the end. */
   close() {
     this.#closed = true;
     unwatch(this);
     this.#session?.close();
   }
+}
+
+/** Bun passes over what says nothing, and decodes no two codings. */
+function decodes(coding: string): boolean {
+  const codings = coding.split(",").map((part) => part.trim()).filter((part) => part !== "" && part !== "identity");
+  return codings.length === 1 && /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(codings[0]!);
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Transport } from "../../transport.ts";
+import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
@@ -50,7 +50,7 @@ type Init = RequestInit & { client?: Client };
  * @param own Options of `Deno.createHttpClient()`.
  * @returns The transport, or `undefined` on another platform.
  */
-export function denoTransport(idleTimeout: number, own: object = {}): Transport & Adapter | undefined {
+export function denoTransport(idleTimeout: number, own: object = {}): Adapter | undefined {
   const deno = (globalThis as { Deno?: DenoNamespace }).Deno;
   if (typeof deno?.createHttpClient !== "function") return undefined;
   // Deno takes the time modulo 2 ** 32.
@@ -58,10 +58,7 @@ export function denoTransport(idleTimeout: number, own: object = {}): Transport 
   return new DenoTransport(deno, { ...own, ...idle }, Object.keys(own).length > 0);
 }
 
-class DenoTransport implements Transport, Adapter {
-  // Of a socket that comes back, or is closed, Deno's side learns some turns later. Fewer do, but not for all.
-  readonly coolingTurns = 6;
-  readonly closingTurns = 128;
+class DenoTransport implements Adapter {
   readonly [PLATFORM]: Platform;
   readonly #deno: DenoNamespace;
   readonly #options: Options;
@@ -86,19 +83,17 @@ class DenoTransport implements Transport, Adapter {
     if (options.poolMaxIdlePerHost === 0) this.#once = this.#client;
     // Deno never closes a client that was collected.
     watch(this, this.#remains = { used: false, owners: this.#clients, release: dispose });
-    this[PLATFORM] = makePlatform(() => this.ownsChunks, {
-      decodes: (coding, { headers }) => this.decodes(coding, new Headers(headers)),
+    this[PLATFORM] = makePlatform(() => this.fetch === DenoTransport.prototype.fetch && this.closesSockets, {
+      fillsBuffers: true,
+      // Deno's side learns some turns later that a socket comes back, or is closed. Fewer do, but not for all.
+      drain: (free) => new TurnDrain(free, 6, 128),
+      decodes: (coding, { headers }) => decodes(coding, new Headers(headers)),
       onDropped: (report) => this.#remains.report = report,
     });
   }
 
   get closesSockets(): boolean {
     return isRuntimes(globalFetch());
-  }
-
-  /** Not where a user's `fetch` is in its place, which may have cloned the response. */
-  get ownsChunks(): boolean {
-    return this.fetch === DenoTransport.prototype.fetch && isRuntimes(globalFetch());
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
@@ -145,11 +140,6 @@ class DenoTransport implements Transport, Adapter {
     }
   }
 
-  /** Deno decodes what it asked for itself, and it does not ask where the request is for a range or names codings. */
-  decodes(coding: string, request: Headers): boolean {
-    return (coding === "gzip" || coding === "br") && !request.has("range") && !request.has("accept-encoding");
-  }
-
   /** A pool goes once no fetch awaits headers on it: within some 15 ms where they were aborted just before. */
   close() {
     if (this.#closed) return;
@@ -169,6 +159,11 @@ class DenoTransport implements Transport, Adapter {
 
 function dispose(client: Client) {
   client[Symbol.dispose]();
+}
+
+/** Deno decodes what it asked for itself. It asks for nothing if the request is for a range or names codings. */
+function decodes(coding: string, request: Headers): boolean {
+  return (coding === "gzip" || coding === "br") && !request.has("range") && !request.has("accept-encoding");
 }
 
 function isBytes(body: BodyInit): body is ArrayBuffer | ArrayBufferView<ArrayBuffer> {

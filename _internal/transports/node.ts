@@ -6,7 +6,6 @@
  * @module
  */
 
-import type { Transport } from "../../transport.ts";
 import { isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
@@ -107,7 +106,7 @@ export function nodeTransport(
   idleTimeout: number,
   own: { dispatcher?: unknown; connect?: object } = {},
   connections = Infinity,
-): Transport & Adapter | undefined {
+): Adapter | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
   if (process?.versions?.undici === undefined || isWorkerd()) return undefined;
   const { dispatcher, ...given } = own;
@@ -138,7 +137,7 @@ export function nodeTransport(
 /** Why options of an `Agent` cannot be used. */
 const FOREIGN = "fetch goes through another dispatcher";
 
-class NodeTransport implements Transport, Adapter {
+class NodeTransport implements Adapter {
   readonly [PLATFORM]: Platform;
   readonly #globals: Globals;
   /** The user's own. */
@@ -171,7 +170,8 @@ class NodeTransport implements Transport, Adapter {
     this[PLATFORM] = makePlatform(
       () => this.fetch === NodeTransport.prototype.fetch && dispatcher === undefined && this.closesSockets,
       {
-        decodes: (coding) => this.decodes(coding),
+        // Several codings on one body too.
+        decodes: (coding) => coding.split(",").every((part) => this.#decodes(part.trim())),
         onDropped: (report) => this.#remains.report = report,
       },
     );
@@ -201,7 +201,7 @@ class NodeTransport implements Transport, Adapter {
     return fetch(request !== undefined && isWhole(request, url, init) ? request : url, init);
   }
 
-  async #fetchTwice(fetch: Transport["fetch"], url: URL, init: Init, agent: Agent): Promise<Response> {
+  async #fetchTwice(fetch: Adapter["fetch"], url: URL, init: Init, agent: Agent): Promise<Response> {
     for (let fresh = false;; fresh = true) {
       const route = new Route(agent, fresh, this.#configured ? undefined : this.#globals);
       try {
@@ -217,7 +217,7 @@ class NodeTransport implements Transport, Adapter {
     }
   }
 
-  #send(fetch: Transport["fetch"], url: URL, init: Init, route: Route): Promise<Response> {
+  #send(fetch: Adapter["fetch"], url: URL, init: Init, route: Route): Promise<Response> {
     const request = init[CARRIER];
     if (request !== undefined && isRuntimes(fetch as Fetch)) {
       if (isWhole(request, url, init)) {
@@ -239,11 +239,8 @@ class NodeTransport implements Transport, Adapter {
     return this.#make(Agent, secure);
   }
 
-  /** Several codings on one body too. */
-  decodes(coding: string): boolean {
-    const codings = coding.split(",").map((part) => part.trim());
-    const { version } = this.#globals;
-    return codings.every((part) => /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(part) && (part !== "zstd" || version >= 7));
+  #decodes(coding: string): boolean {
+    return /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(coding) && (coding !== "zstd" || this.#globals.version >= 7);
   }
 
   async close() {

@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { Drain } from "../drain.ts";
+
 /** The key under which an adapter has its {@linkcode Platform}. A user's own transport has none. */
 export const PLATFORM: unique symbol = Symbol("hangup.platform");
 
@@ -22,6 +24,10 @@ export interface Platform {
    * the request. Read it after the response has arrived.
    */
   readonly endsBodies?: boolean;
+  /** Whether a body is best read into a buffer that is given for it, by a BYOB reader (Streams standard, section 4.5). */
+  readonly fillsBuffers?: boolean;
+  /** Makes what says when a slot is free again. Without it, a slot is free as soon as its exchange is over. */
+  readonly drain?: (free: (origins: string[]) => void) => Drain;
   /**
    * Whether the platform decodes a body, so that `content-encoding` and `content-length` no longer describe it. No
    * runtime removes these headers. Without this method gzip, deflate, br and zstd count as decoded.
@@ -38,9 +44,12 @@ export interface Platform {
   onDropped?(report: () => void): void;
 }
 
-/** What an adapter has under {@linkcode PLATFORM}. */
+/** A transport of this module: see `Transport`, with what is known of its platform. */
 export interface Adapter {
   readonly [PLATFORM]: Platform;
+  readonly closesSockets: boolean;
+  fetch(url: URL, init: RequestInit): Promise<Response>;
+  close(): void | Promise<void>;
 }
 
 /** Makes a platform whose `endsBodies` may change, as the user may replace `fetch` at any time. */

@@ -6,9 +6,8 @@
  * @module
  */
 
-import type { Transport } from "../../transport.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { type Adapter, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
+import { type Adapter, PLATFORM, refuseClosed } from "./platform.ts";
 
 /**
  * Makes a transport over any `fetch`, which works on every platform and owns no socket.
@@ -17,15 +16,13 @@ import { type Adapter, PLATFORM, type Platform, refuseClosed } from "./platform.
  * @param own Further fields of what `fetch` takes, for requests that do not have them.
  * @returns The transport; its `closesSockets` is `false`.
  */
-export function portable(fetch?: Fetch, own?: object): Transport & Adapter {
+export function portable(fetch?: Fetch, own?: object): Adapter {
   let closed = false;
-  const platform: Platform = {
-    followsRedirects: hidesRedirects(),
-    ...(isWorkerd() && { decodes: (coding: string) => coding === "gzip" || coding === "br" }),
-  };
   return {
-    [PLATFORM]: platform,
-    ...platform as object,
+    [PLATFORM]: {
+      followsRedirects: hidesRedirects(),
+      ...(isWorkerd() && { decodes: (coding: string) => coding === "gzip" || coding === "br" }),
+    },
     closesSockets: false,
     fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) return refuseClosed();

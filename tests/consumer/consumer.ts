@@ -16,6 +16,7 @@ import {
   HangupError,
   type HangupResponse,
   head,
+  isRetriable,
   type Lease,
   NetworkError,
   options,
@@ -29,10 +30,12 @@ import {
   put,
   QueueFullError,
   type Redirect,
+  type Repeatable,
   request,
   type RequestInput,
   type RequestSummary,
   type ResponseFor,
+  retryAfter,
   type SentRequest,
   Session,
   SessionClosedError,
@@ -162,9 +165,22 @@ export function explain(error: unknown): string {
   if (error instanceof BodyTooLargeError) return String(error.maxBodyBytes);
   if (error instanceof TooManyRedirectsError) return String(error.maxRedirects);
   if (error instanceof SessionClosedError || error instanceof PoolClosedError) return error.message;
-  if (error instanceof NetworkError) return String(error.cause);
-  if (error instanceof HangupError) return `${error.method ?? ""} ${error.url ?? ""}`;
+  if (error instanceof NetworkError) {
+    const code: string | undefined = error.code;
+    return `${code} ${error.cause}`;
+  }
+  if (error instanceof HangupError) {
+    const repeatable: Repeatable | undefined = error.repeatable;
+    return `${error.method ?? ""} ${error.url ?? ""} ${repeatable}`;
+  }
   return String(error);
+}
+
+/** When to send a request again. */
+export function wait(error: unknown): number | undefined {
+  const again: (error: unknown) => boolean = isRetriable;
+  const time: number | undefined = retryAfter(error);
+  return again(error) ? time : undefined;
 }
 
 // Wrong arguments do not compile. Each directive is a check: where nothing is wrong below it, it is an error itself.
@@ -196,10 +212,12 @@ const used = {
   del,
   get,
   head,
+  isRetriable,
   options,
   patch,
   post,
   put,
   request,
+  retryAfter,
 };
 same<keyof typeof used, keyof typeof hangup>(true);

@@ -1,9 +1,11 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // Promise 2: when `await session.close()` returns, nothing of the session is open or running.
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Pool, Session, SessionClosedError } from "../../mod.ts";
+import { assert, assertEquals, assertIsError, assertRejects } from "@std/assert";
+import { Pool, Session, SessionClosedError, type SessionOptions, type SessionRequestInit } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
+import { catchingAll } from "../harness/uncaught.ts";
+import { pause, within } from "../harness/with_session.ts";
 
 async function assertNothingOpen({ scope, can }: TestContext, session: Session): Promise<void> {
   assertEquals(session.exchanges(), []);
@@ -20,6 +22,187 @@ async function promptly<T>(work: Promise<T>): Promise<T> {
 }
 
 const failure = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => "resolved", (error) => error);
+
+const NOBODY = "http://x.test/";
+const STREAM = { prefetch: false } as const;
+
+/** What becomes of a response whose body nobody reads, or not to its end, over a `fetch` that ignores its signal. */
+interface Unread {
+  status?: number;
+  headers?: Record<string, string>;
+  options?: SessionOptions;
+  needs?: Case["needs"];
+  use(session: Session): Promise<unknown>;
+}
+
+const slowJar = { getCookieString: () => "", setCookie: () => pause(60) };
+const ANNOUNCED = { "content-length": "9" };
+
+const UNREAD: Record<string, Unread> = {
+  "a stream that is closed": { use: async (session) => await (await session.get(NOBODY, STREAM)).close() },
+  "a stream at Session.close()": { use: (session) => session.get(NOBODY, STREAM) },
+  "a stream whose iterator was never moved": {
+    use: async (session) => void await (await session.get(NOBODY, STREAM))[Symbol.asyncIterator]().return!(),
+  },
+  "a stream whose body is canceled": {
+    use: async (session) => await (await session.get(NOBODY, STREAM)).body!.cancel(),
+  },
+  "a stream that became a Response": { use: async (session) => void (await session.get(NOBODY, STREAM)).toResponse() },
+  "a stream of a status that is an error": {
+    status: 500,
+    use: async (session) => await (await session.get(NOBODY, STREAM)).throwIfNotOk(),
+  },
+  "session.fetch at Session.close()": { use: (session) => session.fetch(NOBODY) },
+  "session.fetch, announced, at Session.close()": { headers: ANNOUNCED, use: (session) => session.fetch(NOBODY) },
+  "the idle timeout": { options: { timeout: { idle: 30 } }, use: (session) => session.get(NOBODY) },
+  "the idle timeout, announced": {
+    headers: ANNOUNCED,
+    options: { timeout: { idle: 30 } },
+    use: (session) => session.get(NOBODY),
+  },
+  "the idle timeout, announced and large": {
+    headers: { "content-length": "900000" },
+    options: { timeout: { idle: 30 } },
+    use: (session) => session.get(NOBODY),
+  },
+  "an abort": { use: (session) => abortSoon((signal) => session.get(NOBODY, { signal })) },
+  "an abort, announced": {
+    headers: ANNOUNCED,
+    use: (session) => abortSoon((signal) => session.get(NOBODY, { signal })),
+  },
+  "an announced length that is too large": {
+    headers: ANNOUNCED,
+    options: { maxBodyBytes: 5 },
+    use: (session) => session.get(NOBODY),
+  },
+  "the body of a 204": { status: 204, use: (session) => session.get(NOBODY) },
+  "the body of a HEAD": { use: (session) => session.head(NOBODY) },
+  ...Object.fromEntries(
+    Object.entries<Unread>({
+      "a redirect that is an error": { use: (session) => session.get(NOBODY, { redirect: "error" }) },
+      "a redirect too many": { options: { maxRedirects: 0 }, use: (session) => session.get(NOBODY) },
+      "a redirect to another scheme": { headers: { location: "ftp://x.test/" }, use: (session) => session.get(NOBODY) },
+      "a redirect at Session.close()": { use: (session) => Promise.race([session.get(NOBODY), pause(30)]) },
+      "a redirect with a large body": {
+        headers: { location: "/", "content-length": "900000" },
+        options: { maxRedirects: 1 },
+        use: (session) => session.get(NOBODY),
+      },
+    }).map(([name, unread]) => [name, {
+      status: 302,
+      needs: ["followsRedirects"],
+      ...unread,
+      headers: unread.headers ?? { location: "/" },
+    }]),
+  ),
+  "a timeout while a jar is told": {
+    needs: ["allHeaders"],
+    headers: { "set-cookie": "a=b" },
+    options: { cookieJar: slowJar, timeout: 30 },
+    use: (session) => session.get(NOBODY),
+  },
+  "headers that come after a timeout": {
+    options: { timeout: { headers: 30 } },
+    use: (session) => session.get(`${NOBODY}late`),
+  },
+};
+
+async function abortSoon(work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  const controller = new AbortController();
+  const working = work(controller.signal);
+  working.catch(() => {});
+  await pause(10);
+  controller.abort();
+  await working;
+}
+
+/** A response with a body that never ends; tells whether it was canceled. */
+function endless(init: ResponseInit): { response: Response; canceled: () => boolean } {
+  let canceled = false;
+  const body = new ReadableStream({ cancel: () => void (canceled = true) }, { highWaterMark: 0 });
+  const response = new Response(init.status === 204 ? null : body, init);
+  if (init.status === 204) Object.defineProperty(response, "body", { value: body });
+  return { response, canceled: () => canceled };
+}
+
+/** Runs `work` with the timers that are set meanwhile counted. */
+async function countingTimers(work: (count: () => number) => Promise<void>): Promise<void> {
+  const { setTimeout, clearTimeout } = globalThis;
+  const live = new Set<unknown>();
+  globalThis.setTimeout = ((callback: (...args: unknown[]) => void, ms: number, ...args: unknown[]) => {
+    const timer = setTimeout(() => {
+      live.delete(timer);
+      callback(...args);
+    }, ms);
+    live.add(timer);
+    return timer;
+  }) as typeof setTimeout;
+  globalThis.clearTimeout = ((timer: number) => {
+    live.delete(timer);
+    clearTimeout(timer);
+  }) as typeof clearTimeout;
+  try {
+    await work(() => live.size);
+  } finally {
+    Object.assign(globalThis, { setTimeout, clearTimeout });
+  }
+}
+
+/** What may be under way when the session is closed. */
+const UNDER_WAY: Record<
+  string,
+  { answer: () => Response | Promise<Response>; init?: SessionRequestInit; options?: SessionOptions }
+> = {
+  "the body of a redirect": {
+    answer: () => new Response(new ReadableStream(), { status: 302, headers: { location: "/x" } }),
+  },
+  "a request without an answer": { answer: () => new Promise(() => {}) },
+  "a body": { answer: () => new Response(new ReadableStream()) },
+  "a short body": { answer: () => new Response(new ReadableStream(), { headers: { "content-length": "9" } }) },
+  "a jar that is asked": {
+    answer: () => new Response(),
+    options: { cookieJar: { getCookieString: () => new Promise<string>(() => {}), setCookie() {} } },
+  },
+  "the stream of a Request": {
+    answer: () => new Promise(() => {}),
+    init: { method: "POST", body: new ReadableStream() },
+  },
+};
+
+/** What is no number of milliseconds. */
+const NO_GRACE: Record<string, unknown> = {
+  "a string": "100",
+  "an empty string": "",
+  "null": null,
+  "NaN": NaN,
+  "a negative number": -1,
+  "-Infinity": -Infinity,
+  "a BigInt": 5n,
+  "true": true,
+  "an array": [],
+  "an object": {},
+  "an object with valueOf()": { valueOf: () => 100 },
+  "a function": () => 100,
+  "a Date": new Date(0),
+};
+
+/** How the upload of a `Request` with a form is cut off. */
+const CUTS: Record<
+  string,
+  (session: Session, url: string, request: (path: string, signal?: AbortSignal) => Request) => Promise<unknown>
+> = {
+  "an abort": (session, url, make) => abortSoon((signal) => session.fetch(make(`${url}/hang`, signal))),
+  "a timeout": (session, url, make) => session.request(make(`${url}/hang`), { timeout: 20 }),
+  "Session.close()": async (session, url, make) => {
+    const sent = session.fetch(make(`${url}/hang`));
+    sent.catch(() => {});
+    await pause(10);
+    await session.close();
+    await sent;
+  },
+  "an early 413": (session, url, make) => session.fetch(make(`${url}/early?status=413`)),
+  "a request that was never sent": (session, url, make) => session.fetch(make(`${url}/hang`, AbortSignal.abort())),
+};
 
 export const cases: Case[] = [
   {
@@ -72,7 +255,8 @@ export const cases: Case[] = [
       await session[Symbol.asyncDispose]();
       const error = await assertRejects(() => session.get(`${scope.url}/bytes/10?a=1`), SessionClosedError);
       assertEquals([error.method, error.url], ["GET", `${scope.url}/bytes/10?…`]);
-      await assertRejects(() => session.fetch(`${scope.url}/bytes/10`), SessionClosedError);
+      const { cause } = await assertRejects(() => session.fetch(`${scope.url}/bytes/10`), TypeError, "fetch failed");
+      assertIsError(cause, SessionClosedError);
       assertEquals((await scope.stats()).requests, 1);
       await assertNothingOpen(t, session);
     },
@@ -260,6 +444,211 @@ export const cases: Case[] = [
       }
     },
   },
+  ...Object.entries(UNREAD).map(([what, { status = 200, headers, options, needs, use }]): Case => ({
+    name: `a body that nobody reads is canceled, over a fetch that ignores its signal: ${what}`,
+    needs,
+    async run() {
+      const made: (() => boolean)[] = [];
+      const session = new Session({
+        ...options,
+        async fetch(url) {
+          if (String(url).endsWith("late")) await pause(60);
+          const { response, canceled } = endless({ status, headers });
+          made.push(canceled);
+          return response;
+        },
+      });
+      await within(2000, use(session)).catch(() => {});
+      await session.close();
+      const pending = () => made.filter((canceled) => !canceled()).length;
+      for (let turn = 0; turn < 80 && (made.length === 0 || pending() > 0); turn++) await pause(5);
+      assertEquals([made.length > 0, pending()], [true, 0]);
+    },
+  })),
+  ...["an abort", "Session.close()"].map((what): Case => ({
+    name: `an upload is ended that is cut off within its own [Symbol.asyncIterator](): ${what}`,
+    async run() {
+      const controller = new AbortController();
+      const session: Session = new Session({ fetch: () => Promise.resolve(new Response()) });
+      let returned = 0;
+      const body = {
+        [Symbol.asyncIterator]() {
+          if (what === "an abort") controller.abort();
+          else void session.close();
+          return {
+            next: () => Promise.resolve({ done: false as const, value: new Uint8Array(1) }),
+            return() {
+              returned++;
+              return Promise.resolve({ done: true as const, value: undefined });
+            },
+          };
+        },
+      };
+      await assertRejects(() => session.post(NOBODY, { body, signal: controller.signal }));
+      await session.close();
+      for (let turn = 0; turn < 40 && returned === 0; turn++) await pause(5);
+      assertEquals(returned, 1);
+    },
+  })),
+  ...(["a stream", "an async generator", "a Request"] as const).map((what): Case => ({
+    name: `an upload that was sent to its end is not aborted: ${what}`,
+    async run() {
+      let signal: AbortSignal | undefined;
+      const session = new Session({
+        async fetch(_, init) {
+          signal = init!.signal!;
+          return new Response(await new Response(init!.body).arrayBuffer());
+        },
+      });
+      const content = new Blob(["x".repeat(100)]);
+      const body = what === "a stream" ? content.stream() : (async function* () {
+        yield new Uint8Array(await content.arrayBuffer());
+      })();
+      const response = what === "a Request"
+        ? await session.fetch(new Request(NOBODY, { method: "POST", body: content }))
+        : await session.post(NOBODY, { body: body as SessionRequestInit["body"] });
+      assertEquals((await response.arrayBuffer()).byteLength, 100);
+      await pause(10);
+      assertEquals([session.exchanges(), signal?.aborted], [[], false]);
+      await session.close();
+    },
+  })),
+  ...Object.entries(UNDER_WAY).map(([what, { answer, init, options }]): Case => ({
+    name: `Session.close() leaves no timer: ${what}`,
+    async run() {
+      const real = globalThis.setTimeout;
+      await countingTimers(async (count) => {
+        const session = new Session({ ...options, fetch: () => Promise.resolve(answer()) });
+        const got = session.request(NOBODY, init).catch((error) => error);
+        await new Promise((resolve) => void real(resolve, 20));
+        await session.close({ grace: 10 });
+        assert(await got instanceof Error);
+        assertEquals(count(), 0);
+      });
+    },
+  })),
+  {
+    name: "a 205 leaves nothing open, though a body comes with it",
+    async run(t) {
+      const session = new Session({ pool: { maxConnections: 2 }, timeout: 3000 });
+      const head = "HTTP/1.1 205 Reset Content\r\naccess-control-allow-origin: *\r\ntransfer-encoding: chunked";
+      const path = `/raw?${new URLSearchParams({ head, chunk: "1000", times: "Infinity" })}`;
+      try {
+        for (let i = 0; i < 4; i++) assertEquals((await session.get(`${t.scope.url}${path}&${i}`)).status, 205);
+        assertEquals((await session.fetch(`${t.scope.url}${path}&4`)).status, 205);
+        await (await session.get(`${t.scope.url}${path}&5`, STREAM)).close();
+        await t.scope.wait({ pending: 0 }, 1000); // while the session is open
+      } finally {
+        await session.close();
+      }
+      await assertNothingOpen(t, session);
+    },
+  },
+  {
+    name: "Session.close() lists each exchange once, also when it is called within an abort",
+    async run() {
+      const session: Session = new Session({
+        pool: { maxConnections: 2 },
+        fetch: (_, init) =>
+          new Promise((_, reject) => {
+            init!.signal!.addEventListener("abort", () => {
+              void session.close();
+              reject(init!.signal!.reason);
+            });
+          }),
+      });
+      const urls = [1, 2, 3].map((i) => `${NOBODY}${i}`);
+      const all = urls.map((url) => failure(session.get(url)));
+      await pause(5);
+      const [cut, again] = await Promise.all([session.close(), session.close()]);
+      assertEquals(cut.map(({ url }) => url).sort(), urls);
+      assertEquals([again, await session.close()], [cut, cut]);
+      for (const error of await Promise.all(all)) assert(error instanceof SessionClosedError, String(error));
+    },
+  },
+  ...(["its signal", "its timeout", "its failure", "its end"] as const).map((what): Case => ({
+    name: `Session.close() within an abort lists no exchange that another reason ended: ${what}`,
+    async run() {
+      const controller = new AbortController();
+      let closing: Promise<unknown[]> | undefined;
+      const session: Session = new Session({
+        fetch(url, init) {
+          if (String(url).endsWith("other")) return new Promise(() => {});
+          init!.signal!.addEventListener("abort", () => closing ??= session.close());
+          if (what === "its end") {
+            closing ??= pause(5).then(() => session.close());
+            return Promise.resolve(new Response("ok"));
+          }
+          return what === "its failure"
+            ? pause(5).then(() => Promise.reject(closing = session.close()))
+            : new Promise(() => {});
+        },
+      });
+      const timeout = what === "its timeout" ? 20 : 5000;
+      const first = failure(session.get(`${NOBODY}first`, { signal: controller.signal, timeout }));
+      const other = failure(session.get(`${NOBODY}other`));
+      await pause(5);
+      if (what === "its signal") controller.abort();
+      await first;
+      const cut = await session.close();
+      assertEquals(cut.map(({ url }) => url).filter((url) => what !== "its failure" || !url.endsWith("first")), [
+        `${NOBODY}other`,
+      ]);
+      assertEquals(await closing, cut);
+      assert(await other instanceof SessionClosedError);
+    },
+  })),
+  {
+    name: "Session.close() in a grace lists what it cut off, and not what ended meanwhile",
+    async run() {
+      const session = new Session({
+        fetch: (url) => String(url).endsWith("slow") ? new Promise(() => {}) : pause(20).then(() => new Response("ok")),
+      });
+      const all = [`${NOBODY}quick`, `${NOBODY}slow`].map((url) => failure(session.get(url)));
+      all.push(failure(session.get(`${NOBODY}slow?timeout`, { timeout: 20 })));
+      const cut = await session.close({ grace: 60 });
+      assertEquals(cut.map(({ url }) => url), [`${NOBODY}slow`]);
+      await Promise.all(all);
+    },
+  },
+  ...Object.entries(NO_GRACE).map(([what, grace]): Case => ({
+    name: `Session.close() refuses a grace that is ${what}, before anything changes`,
+    async run() {
+      const session = new Session({ fetch: () => Promise.resolve(new Response("ok")) });
+      const error = await session.close({ grace: grace as number }).catch((error) => error);
+      assert(error instanceof (typeof grace === "number" ? RangeError : TypeError), String(error));
+      assert(error.message.includes('"grace"'), error.message);
+      assertEquals([session.closed, (await session.get(NOBODY)).status], [false, 200]);
+      await session.close({ grace: undefined });
+      assertEquals(session.closed, true);
+    },
+  })),
+  ...Object.entries(CUTS).map(([what, cut]): Case => ({
+    name: `nothing escapes from a Request with a form whose upload is cut off: ${what}`,
+    async run(t) {
+      const session = new Session();
+      await catchingAll(async () => {
+        for (let time = 0; time < 3; time++) {
+          const form = new FormData();
+          form.append("file", new Blob([new Uint8Array(8_000_000)]), "a.bin");
+          const make = (url: string, signal?: AbortSignal) => new Request(url, { method: "POST", body: form, signal });
+          await within(3000, cut(session, t.scope.url, make)).catch(() => {});
+        }
+        await session.close();
+        await pause(50);
+      });
+      await assertNothingOpen(t, session);
+    },
+  })),
+  ...["", " with a grace"].map((grace): Case => ({
+    name: `Session.close()${grace} cuts off 200,000 requests`,
+    needs: ["processes"],
+    async run({ run }) {
+      const { code, stdout, stderr } = await run("scripts/many.ts", grace === "" ? "0" : "20");
+      assertEquals([code, stderr], [0, ""]);
+      assertEquals(JSON.parse(stdout), { cut: 200_000, once: 200_000, open: 0, rejected: 200_000 });
+    },
+  })),
 ];
 
 function macrotask(): Promise<void> {

@@ -9,7 +9,7 @@ type ErrorClass = typeof TypeError | typeof RangeError;
 
 /** Arguments of `request` that are refused; the URL is the scope's unless given. */
 const REQUESTS: [what: string, init: unknown, error: ErrorClass, message: string, url?: string][] = [
-  ["a relative URL without baseUrl", {}, TypeError, 'there is no "baseUrl": received "/items"', "/items"],
+  ["a relative URL without baseUrl", {}, TypeError, 'there is no "baseUrl"', "/items"],
   ["a scheme that is not http", {}, TypeError, 'not http or https: received "ftp:"', "ftp://127.0.0.1/"],
   ["a data: URL", {}, TypeError, 'received "data:"', "data:text/plain,x"],
   ["a file: URL", {}, TypeError, 'received "file:"', "file:///etc/hosts"],
@@ -61,8 +61,8 @@ const SESSIONS: [what: string, options: unknown, error: ErrorClass, message: str
   ["a timeout that is NaN", { timeout: { queue: NaN } }, RangeError, '"timeout.queue" must be'],
   ["a cap of half a byte", { maxBodyBytes: 0.5 }, RangeError, '"maxBodyBytes" must be'],
   ["maxRedirects that is a string", { maxRedirects: "3" }, TypeError, 'integer or Infinity: received "3"'],
-  ["a URL in the place of options", "http://127.0.0.1", TypeError, "its options are no object"],
-  ["null in the place of options", null, TypeError, "its options are no object"],
+  ["a URL in the place of options", "http://127.0.0.1", TypeError, "its options are not an object"],
+  ["null in the place of options", null, TypeError, "its options are not an object"],
   ["onLeak that is no function", { onLeak: 1 }, TypeError, '"onLeak" must be a function: received number'],
   ["a cookieJar without its methods", { cookieJar: { getCookieString() {} } }, TypeError, '"cookieJar" must have'],
   ["a relative baseUrl", { baseUrl: "/api" }, TypeError, '"baseUrl"'],

@@ -2,7 +2,7 @@
 //
 // What SECURITY.md promises: no secret is shown, no header or request is injected, no credential goes to another origin, no
 // other scheme is asked, a polluted prototype is no option, and what is decoded is capped.
-import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertIsError, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   BodyTooLargeError,
   createTransport,
@@ -384,7 +384,8 @@ export const cases: Case[] = [
           const redirect = `${scope.url}/redirect/${status}?to=${encodeURIComponent(url)}`;
           const message = can("followsRedirects") ? "its scheme is not http or https" : "The connection failed";
           await assertRejects(() => session.get(redirect), NetworkError, message);
-          await assertRejects(() => session.fetch(redirect), NetworkError, message);
+          const error = await assertRejects(() => session.fetch(redirect), TypeError);
+          assertIsError(error.cause, NetworkError, message);
         }
       })
     ),

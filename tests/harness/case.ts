@@ -25,6 +25,8 @@ export const capabilities = {
   exactLocation: "A Location that is empty, or neither ASCII nor UTF-8, is seen as it was sent.",
   redirectError: 'A `Request` can be made with `redirect: "error"`.',
   unixSockets: "Requests can go to a Unix socket.",
+  timePasses: "Time passes while a program computes.",
+  asyncContext: "There is an async context: `AsyncLocalStorage`.",
 };
 
 export type Capability = keyof typeof capabilities;
@@ -46,6 +48,7 @@ export const lacking: Partial<Record<Runtime, Capability[]>> = {
     "exactLocation",
     "redirectError",
     "unixSockets",
+    "timePasses",
   ],
   chromium: [
     "closesSockets",
@@ -62,6 +65,7 @@ export const lacking: Partial<Record<Runtime, Capability[]>> = {
     "retriesFresh",
     "keepsStreamErrors",
     "unixSockets",
+    "asyncContext",
   ],
 };
 

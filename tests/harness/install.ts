@@ -1,8 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // Installs what package-lock.json names, unless that was done since the lock file last changed. npm, because it
-// installs of the runtimes' packages only those of this machine's platform. With --optional, what cannot be installed
-// is a message and no failure.
+// installs of the runtimes' packages only those of this machine's platform.
 const root = new URL("../../", import.meta.url);
 
 function modified(path: string): number {
@@ -17,13 +16,12 @@ if (modified("node_modules/.package-lock.json") < modified("package-lock.json"))
   const npm = Deno.build.os === "windows" ? "npm.cmd" : "npm";
   console.error("Installing the runtimes and tools of package-lock.json, about 1 GB");
   const args = ["ci", "--loglevel=error"];
-  const optional = Deno.args.includes("--optional");
   try {
     const { success } = await new Deno.Command(npm, { args, cwd: root, stdout: "null" }).spawn().status;
-    if (!success && !optional) Deno.exit(1);
+    if (!success) Deno.exit(1);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     console.error("npm is not installed. It comes with Node, and installs what this task needs besides Deno");
-    if (!optional) Deno.exit(1);
+    Deno.exit(1);
   }
 }

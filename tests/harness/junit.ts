@@ -26,7 +26,7 @@ export function parseJunit(xml: string): JunitResult[] {
     const [, problem, text] = /<(failure|error|skipped)[^>]*?(?:\/>|>(.*?)<\/\1>)/s.exec(content) ?? [];
     if (problem === "skipped" && lacks) result.lacks = lacks as Capability;
     else if (problem === "skipped") result.error = "Skipped";
-    else if (problem) result.error = unescape(text ?? "Cancelled: an error escaped from a test of this file");
+    else if (problem) result.error = unescape(text ?? "Canceled: an error escaped from a test of this file");
     results.push(result);
   }
   return results;

@@ -43,3 +43,13 @@ cannot be run without it.
 ${formatMatrix(titles, runtimes, cell, false)}
 `;
 }
+
+/** Whether the columns of these runtimes in a page say what a run found, with no case more and none less. */
+export function agrees(page: string, titles: string[], runtimes: Runtime[], cell: Cell): boolean {
+  const rows = page.split("\n").map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((text) => text.trim()));
+  const head = rows.find(([name]) => name === "Case") ?? [];
+  const columns = runtimes.map((runtime) => head.indexOf(runtime));
+  const written = rows.filter(([name]) => name?.startsWith("[")).map((row) => [row[0], ...columns.map((i) => row[i])]);
+  const found = titles.map((title) => [title, ...runtimes.map((runtime) => cell(title, runtime))]);
+  return JSON.stringify(written) === JSON.stringify(found.map((row) => row.map((text) => text.replaceAll("|", "\\|"))));
+}

@@ -13,6 +13,7 @@ const options = convertV4MiniflareOptions({
   modules: true,
   script: await bundleCases("workerd", files),
   compatibilityDate: "2026-10-01",
+  compatibilityFlags: ["nodejs_als"],
   cf: false, // else it asks the network for what a real request would have there
 });
 const worker = new Miniflare(options);

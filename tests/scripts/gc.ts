@@ -2,6 +2,7 @@
 //
 // Drops things, forces garbage collections, and prints as JSON what was reported and what still works. Arguments: the
 // counting server's URL, what to drop or to keep, and a URL that answers when the process may end.
+import { AsyncLocalStorage } from "node:async_hooks";
 import process from "node:process";
 import { type ExchangeInfo, get, Session, type SessionOptions } from "../../mod.ts";
 
@@ -132,6 +133,15 @@ const ways: Record<string, () => Promise<unknown>> = {
     await forget(() => new Session({ pool }).get(`${url}/bytes/10`));
     await collect();
     return {};
+  },
+  async "in a context"() {
+    const context = new AsyncLocalStorage<string>();
+    const contexts: (string | undefined)[] = [];
+    const session = new Session({ onLeak: () => void contexts.push(context.getStore()) });
+    for (const who of ["ann", "bob"]) await forget(() => context.run(who, () => open(session)));
+    await context.run("zoe", () => collect(() => contexts.length === 2));
+    await session.close();
+    return { contexts: contexts.sort() };
   },
   async "a session with an open response"() {
     await forget(async () => await open(new Session({ onLeak, pool })));

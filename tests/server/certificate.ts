@@ -54,8 +54,8 @@ function issue(
   return `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}(?=.)/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
 }
 
-/** Makes an authority, and a certificate that it issued for `localhost`, `127.0.0.1` and `::1`. */
-export function makeCertificate(authority: string): { ca: string; certificate: Certificate } {
+/** Makes an authority, and a certificate that it (or nobody) issued for `localhost`, `127.0.0.1` and `::1`. */
+export function makeCertificate(authority: string, selfSigned = false): { ca: string; certificate: Certificate } {
   const root = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const own = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const ca = issue(authority, root.privateKey, authority, root.publicKey, [
@@ -67,7 +67,9 @@ export function makeCertificate(authority: string): { ca: string; certificate: C
     der(0x87, Buffer.from([127, 0, 0, 1])),
     der(0x87, Buffer.from([...new Uint8Array(15), 1])),
   );
-  const cert = issue(authority, root.privateKey, "Hangup counting server", own.publicKey, [
+  const subject = "Hangup counting server";
+  const [issuer, key] = selfSigned ? [subject, own.privateKey] : [authority, root.privateKey];
+  const cert = issue(issuer, key, subject, own.publicKey, [
     extension("551d11", false, names),
     extension("551d25", false, sequence(oid("2b06010505070301"))), // for servers
   ]);

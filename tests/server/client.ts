@@ -66,7 +66,7 @@ export interface ScopeOptions {
   /** The address to listen on: `127.0.0.1`. */
   host?: string;
   /** Speaks TLS, with a certificate that the runtimes were told to trust, or one that they were not. */
-  tls?: 1 | "untrusted";
+  tls?: 1 | "untrusted" | "self-signed";
   /** Speaks HTTP/2 and nothing else. Needs `tls`. */
   h2?: 1;
   /** Listens on a Unix socket. */

@@ -430,8 +430,32 @@ export const faults = {
 
 export type FaultName = keyof typeof faults;
 
-/** The fault of a name, or of a path such as `/fault/NAME?query`. */
+/**
+ * `/raw?head=HTTP/1.1 200 OK&chunk=1024&times=20&body=TEXT`: what no route can send. The head is sent as it is, a byte for each
+ * character, then `times` chunks of so many bytes (which may be without end), then the body as it is. By default the head is that
+ * of a chunked body, and the body is its end. Chunks leave in pieces of at most 1,000 and 64 KiB.
+ */
+function raw(query: URLSearchParams): Fault {
+  const size = Number(query.get("chunk") ?? 0);
+  const times = Number(query.get("times") ?? 0);
+  const chunk = `${size.toString(16)}\r\n${"x".repeat(size)}\r\n`;
+  const most = Math.max(1, Math.min(1000, Math.floor(64 * 1024 / chunk.length)));
+  const whole = new TextEncoder().encode(chunk.repeat(most));
+  return fault("sends what it is asked for", async (peer) => {
+    const given = query.get("head");
+    await peer.send(given === null ? ok(CHUNKED) : `${given}\r\n\r\n`);
+    for (let left = times; left > 0; left -= most) {
+      await peer.send(left >= most ? whole : whole.subarray(0, left * chunk.length));
+      if (size < 1024) await peer.pause(1); // so that a small chunk does not wait to be joined with others
+    }
+    await peer.send(query.get("body") ?? "0\r\n\r\n");
+    if (query.has("close")) peer.finish();
+  });
+}
+
+/** The fault of a name, or of a path such as `/fault/NAME?query`; or what `/raw?query` asks for. */
 export function findFault(name: string): Fault | undefined {
+  if (name.startsWith("/raw?")) return raw(new URLSearchParams(name.slice(5)));
   const key = /^\/fault\/([^?]*)/.exec(name)?.[1] ?? name;
   return Object.hasOwn(faults, key) ? faults[key as FaultName] : undefined;
 }

@@ -7,7 +7,8 @@
 //
 // Control port:
 //   POST /open?host=::1            a fresh listening port with counters of its own: { id, url, port }; with `tls=1` it
-//                                  speaks TLS, with `tls=untrusted` by a certificate of nobody's, with `h2=1` HTTP/2;
+//                                  speaks TLS, with `tls=untrusted` by a certificate of nobody's, `tls=self-signed`
+//                                  by one that is its own issuer, with `h2=1` HTTP/2;
 //                                  with `unix=1` on a Unix socket: its `path`, too; with `fault=NAME` it misbehaves from
 //                                  the accept on, as faults.ts says
 //   GET  /stats?id=                what it has counted (scope.ts, Stats)
@@ -30,6 +31,7 @@ const scopes = new Map<string, Scope>();
 let opened = 0;
 const trusted = makeCertificate("Hangup test authority");
 const untrusted = makeCertificate("Nobody's authority");
+const selfSigned = makeCertificate("Nobody", true);
 
 const EXACT = ["open", "pending"] as const;
 const AT_LEAST = ["accepted", "requests", "aborted", "killed"] as const;
@@ -37,7 +39,8 @@ const AT_LEAST = ["accepted", "requests", "aborted", "killed"] as const;
 async function control(method: string, url: URL, signal: AbortSignal): Promise<unknown> {
   const query = url.searchParams;
   if (method === "POST" && url.pathname === "/open") {
-    const certificate = { "1": trusted.certificate, untrusted: untrusted.certificate }[query.get("tls") ?? ""];
+    const made = { "1": trusted, untrusted, "self-signed": selfSigned }[query.get("tls") ?? ""];
+    const certificate = made?.certificate;
     const fault = query.get("fault") ?? undefined;
     const limit = query.has("limit") ? Number(query.get("limit")) : undefined;
     const scope = new Scope(String(++opened), { certificate, h2: query.has("h2"), fault, limit });
@@ -47,7 +50,7 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
       ? await scope.listenAt(join(tmpdir(), `hangup-${process.pid}-${scope.id}.sock`))
       : await scope.listen(query.get("host") ?? "127.0.0.1");
     scopes.set(scope.id, scope);
-    const { ca } = query.get("tls") === "untrusted" ? untrusted : trusted;
+    const { ca } = made ?? trusted;
     return { id: scope.id, ca, ...address };
   }
   const scope = scopes.get(query.get("id") ?? "");

@@ -49,6 +49,14 @@ const routes: Record<string, Route> = {
   /** `/hang`: headers never come. */
   "hang": async (exchange) => await exchange.gone,
 
+  /** `/later/MS`: 100 bytes, after so many milliseconds. */
+  "later": async (exchange, arg) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const pause = new Promise<void>((resolve) => timer = setTimeout(resolve, Number(arg)));
+    await Promise.race([pause, exchange.gone]).finally(() => clearTimeout(timer));
+    await sendPattern(exchange, 200, 100, [BINARY]);
+  },
+
   /** `/stall/N?of=M&status=200`: declares M bytes (N + 1), sends N, then nothing. */
   "stall": async (exchange, arg, query) => {
     await exchange.head(Number(query.get("status") ?? 200), [BINARY], Number(query.get("of") ?? Number(arg) + 1));
@@ -62,10 +70,12 @@ const routes: Record<string, Route> = {
     await writePattern(exchange, Infinity);
   },
 
-  /** `/drip?n=10&gap=10`: n bytes, one each gap ms; n may be Infinity. */
+  /** `/drip?n=10&gap=10`: n bytes, one each gap ms; n may be Infinity. With `size` n times so many, with `length` that many are announced. */
   "drip": async (exchange, _, query) => {
-    await exchange.head(200, [BINARY]);
-    await paced(exchange, query, (i) => pattern(1, i));
+    const length = query.get("length");
+    await exchange.head(200, [BINARY], length === null ? undefined : Number(length));
+    const size = Number(query.get("size") ?? 1);
+    await paced(exchange, query, (i) => pattern(size, i * size));
     await exchange.end();
   },
 
@@ -203,6 +213,13 @@ const routes: Record<string, Route> = {
   "kill-reused": async (exchange, _, query) => {
     if (query.has("read")) await exchange.body();
     if (exchange.requestOnSocket > 1) exchange.kill("now");
+    else await sendPattern(exchange, 200, 10, [BINARY]);
+  },
+
+  /** `/kill-first/N`: reads the request and drops the socket the first N times, by method; then answers. */
+  "kill-first": async (exchange, arg, _, scope) => {
+    await exchange.body();
+    if (scope.stats.paths[`${exchange.method} ${exchange.url.pathname}`]! <= Number(arg)) exchange.kill("now");
     else await sendPattern(exchange, 200, 10, [BINARY]);
   },
 

@@ -4,3 +4,4 @@
 export { abortable } from "deno-std/async/abortable.js";
 export { deadline } from "deno-std/async/deadline.js";
 export { delay } from "deno-std/async/delay.js";
+export { retry } from "deno-std/async/retry.js";

@@ -1,0 +1,54 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * Options of other clients, and what stands for them here.
+ *
+ * @module
+ */
+
+/** What an option of another client is called here. */
+type Names = Readonly<Record<string, string>>;
+
+const QUERY = '"query"';
+const FORM = '"body: new URLSearchParams(…)", or a FormData';
+const BASE_URL = 'the session\'s "baseUrl"';
+
+/** Those of a request. */
+export const REQUEST_OPTIONS_OF_OTHERS: Names = {
+  __proto__: null as unknown as string,
+  auth: 'the header "authorization", or a URL with a name and password',
+  baseURL: BASE_URL,
+  data: '"json" or "body"',
+  files: '"body: formData"',
+  form: FORM,
+  hooks: "a transport of your own: createTransport()",
+  params: QUERY,
+  prefixUrl: BASE_URL,
+  responseType: "a method of the response: json(), bytes(), blob()",
+  retry: "isRetriable() and a loop",
+  searchParams: QUERY,
+  throwHttpErrors: '"throwIfNotOk: true"',
+  validateStatus: '"throwIfNotOk: true"',
+};
+
+/** Those of a session. */
+export const SESSION_OPTIONS_OF_OTHERS: Names = {
+  ...REQUEST_OPTIONS_OF_OTHERS,
+  baseURL: '"baseUrl"',
+  prefixUrl: '"baseUrl"',
+  dispatcher: '"pool: { transport: createTransport({ dispatcher }) }"',
+};
+
+/**
+ * Refuses an option that another client has and this one would ignore.
+ *
+ * @throws {TypeError} If there is one. It names what stands for it.
+ */
+export function refuseForeign(options: object, names: Names): void {
+  for (const option in options) {
+    const name = Object.hasOwn(names, option) ? names[option] : undefined;
+    if (name !== undefined && (options as Record<string, unknown>)[option] !== undefined) {
+      throw new TypeError(`"${option}" is not an option here: use ${name}`);
+    }
+  }
+}

@@ -1,0 +1,116 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * What a caller gets of a response whose headers have arrived.
+ *
+ * @module
+ */
+
+import { HangupError } from "../errors.ts";
+import { PrefetchedResponse, type ResponseHead, StreamedResponse, WebResponse } from "../response.ts";
+import { BodyReader, bufferBody } from "./body.ts";
+import type { Exchange } from "./exchange.ts";
+import { SMALL_BODY } from "./http.ts";
+import { type Arrival, send } from "./send.ts";
+import type { Platform } from "./transports/platform.ts";
+
+/** Drives an exchange to the response of `Session.request()`. */
+export async function respond(exchange: Exchange, platform: Platform): Promise<PrefetchedResponse | StreamedResponse> {
+  const { prefetch, throwIfNotOk, maxBodyBytes } = exchange.outgoing;
+  let response: PrefetchedResponse | StreamedResponse;
+  try {
+    const arrival = await send(exchange, platform);
+    const head = toHead(exchange, arrival, platform);
+    if (prefetch) {
+      response = new PrefetchedResponse(head, await prefetchBody(exchange, arrival, maxBodyBytes, platform));
+    } else {
+      response = new StreamedResponse(head, await handOver(exchange, arrival), maxBodyBytes);
+    }
+  } catch (error) {
+    throw exchange.fail(error);
+  }
+  return throwIfNotOk ? await response.throwIfNotOk() : response;
+}
+
+/** Drives an exchange to the response of `Session.fetch()`. */
+export async function respondAsFetch(exchange: Exchange, platform: Platform): Promise<Response> {
+  try {
+    const { signal, maxBodyBytes } = exchange.outgoing;
+    const max = Math.min(SMALL_BODY, maxBodyBytes);
+    const arrival = await send(exchange, platform);
+    const head = toHead(exchange, arrival, platform);
+    if ((arrival.source.length ?? Infinity) > max) {
+      const reader = await handOver(exchange, arrival, asFetchError);
+      reader.readAhead(max, signal);
+      return new WebResponse(head, reader.stream());
+    }
+    try {
+      return new WebResponse(head, await prefetchBody(exchange, arrival, max, platform), signal);
+    } catch (error) {
+      // The caller hears of it when the body is read, as from the standard `fetch`.
+      const failure = asFetchError(exchange.fail(error));
+      return new WebResponse(head, new ReadableStream({ start: (controller) => controller.error(failure) }));
+    }
+  } catch (error) {
+    throw asFetchError(exchange.fail(error));
+  }
+}
+
+/** Reads the body into memory and ends the exchange. */
+async function prefetchBody(exchange: Exchange, { source, kept }: Arrival, max: number, platform: Platform) {
+  exchange.state = "prefetch";
+  const content = await bufferBody(exchange, source, max, platform.endsBodies);
+  exchange.cancellation.throwIfAborted();
+  if (kept !== undefined) {
+    // A slow jar holds no connection.
+    exchange.release(true);
+    await exchange.wait("headers", kept);
+  }
+  exchange.end();
+  return content;
+}
+
+/** Hands the exchange over to a streamed response. */
+async function handOver(
+  exchange: Exchange,
+  { source, outgoing, kept }: Arrival,
+  toError?: (error: unknown) => unknown,
+): Promise<BodyReader> {
+  if (kept !== undefined) await exchange.wait("headers", kept);
+  exchange.cancellation.throwIfAborted();
+  exchange.state = "streaming";
+  // The response may be kept for long, and with it the exchange, but not what was sent.
+  exchange.outgoing = { ...outgoing, body: undefined, rest: undefined, signal: undefined, jar: undefined };
+  return new BodyReader(exchange, source, toError);
+}
+
+/** An error as the standard `fetch` has it: Fetch standard, section 5.6. A reason of the caller's stays as it is. */
+export function asFetchError(error: unknown): unknown {
+  return error instanceof HangupError ? new TypeError("fetch failed", { cause: error }) : error;
+}
+
+function toHead(exchange: Exchange, { response, outgoing, init, history }: Arrival, platform: Platform): ResponseHead {
+  const { method, url: { href }, headers: sent } = outgoing;
+  const { status, statusText, headers, type, redirected } = response;
+  const coding = headers.get("content-encoding");
+  return {
+    status,
+    statusText,
+    headers,
+    // If the platform follows redirects, it alone knows the way.
+    url: redirected ? response.url : href,
+    redirected: redirected || history.length > 0,
+    type,
+    decoded: coding !== null && decodes(coding.toLowerCase(), init, platform),
+    method,
+    asked: href,
+    // A redirect that the platform followed may have turned a POST into a GET.
+    repeatable: redirected && exchange.repeatable === "refused" ? "never" : exchange.repeatable,
+    sent,
+    history,
+  };
+}
+
+function decodes(coding: string, init: RequestInit, platform: Platform): boolean {
+  return platform.decodes?.(coding, init) ?? /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(coding);
+}

@@ -1,0 +1,419 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * Who may have an exchange open, who waits for it, and who is next.
+ *
+ * @module
+ */
+
+import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
+import type { RequestSummary } from "../request.ts";
+import { Clock, Deadlines } from "./deadlines.ts";
+import type { Drain } from "./drain.ts";
+import { showAs } from "./inspect.ts";
+import { List } from "./list.ts";
+
+/** The key under which a pool has its {@linkcode Slots}, for the session alone. */
+export const SLOTS: unique symbol = Symbol("hangup.slots");
+
+/** Whom a lease is for. */
+export interface Holder {
+  /** Named in errors. */
+  readonly request?: RequestSummary | undefined;
+  /** When it last made progress towards an end, on the pool's clock; `undefined` if it may have none. */
+  readonly progress?: number | undefined;
+  /** Called if the pool closes while the lease is held. */
+  onClose?(error: PoolClosedError): unknown;
+}
+
+/** Who waits for a lease. Exactly one of the two is called, once. */
+export interface Waiter {
+  /** Must not call back into the pool before it returns. */
+  grant(lease: Lease): void;
+  /** May call back. */
+  refuse(reason: unknown): void;
+}
+
+/** A request for a lease, while it waits. It is in the list of its origin. */
+export class LeaseRequest {
+  previous: LeaseRequest | null = null;
+  next: LeaseRequest | null = null;
+  readonly origin: Origin;
+  readonly holder: Holder;
+  readonly waiter: Waiter;
+  /**
+   * When it began to wait. In whole milliseconds, rounded up: engines store these in place, and others in an object of
+   * their own.
+   */
+  readonly since: number;
+  /** The time in milliseconds that its queue may make no progress. */
+  readonly timeout: number;
+  /** Whether it is still to be granted or refused. */
+  waiting = true;
+
+  constructor(origin: Origin, timeout: number, holder: Holder, waiter: Waiter, now: number) {
+    this.origin = origin;
+    this.timeout = timeout;
+    this.holder = holder;
+    this.waiter = waiter;
+    this.since = Math.ceil(now);
+  }
+}
+
+/** Sends a request over the pool's transport. */
+type Send = (url: URL, init: RequestInit) => Promise<Response>;
+
+/** The permission to have one exchange open: documented as `Lease` in pool.ts. */
+export class Lease {
+  previous: Lease | null = null;
+  next: Lease | null = null;
+  /** These two are `undefined` once it is released, so that a lease kept for long keeps neither the pool nor its holder. */
+  slots: Slots | undefined;
+  holder: Holder | undefined;
+  readonly queue: Origin;
+  /** Whether a request was sent. */
+  sent = false;
+  /** The signal of the request that was sent. */
+  signal: AbortSignal | null | undefined;
+
+  constructor(slots: Slots, queue: Origin, holder: Holder) {
+    this.slots = slots;
+    this.queue = queue;
+    this.holder = holder;
+  }
+
+  get origin(): string {
+    return this.queue.name;
+  }
+
+  get released(): boolean {
+    return this.slots === undefined;
+  }
+
+  fetch(url: URL, init: RequestInit): Promise<Response> {
+    try {
+      if (this.slots === undefined) throw new TypeError("Cannot send a request as its lease was released");
+      return Promise.resolve(this.slots.send(this, url, init));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  release(): void {
+    this.slots?.release(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+showAs(Lease, ({ origin, released }) => ({ origin, released }));
+
+/** An origin with the requests that wait for it. */
+class Origin extends List<LeaseRequest> {
+  previous: Origin | null = null;
+  next: Origin | null = null;
+  readonly name: string;
+  /** Whether it is in the list of those whose turn is to come. */
+  ready = false;
+  /** How many of its slots are held or draining. */
+  taken = 0;
+  /** When one of its slots was last given back, or its holder made progress. */
+  moved = 0;
+
+  constructor(name: string) {
+    super();
+    this.name = name;
+  }
+}
+
+export type { Origin };
+
+/** The limits of a pool. */
+export interface Limits {
+  readonly maxConnections: number;
+  readonly maxConnectionsPerOrigin: number;
+  readonly maxQueued: number;
+}
+
+/**
+ * The slots of a pool.
+ *
+ * Invariants, whenever no method of this class is running:
+ *
+ * - `#held` has the leases. Together with the slots that drain they are `#taken`, at most `maxConnections`, and for each
+ *   origin its `taken`, at most `maxConnectionsPerOrigin`.
+ * - `#queued` is the sum of the origins' sizes.
+ * - `#ready` has the origins that have a waiting request and a slot of their own, in the order of their turns.
+ * - `#taken` is below `maxConnections` only if `#ready` is empty.
+ * - The drain runs exactly while something waits.
+ * - `#origins` has no origin without a waiting request or a taken slot, but for `#spare`.
+ * - After `close()` nothing waits.
+ */
+export class Slots {
+  readonly #limits: Limits;
+  readonly #send: Send;
+  readonly #drain: Drain | undefined;
+  readonly #deadlines: Deadlines;
+  /** The clock of all deadlines of the pool and its sessions. */
+  readonly clock: Clock = new Clock();
+  readonly #origins = new Map<string, Origin>();
+  readonly #ready: List<Origin> = new List();
+  readonly #held: List<Lease> = new List();
+  #taken = 0;
+  #queued = 0;
+  /** The origin that was the last to be without a lease: kept, because sequential requests mostly go to one. */
+  #spare: Origin | undefined;
+  /** When a slot of any origin was last given back, or its holder made progress. */
+  #moved = 0;
+  /** Once the pool is closed: called when no lease is held. */
+  #onIdle: (() => void) | undefined;
+
+  /**
+   * @param limits The pool's limits.
+   * @param send Sends a request.
+   * @param makeDrain Makes what says when a slot is free. Without it, a slot is free as soon as it is released.
+   */
+  constructor(limits: Limits, send: Send, makeDrain?: (free: (origins: string[]) => void) => Drain) {
+    this.#limits = limits;
+    this.#send = send;
+    this.#deadlines = new Deadlines(this.clock, (now) => this.#sweep(now));
+    // Without a limit of its own, nothing waits for an origin's slots.
+    if (limits.maxConnectionsPerOrigin < Infinity) this.#drain = makeDrain?.((origins) => this.#drained(origins));
+  }
+
+  get active(): number {
+    return this.#held.size;
+  }
+
+  get queued(): number {
+    return this.#queued;
+  }
+
+  /** The counts of each origin that has a lease or a waiting request. The object has no prototype. */
+  count(): Record<string, { active: number; queued: number }> {
+    const origins: Record<string, { active: number; queued: number }> = Object.create(null);
+    const of = (name: string) => origins[name] ??= { active: 0, queued: 0 };
+    for (const { origin } of this.#held) of(origin).active++;
+    for (const { name, size } of this.#origins.values()) if (size > 0) of(name).queued = size;
+    return origins;
+  }
+
+  /**
+   * A lease, if a slot is free.
+   *
+   * @throws {PoolClosedError} If the pool is closed.
+   * @throws {QueueFullError} If no slot is free, and nothing more may wait.
+   */
+  tryAcquire(name: string, holder: Holder): Lease | undefined {
+    if (this.#onIdle !== undefined) throw new PoolClosedError(holder.request);
+    const full = this.#queued >= this.#limits.maxQueued;
+    // If nothing more may wait, a slot that still drains is better than no slot.
+    if (full && !this.#isFree(this.#origin(name))) this.#drain?.flush();
+    const origin = this.#origin(name);
+    // No request can be waiting for a free slot here: see the invariants.
+    if (this.#isFree(origin)) return this.#hold(origin, holder);
+    if (!full) return undefined;
+    this.#update(origin);
+    throw new QueueFullError(this.#limits.maxQueued, holder.request);
+  }
+
+  /** Lets a request wait for a slot, right after `tryAcquire()` found none. */
+  enqueue(name: string, timeout: number, holder: Holder, waiter: Waiter): LeaseRequest {
+    const origin = this.#origin(name);
+    const now = this.clock.now();
+    const request = new LeaseRequest(origin, timeout, holder, waiter, now);
+    origin.push(request);
+    if (this.#queued++ === 0) this.#drain?.start();
+    this.#update(origin);
+    this.#deadlines.arm(request.since + timeout, now);
+    return request;
+  }
+
+  /** Ends the wait of a request: it is refused with this reason, unless it was granted or refused before. */
+  cancel(request: LeaseRequest, reason: unknown): void {
+    if (!request.waiting) return;
+    this.#remove(request);
+    this.#notify(this.#assign());
+    request.waiter.refuse(reason);
+  }
+
+  /** Sends a request over a lease. */
+  send(lease: Lease, url: URL, init: RequestInit): Promise<Response> {
+    if (this.#onIdle !== undefined) throw new PoolClosedError(lease.holder?.request);
+    if (!lease.sent) this.#drain?.sent(lease.origin);
+    lease.sent = true;
+    lease.signal = init.signal;
+    return this.#send(url, init);
+  }
+
+  /** Takes a lease back. */
+  release(lease: Lease): void {
+    const { queue } = lease;
+    this.#held.remove(lease);
+    lease.slots = lease.holder = undefined;
+    if (this.#queued > 0) queue.moved = this.#moved = Math.ceil(this.clock.now());
+    if (this.#drain !== undefined && lease.sent) {
+      this.#drain.add(queue.name, lease.signal?.aborted === true);
+    } else {
+      this.#free(queue);
+    }
+    this.#notify(this.#assign());
+  }
+
+  /**
+   * Closes the pool: what waits is refused, and the holders of leases are told.
+   *
+   * @param onIdle Called when no lease is held; more than once, perhaps.
+   * @param failures Takes what holders throw.
+   */
+  close(onIdle: () => void, failures: unknown[]): void {
+    this.#onIdle = onIdle;
+    const waiting = this.#queued === 0 ? [] : [...this.#origins.values()].flatMap((origin) => [...origin]);
+    const held = this.#held.size === 0 ? [] : [...this.#held];
+    for (const request of waiting) this.#remove(request);
+    this.#notify([]);
+    for (const { waiter, holder } of waiting) waiter.refuse(new PoolClosedError(holder.request));
+    for (const { holder } of held) {
+      try {
+        // If it was not released meanwhile. A promise that it may return is not waited for.
+        Promise.resolve(holder?.onClose?.(new PoolClosedError(holder.request))).catch((error) => failures.push(error));
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    this.#notify([]);
+  }
+
+  #origin(name: string): Origin {
+    let origin = this.#origins.get(name);
+    if (origin === undefined) this.#origins.set(name, origin = new Origin(name));
+    return origin;
+  }
+
+  #isFree(origin: Origin): boolean {
+    return this.#taken < this.#limits.maxConnections && origin.taken < this.#limits.maxConnectionsPerOrigin;
+  }
+
+  #hold(origin: Origin, holder: Holder): Lease {
+    const lease = new Lease(this, origin, holder);
+    origin.taken++;
+    this.#taken++;
+    this.#held.push(lease);
+    return lease;
+  }
+
+  /** The drain frees slots. */
+  #drained(origins: string[]): void {
+    for (const name of origins) this.#free(this.#origins.get(name)!);
+    this.#notify(this.#assign());
+  }
+
+  #free(origin: Origin): void {
+    origin.taken--;
+    this.#taken--;
+    this.#update(origin);
+  }
+
+  /** Takes a request out of the queue. */
+  #remove(request: LeaseRequest): void {
+    const { origin } = request;
+    origin.remove(request);
+    request.waiting = false;
+    this.#queued--;
+    this.#update(origin);
+  }
+
+  /**
+   * Decides who is next. Runs after every change of a slot or of the queue, and changes the state alone:
+   *
+   * - The pool has a slot, and an origin its turn: the origin's first request gets the slot, and the origin's next turn is
+   *   at the end.
+   * - Otherwise nothing happens: by the invariants nothing waits that could have a slot.
+   *
+   * @returns What was granted.
+   */
+  #assign(): [LeaseRequest, Lease][] {
+    const granted: [LeaseRequest, Lease][] = [];
+    while (this.#taken < this.#limits.maxConnections && this.#ready.first !== null) {
+      const origin = this.#ready.first;
+      const request = origin.first!;
+      this.#ready.remove(origin);
+      origin.ready = false;
+      granted.push([request, this.#hold(origin, request.holder)]);
+      this.#remove(request);
+    }
+    return granted;
+  }
+
+  /**
+   * Brings the lists up to date with an origin:
+   *
+   * - It has a waiting request and a slot of its own: it takes its turn, at the end.
+   * - It has none, or no slot: it has no turn.
+   * - It has neither waiting requests nor taken slots: it is the spare one, and the one before it is forgotten.
+   */
+  #update(origin: Origin): void {
+    const ready = origin.size > 0 && origin.taken < this.#limits.maxConnectionsPerOrigin;
+    if (ready && !origin.ready) this.#ready.push(origin);
+    if (!ready && origin.ready) this.#ready.remove(origin);
+    origin.ready = ready;
+    const spare = this.#spare;
+    if (origin.size + origin.taken > 0 || origin === spare) return;
+    if (spare !== undefined && spare.size + spare.taken === 0) this.#origins.delete(spare.name);
+    this.#spare = origin;
+  }
+
+  /** Tells those that were granted a lease, and stops what nobody waits for. */
+  #notify(granted: [LeaseRequest, Lease][]): void {
+    if (this.#queued === 0) {
+      this.#deadlines.clear();
+      this.#drain?.stop();
+    }
+    if (this.#held.size === 0) this.#onIdle?.();
+    for (const [request, lease] of granted) request.waiter.grant(lease);
+  }
+
+  /** Refuses the requests whose queue stood still for too long, and returns when the next one would be due. */
+  #sweep(now: number): number {
+    for (const { holder, queue } of this.#held) {
+      const progress = holder?.progress ?? 0;
+      queue.moved = Math.max(queue.moved, progress);
+      this.#moved = Math.max(this.#moved, progress);
+    }
+    let next = Infinity;
+    const expired: [LeaseRequest, RequestSummary[]][] = [];
+    let all: RequestSummary[] | undefined;
+    for (const origin of this.#origins.values()) {
+      const full = origin.taken >= this.#limits.maxConnectionsPerOrigin;
+      // If the pool is full, progress of any origin brings the turn of this one nearer.
+      const moved = full ? origin.moved : this.#moved;
+      let holders: RequestSummary[] | undefined;
+      for (const request of origin) {
+        const deadline = Math.max(request.since, moved) + request.timeout;
+        if (deadline > now) {
+          next = Math.min(next, deadline);
+        } else {
+          holders ??= full ? this.#holders(origin) : all ??= this.#holders();
+          expired.push([request, holders]);
+        }
+      }
+    }
+    for (const [request, holders] of expired) {
+      this.cancel(request, new TimeoutError("queue", request.timeout, request.holder.request, holders));
+    }
+    return next;
+  }
+
+  /** The requests that hold the leases, or those of one origin. Plain data: an error keeps no exchange alive. */
+  #holders(origin?: Origin): RequestSummary[] {
+    const holders: RequestSummary[] = [];
+    for (const { holder, queue } of this.#held) {
+      if (holder?.request === undefined || (origin !== undefined && queue !== origin)) continue;
+      const { method, url } = holder.request;
+      holders.push({ method, url });
+    }
+    return holders;
+  }
+}

@@ -1,0 +1,161 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * What may be sent again, and when.
+ *
+ * @module
+ */
+
+import { causes, staysSo } from "./_internal/causes.ts";
+import { isIdempotent } from "./_internal/http.ts";
+import { HangupError, NetworkError, QueueFullError, TimeoutError } from "./errors.ts";
+import { StatusError } from "./response.ts";
+
+/** Statuses of failures that may pass: RFC 9110, section 15; RFC 6585 (429); RFC 8470 (425). */
+const PASSING = [408, 425, 429, 500, 502, 503, 504];
+
+/**
+ * Whether the request that failed may be sent again: the request cannot arrive twice, and another
+ * try may help.
+ *
+ * | error | result |
+ * |---|---|
+ * | {@linkcode QueueFullError}, {@linkcode TimeoutError} of the phase `"queue"` | `true`, because nothing was sent |
+ * | {@linkcode NetworkError}, if it is certain that nothing was sent | `true` |
+ * | any other {@linkcode NetworkError} or {@linkcode TimeoutError} | `true` for idempotent methods (RFC 9110, section 9.2.2), `false` for POST and PATCH |
+ * | {@linkcode StatusError}, idempotent methods | `true` for 408, 425, 429, 500, 502, 503, 504 |
+ * | {@linkcode StatusError}, POST and PATCH | `true` for 425, 429, and for 503 with `Retry-After`: the server says that it did not act on the request |
+ * | a certificate that is not trusted, a missing permission, a redirect that cannot be followed | `false`, because another try fails in the same way |
+ * | all other errors, the reason of the caller's signal among them | `false` |
+ *
+ * The method that counts is the one of the original request: after a POST that was redirected to a
+ * GET, the result is `false`, because another try would be another POST. It is also `false` if the
+ * body is a stream or the body of a `Request`, because both can be read only once. The error's
+ * {@linkcode HangupError.repeatable} says what is known of the request.
+ *
+ * If {@linkcode Session.fetch} was called, give the `TypeError` that it rejected with.
+ *
+ * @param error What a request threw.
+ * @returns Whether the same request may be sent again.
+ *
+ * @example Retry with `@std/async`
+ * ```ts
+ * import { isRetriable, Session } from "@hangup/session";
+ * import { retry } from "@std/async";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let calls = 0;
+ * const answer = () => Promise.resolve(new Response(null, { status: ++calls < 3 ? 503 : 200 })); // in place of a server
+ * await using session = new Session({ fetch: answer });
+ * const load = async () => (await session.get("https://example.com/")).throwIfNotOk();
+ * const { status } = await retry(load, { isRetriable, minTimeout: 1 });
+ * assertEquals([status, calls], [200, 3]);
+ * ```
+ *
+ * @example Send a POST at most once, unless the server refused it
+ * ```ts
+ * import { isRetriable, Session, StatusError } from "@hangup/session";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const answer = () => Promise.resolve(new Response(null, { status: 500 })); // it may have been carried out
+ * await using session = new Session({ fetch: answer });
+ * const order = async () => (await session.post("https://example.com/orders", { json: { id: 1 } })).throwIfNotOk();
+ * assertEquals(isRetriable(await assertRejects(order, StatusError)), false);
+ * ```
+ */
+export function isRetriable(error: unknown): boolean {
+  const failure = findFailure(error);
+  if (!failure) return false;
+  const { method = "" } = failure;
+  if (failure instanceof StatusError) {
+    const { repeatable = isIdempotent(method) ? "always" : "refused", response: { status } } = failure;
+    if (repeatable === "always") return PASSING.includes(status);
+    const refused = status === 425 || status === 429 || status === 503 && retryAfter(failure) !== undefined;
+    return refused && repeatable === "refused";
+  }
+  const unsent = failure instanceof QueueFullError || failure instanceof TimeoutError && failure.phase === "queue";
+  if (!unsent && !(failure instanceof TimeoutError) && !(failure instanceof NetworkError)) return false;
+  if (failure instanceof NetworkError && staysSo(failure.code)) return false;
+  const { repeatable = unsent || isIdempotent(method) ? "always" : "refused" } = failure;
+  return repeatable === "always";
+}
+
+/**
+ * How long the server asks the client to wait before it sends another request: the `Retry-After`
+ * header of a {@linkcode StatusError}'s response (RFC 9110, section 10.2.3), as a number of seconds
+ * or as a date. A date counts from the response's `Date`, so that a clock that is wrong here or
+ * there does not matter.
+ *
+ * A server can ask for years. Cap the time, and note that `setTimeout()` cannot wait for more than
+ * 2,147,483,647 ms.
+ *
+ * @param error What a request threw.
+ * @returns The time in milliseconds, 0 or more; `undefined` if there is no such header or it is
+ * malformed.
+ *
+ * @example Wait in a loop
+ * ```ts
+ * import { isRetriable, retryAfter, Session } from "@hangup/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let calls = 0;
+ * const busy = { status: 429, headers: { "retry-after": "0" } };
+ * const answer = () => Promise.resolve(new Response(null, ++calls < 3 ? busy : undefined)); // in place of a server
+ * await using session = new Session({ fetch: answer });
+ *
+ * async function load() {
+ *   for (let tries = 1;; tries++) {
+ *     try {
+ *       return (await session.get("https://example.com/")).throwIfNotOk();
+ *     } catch (error) {
+ *       if (tries === 5 || !isRetriable(error)) throw error;
+ *       const wait = Math.min(retryAfter(error) ?? Math.random() * 2 ** tries * 100, 60_000);
+ *       await new Promise((resolve) => setTimeout(resolve, wait));
+ *     }
+ *   }
+ * }
+ * assertEquals([(await load()).status, calls], [200, 3]);
+ * ```
+ */
+export function retryAfter(error: unknown): number | undefined {
+  const failure = findFailure(error);
+  if (!(failure instanceof StatusError)) return undefined;
+  const { headers } = failure.response;
+  const value = headers.get("retry-after") ?? "";
+  const now = parseDate(headers.get("date") ?? "", Date.now()) ?? Date.now();
+  const wait = /^\d+$/.test(value) ? Number(value) * 1000 : (parseDate(value, now) ?? NaN) - now;
+  return Number.isFinite(wait) ? Math.max(0, wait) : undefined;
+}
+
+/** This module's error: what was thrown, or the cause of the `TypeError` of `session.fetch`. */
+function findFailure(error: unknown): HangupError | undefined {
+  const [first, second] = causes(error);
+  const failure = first instanceof TypeError ? second : first;
+  return failure instanceof HangupError ? failure : undefined;
+}
+
+const DATE = /^[A-Z]\w+, ([ \d]\d)[ -](\w{3})[ -](\d\d|\d{4}) ([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60) GMT$/;
+const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+/**
+ * Parses a date in one of the three forms that HTTP has (RFC 9110, section 5.6.7). `Date.parse()`
+ * would take many others, and some engines not all of these.
+ *
+ * @param now What a year of two digits is close to.
+ */
+function parseDate(text: string, now: number): number | undefined {
+  // "Sun Nov  6 08:49:37 1994" becomes "Sun, 06 Nov 1994 08:49:37 GMT".
+  const date = text.replace(/^(\w{3}) (\w{3}) ([ \d]\d) (\S+) (\d{4})$/, "$1, $3 $2 $5 $4 GMT");
+  const match = DATE.exec(date);
+  const month = MONTHS.indexOf(match?.[2] ?? "?") / 3;
+  if (!match || !Number.isInteger(month) || month < 0) return undefined;
+  const [day, , digits, ...time] = match.slice(1).map(Number) as [number, number, number, number, number, number];
+  let year = digits;
+  if (match[3]!.length === 2) {
+    // At most 50 years ahead, and less than 50 ago.
+    const latest = new Date(now).getUTCFullYear() + 50;
+    year = latest - (latest - year) % 100;
+  }
+  const start = Date.UTC(year, month, day);
+  return new Date(start).getUTCDate() === day ? Date.UTC(year, month, day, ...time) : undefined;
+}

@@ -1,0 +1,114 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// What errors tell: Node's code for each failure of the network, on every runtime that tells, and nothing of what the
+// server or another realm put there.
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { get, isRetriable, NetworkError, Session } from "../../mod.ts";
+import type { Case, Runtime, TestContext } from "../harness/case.ts";
+
+/** A failure: where it is, and its code. Deno does not tell why a body broke off. */
+interface Failure {
+  where(t: TestContext): Promise<string>;
+  code: string;
+  elsewhere?: Partial<Record<Runtime, string | undefined>>;
+  /** Whether another try may help. */
+  passes: boolean;
+}
+
+const at = (path: string) => ({ scope }: TestContext) => Promise.resolve(scope.url + path);
+
+const FAILURES: Record<string, Failure> = {
+  "a port that nothing listens on": {
+    async where({ openScope }) {
+      const gone = await openScope();
+      await gone.close();
+      return gone.url;
+    },
+    code: "ECONNREFUSED",
+    passes: true,
+  },
+  "a host that does not exist": {
+    where: () => Promise.resolve("http://hangup.invalid/"),
+    code: "ENOTFOUND",
+    passes: true,
+  },
+  "an address that no network has": {
+    where: () => Promise.resolve("http://255.255.255.255/"),
+    code: "ENETUNREACH",
+    passes: true,
+  },
+  "a reset before the headers": { where: at("/fault/resets-before-status"), code: "ECONNRESET", passes: true },
+  "an end before the headers": { where: at("/fault/closes-before-status"), code: "ECONNRESET", passes: true },
+  "a reset within the body": {
+    where: at("/fault/resets-in-body"),
+    code: "ECONNRESET",
+    elsewhere: { deno: undefined },
+    passes: true,
+  },
+  "an end within the body": {
+    where: at("/fault/chunk-cut"),
+    code: "ECONNRESET",
+    elsewhere: { deno: undefined },
+    passes: true,
+  },
+  "a certificate that is not trusted": {
+    where: async ({ openScope }) => (await openScope({ tls: "untrusted" })).url,
+    code: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    passes: false,
+  },
+  "a certificate that is self-signed": {
+    where: async ({ openScope }) => (await openScope({ tls: "self-signed" })).url,
+    code: "DEPTH_ZERO_SELF_SIGNED_CERT",
+    elsewhere: { deno: "UNABLE_TO_VERIFY_LEAF_SIGNATURE" },
+    passes: false,
+  },
+  "a server without TLS": {
+    where: async ({ openScope }) => (await openScope({ fault: "speaks-first" })).url.replace("http:", "https:"),
+    code: "EPROTO",
+    elsewhere: {
+      node22: "ERR_SSL_WRONG_VERSION_NUMBER",
+      node24: "ERR_SSL_WRONG_VERSION_NUMBER",
+      node26: "ERR_SSL_WRONG_VERSION_NUMBER",
+    },
+    passes: false,
+  },
+};
+
+const { process } = globalThis as { process?: { getBuiltinModule?(id: string): { inspect(value: unknown): string } } };
+const inspect = process?.getBuiltinModule?.("node:util")?.inspect ?? String;
+
+export const cases: Case[] = [
+  ...Object.entries(FAILURES).map(([what, { where, code, elsewhere, passes }]): Case => ({
+    name: `NetworkError has Node's code, and isRetriable() knows whether to try again: ${what}`,
+    async run(t) {
+      const url = await where(t);
+      const error = await assertRejects(() => get(url), NetworkError);
+      const told = t.can("explainsFailures");
+      const expected = elsewhere && t.runtime in elsewhere ? elsewhere[t.runtime] : code;
+      assertEquals(error.code, told ? expected : undefined);
+      if (told) assertEquals(isRetriable(error), passes);
+    },
+  })),
+  {
+    name: "an error shows nothing of a response that is not HTTP",
+    async run({ scope }) {
+      for (const path of ["/fault/http-0.9", "/fault/header-without-colon", "/fault/two-lengths", "/fault/garbage"]) {
+        const error = await get(scope.url + path).then(() => undefined, (error) => error);
+        if (error === undefined) continue; // not every parser minds
+        assert(error instanceof NetworkError, String(error));
+        assertEquals(/hello|colon here|s3cret|data:/.exec(inspect(error)), null, inspect(error));
+      }
+    },
+  },
+  {
+    name: "causes that form a ring stop nothing",
+    async run() {
+      const first = new Error("first"), second = new Error("second", { cause: first });
+      first.cause = second;
+      const session = new Session({ fetch: () => Promise.reject(first), timeout: 500 });
+      const error = await assertRejects(() => session.get("http://example.com/?a=s3cret"), NetworkError);
+      assertEquals([error.cause, error.code], [first, undefined]);
+      await session.close();
+    },
+  },
+];

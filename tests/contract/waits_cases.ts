@@ -1,0 +1,344 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// Promise 4: nothing waits for ever, and no wait ends falsely. The queue's timeout is for starvation.
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { type CookieJar, Session, type SessionOptions, TimeoutError, type Timeouts } from "../../mod.ts";
+import type { Case } from "../harness/case.ts";
+import { pause, within, withSession } from "../harness/with_session.ts";
+
+const NOBODY = "http://x.test/";
+
+/** Never settles. */
+const never = <T>() => new Promise<T>(() => {});
+
+/** What a promise comes to, a timeout by its phase. */
+async function outcome(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    return await within(2000, promise);
+  } catch (error) {
+    return error instanceof TimeoutError ? error.phase : error;
+  }
+}
+
+function assertIdle(session: Session): void {
+  const { active, queued } = session.pool.stats();
+  assertEquals([session.exchanges(), active, queued], [[], 0, 0]);
+}
+
+/** Pieces of an upload, a gap of so many ms before each; or, with `Infinity`, none at all. */
+async function* pieces(count: number, gap: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for (let i = 0; i < count; i++) {
+    await (gap === Infinity ? never() : pause(gap));
+    yield new Uint8Array(100);
+  }
+}
+
+const asStream = (source: AsyncGenerator<Uint8Array<ArrayBuffer>>) =>
+  new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      const { done, value } = await source.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+  }, { highWaterMark: 0 });
+
+/** A body that a program gives out chunk by chunk. */
+function scripted(): { response: () => Response; send(bytes: number): void; end(): void } {
+  let controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({ start: (given) => void (controller = given) });
+  return {
+    response: () => new Response(body),
+    send: (bytes) => controller.enqueue(new Uint8Array(bytes)),
+    end: () => controller.close(),
+  };
+}
+
+const answer = () => Promise.resolve(new Response("", { headers: [["set-cookie", "a=1"], ["set-cookie", "b=1"]] }));
+
+/** Jars that never come back. */
+const JARS: Record<string, () => CookieJar> = {
+  "getCookieString()": () => ({ getCookieString: never, setCookie() {} }),
+  "setCookie()": () => ({ getCookieString: () => "", setCookie: never }),
+  "the second setCookie()": () => {
+    let calls = 0;
+    return { getCookieString: () => "", setCookie: () => ++calls > 1 ? never() : undefined };
+  },
+};
+
+/** Keeps the event loop busy: no I/O and no timer in the meantime. */
+function work(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end;);
+}
+
+/** What a program may wait for when an answer comes while it is busy. Each comes to 100. */
+const BUSY: Record<string, (session: Session, url: string, busy: () => Promise<void>) => Promise<unknown>> = {
+  "the headers of a short body": async (session, url, busy) => {
+    const got = session.get(`${url}/later/50`);
+    await busy();
+    return (await got).content.byteLength;
+  },
+  "the headers of a stream": async (session, url, busy) => {
+    const got = session.get(`${url}/later/50`, { prefetch: false });
+    await busy();
+    return (await (await got).bytes()).byteLength;
+  },
+  "the headers of session.fetch": async (session, url, busy) => {
+    const got = session.fetch(`${url}/later/50`);
+    await busy();
+    return (await (await got).arrayBuffer()).byteLength;
+  },
+  "the rest of a short body": async (session, url, busy) => {
+    const got = session.get(`${url}/drip?n=2&gap=50&length=2`);
+    await busy();
+    return (await got).content.byteLength * 50;
+  },
+  "a chunk of a stream": async (session, url, busy) => {
+    const response = await session.get(`${url}/drip?n=2&gap=50`, { prefetch: false });
+    const bytes = response.bytes();
+    await busy();
+    return (await bytes).byteLength * 50;
+  },
+};
+
+/** What a program was called for when it came to be busy. */
+const TURNS: Record<string, (url: string) => Promise<unknown>> = {
+  "in a timer": () => pause(10),
+  "after I/O": async (url) => await (await fetch(`${url}/later/10`)).text(),
+};
+
+/** A connection that is free soon, or not: two requests hold both slots, and a third waits. */
+function starves(
+  name: string,
+  timeouts: Timeouts,
+  hold: (session: Session, url: string, i: number) => Promise<unknown>,
+  expected: "served" | "queue",
+): Case {
+  return {
+    name: `timeout.queue ${expected === "served" ? "does not pass" : "passes"} while both slots are held by ${name}`,
+    async run({ scope }) {
+      const session = new Session({ pool: { maxConnections: 2 }, timeout: { queue: 150, ...timeouts } });
+      const held = [1, 2].map((i) => hold(session, scope.url, i).catch((error) => error));
+      await scope.wait({ requests: 2 }, 2000);
+      const waited = outcome(session.get(`${scope.url}/bytes/10`).then(() => "served"));
+      assertEquals(await waited, expected);
+      if (expected === "served") {
+        for (const each of held) {
+          assert(!(await each instanceof Error), String(await each));
+        }
+      }
+      await session.close();
+      await Promise.all(held);
+    },
+  };
+}
+
+/** 120 KB of announced length, within 600 ms: four times as long as the queue may starve. */
+const FLOWING = "/drip?n=12&gap=50&size=10000&length=120000";
+
+export const cases: Case[] = [
+  ...Object.entries(JARS).map(([what, jar]): Case => ({
+    name: `a cookie jar that never comes back counts towards timeout.headers: ${what}`,
+    needs: ["allHeaders"],
+    async run() {
+      const session = new Session({
+        cookieJar: jar(),
+        fetch: answer,
+        timeout: { headers: 50 },
+        pool: { maxConnections: 1 },
+      });
+      assertEquals(await outcome(session.get(NOBODY)), "headers");
+      assertEquals(await outcome(session.fetch(NOBODY).catch(({ cause }) => Promise.reject(cause))), "headers");
+      assertIdle(session);
+      await session.close();
+    },
+  })),
+  {
+    name: "a cookie jar that hangs while it is told holds no connection",
+    needs: ["allHeaders"],
+    async run() {
+      const { promise: told, resolve } = Promise.withResolvers<void>();
+      const cookieJar: CookieJar = {
+        getCookieString: () => "",
+        setCookie() {
+          resolve();
+          return never();
+        },
+      };
+      const session = new Session({ cookieJar, fetch: answer, timeout: { headers: 5000 } });
+      const got = session.get(NOBODY).catch((error) => error);
+      await told;
+      for (let turn = 0; turn < 100 && session.pool.stats().active > 0; turn++) await pause(5);
+      assertEquals([session.pool.stats().active, session.exchanges().length], [0, 1]);
+      await session.close();
+      assert(await got instanceof Error);
+    },
+  },
+  ...[0, 1].map((sent): Case => ({
+    name: `two reads at once time out each, ${sent} of them answered`,
+    async run() {
+      const { response, send } = scripted();
+      const session = new Session({ fetch: () => Promise.resolve(response()), timeout: { idle: 60 } });
+      const iterator = (await session.get(NOBODY, { prefetch: false }))[Symbol.asyncIterator]();
+      const reads = [iterator.next(), iterator.next(), iterator.next()].map((read) => outcome(read));
+      if (sent > 0) send(1);
+      const outcomes = await Promise.all(reads);
+      assertEquals(outcomes.slice(sent), ["idle", "idle", "idle"].slice(sent));
+      assertIdle(session);
+      await session.close();
+    },
+  })),
+  {
+    name: "two reads at once get a chunk each, and no timeout between",
+    async run() {
+      const { response, send, end } = scripted();
+      const session = new Session({ fetch: () => Promise.resolve(response()), timeout: { idle: 120 } });
+      const iterator = (await session.get(NOBODY, { prefetch: false }))[Symbol.asyncIterator]();
+      const reads = [iterator.next(), iterator.next(), iterator.next()].map((read) => outcome(read));
+      for (let i = 1; i <= 2; i++) {
+        await pause(80);
+        send(i);
+      }
+      await pause(80);
+      end();
+      const sizes = (await Promise.all(reads)).map((read) => (read as IteratorResult<Uint8Array>).value?.byteLength);
+      assertEquals(sizes, [1, 2, undefined]);
+      await session.close();
+    },
+  },
+  ...([["an async generator", (count, gap) => pieces(count, gap)], [
+    "a stream",
+    (count, gap) => asStream(pieces(count, gap)),
+  ]] as [string, (count: number, gap: number) => AsyncIterable<Uint8Array<ArrayBuffer>>][])
+    .flatMap(([what, body]) => [
+      withSession(
+        `timeout.headers does not run while an upload makes progress: ${what}`,
+        async (session, { scope }) => {
+          const response = await session.post(`${scope.url}/upload`, { body: body(12, 30) });
+          assertEquals((await response.json<{ bodyLength: number }>()).bodyLength, 1200);
+        },
+        { timeout: { headers: 150 }, needs: ["streamsUploads"] },
+      ),
+      withSession(`timeout.headers passes when an upload stalls: ${what}`, async (session, { scope }) => {
+        const start = performance.now();
+        assertEquals(await outcome(session.post(`${scope.url}/upload`, { body: body(2, Infinity) })), "headers");
+        assert(performance.now() - start < 900, `it took ${performance.now() - start} ms`);
+      }, { timeout: { headers: 150 }, needs: ["streamsUploads"] }),
+      withSession(
+        `timeout.headers passes when no answer comes after an upload: ${what}`,
+        async (session, { scope }) => {
+          assertEquals(await outcome(session.post(`${scope.url}/hang`, { body: body(4, 30) })), "headers");
+        },
+        { timeout: { headers: 150 }, needs: ["streamsUploads"] },
+      ),
+      withSession(`timeout.total runs while an upload makes progress: ${what}`, async (session, { scope }) => {
+        assertEquals(await outcome(session.post(`${scope.url}/upload`, { body: body(1000, 10) })), "total");
+        await pause(20); // for the timer of the piece under way
+      }, { timeout: { headers: 5000, total: 150 }, needs: ["streamsUploads"] }),
+    ]),
+  withSession("session.fetch trips no idle timeout while nobody reads", async (session, { scope }) => {
+    const response = await session.fetch(`${scope.url}/hold?key=a&sent=10`);
+    await pause(200);
+    await scope.release("a");
+    assertEquals((await response.arrayBuffer()).byteLength, 10 + "released".length);
+  }, { timeout: { idle: 80 } }),
+  withSession("session.fetch times out when somebody reads, and nothing comes", async (session, { scope }) => {
+    const response = await session.fetch(`${scope.url}/stall/10?of=100000`);
+    await pause(150);
+    const error = await assertRejects(() => within(2000, response.arrayBuffer())) as Error;
+    const timeout = error instanceof TimeoutError ? error : error.cause;
+    assert(timeout instanceof TimeoutError && timeout.phase === "idle", String(error));
+  }, { timeout: { idle: 80 }, needs: ["keepsStreamErrors"] }),
+  ...Object.entries(BUSY).flatMap(([what, run]) =>
+    // Runtimes look for timers after I/O, or before.
+    Object.entries(TURNS).map(([when, turn]): Case => ({
+      name: `a program that was busy while the answer came gets its answer: ${what}, busy ${when}`,
+      needs: ["timePasses"],
+      async run({ scope }) {
+        const session = new Session({ timeout: { queue: 150, headers: 150, idle: 150, total: 200 } });
+        try {
+          await session.get(`${scope.url}/bytes/10`, { timeout: 5000 }); // a connection is there
+          const busy = async () => {
+            await turn(scope.url);
+            work(300);
+          };
+          assertEquals(await outcome(run(session, scope.url, busy)), 100);
+        } finally {
+          await session.close();
+        }
+      },
+    }))
+  ),
+  withSession(
+    "a program that was busy for long still meets its timeout when nothing came",
+    async (session, { scope }) => {
+      const got = outcome(session.get(`${scope.url}/hang`));
+      await pause(1);
+      work(200);
+      const start = performance.now();
+      assertEquals(await got, "headers");
+      assert(performance.now() - start < 200, `it took ${performance.now() - start} ms more`);
+    },
+    { timeout: { headers: 60 }, needs: ["timePasses"] },
+  ),
+  starves(
+    "downloads that flow, and are prefetched",
+    {},
+    (session, url, i) => session.get(`${url}${FLOWING}&${i}`),
+    "served",
+  ),
+  starves("downloads that flow, and are read", {}, async (session, url, i) => {
+    for await (const _ of await session.get(`${url}${FLOWING}&${i}`, { prefetch: false }));
+  }, "served"),
+  starves(
+    "downloads without an announced length, and are prefetched",
+    {},
+    (session, url, i) => session.get(`${url}/drip?n=12&gap=50&${i}`),
+    "served",
+  ),
+  starves(
+    "streams that nobody reads",
+    {},
+    (session, url, i) => session.get(`${url}${FLOWING.replaceAll("12", "10000")}&${i}`, { prefetch: false }),
+    "queue",
+  ),
+  starves("streams without an end", {}, async (session, url, i) => {
+    for await (const _ of await session.get(`${url}/drip?n=Infinity&gap=20&${i}`, { prefetch: false }));
+  }, "queue"),
+  starves("requests that nobody answers", {}, (session, url, i) => session.get(`${url}/hang?${i}`), "queue"),
+  starves(
+    "downloads that stall",
+    { idle: 5000 },
+    (session, url, i) => session.get(`${url}/stall/10?of=100&${i}`),
+    "queue",
+  ),
+  starves("requests that come and go", {}, async (session, url, i) => {
+    for (let j = i; j < 18; j += 2) await session.get(`${url}/drip?n=2&gap=60&${j}`);
+  }, "served"),
+  {
+    name: "the total timeout says how long the request had queued",
+    async run({ scope }) {
+      const options: SessionOptions = { pool: { maxConnections: 1 }, timeout: { queue: 5000 } };
+      const session = new Session(options);
+      const held = session.get(`${scope.url}/hold?key=a`);
+      held.catch(() => {});
+      await scope.wait({ requests: 1 }, 2000);
+      const queued = await assertRejects(() => session.get(`${scope.url}/hang`, { timeout: 60 }), TimeoutError);
+      assertMatch(queued.message, /queued for \d+ ms/);
+      const late = assertRejects(
+        () => session.get(`${scope.url}/hang?late`, { timeout: { total: 250 } }),
+        TimeoutError,
+      );
+      await pause(120);
+      await scope.release("a");
+      await held;
+      const { phase, message } = await late;
+      const [, ms] = /queued for (\d+) ms/.exec(message) ?? [];
+      assertEquals(phase, "total");
+      assert(Number(ms) >= 100 && Number(ms) < 250, message);
+      const direct = await assertRejects(() => session.get(`${scope.url}/hang`, { timeout: 60 }), TimeoutError);
+      const [, none = "0"] = /queued for (\d+) ms/.exec(direct.message) ?? [];
+      assert(Number(none) < 40, direct.message);
+      await session.close();
+    },
+  },
+];

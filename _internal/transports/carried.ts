@@ -7,7 +7,7 @@
  */
 
 /** On the options of a request: the `Request` that the caller gave, if it may carry a dispatcher that nobody can read. */
-export const CARRIER: unique symbol = Symbol("hangup.carrier");
+export const CARRIER = "hangup.carrier";
 
 /** What is used of the globals of Deno and Node. */
 interface Globals {

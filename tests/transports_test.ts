@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The adapters, each over a platform that is made up: what they give to `fetch`, and what they do with what comes.
+// The adapters, each over a platform that is made up: what they give to `fetch`, and what they do
+// with what comes.
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { bunTransport } from "../_internal/transports/bun.ts";
 import { carried } from "../_internal/transports/carried.ts";
@@ -17,7 +18,10 @@ const HTTP = new URL("http://example.test/");
 const HTTPS = new URL("https://example.test/");
 const TWO_GIB = 2 ** 31 - 1;
 
-/** Named in the source of a fake `fetch`, as in that of Deno's own: thereby it is taken for the runtime's. */
+/**
+ * Named in the source of a fake `fetch`, as in that of Deno's own: thereby it is taken for the
+ * runtime's.
+ */
 const lazyFetch = (answer: Answer, url: URL, init: Init) => Promise.resolve().then(() => answer(url, init));
 
 /** A `fetch` that is taken for the runtime's own. */
@@ -611,7 +615,8 @@ Deno.test("sessionFetch() is passed by when it is global, also by a session that
     globalThis.fetch = second as typeof fetch;
     assertStrictEquals(globalFetch(), behind);
     assertEquals([isRuntimes(globalFetch()), isRuntimes(second)], [true, false]);
-    // A request that comes back goes behind; another one, and one that comes later, go through the session.
+    // A request that comes back goes behind; another one, and one that comes later, go through the
+    // session.
     const other = new URL("http://other.test/");
     const { promise, resolve } = Promise.withResolvers<void>();
     let later: Promise<unknown> | undefined;

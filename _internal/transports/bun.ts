@@ -28,7 +28,8 @@ type Init = RequestInit & { session?: FetchSession; decompress?: boolean };
  *
  * @param idle Time in milliseconds that an idle socket is kept.
  * @param own Options of Bun's `fetch()`.
- * @returns The transport, or `undefined` on another platform, and on a Bun without `Bun.FetchSession` if `idle` is not 0.
+ * @returns The transport, or `undefined` on another platform, and on a Bun without
+ * `Bun.FetchSession` if `idle` is not 0.
  */
 export function bunTransport(idle: number, own: object = {}): Adapter | undefined {
   const bun = (globalThis as { Bun?: BunNamespace }).Bun;
@@ -79,7 +80,10 @@ class BunTransport implements Adapter {
     return runtimes ? fetch(url, init) : sendThrough(fetch, url, init);
   }
 
-  /** A request under way puts its socket back into the session, so that the pool closes it once more at the end. */
+  /**
+   * A request under way puts its socket back into the session, so that the pool closes it once more
+   * at the end.
+   */
   close() {
     this.#closed = true;
     unwatch(this);

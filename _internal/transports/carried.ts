@@ -1,12 +1,16 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * What a `Request` carries beside the standard's properties: a client or a dispatcher of the caller's.
+ * What a `Request` carries beside the standard's properties: a client or a dispatcher of the
+ * caller's.
  *
  * @module
  */
 
-/** On the options of a request: the `Request` that the caller gave, if it may carry a dispatcher that nobody can read. */
+/**
+ * On the options of a request: the `Request` that the caller gave, if it may carry a dispatcher
+ * that nobody can read.
+ */
 export const CARRIER = "hangup.carrier";
 
 /** What is used of the globals of Deno and Node. */

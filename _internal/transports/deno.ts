@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The transport for Deno: an HTTP client of its own, and no request that Deno could send twice unasked.
+ * The transport for Deno: an HTTP client of its own, and no request that Deno could send twice
+ * unasked.
  *
  * @module
  */
@@ -29,12 +30,15 @@ interface DenoNamespace {
 }
 
 /**
- * Up to here in bytes or UTF-16 units, a body is copied into a Blob. That is cheaper than a connection, but its memory
- * is native and freed by garbage collection.
+ * Up to here in bytes or UTF-16 units, a body is copied into a Blob. That is cheaper than a
+ * connection, but its memory is native and freed by garbage collection.
  */
 const SMALL_BODY = 64 * 1024;
 
-/** What makes a client keep no idle connection, so that there is no stale one on which Deno would repeat. */
+/**
+ * What makes a client keep no idle connection, so that there is no stale one on which Deno would
+ * repeat.
+ */
 const NO_POOL = { poolMaxIdlePerHost: 0 };
 
 /** How many origins are kept in mind. */
@@ -65,7 +69,10 @@ class DenoTransport implements Adapter {
   /** Whether the user has given options, which no `fetch` may leave out. */
   readonly #configured: boolean;
   readonly #client: Client;
-  /** Keeps no idle connection. The same client if no other is asked for, otherwise made at its first use. */
+  /**
+   * Keeps no idle connection. The same client if no other is asked for, otherwise made at its first
+   * use.
+   */
   #once: Client | undefined;
   /** Both clients. */
   readonly #clients: Client[];
@@ -85,7 +92,8 @@ class DenoTransport implements Adapter {
     watch(this, this.#remains = { used: false, owners: this.#clients, release: dispose });
     this[PLATFORM] = makePlatform(() => this.fetch === DenoTransport.prototype.fetch && this.closesSockets, {
       fillsBuffers: true,
-      // Deno's side learns some turns later that a socket comes back, or is closed. Fewer do, but not for all.
+      // Deno's side learns some turns later that a socket comes back, or is closed. Fewer do, but
+      // not for all.
       drain: (free) => new TurnDrain(free, 6, 128),
       decodes: (coding, { headers }) => decodes(coding, new Headers(headers)),
       onDropped: (report) => this.#remains.report = report,
@@ -110,7 +118,8 @@ class DenoTransport implements Adapter {
       return sendThrough(fetch, url, init);
     }
     if (init.client !== undefined) {
-      // The client may have idle connections. Deno repeats a request without a body there all the same.
+      // The client may have idle connections. Deno repeats a request without a body there all the
+      // same.
       if (!isIdempotent(init.method ?? "GET")) disguise(init, Infinity);
       return fetch(url, init);
     }
@@ -140,7 +149,10 @@ class DenoTransport implements Adapter {
     }
   }
 
-  /** A pool goes once no fetch awaits headers on it: within some 15 ms where they were aborted just before. */
+  /**
+   * A pool goes once no fetch awaits headers on it: within some 15 ms where they were aborted just
+   * before.
+   */
   close() {
     if (this.#closed) return;
     this.#closed = true;
@@ -161,7 +173,10 @@ function dispose(client: Client) {
   client[Symbol.dispose]();
 }
 
-/** Deno decodes what it asked for itself. It asks for nothing if the request is for a range or names codings. */
+/**
+ * Deno decodes what it asked for itself. It asks for nothing if the request is for a range or names
+ * codings.
+ */
 function decodes(coding: string, request: Headers): boolean {
   return (coding === "gzip" || coding === "br") && !request.has("range") && !request.has("accept-encoding");
 }
@@ -174,7 +189,10 @@ function isMaterial(body: BodyInit | null | undefined): boolean {
   return body instanceof Blob || body instanceof FormData;
 }
 
-/** Gives a request that may be repeated the bytes of its Blob or FormData, which Deno would send once as a stream. */
+/**
+ * Gives a request that may be repeated the bytes of its Blob or FormData, which Deno would send
+ * once as a stream.
+ */
 async function materialize(init: RequestInit) {
   const source = new Response(init.body);
   setType(init, source.headers.get("content-type"));
@@ -190,7 +208,8 @@ function setType(init: RequestInit, type: string | null) {
 /**
  * Gives a request that must arrive at most once a body that Deno does not keep for a second try.
  *
- * Deno repeats strings, bytes and absent bodies, and none that it reads as a stream: Blobs, FormData, streams.
+ * Deno repeats strings, bytes and absent bodies, and none that it reads as a stream: Blobs,
+ * FormData, streams.
  *
  * @param max The size of the largest body to copy.
  * @returns Whether the request may go over a reused connection now.
@@ -198,7 +217,8 @@ function setType(init: RequestInit, type: string | null) {
 function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   const { body } = init;
   if (body instanceof ReadableStream) {
-    // Out of the stream of a `Response` or `Request` Deno would recover the string or bytes that it was made from.
+    // Out of the stream of a `Response` or `Request` Deno would recover the string or bytes that it
+    // was made from.
     init.body = body.pipeThrough(new TransformStream());
     return true;
   }
@@ -207,9 +227,11 @@ function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   if (part === null || part === undefined) return false;
   if (typeof part !== "string" && !isBytes(part)) return true;
   const size = typeof part === "string" ? part.length : part.byteLength;
-  // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist on.
+  // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist
+  // on.
   if (size === 0 || size > max) return false;
-  // A Blob keeps the Content-Length, which a stream loses. Its type would be lower-cased, so it gets none.
+  // A Blob keeps the Content-Length, which a stream loses. Its type would be lower-cased, so it
+  // gets none.
   init.body = new Blob([part]);
   if (typeof part === "string") {
     setType(init, `${form ? "application/x-www-form-urlencoded" : "text/plain"};charset=UTF-8`);

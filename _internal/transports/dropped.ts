@@ -7,8 +7,9 @@
  */
 
 /**
- * What a transport leaves behind. Nothing in here may refer to the transport, which would then never be collected. A
- * closure may do so unseen: all closures of one function share what any of them uses.
+ * What a transport leaves behind. Nothing in here may refer to the transport, which would then
+ * never be collected. A closure may do so unseen: all closures of one function share what any of
+ * them uses.
  *
  * @typeParam T The type of what owns sockets.
  */

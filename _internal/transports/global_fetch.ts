@@ -32,8 +32,8 @@ interface Process {
 }
 
 /**
- * Under this key a session's `fetch` has the function that was global before it. All copies of this module share the
- * key, so that each recognizes the sessions of the others.
+ * Under this key a session's `fetch` has the function that was global before it. All copies of this
+ * module share the key, so that each recognizes the sessions of the others.
  */
 const BEHIND: unique symbol = Symbol.for("hangup.behind");
 
@@ -47,8 +47,8 @@ let runtimeFetch: Fetch | undefined;
 let foreignFetch: Fetch | undefined;
 
 {
-  // The first one is trusted without a look at its whole source, so that new versions of runtimes work. Mocks have
-  // properties of their own, and npm's undici mends stack traces.
+  // The first one is trusted without a look at its whole source, so that new versions of runtimes
+  // work. Mocks have properties of their own, and npm's undici mends stack traces.
   const first = globalFetch();
   const source = first && sourceOf(first);
   const isLike = source?.startsWith("function fetch(") && !source.includes("StackTrace");
@@ -59,8 +59,9 @@ let foreignFetch: Fetch | undefined;
 let context: Context | undefined;
 
 /**
- * The function to send requests with. It is looked up for each request, because a mock may take its place at any time.
- * If the global one belongs to a session, this is the one before it: a session must not send through itself.
+ * The function to send requests with. It is looked up for each request, because a mock may take its
+ * place at any time. If the global one belongs to a session, this is the one before it: a session
+ * must not send through itself.
  */
 export function globalFetch(): Fetch {
   let fetch: SessionFetch = globalThis.fetch;
@@ -89,8 +90,8 @@ function sourceOf(fetch: Fetch): string {
 }
 
 /**
- * Sends a request through a function of the user's. If that function calls the `fetch` of a session for the same request,
- * {@linkcode sessionFetch} notices.
+ * Sends a request through a function of the user's. If that function calls the `fetch` of a session
+ * for the same request, {@linkcode sessionFetch} notices.
  */
 export async function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
   context ??= makeContext();
@@ -106,8 +107,9 @@ export async function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Pr
  * Makes the `fetch` of a session fit to be the global one, itself or called by a function that is.
  *
  * @param perform Sends a request through the session.
- * @returns The session's `fetch`. A request of a transport that comes back to it goes to the function that was global
- * before, because the session would wait for a connection that this request holds.
+ * @returns The session's `fetch`. A request of a transport that comes back to it goes to the
+ * function that was global before, because the session would wait for a connection that this
+ * request holds.
  */
 export function sessionFetch(perform: Fetch): Fetch {
   const behind = globalFetch();

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The transport for Node: an `Agent` of its own, made with the constructor of the dispatcher that bare `fetch` uses.
+ * The transport for Node: an `Agent` of its own, made with the constructor of the dispatcher that
+ * bare `fetch` uses.
  *
  * @module
  */
@@ -74,7 +75,10 @@ type Dispatcher = Agent & Record<PropertyKey, unknown>;
 /** The codes of a connection that died. */
 const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
 
-/** Given to all agents, as undici would make an error for each, and a stack trace takes longer than the rest of a close. */
+/**
+ * Given to all agents, as undici would make an error for each, and a stack trace takes longer than
+ * the rest of a close.
+ */
 const CLOSED = new Error("The transport is closed");
 
 /** How long undici waits for a connection, in milliseconds. */
@@ -86,7 +90,10 @@ const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
 /** What makes an agent open a connection for each request. */
 const ONE_REQUEST = { pipelining: 0, keepAliveTimeout: 1 };
 
-/** The dispatcher that `fetch` of undici up to 7 uses. Version 8 keeps a mere wrapper for older ones here. */
+/**
+ * The dispatcher that `fetch` of undici up to 7 uses. Version 8 keeps a mere wrapper for older ones
+ * here.
+ */
 const OLD_DISPATCHER = Symbol.for("undici.globalDispatcher.1");
 
 /** The dispatcher that `fetch` of undici 8 uses. */
@@ -99,8 +106,8 @@ const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
  * @param own Options of undici's `Agent`, or a `dispatcher` to use and to close.
  * @param connections The number of sockets to one origin.
  * @returns The transport, or `undefined` on another platform.
- * @throws {TypeError} If there is a `proxy`, which would be ignored; or if there are options, and `fetch` goes through a
- * dispatcher of the user's that they cannot reach.
+ * @throws {TypeError} If there is a `proxy`, which would be ignored; or if there are options, and
+ * `fetch` goes through a dispatcher of the user's that they cannot reach.
  */
 export function nodeTransport(
   idleTimeout: number,
@@ -125,7 +132,8 @@ export function nodeTransport(
   const pooled = { keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
   const settings = { ...options, ...NO_TIMEOUTS, ...(idleTimeout > 0 ? pooled : ONE_REQUEST) };
   const make = (Agent: AgentConstructor, secure: boolean) => {
-    // The signal makes a connection a quarter dearer. Without TLS the peer sees nothing of one that is not there yet.
+    // The signal makes a connection a quarter dearer. Without TLS the peer sees nothing of one that
+    // is not there yet.
     const signal = idleTimeout > 0 || secure ? connecting : undefined;
     const { connect } = options;
     return new Agent({ ...settings, connect: typeof connect === "function" ? connect : { ...connect, signal } });
@@ -206,7 +214,8 @@ class NodeTransport implements Adapter {
       const route = new Route(agent, fresh, this.#configured ? undefined : this.#globals);
       try {
         const response = await this.#send(fetch, url, init, route);
-        // undici reads on for as long as the server sends a body, which a response with this status does not have.
+        // undici reads on for as long as the server sends a body, which a response with this status
+        // does not have.
         if (response.status === 205 && response.headers.get("content-length") !== "0") route.end();
         return response;
       } catch (error) {
@@ -253,9 +262,10 @@ class NodeTransport implements Adapter {
 }
 
 /**
- * Ends the sockets that are not connected yet: `destroy()` leaves them to undici's 10 s. As far as Node looks, it is an
- * abort signal. Of a real one Node never takes its listeners off, so this one forgets those that must have connected by now,
- * and holds them weakly, as each has a socket, which holds it.
+ * Ends the sockets that are not connected yet: `destroy()` leaves them to undici's 10 s. As far as
+ * Node looks, it is an abort signal. Of a real one Node never takes its listeners off, so this one
+ * forgets those that must have connected by now, and holds them weakly, as each has a socket, which
+ * holds it.
  */
 class Connecting {
   readonly aborted = false;
@@ -279,10 +289,12 @@ class Connecting {
 }
 
 /**
- * One request's way to an agent. `fetch` takes it for a dispatcher; it notes which connection the request went over.
+ * One request's way to an agent. `fetch` takes it for a dispatcher; it notes which connection the
+ * request went over.
  *
- * A second try has to go over a fresh one: it closes what it is given of others, each of which may be stale too, until the
- * agent opens one. So a try never has a connection beside those that the agent may have.
+ * A second try has to go over a fresh one: it closes what it is given of others, each of which may
+ * be stale too, until the agent opens one. So a try never has a connection beside those that the
+ * agent may have.
  */
 class Route {
   /** Whether it was given a connection that is not fresh, and closed that. */
@@ -291,7 +303,9 @@ class Route {
   used = false;
   readonly #agent: Agent;
   readonly #fresh: boolean;
-  /** `undefined` if the agent is the user's, or has options of the user's: then no other will do. */
+  /**
+   * `undefined` if the agent is the user's, or has options of the user's: then no other will do.
+   */
   readonly #globals: Globals | undefined;
   #socket: Socket | undefined;
   #reused = false;
@@ -303,7 +317,9 @@ class Route {
     this.#globals = globals;
   }
 
-  /** Whether the request went over a connection that had served another, and no byte has come since. */
+  /**
+   * Whether the request went over a connection that had served another, and no byte has come since.
+   */
   get stale(): boolean {
     return this.#reused && this.#socket?.bytesRead === this.#bytesRead;
   }
@@ -325,7 +341,10 @@ class Route {
     }
   }
 
-  /** The request is about to be written. undici may do that again, over another connection, where it could not. */
+  /**
+   * The request is about to be written. undici may do that again, over another connection, where it
+   * could not.
+   */
   sent(socket: Socket) {
     this.#socket = socket;
     this.#bytesRead = socket.bytesRead;
@@ -346,7 +365,8 @@ let dispatching: Route | undefined;
 let watching = false;
 
 /**
- * Learns from undici's diagnostics channels which socket each request goes over: no error tells it in every case.
+ * Learns from undici's diagnostics channels which socket each request goes over: no error tells it
+ * in every case.
  *
  * The listeners stay for as long as the process runs. Other users' requests cost them a look.
  */
@@ -404,8 +424,9 @@ class Globals {
   }
 
   /**
-   * Finds the constructor of the dispatcher that bare `fetch` uses, so that its agents suit this `fetch`. There is none if
-   * the user has a say in the matter: a mock, a proxy, an agent with options or interceptors must not be passed by.
+   * Finds the constructor of the dispatcher that bare `fetch` uses, so that its agents suit this
+   * `fetch`. There is none if the user has a say in the matter: a mock, a proxy, an agent with
+   * options or interceptors must not be passed by.
    *
    * Looked up for each request, because `setGlobalDispatcher()` may be called at any time.
    */
@@ -418,8 +439,8 @@ class Globals {
   }
 
   /**
-   * Has a route in the place of the global dispatcher for one call. `fetch` looks for the global one, before it returns,
-   * only if the `Request` that it is given carries none.
+   * Has a route in the place of the global dispatcher for one call. `fetch` looks for the global
+   * one, before it returns, only if the `Request` that it is given carries none.
    */
   instead<T>(route: Route, call: () => T): T {
     const before = this.#all[this.#key];
@@ -465,7 +486,10 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
 /** Whether dispatchers have no settings of the user's. */
 const plain = new WeakMap<object, boolean>();
 
-/** Whether Node itself, at its start, made the proxy agent. One made by the user may have a `noProxy` nobody can see. */
+/**
+ * Whether Node itself, at its start, made the proxy agent. One made by the user may have a
+ * `noProxy` nobody can see.
+ */
 function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {
   return env.NODE_USE_ENV_PROXY === "1" || execArgv.includes("--use-env-proxy") ||
     / --use-env-proxy /.test(` ${env.NODE_OPTIONS} `);
@@ -485,7 +509,10 @@ const SETTINGS = new Set([
   "tunnel proxy",
 ]);
 
-/** Whether two dispatchers were made with the same settings. Where those cannot be found, they were not. */
+/**
+ * Whether two dispatchers were made with the same settings. Where those cannot be found, they were
+ * not.
+ */
 function isAlike(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;

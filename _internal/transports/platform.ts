@@ -14,23 +14,32 @@ export const PLATFORM: unique symbol = Symbol("hangup.platform");
 /** Facts of a platform that neither the transport's user nor the pool can know. */
 export interface Platform {
   /**
-   * Whether the platform follows redirects itself, because it hides them from `fetch`'s caller. If so, `init.redirect` is
-   * the caller's own value, and `maxRedirects` and `history` have no effect. Otherwise it is always `"manual"`.
+   * Whether the platform follows redirects itself, because it hides them from `fetch`'s caller. If
+   * so, `init.redirect` is the caller's own value, and `maxRedirects` and `history` have no effect.
+   * Otherwise it is always `"manual"`.
    */
   readonly followsRedirects?: boolean;
   /**
-   * Whether the platform ends a body at its `content-length`, so that `arrayBuffer()` takes no more memory than that. It
-   * never does if there is a `transfer-encoding`, be it empty. It may not if the caller gives a dispatcher or client with
-   * the request. Read it after the response has arrived.
+   * Whether the platform ends a body at its `content-length`, so that `arrayBuffer()` takes no more
+   * memory than that. It never does if there is a `transfer-encoding`, be it empty. It may not if
+   * the caller gives a dispatcher or client with the request. Read it after the response has
+   * arrived.
    */
   readonly endsBodies?: boolean;
-  /** Whether a body is best read into a buffer that is given for it, by a BYOB reader (Streams standard, section 4.5). */
+  /**
+   * Whether a body is best read into a buffer that is given for it, by a BYOB reader (Streams
+   * standard, section 4.5).
+   */
   readonly fillsBuffers?: boolean;
-  /** Makes what says when a slot is free again. Without it, a slot is free as soon as its exchange is over. */
+  /**
+   * Makes what says when a slot is free again. Without it, a slot is free as soon as its exchange
+   * is over.
+   */
   readonly drain?: (free: (origins: string[]) => void) => Drain;
   /**
-   * Whether the platform decodes a body, so that `content-encoding` and `content-length` no longer describe it. No
-   * runtime removes these headers. Without this method gzip, deflate, br and zstd count as decoded.
+   * Whether the platform decodes a body, so that `content-encoding` and `content-length` no longer
+   * describe it. No runtime removes these headers. Without this method gzip, deflate, br and zstd
+   * count as decoded.
    *
    * @param coding The response's `content-encoding`, in lower case.
    * @param init What the request was sent with.
@@ -66,8 +75,8 @@ export function refuseClosed(): Promise<never> {
 }
 
 /**
- * Adds an option that a copy of the object, as in `{ ...init }`, does not have: so a wrapper of `fetch` that gives a
- * default of its own, as in `{ client, ...init }`, goes first.
+ * Adds an option that a copy of the object, as in `{ ...init }`, does not have: so a wrapper of
+ * `fetch` that gives a default of its own, as in `{ client, ...init }`, goes first.
  */
 export function hide(init: object, name: string, value: unknown) {
   Object.defineProperty(init, name, { value, writable: true, configurable: true });

@@ -12,7 +12,8 @@ import { type Adapter, PLATFORM, refuseClosed } from "./platform.ts";
 /**
  * Makes a transport over any `fetch`, which works on every platform and owns no socket.
  *
- * @param fetch The function that sends the requests. By default the global one, looked up anew for each request.
+ * @param fetch The function that sends the requests. By default the global one, looked up anew for
+ * each request.
  * @param own Further fields of what `fetch` takes, for requests that do not have them.
  * @returns The transport; its `closesSockets` is `false`.
  */
@@ -39,8 +40,9 @@ export function portable(fetch?: Fetch, own?: object): Adapter {
 let hidden: boolean | undefined;
 
 /**
- * Whether `fetch` is that of a browser, which gives a redirect as an opaque response without status and `Location`. To see
- * one would take a request; but who hides redirects also forbids the header `Cookie`.
+ * Whether `fetch` is that of a browser, which gives a redirect as an opaque response without status
+ * and `Location`. To see one would take a request; but who hides redirects also forbids the header
+ * `Cookie`.
  */
 function hidesRedirects(): boolean {
   return hidden ??= !new Request("http://localhost/", { headers: { cookie: "a=1" } }).headers.has("cookie");

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The module is a guest: a `fetch`, dispatcher or client that the user chose is used, whenever it was chosen.
+// The module is a guest: a `fetch`, dispatcher or client that the user chose is used, whenever it
+// was chosen.
 import { assert, assertEquals } from "@std/assert";
 import { createTransport, Session } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
@@ -17,7 +18,10 @@ const isNode = (runtime: string) => runtime.startsWith("node");
 
 const NOTHING_OPEN = { open: 0, pending: 0 };
 
-/** What `over()` of the script prints: twice three requests, and whether the sockets are the session's; then `get()`. */
+/**
+ * What `over()` of the script prints: twice three requests, and whether the sockets are the
+ * session's; then `get()`.
+ */
 const ALL = (closesSockets: boolean) => [200, 200, 200, closesSockets, 200, 200, 200, closesSockets, 200];
 
 /** What only Node has: other versions of undici. */

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// A process whose `fetch`, dispatcher or client is not the runtime's own. Prints what came of its requests, as JSON.
-// Arguments: the situation, the counting server's URL, and a URL that answers when the process may end.
+// A process whose `fetch`, dispatcher or client is not the runtime's own. Prints what came of its
+// requests, as JSON. Arguments: the situation, the counting server's URL, and a URL that answers
+// when the process may end.
 import process from "node:process";
 import type * as Hangup from "../../mod.ts";
 import { carried } from "../../_internal/transports/carried.ts";
@@ -36,7 +37,9 @@ const wrappers: Record<string, (fetch: Fetch) => Fetch> = {
   },
 };
 
-/** Makes a session's `fetch` global in this way, and sends one request by each way into the module. */
+/**
+ * Makes a session's `fetch` global in this way, and sends one request by each way into the module.
+ */
 async function asGlobal(wrap: (fetch: Fetch) => Fetch) {
   const { get, Session } = await load();
   // One connection, so that a request that came back to the session would wait for itself.
@@ -58,7 +61,9 @@ async function asGlobal(wrap: (fetch: Fetch) => Fetch) {
   return { results, closesSockets };
 }
 
-/** Has a mock as the global `fetch`, set before the module is loaded or after, and taken away again. */
+/**
+ * Has a mock as the global `fetch`, set before the module is loaded or after, and taken away again.
+ */
 async function mocked(before: boolean) {
   const asked: unknown[] = [];
   const mock = async function fetch(input: URL, init: RequestInit) {
@@ -82,7 +87,10 @@ async function mocked(before: boolean) {
   return { asked, results };
 }
 
-/** Sends each of a session's ways over a global `fetch`, and says whether the session takes the sockets for its own. */
+/**
+ * Sends each of a session's ways over a global `fetch`, and says whether the session takes the
+ * sockets for its own.
+ */
 async function over(fetch: unknown) {
   const { get, Session } = await load();
   const made = new Session();
@@ -155,7 +163,10 @@ async function dispatcherSetLater() {
   return results;
 }
 
-/** Gives a dispatcher, client or the like with a request. Each of them would answer, or go, elsewhere. */
+/**
+ * Gives a dispatcher, client or the like with a request. Each of them would answer, or go,
+ * elsewhere.
+ */
 async function perRequest() {
   const { Session } = await load();
   const session = new Session();
@@ -225,7 +236,9 @@ async function inRealm() {
 
 const { gc, Bun } = globalThis as { gc?(): void; Bun?: { gc(force: boolean): void } };
 
-/** Drops sessions and a transport that are not closed, while a response of the transport is read. */
+/**
+ * Drops sessions and a transport that are not closed, while a response of the transport is read.
+ */
 async function dropped() {
   const { createTransport, Session } = await load();
   const collect = async () => {

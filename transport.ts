@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * How exchanges reach the network: the contract, the transport that works everywhere, and the choice of one.
+ * How exchanges reach the network: the contract, the transport that works everywhere, and the
+ * choice of one.
  *
  * @module
  */
@@ -15,7 +16,8 @@ import { portable } from "./_internal/transports/portable.ts";
 /**
  * Sends requests and owns the sockets that they use.
  *
- * Ending an exchange is not its task: the session aborts each one through `init.signal` before it calls `close()`.
+ * Ending an exchange is not its task: the session aborts each one through `init.signal` before it
+ * calls `close()`.
  *
  * @example Log every hop, over sockets that are still closed with the session
  * ```ts
@@ -37,62 +39,81 @@ import { portable } from "./_internal/transports/portable.ts";
  * ```
  */
 export interface Transport {
-  /** Whether `close()` closes the sockets. Where the platform owns them, nothing is in flight after it, no more. */
+  /**
+   * Whether `close()` closes the sockets. Otherwise it only ensures that nothing is in flight. It
+   * may change: while the global `fetch` is a mock or a wrapper, or on Node the user has set a
+   * dispatcher for the process, the sockets are theirs.
+   */
   readonly closesSockets: boolean;
   /**
-   * Whether the platform has to follow redirects, as it hides them from `fetch`'s caller. Then `init.redirect` is what the
-   * caller asked for, and `maxRedirects` and `history` have no effect; else it is always `"manual"`.
+   * Whether the platform has to follow redirects, as it hides them from `fetch`'s caller. Then
+   * `init.redirect` is what the caller asked for, and `maxRedirects` and `history` have no effect;
+   * else it is always `"manual"`.
    */
   readonly followsRedirects?: boolean;
   /**
-   * Whether the chunks of its bodies belong to who reads them, so that their memory may be taken away once it was copied:
-   * for runtimes that collect it late. Not so of a response that was cloned. By default nothing is taken.
+   * Whether the chunks of its bodies belong to who reads them, so that their memory may be taken
+   * away once it was copied: for runtimes that collect it late. Not so of a response that was
+   * cloned. By default nothing is taken.
    */
   readonly ownsChunks?: boolean;
   /**
-   * How many turns of the event loop, as `setImmediate` counts them, it takes until the runtime has taken back the socket of
-   * an exchange that is over. While a request waits, its pool grants a slot no sooner again, as the next holder would be
-   * given another socket. Without it, at once.
+   * How many turns of the event loop, as `setImmediate` counts them, it takes until the runtime has
+   * taken back the socket of an exchange that is over. While a request waits, its pool grants a
+   * slot no sooner again, as the next holder would be given another socket. Without it, at once.
    */
   readonly coolingTurns?: number;
   /**
-   * The same of an exchange that was cut off, whose socket is closed. Without it, as many. A transport that has both may also
-   * be dialling for that long, and a socket that comes back may go to who waits for the dial: slots cool so long then too.
+   * The same of an exchange that was cut off, whose socket is closed. Without it, as many. A
+   * transport that has both may also be dialling for that long, and a socket that comes back may go
+   * to who waits for the dial: slots cool so long then too.
    */
   readonly closingTurns?: number;
   /**
-   * Sends one request and resolves with the response's headers. Unless it `followsRedirects`, it follows none.
+   * Sends one request and resolves with the response's headers. Unless it `followsRedirects`, it
+   * follows none.
    *
    * @param url The absolute URL, `http:` or `https:`.
-   * @param init As for the standard `fetch`. The object belongs to the transport, which may add to it.
+   * @param init As for the standard `fetch`. The object belongs to the transport, which may add to
+   * it.
    * @returns The response. What it rejects with becomes the `cause` of a {@linkcode NetworkError}.
    */
   fetch(url: URL, init: RequestInit): Promise<Response>;
   /**
-   * Whether the body of a response is decoded, so that `content-encoding` and `content-length` no longer describe it. No
-   * runtime removes them. Without this method gzip, deflate, br and zstd count as decoded.
+   * Whether the body of a response is decoded, so that `content-encoding` and `content-length` no
+   * longer describe it. No runtime removes them. Without this method gzip, deflate, br and zstd
+   * count as decoded.
    *
    * @param coding The response's `content-encoding`, in lower case.
    * @param request The headers of the request.
    */
   decodes?(coding: string, request: Headers): boolean;
-  /** Closes the transport's sockets. Called at least once, with every exchange ended; idempotent. */
+  /**
+   * Closes the transport's sockets. Called at least once, with every exchange ended; idempotent.
+   */
   close(): void | Promise<void>;
 }
 
 /**
- * Options for {@linkcode createTransport}. Besides `idleTimeout` they are the runtime's own, passed on as they are:
+ * Options for {@linkcode createTransport}. Besides `idleTimeout` they are the runtime's own, passed
+ * on as they are:
  *
  * - On Deno those of `Deno.createHttpClient()`, such as `caCerts` and `proxy`.
  * - On Bun those of its `fetch()`, such as `tls` and `proxy`.
- * - On Node those of undici's `Agent`, such as `connect: { ca }`. Or a `dispatcher` of one's own, such as a `ProxyAgent`
- *   of the version of undici that `process.versions.undici` names: the transport owns it and closes it.
+ * - On Node those of undici's `Agent`, such as `connect: { ca }`. Or a `dispatcher` of one's own,
+ *   such as a `ProxyAgent` of the version of undici that `process.versions.undici` names: the
+ *   transport owns it and closes it.
  * - Elsewhere further fields of what `fetch()` takes, such as `cf` on workerd.
+ *
+ * What a request itself has goes first: a `client` on Deno, a `dispatcher` on Node, any option of
+ * `fetch()` on Bun. The sockets are then those of that client or dispatcher. On Deno such a client
+ * may repeat a POST without a body if it keeps idle connections: `Deno.createHttpClient({
+ * poolMaxIdlePerHost: 0 })` keeps none.
  */
 export interface TransportOptions {
   /**
-   * Time in milliseconds that an idle socket is kept, where the runtime lets us say. With 0 none is kept: each request has
-   * a connection of its own.
+   * Time in milliseconds that an idle socket is kept, where the runtime lets us say, at most 25
+   * days. With 0 none is kept: each request has a connection of its own.
    *
    * @default {30_000}
    */
@@ -105,12 +126,14 @@ export interface TransportOptions {
 export const DEFAULT_IDLE_TIMEOUT = 30_000;
 
 /**
- * Makes the transport that suits the platform: one that owns its sockets where the runtime allows it. A pool makes it for
- * itself; make one to give it options of the runtime's own.
+ * Makes the transport that suits the platform: one that owns its sockets where the runtime allows
+ * it. A pool makes it for itself; make one to give it options of the runtime's own.
  *
  * @param options The options for its sockets.
  * @returns The transport; its `closesSockets` says whether it owns its sockets.
- * @throws {TypeError} If `idleTimeout` is not a number, or the runtime has no use for an option.
+ * @throws {TypeError} If `idleTimeout` is not a number, or the runtime has no use for an option: on
+ * Node also if the user has set a dispatcher for the process. If that is set later, requests are
+ * refused.
  * @throws {RangeError} If `idleTimeout` is negative.
  *
  * @example Go through a proxy, on Deno
@@ -131,7 +154,8 @@ export function createTransport(options: TransportOptions = {}): Transport {
  * Makes a pool's own transport.
  *
  * @param options The options for its sockets.
- * @param connections The pool's limit for one origin. What opens a socket while one is on its way back keeps to it too.
+ * @param connections The pool's limit for one origin. What opens a socket while one is on its way
+ * back keeps to it too.
  */
 export function makeTransport(options: TransportOptions, connections?: number): Transport {
   const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...rest } = withoutInherited(options);
@@ -141,5 +165,5 @@ export function makeTransport(options: TransportOptions, connections?: number): 
   }
   return denoTransport(idleTimeout, own) ?? bunTransport(idleTimeout, own) ??
     nodeTransport(idleTimeout, own, connections) ??
-    portable(Object.keys(own).length > 0 ? (url, init) => globalThis.fetch(url, { ...init, ...own }) : undefined);
+    portable(undefined, Object.keys(own).length > 0 ? own : undefined);
 }

@@ -6,8 +6,9 @@
  * @module
  */
 
-import type { Transport } from "../../transport.ts";
-import { PLATFORM, type Platform } from "./platform.ts";
+import { type Remains, unwatch, watch } from "./dropped.ts";
+import { globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** What is used of `Bun.FetchSession`. */
 interface FetchSession {
@@ -19,69 +20,79 @@ interface BunNamespace {
   FetchSession?: new (options: { keepAlive: { idleTimeout: number } }) => FetchSession;
 }
 
+/** What Bun's `fetch()` takes besides the standard's options. */
+type Init = RequestInit & { session?: FetchSession; decompress?: boolean };
+
 /**
  * Makes the transport for Bun.
  *
  * @param idle Time in milliseconds that an idle socket is kept.
  * @param own Options of Bun's `fetch()`.
- * @returns The transport, or `undefined` on another platform, and on a Bun without `Bun.FetchSession` if `idle` is not 0.
+ * @returns The transport, or `undefined` on another platform, and on a Bun without
+ * `Bun.FetchSession` if `idle` is not 0.
  */
-export function bunTransport(idle: number, own: object = {}): Transport | undefined {
+export function bunTransport(idle: number, own: object = {}): Adapter | undefined {
   const bun = (globalThis as { Bun?: BunNamespace }).Bun;
   if (bun === undefined) return undefined;
-  if (idle === 0) return new BunTransport(undefined, { ...own, keepalive: false });
+  if (idle === 0) return new BunTransport(undefined, own);
   const { FetchSession } = bun;
   if (typeof FetchSession !== "function") return undefined;
-  // Bun counts in seconds, and refuses what is too little.
-  const session = new FetchSession({ keepAlive: { idleTimeout: Math.max(idle, 1) / 1000 } });
-  return new BunTransport(session, { ...own, session });
+  // Bun counts in seconds, and refuses both 0 and Infinity.
+  const idleTimeout = Math.min(Math.max(idle, 1), MAX_TIMEOUT) / 1000;
+  return new BunTransport(new FetchSession({ keepAlive: { idleTimeout } }), own);
 }
 
-class BunTransport implements Transport {
-  readonly closesSockets = true;
-  readonly [PLATFORM]: Platform = {
-    endsBodies: true,
-    decodes: (coding) => this.decodes(coding),
-  };
-  // A thread of its own takes sockets back and closes them, the latter with a delay of milliseconds where the machine is busy. A
-  // turn is some 1.5 us.
-  readonly coolingTurns = 64;
-  readonly closingTurns = 4096;
-  /** `undefined` where no idle socket is kept. */
+class BunTransport implements Adapter {
+  readonly [PLATFORM]: Platform;
+  /** `undefined` if no idle socket is kept. */
   readonly #session: FetchSession | undefined;
-  readonly #own: object;
+  readonly #options: [string, unknown][];
+  /** Bun itself closes a session that was collected. */
+  readonly #remains: Remains = { used: false, owners: [], release() {} };
   #closed = false;
 
-  constructor(session: FetchSession | undefined, own: object) {
+  constructor(session: FetchSession | undefined, own: Init) {
     this.#session = session;
-    this.#own = own;
+    this.#options = Object.entries(own);
+    this[PLATFORM] = makePlatform(() => this.fetch === BunTransport.prototype.fetch && this.closesSockets, {
+      decodes: (coding, init: Init) => (init.decompress ?? own.decompress) !== false && decodes(coding),
+      onDropped: (report) => {
+        this.#remains.report = report;
+        watch(this, this.#remains);
+      },
+    });
   }
 
-  /** Not where a user's `fetch` is in its place, which may have cloned the response. */
-  get ownsChunks(): boolean {
-    return this.fetch === BunTransport.prototype.fetch;
+  get closesSockets(): boolean {
+    return isRuntimes(globalFetch());
   }
 
-  async fetch(url: URL, init: RequestInit): Promise<Response> {
+  fetch(url: URL, init: Init): Promise<Response> {
     // Bun itself would go on: a closed session opens sockets as before.
-    if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
-    Object.assign(init, this.#own);
-    try {
-      return await globalThis.fetch(url, init);
-    } finally {
-      // What was in flight at `close()` has put its socket back into the pool.
-      if (this.#closed) this.#session?.close();
-    }
+    if (this.#closed) return refuseClosed();
+    this.#remains.used = true;
+    for (const [name, value] of this.#options) (init as Record<string, unknown>)[name] ??= value;
+    const fetch = globalFetch();
+    const runtimes = isRuntimes(fetch);
+    if (this.#session === undefined) init.keepalive = false;
+    else if (runtimes) init.session ??= this.#session;
+    else if (init.session === undefined) hide(init, "session", this.#session);
+    return runtimes ? fetch(url, init) : sendThrough(fetch, url, init);
   }
 
-  /** Bun passes over what says nothing, and decodes no two codings. */
-  decodes(coding: string): boolean {
-    const codings = coding.split(",").map((part) => part.trim()).filter((part) => part !== "" && part !== "identity");
-    return codings.length === 1 && /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(codings[0]!);
-  }
-
+  /**
+   * A request under way puts its socket back into the session, so that the pool closes it once more
+   * at the end.
+   */
   close() {
     this.#closed = true;
+    unwatch(this);
     this.#session?.close();
   }
+}
+
+/** Bun passes over what says nothing, and decodes no two codings. */
+function decodes(coding: string): boolean {
+  const codings = coding.split(",").map((part) => part.trim()).filter((part) => part !== "" && part !== "identity");
+  return codings.length === 1 && /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(codings[0]!);
 }

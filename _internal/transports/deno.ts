@@ -1,15 +1,17 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The transport for Deno: an HTTP client of its own, and no request that Deno could send twice unasked.
+ * The transport for Deno: an HTTP client of its own, and no request that Deno could send twice
+ * unasked.
  *
  * @module
  */
 
-import type { Transport } from "../../transport.ts";
-import { PLATFORM, type Platform } from "./platform.ts";
 import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
+import { type Remains, unwatch, watch } from "./dropped.ts";
+import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** What is used of `Deno.HttpClient`. */
 interface Client {
@@ -28,19 +30,22 @@ interface DenoNamespace {
 }
 
 /**
- * Up to here in bytes or UTF-16 units, a body is copied into a Blob. That is cheaper than a connection, but its memory
- * is native and freed by garbage collection.
+ * Up to here in bytes or UTF-16 units, a body is copied into a Blob. That is cheaper than a
+ * connection, but its memory is native and freed by garbage collection.
  */
 const SMALL_BODY = 64 * 1024;
 
-/** What makes a client keep no idle connection, so that there is no stale one on which Deno would repeat. */
+/**
+ * What makes a client keep no idle connection, so that there is no stale one on which Deno would
+ * repeat.
+ */
 const NO_POOL = { poolMaxIdlePerHost: 0 };
 
 /** How many origins are kept in mind. */
 const MAX_ANSWERED = 1000;
 
-/** Closes the clients of transports that were dropped unclosed: Deno never does. Made at the first use. */
-let dropped: FinalizationRegistry<Client[]> | undefined;
+/** What Deno's `fetch()` takes besides the standard's options. */
+type Init = RequestInit & { client?: Client };
 
 /**
  * Makes the transport for Deno.
@@ -49,60 +54,90 @@ let dropped: FinalizationRegistry<Client[]> | undefined;
  * @param own Options of `Deno.createHttpClient()`.
  * @returns The transport, or `undefined` on another platform.
  */
-export function denoTransport(idleTimeout: number, own: object = {}): Transport | undefined {
+export function denoTransport(idleTimeout: number, own: object = {}): Adapter | undefined {
   const deno = (globalThis as { Deno?: DenoNamespace }).Deno;
-  return typeof deno?.createHttpClient === "function"
-    ? new DenoTransport(deno, { ...own, ...(idleTimeout > 0 ? { poolIdleTimeout: Math.ceil(idleTimeout) } : NO_POOL) })
-    : undefined;
+  if (typeof deno?.createHttpClient !== "function") return undefined;
+  // Deno takes the time modulo 2 ** 32.
+  const idle = idleTimeout > 0 ? { poolIdleTimeout: Math.min(Math.ceil(idleTimeout), MAX_TIMEOUT) } : NO_POOL;
+  return new DenoTransport(deno, { ...own, ...idle }, Object.keys(own).length > 0);
 }
 
-class DenoTransport implements Transport {
-  readonly closesSockets = true;
-  readonly [PLATFORM]: Platform = {
-    fillsBuffers: true,
-    decodes: (coding, init) => this.decodes(coding, new Headers(init.headers)),
-    drain: (free) => new TurnDrain(free, 6, 128),
-  };
-  // Of a socket that comes back, or is closed, Deno's side learns some turns later. Fewer do, but not for all.
-  readonly coolingTurns = 6;
-  readonly closingTurns = 128;
+class DenoTransport implements Adapter {
+  readonly [PLATFORM]: Platform;
   readonly #deno: DenoNamespace;
   readonly #options: Options;
+  /** Whether the user has given options, which no `fetch` may leave out. */
+  readonly #configured: boolean;
   readonly #client: Client;
-  /** Keeps no idle connection: the same one where that is what was asked for, else made at the first use. */
+  /**
+   * Keeps no idle connection. The same client if no other is asked for, otherwise made at its first
+   * use.
+   */
   #once: Client | undefined;
-  /** Both of them. The registry holds this array, never the transport. */
+  /** Both clients. */
   readonly #clients: Client[];
+  readonly #remains: Remains<Client>;
   /** The origins that have answered over TLS: a connection to another one is not a reused one. */
   readonly #answered = new Set<string>();
   #closed = false;
 
-  constructor(deno: DenoNamespace, options: Options) {
+  constructor(deno: DenoNamespace, options: Options, configured: boolean) {
     this.#deno = deno;
     this.#options = options;
+    this.#configured = configured;
     this.#client = deno.createHttpClient!(options);
     this.#clients = [this.#client];
     if (options.poolMaxIdlePerHost === 0) this.#once = this.#client;
-    dropped ??= new FinalizationRegistry(dispose);
-    dropped.register(this, this.#clients, this);
+    // Deno never closes a client that was collected.
+    watch(this, this.#remains = { used: false, owners: this.#clients, release: dispose });
+    this[PLATFORM] = makePlatform(() => this.fetch === DenoTransport.prototype.fetch && this.closesSockets, {
+      fillsBuffers: true,
+      // Deno's side learns some turns later that a socket comes back, or is closed. Fewer do, but
+      // not for all.
+      drain: (free) => new TurnDrain(free, 6, 128),
+      decodes: (coding, { headers }) => decodes(coding, new Headers(headers)),
+      onDropped: (report) => this.#remains.report = report,
+    });
   }
 
-  /** Not where a user's `fetch` is in its place, which may have cloned the response. */
-  get ownsChunks(): boolean {
-    return this.fetch === DenoTransport.prototype.fetch;
+  get closesSockets(): boolean {
+    return isRuntimes(globalFetch());
   }
 
-  async fetch(url: URL, init: RequestInit & { client?: Client }): Promise<Response> {
+  fetch(url: URL, init: Init): Promise<Response> {
+    if (this.#closed) return refuseClosed();
+    this.#remains.used = true;
+    const fetch = globalFetch();
     const pooled = this.#once !== this.#client;
     const repeatable = pooled && isIdempotent(init.method ?? "GET");
-    if (repeatable && isMaterial(init.body)) await materialize(init);
-    if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
-    init.client = repeatable || pooled && disguise(init) ? this.#client : this.#onceClient();
-    if (!repeatable || url.protocol === "http:") return await globalThis.fetch(url, init);
-    // Over TLS, where the server said no farewell, Deno itself does not repeat.
+    if (!isRuntimes(fetch)) {
+      // A mock gets the body as it is.
+      const client = repeatable ? this.#client : this.#onceClient();
+      if (this.#configured) init.client ??= client;
+      else if (init.client === undefined) hide(init, "client", client);
+      return sendThrough(fetch, url, init);
+    }
+    if (init.client !== undefined) {
+      // The client may have idle connections. Deno repeats a request without a body there all the
+      // same.
+      if (!isIdempotent(init.method ?? "GET")) disguise(init, Infinity);
+      return fetch(url, init);
+    }
+    if (!repeatable) {
+      init.client = pooled && disguise(init) ? this.#client : this.#onceClient();
+      return fetch(url, init);
+    }
+    init.client = this.#client;
+    return url.protocol === "http:" && !isMaterial(init.body) ? fetch(url, init) : this.#fetchTwice(fetch, url, init);
+  }
+
+  /** Over TLS, where the server said no farewell, Deno itself does not repeat. */
+  async #fetchTwice(fetch: Fetch, url: URL, init: Init): Promise<Response> {
+    if (isMaterial(init.body)) await materialize(init);
+    if (this.#closed) return refuseClosed();
     const { origin } = url;
     try {
-      const response = await globalThis.fetch(url, init);
+      const response = await fetch(url, init);
       if (this.#answered.size >= MAX_ANSWERED) this.#answered.clear();
       this.#answered.add(origin);
       return response;
@@ -110,21 +145,19 @@ class DenoTransport implements Transport {
       const stale = this.#answered.has(origin) && String((error as Error).cause).includes("without sending TLS");
       if (!stale || init.body instanceof ReadableStream || init.signal?.aborted || this.#closed) throw error;
       init.client = this.#onceClient();
-      return await globalThis.fetch(url, init);
+      return await fetch(url, init);
     }
   }
 
-  /** Deno decodes what it asked for itself, and it does not ask where the request is for a range or names codings. */
-  decodes(coding: string, request: Headers): boolean {
-    return (coding === "gzip" || coding === "br") && !request.has("range") && !request.has("accept-encoding");
-  }
-
-  /** A pool goes once no fetch awaits headers on it: within some 15 ms where they were aborted just before. */
+  /**
+   * A pool goes once no fetch awaits headers on it: within some 15 ms where they were aborted just
+   * before.
+   */
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    dropped?.unregister(this);
-    dispose(this.#clients);
+    unwatch(this);
+    this.#clients.forEach(dispose);
   }
 
   #onceClient(): Client {
@@ -136,8 +169,16 @@ class DenoTransport implements Transport {
   }
 }
 
-function dispose(clients: Client[]) {
-  for (const client of clients) client[Symbol.dispose]();
+function dispose(client: Client) {
+  client[Symbol.dispose]();
+}
+
+/**
+ * Deno decodes what it asked for itself. It asks for nothing if the request is for a range or names
+ * codings.
+ */
+function decodes(coding: string, request: Headers): boolean {
+  return (coding === "gzip" || coding === "br") && !request.has("range") && !request.has("accept-encoding");
 }
 
 function isBytes(body: BodyInit): body is ArrayBuffer | ArrayBufferView<ArrayBuffer> {
@@ -148,7 +189,10 @@ function isMaterial(body: BodyInit | null | undefined): boolean {
   return body instanceof Blob || body instanceof FormData;
 }
 
-/** Gives a request that may be repeated the bytes of its Blob or FormData, which Deno would send once as a stream. */
+/**
+ * Gives a request that may be repeated the bytes of its Blob or FormData, which Deno would send
+ * once as a stream.
+ */
 async function materialize(init: RequestInit) {
   const source = new Response(init.body);
   setType(init, source.headers.get("content-type"));
@@ -164,14 +208,17 @@ function setType(init: RequestInit, type: string | null) {
 /**
  * Gives a request that must arrive at most once a body that Deno does not keep for a second try.
  *
- * Deno repeats strings, bytes and absent bodies, and none that it reads as a stream: Blobs, FormData, streams.
+ * Deno repeats strings, bytes and absent bodies, and none that it reads as a stream: Blobs,
+ * FormData, streams.
  *
+ * @param max The size of the largest body to copy.
  * @returns Whether the request may go over a reused connection now.
  */
-function disguise(init: RequestInit): boolean {
+function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   const { body } = init;
   if (body instanceof ReadableStream) {
-    // Out of the stream of a `Response` or `Request` Deno would recover the string or bytes that it was made from.
+    // Out of the stream of a `Response` or `Request` Deno would recover the string or bytes that it
+    // was made from.
     init.body = body.pipeThrough(new TransformStream());
     return true;
   }
@@ -180,9 +227,11 @@ function disguise(init: RequestInit): boolean {
   if (part === null || part === undefined) return false;
   if (typeof part !== "string" && !isBytes(part)) return true;
   const size = typeof part === "string" ? part.length : part.byteLength;
-  // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist on.
-  if (size === 0 || size > SMALL_BODY) return false;
-  // A Blob keeps the Content-Length, which a stream loses. Its type would be lower-cased, so it gets none.
+  // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist
+  // on.
+  if (size === 0 || size > max) return false;
+  // A Blob keeps the Content-Length, which a stream loses. Its type would be lower-cased, so it
+  // gets none.
   init.body = new Blob([part]);
   if (typeof part === "string") {
     setType(init, `${form ? "application/x-www-form-urlencoded" : "text/plain"};charset=UTF-8`);

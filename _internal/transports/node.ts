@@ -1,21 +1,32 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The transport for Node: an `Agent` of its own, made with the constructor of the dispatcher that bare `fetch` uses.
+ * The transport for Node: an `Agent` of its own, made with the constructor of the dispatcher that
+ * bare `fetch` uses.
  *
  * @module
  */
 
-import type { Transport } from "../../transport.ts";
-import { PLATFORM, type Platform } from "./platform.ts";
 import { isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
+import { CARRIER } from "./carried.ts";
+import { type Remains, unwatch, watch } from "./dropped.ts";
+import { disown, type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
+import { isWorkerd } from "./portable.ts";
 
 /** What is used of undici's `Agent` and `EnvHttpProxyAgent`. */
 interface Agent {
   dispatch(options: object, handler: object): boolean;
+  close(): Promise<void>;
   destroy(reason: Error): Promise<void>;
 }
+
+/** What Node's `fetch()` takes besides the standard's options. */
+type Init = RequestInit & { dispatcher?: unknown; [CARRIER]?: Request };
+
+/** The `Request`s that are known to carry a dispatcher. */
+const carriers = new WeakSet<Request>();
 
 type AgentConstructor = new (options: object) => Agent;
 
@@ -44,19 +55,31 @@ interface NodeProcess {
   readonly versions?: Readonly<Record<string, string | undefined>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly execArgv: readonly string[];
-  getBuiltinModule?(id: "node:diagnostics_channel"): {
-    subscribe(name: string, listener: (message: Message) => void): void;
-  };
+  getBuiltinModule?<Id extends keyof Modules>(id: Id): Modules[Id];
 }
+
+/** What is used of Node's modules. */
+interface Modules {
+  "node:diagnostics_channel": { subscribe(name: string, listener: (message: Message) => void): void };
+  "node:vm": { runInThisContext(code: string): Dispatchers };
+}
+
+/** Under symbols of undici's, the dispatchers of the process. */
+interface Dispatchers {
+  [key: symbol]: unknown;
+}
+
+/** A dispatcher of the process. */
+type Dispatcher = Agent & Record<PropertyKey, unknown>;
 
 /** The codes of a connection that died. */
 const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
 
-/** Given to all agents, as undici would make an error for each, and a stack trace takes longer than the rest of a close. */
+/**
+ * Given to all agents, as undici would make an error for each, and a stack trace takes longer than
+ * the rest of a close.
+ */
 const CLOSED = new Error("The transport is closed");
-
-/** The longest that a timer takes. */
-const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /** How long undici waits for a connection, in milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
@@ -68,78 +91,133 @@ const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
 const ONE_REQUEST = { pipelining: 0, keepAliveTimeout: 1 };
 
 /**
+ * The dispatcher that `fetch` of undici up to 7 uses. Version 8 keeps a mere wrapper for older ones
+ * here.
+ */
+const OLD_DISPATCHER = Symbol.for("undici.globalDispatcher.1");
+
+/** The dispatcher that `fetch` of undici 8 uses. */
+const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
+
+/**
  * Makes the transport for Node.
  *
  * @param idleTimeout Time in milliseconds that an idle socket is kept.
  * @param own Options of undici's `Agent`, or a `dispatcher` to use and to close.
  * @param connections The number of sockets to one origin.
- * @returns The transport, or `undefined` on another platform and where `fetch` goes through a dispatcher of the user's.
- * @throws {TypeError} If there is a `proxy`, which would be passed by; or if there are options, and `fetch` goes through a dispatcher of the user's that they cannot reach.
+ * @returns The transport, or `undefined` on another platform.
+ * @throws {TypeError} If there is a `proxy`, which would be ignored; or if there are options, and
+ * `fetch` goes through a dispatcher of the user's that they cannot reach.
  */
 export function nodeTransport(
   idleTimeout: number,
   own: { dispatcher?: unknown; connect?: object } = {},
   connections = Infinity,
-): Transport | undefined {
+): Adapter | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
-  if (process?.versions?.undici === undefined) return undefined;
+  if (process?.versions?.undici === undefined || isWorkerd()) return undefined;
   const { dispatcher, ...given } = own;
   if ("proxy" in given) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }
-  const Agent = dispatcher === undefined ? findAgent(process) : undefined;
-  if (Agent === undefined && dispatcher === undefined) {
-    const foreign = !(Symbol.for("undici.globalDispatcher.1") in globalThis); // workerd, which poses as Node
-    if (foreign || Object.keys(given).length === 0) return undefined;
-    throw new TypeError("Cannot create a transport with options of an Agent as fetch goes through another dispatcher");
+  const globals = new Globals(process);
+  const configured = Object.keys(given).length > 0;
+  if (configured && dispatcher === undefined && globals.findAgent() === undefined) {
+    throw new TypeError(`Cannot create a transport with options of an Agent as ${FOREIGN}`);
   }
-  watchSockets(process);
   const options = connections < Infinity ? { connections, ...given } : given;
   const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
-  const undici = parseInt(process.versions.undici);
   const connecting = new Connecting();
-  if (Agent === undefined) return new NodeTransport([dispatcher as Agent, dispatcher as Agent], undici, connecting);
   // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
   const pooled = { keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
   const settings = { ...options, ...NO_TIMEOUTS, ...(idleTimeout > 0 ? pooled : ONE_REQUEST) };
-  const make = (secure: boolean) => {
-    // The signal makes a connection a quarter dearer. Without TLS the peer sees nothing of one that is not there yet.
+  const make = (Agent: AgentConstructor, secure: boolean) => {
+    // The signal makes a connection a quarter dearer. Without TLS the peer sees nothing of one that
+    // is not there yet.
     const signal = idleTimeout > 0 || secure ? connecting : undefined;
     const { connect } = options;
     return new Agent({ ...settings, connect: typeof connect === "function" ? connect : { ...connect, signal } });
   };
-  return new NodeTransport([], undici, connecting, make);
+  if (dispatcher !== undefined) watchSockets(process);
+  return new NodeTransport(globals, dispatcher as Agent | undefined, configured, connecting, make);
 }
 
-class NodeTransport implements Transport {
-  readonly closesSockets = true;
-  readonly [PLATFORM]: Platform = {
-    endsBodies: true,
-    decodes: (coding) => this.decodes(coding),
-  };
+/** Why options of an `Agent` cannot be used. */
+const FOREIGN = "fetch goes through another dispatcher";
+
+class NodeTransport implements Adapter {
+  readonly [PLATFORM]: Platform;
+  readonly #globals: Globals;
+  /** The user's own. */
+  readonly #dispatcher: Agent | undefined;
+  /** Whether the user has given options, which no `fetch` may leave out. */
+  readonly #configured: boolean;
   /** One for `http:` and one for `https:`, each made at its first use. */
   readonly #agents: Agent[];
   readonly #connecting: Connecting;
-  readonly #make: ((secure: boolean) => Agent) | undefined;
-  /** Whether `fetch` decodes zstd too. */
-  readonly #zstd: boolean;
+  readonly #make: (Agent: AgentConstructor, secure: boolean) => Agent;
+  readonly #remains: Remains<Agent>;
   #closed = false;
 
-  constructor(agents: Agent[], undici: number, connecting: Connecting, make?: (secure: boolean) => Agent) {
-    this.#agents = agents;
+  constructor(
+    globals: Globals,
+    dispatcher: Agent | undefined,
+    configured: boolean,
+    connecting: Connecting,
+    make: (Agent: AgentConstructor, secure: boolean) => Agent,
+  ) {
+    this.#globals = globals;
+    this.#dispatcher = dispatcher;
+    this.#configured = configured || dispatcher !== undefined;
     this.#connecting = connecting;
     this.#make = make;
-    this.#zstd = undici >= 7;
+    this.#agents = dispatcher === undefined ? [] : [dispatcher, dispatcher];
+    // A dispatcher of the user's may have other users.
+    const owners = dispatcher === undefined ? this.#agents : [];
+    this.#remains = { used: dispatcher !== undefined, owners, release };
+    this[PLATFORM] = makePlatform(
+      () => this.fetch === NodeTransport.prototype.fetch && dispatcher === undefined && this.closesSockets,
+      {
+        // Several codings on one body too.
+        decodes: (coding) => coding.split(",").every((part) => this.#decodes(part.trim())),
+        onDropped: (report) => this.#remains.report = report,
+      },
+    );
   }
 
-  async fetch(url: URL, init: RequestInit & { dispatcher?: unknown }): Promise<Response> {
-    if (this.#closed) throw new TypeError("Cannot send the request as the transport is closed");
-    const secure = url.protocol === "https:";
-    const agent = this.#agents[Number(secure)] ??= this.#make!(secure);
+  get closesSockets(): boolean {
+    return isRuntimes(globalFetch()) && (this.#dispatcher ?? this.#globals.findAgent()) !== undefined;
+  }
+
+  fetch(url: URL, init: Init): Promise<Response> {
+    if (this.#closed) return refuseClosed();
+    const fetch = globalFetch();
+    const runtimes = isRuntimes(fetch);
+    if (init.dispatcher === undefined && (runtimes || this.#configured)) {
+      const secure = url.protocol === "https:";
+      const Agent = this.#dispatcher === undefined ? this.#globals.findAgent() : undefined;
+      const agent = this.#dispatcher ?? (Agent && (this.#agents[Number(secure)] ??= this.#makeAgent(Agent, secure)));
+      if (agent !== undefined) {
+        return this.#fetchTwice(runtimes ? fetch : sendThrough.bind(null, fetch), url, init, agent);
+      }
+      if (this.#configured) {
+        return Promise.reject(new TypeError(`Cannot send the request with options of an Agent as ${FOREIGN}`));
+      }
+    }
+    if (!runtimes) return sendThrough(fetch, url, init);
+    const request = init[CARRIER];
+    return fetch(request !== undefined && isWhole(request, url, init) ? request : url, init);
+  }
+
+  async #fetchTwice(fetch: Adapter["fetch"], url: URL, init: Init, agent: Agent): Promise<Response> {
     for (let fresh = false;; fresh = true) {
-      const route = init.dispatcher = new Route(agent, fresh);
+      const route = new Route(agent, fresh, this.#configured ? undefined : this.#globals);
       try {
-        return await globalThis.fetch(url, init);
+        const response = await this.#send(fetch, url, init, route);
+        // undici reads on for as long as the server sends a body, which a response with this status
+        // does not have.
+        if (response.status === 205 && response.headers.get("content-length") !== "0") route.end();
+        return response;
       } catch (error) {
         const repeatable = !fresh && isIdempotent(init.method ?? "GET") && !isStream(init.body);
         const again = route.refused || repeatable && route.stale && isDead(error);
@@ -148,14 +226,35 @@ class NodeTransport implements Transport {
     }
   }
 
-  /** Several codings on one body too. */
-  decodes(coding: string): boolean {
-    const codings = coding.split(",").map((part) => part.trim());
-    return codings.every((part) => /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(part) && (part !== "zstd" || this.#zstd));
+  #send(fetch: Adapter["fetch"], url: URL, init: Init, route: Route): Promise<Response> {
+    const request = init[CARRIER];
+    if (request !== undefined && isRuntimes(fetch as Fetch)) {
+      if (isWhole(request, url, init)) {
+        return this.#globals.instead(route, () => (fetch as Fetch)(request, init)).finally(() => {
+          if (!route.used) carriers.add(request);
+        });
+      }
+      if (carriers.has(request)) {
+        throw new TypeError("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
+      }
+    }
+    init.dispatcher = route;
+    return fetch(url, init);
+  }
+
+  #makeAgent(Agent: AgentConstructor, secure: boolean): Agent {
+    if (!this.#remains.used) watch(this, this.#remains);
+    this.#remains.used = true;
+    return this.#make(Agent, secure);
+  }
+
+  #decodes(coding: string): boolean {
+    return /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(coding) && (coding !== "zstd" || this.#globals.version >= 7);
   }
 
   async close() {
     this.#closed = true;
+    unwatch(this);
     const destroyed = this.#agents.map((agent) => agent.destroy(CLOSED));
     this.#connecting.end();
     await Promise.all(destroyed);
@@ -163,9 +262,10 @@ class NodeTransport implements Transport {
 }
 
 /**
- * Ends the sockets that are not connected yet: `destroy()` leaves them to undici's 10 s. As far as Node looks, it is an
- * abort signal. Of a real one Node never takes its listeners off, so this one forgets those that must have connected by now,
- * and holds them weakly, as each has a socket, which holds it.
+ * Ends the sockets that are not connected yet: `destroy()` leaves them to undici's 10 s. As far as
+ * Node looks, it is an abort signal. Of a real one Node never takes its listeners off, so this one
+ * forgets those that must have connected by now, and holds them weakly, as each has a socket, which
+ * holds it.
  */
 class Connecting {
   readonly aborted = false;
@@ -189,31 +289,49 @@ class Connecting {
 }
 
 /**
- * One request's way to an agent. `fetch` takes it for a dispatcher; it notes which connection the request went over.
+ * One request's way to an agent. `fetch` takes it for a dispatcher; it notes which connection the
+ * request went over.
  *
- * A second try has to go over a fresh one: it closes what it is given of others, each of which may be stale too, until the
- * agent opens one. So a try never has a connection beside those that the agent may have.
+ * A second try has to go over a fresh one: it closes what it is given of others, each of which may
+ * be stale too, until the agent opens one. So a try never has a connection beside those that the
+ * agent may have.
  */
 class Route {
   /** Whether it was given a connection that is not fresh, and closed that. */
   refused = false;
+  /** Whether it was used, and not another one that a `Request` carries. */
+  used = false;
   readonly #agent: Agent;
   readonly #fresh: boolean;
+  /**
+   * `undefined` if the agent is the user's, or has options of the user's: then no other will do.
+   */
+  readonly #globals: Globals | undefined;
   #socket: Socket | undefined;
   #reused = false;
   #bytesRead = 0;
 
-  constructor(agent: Agent, fresh: boolean) {
+  constructor(agent: Agent, fresh: boolean, globals: Globals | undefined) {
     this.#agent = agent;
     this.#fresh = fresh;
+    this.#globals = globals;
   }
 
-  /** Whether the request went over a connection that had served another, and no byte has come since. */
+  /**
+   * Whether the request went over a connection that had served another, and no byte has come since.
+   */
   get stale(): boolean {
     return this.#reused && this.#socket?.bytesRead === this.#bytesRead;
   }
 
   dispatch(options: object, handler: object): boolean {
+    this.used = true;
+    // A `fetch` of another version of undici has handlers that the agent may not understand.
+    const other = this.#globals?.otherDispatcher(handler);
+    if (other !== undefined) {
+      disown();
+      return other.dispatch(options, handler);
+    }
     // undici makes the request, and says so on its channel, before this call returns.
     dispatching = this;
     try {
@@ -223,14 +341,21 @@ class Route {
     }
   }
 
-  /** The request is about to be written. undici may do that again, over another connection, where it could not. */
+  /**
+   * The request is about to be written. undici may do that again, over another connection, where it
+   * could not.
+   */
   sent(socket: Socket) {
     this.#socket = socket;
     this.#bytesRead = socket.bytesRead;
     this.#reused = this.#bytesRead > (socket[FRESH] ??= this.#bytesRead);
-    // Over HTTP/2 others may use it.
     this.refused = this.#fresh && this.#reused && socket.alpnProtocol !== "h2";
-    if (this.refused) socket.destroy();
+    if (this.refused) this.end();
+  }
+
+  /** Destroys the socket, unless others may use it, over HTTP/2. */
+  end() {
+    if (this.#socket?.alpnProtocol !== "h2") this.#socket?.destroy();
   }
 }
 
@@ -240,7 +365,8 @@ let dispatching: Route | undefined;
 let watching = false;
 
 /**
- * Learns from undici's diagnostics channels which socket each request goes over: no error tells it in every case.
+ * Learns from undici's diagnostics channels which socket each request goes over: no error tells it
+ * in every case.
  *
  * The listeners stay for as long as the process runs. Other users' requests cost them a look.
  */
@@ -258,40 +384,112 @@ function watchSockets(process: NodeProcess) {
   });
 }
 
-function isDead(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (DEAD.has((cause as { code?: string }).code ?? "")) return true;
-  }
-  return false;
+/** Whether the options complete the `Request` that they came with: after a redirect they do not. */
+function isWhole(request: Request, url: URL, init: Init): boolean {
+  return request.url === url.href && (request.body === null || init.body != null);
 }
 
-/**
- * Finds the constructor of the dispatcher that bare `fetch` uses, so that its agents suit this `fetch`, unless the user
- * has a say in the matter: a mock, a proxy, an agent with options or interceptors must not be passed by.
- */
-function findAgent(process: NodeProcess): AgentConstructor | undefined {
-  // Reading any of undici's globals loads it, and with it comes the dispatcher.
+/** A response may outlive its transport: this waits for what is under way, and for nothing else. */
+function release(agent: Agent) {
+  agent.close().catch(() => {});
+}
+
+/** `fetch` wraps the error of the connection. */
+function isDead(error: unknown): boolean {
+  const { code, cause } = error as { code?: string; cause?: { code?: string } };
+  return DEAD.has(cause?.code ?? code ?? "");
+}
+
+/** What undici has set for the whole process. */
+class Globals {
+  /** The version of the runtime's own undici. */
+  readonly version: number;
+  readonly #process: NodeProcess;
+  /** Under which `fetch` looks for its dispatcher. */
+  readonly #key: symbol;
+  #dispatchers: Dispatchers | undefined;
+  /** The dispatcher that was looked at last, with its method. */
+  #dispatcher: Dispatcher | undefined;
+  #dispatch: unknown;
+  #Agent: AgentConstructor | undefined;
+
+  constructor(process: NodeProcess) {
+    this.#process = process;
+    this.version = parseInt(process.versions?.undici ?? "");
+    this.#key = this.version < 8 ? OLD_DISPATCHER : NEW_DISPATCHER;
+  }
+
+  get #all(): Dispatchers {
+    return this.#dispatchers ??= findDispatchers(this.#process);
+  }
+
+  /**
+   * Finds the constructor of the dispatcher that bare `fetch` uses, so that its agents suit this
+   * `fetch`. There is none if the user has a say in the matter: a mock, a proxy, an agent with
+   * options or interceptors must not be passed by.
+   *
+   * Looked up for each request, because `setGlobalDispatcher()` may be called at any time.
+   */
+  findAgent(): AgentConstructor | undefined {
+    const dispatcher = this.#all[this.#key] as Dispatcher | undefined;
+    if (dispatcher === this.#dispatcher && dispatcher?.dispatch === this.#dispatch) return this.#Agent;
+    this.#dispatcher = dispatcher;
+    this.#dispatch = dispatcher?.dispatch;
+    return this.#Agent = dispatcher && agentOf(dispatcher, this.#process);
+  }
+
+  /**
+   * Has a route in the place of the global dispatcher for one call. `fetch` looks for the global
+   * one, before it returns, only if the `Request` that it is given carries none.
+   */
+  instead<T>(route: Route, call: () => T): T {
+    const before = this.#all[this.#key];
+    this.#all[this.#key] = route;
+    try {
+      return call();
+    } finally {
+      this.#all[this.#key] = before;
+    }
+  }
+
+  /** The dispatcher for a handler of another version of undici. */
+  otherDispatcher(handler: object): Dispatcher | undefined {
+    const isNew = "onRequestStart" in handler;
+    if (isNew === this.version >= 8) return undefined;
+    return this.#all[isNew ? NEW_DISPATCHER : OLD_DISPATCHER] as Dispatcher | undefined;
+  }
+}
+
+function findDispatchers(process: NodeProcess): Dispatchers {
+  // Reading any of undici's globals loads it, and with it come the dispatchers.
   void globalThis.Headers;
-  const dispatchers = globalThis as unknown as { [key: symbol]: Record<PropertyKey, unknown> | undefined };
-  const first = dispatchers[Symbol.for("undici.globalDispatcher.1")];
-  const second = dispatchers[Symbol.for("undici.globalDispatcher.2")];
-  // Up to undici 7 `fetch` uses the first, though 7 sets both. From 8 on, the first is a mere wrapper for older ones.
-  const dispatcher = parseInt(process.versions?.undici ?? "") < 8 ? first : second;
-  const constructor = dispatcher?.constructor as AgentConstructor | undefined;
-  if (dispatcher === undefined || constructor === undefined) return undefined;
+  if (OLD_DISPATCHER in globalThis) return globalThis as unknown as Dispatchers;
+  // In another realm, such as that of a test runner, they stay with the main one.
+  const main = process.getBuiltinModule?.("node:vm").runInThisContext("globalThis") ?? {};
+  void (main as { Headers?: unknown }).Headers;
+  return main;
+}
+
+function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor | undefined {
+  const constructor = dispatcher.constructor as unknown as AgentConstructor;
   // `compose()` makes a proxy object that has another `dispatch`, and nothing else.
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
   const isDefault = constructor.name === "Agent" ||
     constructor.name === "EnvHttpProxyAgent" && usesEnvProxy(process);
   if (!isDefault) return undefined;
   if (!plain.has(dispatcher)) plain.set(dispatcher, isAlike(dispatcher, new constructor({})));
-  return plain.get(dispatcher) ? constructor : undefined;
+  if (!plain.get(dispatcher)) return undefined;
+  watchSockets(process);
+  return constructor;
 }
 
 /** Whether dispatchers have no settings of the user's. */
 const plain = new WeakMap<object, boolean>();
 
-/** Whether Node itself, at its start, made the proxy agent. One made by the user may have a `noProxy` nobody can see. */
+/**
+ * Whether Node itself, at its start, made the proxy agent. One made by the user may have a
+ * `noProxy` nobody can see.
+ */
 function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {
   return env.NODE_USE_ENV_PROXY === "1" || execArgv.includes("--use-env-proxy") ||
     / --use-env-proxy /.test(` ${env.NODE_OPTIONS} `);
@@ -311,7 +509,10 @@ const SETTINGS = new Set([
   "tunnel proxy",
 ]);
 
-/** Whether two dispatchers were made with the same settings. Where those cannot be found, they were not. */
+/**
+ * Whether two dispatchers were made with the same settings. Where those cannot be found, they were
+ * not.
+ */
 function isAlike(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
@@ -324,7 +525,8 @@ function isAlike(a: unknown, b: unknown): boolean {
 function settings(value: object): PropertyKey[] | undefined {
   const prototype = Object.getPrototypeOf(value);
   const keys = Reflect.ownKeys(value);
-  if (prototype === Object.prototype || prototype === null) return keys;
+  // A plain object's, perhaps of another realm.
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return keys;
   const known = keys.filter((key) => typeof key === "symbol" && SETTINGS.has(key.description ?? ""));
   return known.length > 0 ? known : undefined;
 }

@@ -6,27 +6,30 @@
  * @module
  */
 
-import type { Transport } from "../../transport.ts";
-import { type Adapter, PLATFORM } from "./platform.ts";
+import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { type Adapter, PLATFORM, refuseClosed } from "./platform.ts";
 
 /**
  * Makes a transport over any `fetch`, which works on every platform and owns no socket.
  *
- * @param fetch The function that sends the requests. By default the global one, looked up anew for each request.
+ * @param fetch The function that sends the requests. By default the global one, looked up anew for
+ * each request.
+ * @param own Further fields of what `fetch` takes, for requests that do not have them.
  * @returns The transport; its `closesSockets` is `false`.
  */
-export function portable(fetch?: (url: URL, init: RequestInit) => Promise<Response>): Transport & Adapter {
+export function portable(fetch?: Fetch, own?: object): Adapter {
   let closed = false;
   return {
-    closesSockets: false,
     [PLATFORM]: {
       followsRedirects: hidesRedirects(),
       ...(isWorkerd() && { decodes: (coding: string) => coding === "gzip" || coding === "br" }),
     },
-    // An async function, so that a `fetch` that throws rejects instead.
-    async fetch(url: URL, init: RequestInit): Promise<Response> {
-      if (closed) throw new TypeError("Cannot send the request as the transport is closed");
-      return await (fetch === undefined ? globalThis.fetch(url, init) : fetch(url, init));
+    closesSockets: false,
+    fetch(url: URL, init: RequestInit): Promise<Response> {
+      if (closed) return refuseClosed();
+      if (own !== undefined) init = { ...own, ...init };
+      const send = fetch ?? globalFetch();
+      return isRuntimes(send) ? send(url, init) : sendThrough(send, url, init);
     },
     close() {
       closed = true;
@@ -37,14 +40,15 @@ export function portable(fetch?: (url: URL, init: RequestInit) => Promise<Respon
 let hidden: boolean | undefined;
 
 /**
- * Whether `fetch` is that of a browser, which gives a redirect as an opaque response without status and `Location`. To see
- * one would take a request; but who hides redirects also forbids the header `Cookie`.
+ * Whether `fetch` is that of a browser, which gives a redirect as an opaque response without status
+ * and `Location`. To see one would take a request; but who hides redirects also forbids the header
+ * `Cookie`.
  */
 function hidesRedirects(): boolean {
   return hidden ??= !new Request("http://localhost/", { headers: { cookie: "a=1" } }).headers.has("cookie");
 }
 
-/** Whether `fetch` is that of workerd, which decodes gzip and br alone. */
-function isWorkerd(): boolean {
+/** Whether the platform is workerd, which decodes gzip and br alone. */
+export function isWorkerd(): boolean {
   return globalThis.navigator?.userAgent === "Cloudflare-Workers";
 }

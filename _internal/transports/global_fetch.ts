@@ -1,0 +1,143 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * Whose `fetch` is global: the runtime's, a mock or wrapper of the user's, or that of a session.
+ *
+ * @module
+ */
+
+/** Any function that is called like the standard `fetch`. */
+export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+/** A session's `fetch`. */
+interface SessionFetch extends Fetch {
+  [BEHIND]?: Fetch;
+}
+
+/** What is used of `AsyncLocalStorage`. */
+interface Context {
+  run<T>(sending: Sending, send: () => T): T;
+  getStore(): Sending | undefined;
+}
+
+/** A request that a transport has given to a `fetch` that is not the runtime's. */
+interface Sending {
+  /** The URL, or an empty string once there is an answer. */
+  href: string;
+}
+
+/** What is used of `process`. */
+interface Process {
+  getBuiltinModule?(id: "node:async_hooks"): { AsyncLocalStorage?: new () => Context } | undefined;
+}
+
+/**
+ * Under this key a session's `fetch` has the function that was global before it. All copies of this
+ * module share the key, so that each recognizes the sessions of the others.
+ */
+const BEHIND: unique symbol = Symbol.for("hangup.behind");
+
+/** The source of the runtime's own `fetch` on Node, Deno and Bun. */
+const RUNTIMES_SOURCE = /^function fetch\(.*(?:internal\/deps\/undici|lazyFetch|\{\s*\[native code\]\s*\}$)/s;
+
+/** The runtime's own `fetch`. */
+let runtimeFetch: Fetch | undefined;
+
+/** The last global function that was found not to be the runtime's. */
+let foreignFetch: Fetch | undefined;
+
+{
+  // The first one is trusted without a look at its whole source, so that new versions of runtimes
+  // work. Mocks have properties of their own, and npm's undici mends stack traces.
+  const first = globalFetch();
+  const source = first && sourceOf(first);
+  const isLike = source?.startsWith("function fetch(") && !source.includes("StackTrace");
+  if (isLike && Object.keys(first).length === 0) runtimeFetch = first;
+}
+
+/** Follows a request through the user's functions. Made for the first one that needs it. */
+let context: Context | undefined;
+
+/**
+ * The function to send requests with. It is looked up for each request, because a mock may take its
+ * place at any time. If the global one belongs to a session, this is the one before it: a session
+ * must not send through itself.
+ */
+export function globalFetch(): Fetch {
+  let fetch: SessionFetch = globalThis.fetch;
+  while (fetch?.[BEHIND] !== undefined) fetch = fetch[BEHIND];
+  return fetch;
+}
+
+/** Whether a function is the runtime's own `fetch`, so that its responses and options are known. */
+export function isRuntimes(fetch: Fetch): boolean {
+  if (fetch === runtimeFetch) return true;
+  if (fetch === foreignFetch || typeof fetch !== "function") return false;
+  const runtimes = RUNTIMES_SOURCE.test(sourceOf(fetch));
+  if (runtimes) runtimeFetch = fetch;
+  else foreignFetch = fetch;
+  return runtimes;
+}
+
+/** Says that what {@linkcode isRuntimes} took for the runtime's is not. */
+export function disown() {
+  foreignFetch = runtimeFetch;
+  runtimeFetch = undefined;
+}
+
+function sourceOf(fetch: Fetch): string {
+  return Function.prototype.toString.call(fetch);
+}
+
+/**
+ * Sends a request through a function of the user's. If that function calls the `fetch` of a session
+ * for the same request, {@linkcode sessionFetch} notices.
+ */
+export async function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
+  context ??= makeContext();
+  const sending = { href: url.href };
+  try {
+    return await context.run(sending, () => fetch(url, init));
+  } finally {
+    sending.href = "";
+  }
+}
+
+/**
+ * Makes the `fetch` of a session fit to be the global one, itself or called by a function that is.
+ *
+ * @param perform Sends a request through the session.
+ * @returns The session's `fetch`. A request of a transport that comes back to it goes to the
+ * function that was global before, because the session would wait for a connection that this
+ * request holds.
+ */
+export function sessionFetch(perform: Fetch): Fetch {
+  const behind = globalFetch();
+  const fetch: SessionFetch = (input, init) => {
+    const href = context?.getStore()?.href;
+    const returns = href && href === String((input as Request)?.url ?? input);
+    return returns ? behind(input, init) : perform(input, init);
+  };
+  fetch[BEHIND] = behind;
+  return fetch;
+}
+
+function makeContext(): Context {
+  const { process } = globalThis as { process?: Process };
+  const { AsyncLocalStorage } = process?.getBuiltinModule?.("node:async_hooks") ?? {};
+  if (AsyncLocalStorage) return new AsyncLocalStorage();
+  // Browsers have none. This one follows a request as long as the user's function does not wait.
+  let current: Sending | undefined;
+  return {
+    run(sending, send) {
+      const before = current;
+      current = sending;
+      try {
+        return send();
+      } finally {
+        current = before;
+      }
+    },
+    getStore: () => current,
+  };
+}

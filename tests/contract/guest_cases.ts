@@ -1,0 +1,147 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// The module is a guest: a `fetch`, dispatcher or client that the user chose is used, whenever it
+// was chosen.
+import { assert, assertEquals } from "@std/assert";
+import { createTransport, Session } from "../../mod.ts";
+import type { Case, TestContext } from "../harness/case.ts";
+
+/** Runs scripts/guest.ts. */
+async function run(t: TestContext, what: string, ...rest: string[]) {
+  const { code, stdout, stderr } = await t.run("scripts/guest.ts", what, t.scope.url, ...rest);
+  assert(code === 0, stderr);
+  assertEquals(stderr, "");
+  return JSON.parse(stdout);
+}
+
+const isNode = (runtime: string) => runtime.startsWith("node");
+
+const NOTHING_OPEN = { open: 0, pending: 0 };
+
+/**
+ * What `over()` of the script prints: twice three requests, and whether the sockets are the
+ * session's; then `get()`.
+ */
+const ALL = (closesSockets: boolean) => [200, 200, 200, closesSockets, 200, 200, 200, closesSockets, 200];
+
+/** What only Node has: other versions of undici. */
+function onNode(name: string, test: (t: TestContext) => Promise<void>): Case {
+  return {
+    name,
+    needs: ["processes"],
+    run: async (t) => isNode(t.runtime) ? await test(t) : undefined,
+  };
+}
+
+export const cases: Case[] = [
+  ...["itself", "called", "called late", "copied", "as a Request", "as a Request, late"].map((how): Case => ({
+    name: `the fetch of a session may be the global one: ${how}`,
+    needs: ["processes"],
+    async run(t) {
+      const { results, closesSockets } = await run(t, `session: ${how}`);
+      assertEquals(results, [200, 200, 200, 200, 200, 200]);
+      assertEquals(closesSockets, how === "itself");
+      assertEquals((await t.scope.stats()).requests, 6);
+      if (closesSockets) await t.scope.wait(NOTHING_OPEN);
+    },
+  })),
+  ...["before", "after"].map((when): Case => ({
+    name: `a mock that replaces the global fetch ${when} the module is loaded gets every request as it is`,
+    needs: ["processes"],
+    async run(t) {
+      const { asked, results } = await run(t, `mock: ${when}`);
+      const at = "http://mock.invalid/";
+      assertEquals(asked, [[at, "POST", "text"], [at, "GET", null], [at, "GET", null]]);
+      assertEquals(results, [false, 299, 299, 299, false, 200, true]);
+      await t.scope.wait({ ...NOTHING_OPEN, requests: 1 });
+    },
+  })),
+  {
+    name: "a wrapper of the global fetch may clone responses",
+    needs: ["processes"],
+    async run(t) {
+      const { results, read } = await run(t, "instrumented");
+      assertEquals(results, ALL(false));
+      assertEquals([read[0], read[2], read[6]], [10, 50000, 10]);
+    },
+  },
+  ...[6, 7, 8].flatMap((version) =>
+    ["undici", "undici, before", "install"].map((how) =>
+      onNode(`the fetch of npm's undici may be the global one: ${how} ${version}`, async (t) => {
+        assertEquals(await run(t, `${how}: ${version}`), ALL(how === "install" && version === 6));
+        assertEquals((await t.scope.stats()).requests, 7);
+      })
+    )
+  ),
+  onNode("what the user sets by setGlobalDispatcher() under a session is respected, and so is its end", async (t) => {
+    const refused = "Cannot send the request with options of an Agent as fetch goes through another dispatcher";
+    const before = [200, 200, true];
+    assertEquals(await run(t, "dispatcher"), [...before, true, 299, false, false, refused, 200, true]);
+    await t.scope.wait({ ...NOTHING_OPEN, requests: 3 });
+  }),
+  onNode("a session in another realm owns its sockets", async (t) => {
+    assertEquals(await run(t, "realm"), [false, true, 200, 200, 200, true, 200]);
+    await t.scope.wait(NOTHING_OPEN);
+  }),
+  {
+    name: "a dispatcher, client or proxy that is given with a request is used, at each redirect too",
+    needs: ["processes"],
+    async run(t) {
+      assertEquals(await run(t, "request"), [200, 200, 200, 200, 200, 200, "NetworkError"]);
+      assertEquals((await t.scope.stats()).requests, 8);
+    },
+  },
+  {
+    name: "a session and a transport that are dropped unclosed give their sockets back, but finish what is read",
+    needs: ["processes"],
+    async run(t) {
+      const gate = await t.openScope();
+      const running = run(t, "dropped", `${gate.url}/hold?key=end`);
+      await Promise.race([running, gate.wait({ pending: 1 }, 8000)]);
+      await t.scope.wait({ requests: 11, ...NOTHING_OPEN }, 2000);
+      await gate.release("end");
+      assertEquals(await running, 20);
+    },
+  },
+  {
+    name: "an idle timeout may be infinite, or very long",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      for (const idleTimeout of [Infinity, Number.MAX_VALUE, 2 ** 33, 2 ** 32, 2 ** 31]) {
+        const { accepted } = await scope.stats();
+        const session = new Session({ pool: { idleTimeout } });
+        for (let i = 0; i < 5; i++) await session.get(`${scope.url}/bytes/10`);
+        await session.close();
+        await scope.wait(NOTHING_OPEN);
+        // Node opens a second one while the first is on its way back.
+        assert((await scope.stats()).accepted - accepted <= 2);
+      }
+    },
+  },
+  {
+    name: "a body that comes with status 205 holds no socket",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      const session = new Session();
+      try {
+        assertEquals((await session.get(`${scope.url}/redirect/205?stall`)).status, 205);
+        await scope.wait(NOTHING_OPEN);
+        // A body of no length does not cost the connection.
+        for (let i = 0; i < 5; i++) await session.get(`${scope.url}/status/205?body=0`);
+        assert((await scope.stats()).accepted <= 3);
+      } finally {
+        await session.close();
+      }
+    },
+  },
+  {
+    name: "a closed transport refuses, with a rejection",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      const transport = createTransport();
+      await transport.close();
+      const error = await transport.fetch(new URL(scope.url), {}).catch((error) => error);
+      assertEquals(String(error), "TypeError: Cannot send the request as the transport is closed");
+    },
+  },
+];

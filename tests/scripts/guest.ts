@@ -1,0 +1,286 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// A process whose `fetch`, dispatcher or client is not the runtime's own. Prints what came of its
+// requests, as JSON. Arguments: the situation, the counting server's URL, and a URL that answers
+// when the process may end.
+import process from "node:process";
+import type * as Hangup from "../../mod.ts";
+import { carried } from "../../_internal/transports/carried.ts";
+import { sessionFetch } from "../../_internal/transports/global_fetch.ts";
+
+type Fetch = typeof fetch;
+type Session = Hangup.Session;
+
+const [what = "", url = "", last = ""] = process.argv.slice(2);
+const own = globalThis.fetch;
+const load = (): Promise<typeof Hangup> => import("../../mod.ts");
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+const use = (fetch: unknown) => void (globalThis.fetch = fetch as Fetch);
+
+const outcome = (response: Promise<{ status: number }>) =>
+  response.then(({ status }) => status, (error) => `${error.name}: ${error.message} < ${error.cause?.message}`);
+
+/** Wrappers of a session's `fetch`, each of which is made global. */
+const wrappers: Record<string, (fetch: Fetch) => Fetch> = {
+  "itself": (fetch) => fetch,
+  "called": (fetch) => (input, init) => fetch(input, init),
+  "called late": (fetch) => async (input, init) => {
+    await pause(1);
+    return await fetch(input, init);
+  },
+  "copied": (fetch) => (input, init) => fetch(input instanceof Request ? input : String(input), { ...init }),
+  "as a Request": (fetch) => (input, init) => fetch(new Request(input, init)),
+  "as a Request, late": (fetch) => async (input, init) => {
+    const request = new Request(input, init);
+    await pause(1);
+    return await fetch(request);
+  },
+};
+
+/**
+ * Makes a session's `fetch` global in this way, and sends one request by each way into the module.
+ */
+async function asGlobal(wrap: (fetch: Fetch) => Fetch) {
+  const { get, Session } = await load();
+  // One connection, so that a request that came back to the session would wait for itself.
+  const options = { pool: { maxConnections: 1 }, timeout: { queue: 1000 } };
+  const session = new Session(options);
+  use(wrap(sessionFetch(session.fetch) as Fetch));
+  const results = [
+    await outcome(fetch(`${url}/bytes/10`)),
+    await outcome(fetch(new Request(`${url}/echo`, { method: "POST", body: "text" }))),
+    await outcome(session.get(`${url}/bytes/10`)),
+    await outcome(session.fetch(`${url}/bytes/10`)),
+    await outcome(get(`${url}/bytes/10`)),
+  ];
+  const other = new Session(options);
+  results.push(await outcome(other.get(`${url}/bytes/10`)));
+  const { closesSockets } = session.pool;
+  await session.close();
+  await other.close();
+  return { results, closesSockets };
+}
+
+/**
+ * Has a mock as the global `fetch`, set before the module is loaded or after, and taken away again.
+ */
+async function mocked(before: boolean) {
+  const asked: unknown[] = [];
+  const mock = async function fetch(input: URL, init: RequestInit) {
+    asked.push([String(input), init.method, init.body]);
+    return await Promise.resolve(new Response("mocked", { status: 299 }));
+  };
+  if (before) use(mock);
+  const { createTransport, get, Session } = await load();
+  const session = new Session();
+  use(mock);
+  const results = [
+    session.pool.closesSockets,
+    await outcome(session.post("http://mock.invalid/", { body: "text" })),
+    await outcome(session.fetch("http://mock.invalid/")),
+    await outcome(get("http://mock.invalid/")),
+    createTransport({ idleTimeout: 0 }).closesSockets,
+  ];
+  use(own);
+  results.push(await outcome(session.get(`${url}/bytes/10`)), session.pool.closesSockets);
+  await session.close();
+  return { asked, results };
+}
+
+/**
+ * Sends each of a session's ways over a global `fetch`, and says whether the session takes the
+ * sockets for its own.
+ */
+async function over(fetch: unknown) {
+  const { get, Session } = await load();
+  const made = new Session();
+  use(fetch);
+  const results: unknown[] = [];
+  for (const session of [made, new Session()]) {
+    results.push(
+      await outcome(session.get(`${url}/bytes/10`)),
+      await outcome(session.post(`${url}/echo`, { body: "text" })),
+      await outcome(session.fetch(`${url}/bytes/50000`)),
+      session.pool.closesSockets,
+    );
+    await session.close();
+  }
+  results.push(await outcome(get(`${url}/bytes/10`)));
+  return results;
+}
+
+/** Has a wrapper of `fetch` that reads a clone of each response. */
+async function instrumented() {
+  const read: Promise<number>[] = [];
+  const results = await over(async (...args: Parameters<Fetch>) => {
+    const response = await own(...args);
+    read.push(response.clone().arrayBuffer().then(({ byteLength }) => byteLength));
+    return response;
+  });
+  return { results, read: await Promise.all(read) };
+}
+
+/** What is used of each version of npm's undici. */
+interface Undici {
+  fetch: Fetch;
+  install?(): void;
+  setGlobalDispatcher(dispatcher: object): void;
+  getGlobalDispatcher(): object;
+  Agent: new (options?: object) => object;
+  MockAgent: new () => object & {
+    disableNetConnect(): void;
+    get(origin: string): { intercept(what: object): { reply(status: number, body: unknown): { persist(): void } } };
+  };
+}
+
+const importUndici = async (version: number): Promise<Undici> => await import(`undici${version}`);
+const ownVersion = parseInt(process.versions.undici ?? "");
+
+/** Replaces the global dispatcher under a session that has been used, and restores it. */
+async function dispatcherSetLater() {
+  const { createTransport, Session } = await load();
+  const undici = await importUndici(ownVersion);
+  const session = new Session();
+  const configured = new Session({ pool: { transport: createTransport({ connect: { timeout: 5000 } }) } });
+  const results: unknown[] = [
+    await outcome(session.get(`${url}/bytes/10`)),
+    await outcome(configured.get(`${url}/bytes/10`)),
+    session.pool.closesSockets,
+  ];
+  const before = undici.getGlobalDispatcher();
+  const mock = new undici.MockAgent();
+  mock.disableNetConnect();
+  mock.get("http://mock.invalid").intercept({ path: "/" }).reply(299, "mocked").persist();
+  undici.setGlobalDispatcher(mock);
+  const refused = await outcome(session.get(`${url}/bytes/10`));
+  results.push(String(refused).includes("NetworkError"), await outcome(session.get("http://mock.invalid/")));
+  results.push(session.pool.closesSockets, configured.pool.closesSockets);
+  const unreached = await configured.get("http://mock.invalid/").then(String, ({ cause }) => cause.message);
+  undici.setGlobalDispatcher(before);
+  results.push(unreached, await outcome(session.get(`${url}/bytes/10`)), session.pool.closesSockets);
+  await session.close();
+  await configured.close();
+  return results;
+}
+
+/**
+ * Gives a dispatcher, client or the like with a request. Each of them would answer, or go,
+ * elsewhere.
+ */
+async function perRequest() {
+  const { Session } = await load();
+  const session = new Session();
+  const nowhere = "http://nowhere.invalid/";
+  const { Deno } = globalThis as unknown as { Deno?: { createHttpClient(options: object): Disposable } };
+  const client = Deno?.createHttpClient({ proxy: { url } });
+  const { Agent } = Deno || "Bun" in globalThis ? { Agent: undefined } : await importUndici(ownVersion);
+  // Goes to the counting server, whatever it is asked for.
+  class Elsewhere extends (Agent ?? Object) {
+    dispatch(options: object, handler: object) {
+      const dispatch = Reflect.get(Agent!.prototype, "dispatch") as (options: object, handler: object) => boolean;
+      return dispatch.call(this, { ...options, origin: url }, handler);
+    }
+  }
+  const dispatcher = Agent && new Elsewhere();
+  const init: object = client ? { client } : dispatcher ? { dispatcher } : { proxy: url };
+  const results = [
+    await outcome(session.get(`${nowhere}bytes/10`, init)),
+    await outcome(session.fetch(`${nowhere}bytes/10`, init)),
+    await outcome(session.post(`${nowhere}echo`, { ...init, body: "text" })),
+    await outcome(session.get(`${nowhere}chain/2`, init)),
+    await outcome(session.get(`${nowhere}bytes/10`, carried(new Request(`${nowhere}bytes/10`, init)) ?? init)),
+    await outcome(session.get(`${url}/bytes/10`)),
+    await outcome(session.get(nowhere)).then((text) => String(text).split(":")[0]),
+  ];
+  client?.[Symbol.dispose]();
+  await (dispatcher as unknown as { destroy(): Promise<void> } | undefined)?.destroy();
+  await session.close();
+  return results;
+}
+
+/** Runs the module in a realm that is not the main one, as test runners do. */
+async function inRealm() {
+  const { build } = await import("esbuild");
+  const { createContext, runInContext } = await import("node:vm");
+  const entry = new URL("../../mod.ts", import.meta.url).pathname;
+  const { outputFiles: [script] } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: "iife",
+    globalName: "Hangup",
+  });
+  const realm = createContext();
+  for (const name of Object.getOwnPropertyNames(globalThis)) {
+    // Node warns of those that store things.
+    if (!(name in runInContext("globalThis", realm)) && !/storage/i.test(name)) {
+      realm[name] = Reflect.get(globalThis, name);
+    }
+  }
+  const { createTransport, Session }: typeof Hangup = runInContext(`${script!.text}; Hangup`, realm);
+  const session = new Session();
+  const configured = new Session({ pool: { transport: createTransport({ connect: { timeout: 5000 } }) } });
+  const results = [
+    runInContext("Object", realm) === Object,
+    session.pool.closesSockets,
+    await outcome(session.get(`${url}/bytes/10`)),
+    await outcome(session.get(`${url}/kill-reused`)),
+    await outcome(session.post(`${url}/echo`, { body: "text" })),
+    configured.pool.closesSockets,
+    await outcome(configured.get(`${url}/bytes/10`)),
+  ];
+  await session.close();
+  await configured.close();
+  return results;
+}
+
+const { gc, Bun } = globalThis as { gc?(): void; Bun?: { gc(force: boolean): void } };
+
+/**
+ * Drops sessions and a transport that are not closed, while a response of the transport is read.
+ */
+async function dropped() {
+  const { createTransport, Session } = await load();
+  const collect = async () => {
+    Bun ? Bun.gc(true) : gc!();
+    await pause(20);
+  };
+  const use = async () => {
+    for (let i = 0; i < 10; i++) await new Session().get(`${url}/bytes/10`);
+    const transport = createTransport();
+    const response = await transport.fetch(new URL(`${url}/drip?n=20&gap=20`), {});
+    // Bun closes no socket that comes back after its session was collected.
+    return { body: response.arrayBuffer(), kept: Bun && transport };
+  };
+  const { body, ...kept } = await use();
+  let reading = true;
+  const length = body.then(({ byteLength }) => byteLength).finally(() => reading = false);
+  while (reading) await collect();
+  delete kept.kept;
+  for (let i = 0; i < 10; i++) await collect();
+  await own(last); // the process lives on, but nothing of the sessions does
+  return await length;
+}
+
+const [kind, detail = ""] = what.split(": ");
+const situations: Record<string, () => unknown> = {
+  "session": () => asGlobal(wrappers[detail]!),
+  "mock": () => mocked(detail === "before"),
+  "undici": async () => over((await importUndici(Number(detail))).fetch),
+  "undici, before": async () => {
+    const { fetch } = await importUndici(Number(detail));
+    use(fetch);
+    return await over(fetch);
+  },
+  "install": async () => {
+    const undici = await importUndici(Number(detail));
+    undici.install?.();
+    return await over(globalThis.fetch);
+  },
+  "instrumented": instrumented,
+  "dispatcher": dispatcherSetLater,
+  "request": perRequest,
+  "realm": inRealm,
+  "dropped": dropped,
+};
+console.log(JSON.stringify(await situations[kind!]!()));

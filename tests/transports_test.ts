@@ -1,0 +1,633 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// The adapters, each over a platform that is made up: what they give to `fetch`, and what they do
+// with what comes.
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { bunTransport } from "../_internal/transports/bun.ts";
+import { carried } from "../_internal/transports/carried.ts";
+import { denoTransport } from "../_internal/transports/deno.ts";
+import { globalFetch, isRuntimes, sendThrough, sessionFetch } from "../_internal/transports/global_fetch.ts";
+import { nodeTransport } from "../_internal/transports/node.ts";
+import { PLATFORM } from "../_internal/transports/platform.ts";
+import { portable } from "../_internal/transports/portable.ts";
+
+type Init = RequestInit & Record<string, unknown>;
+type Answer = (url: URL, init: Init) => Response | Promise<Response>;
+
+const HTTP = new URL("http://example.test/");
+const HTTPS = new URL("https://example.test/");
+const TWO_GIB = 2 ** 31 - 1;
+
+/**
+ * Named in the source of a fake `fetch`, as in that of Deno's own: thereby it is taken for the
+ * runtime's.
+ */
+const lazyFetch = (answer: Answer, url: URL, init: Init) => Promise.resolve().then(() => answer(url, init));
+
+/** A `fetch` that is taken for the runtime's own. */
+function runtimesFetch(answer: Answer) {
+  return function fetch(url: URL, init: Init) {
+    return lazyFetch(answer, url, init);
+  } as unknown as typeof fetch;
+}
+
+/** A `fetch` that is taken for the user's. */
+const usersFetch = (answer: Answer) =>
+  ((url: URL, init: Init) => Promise.resolve().then(() => answer(url, init))) as unknown as typeof fetch;
+
+/** Runs a test with globals of another platform in the place of this one's. */
+async function withGlobals(globals: Record<PropertyKey, unknown>, test: () => unknown) {
+  const before = Reflect.ownKeys(globals).map((key) =>
+    [key, Object.getOwnPropertyDescriptor(globalThis, key)] as const
+  );
+  for (const key of Reflect.ownKeys(globals)) {
+    Object.defineProperty(globalThis, key, { value: globals[key], configurable: true, writable: true });
+  }
+  try {
+    await test();
+  } finally {
+    for (const [key, descriptor] of before) {
+      if (descriptor) Object.defineProperty(globalThis, key, descriptor);
+      else Reflect.deleteProperty(globalThis, key);
+    }
+  }
+}
+
+/** Notes what `fetch` was given, and answers with what is queued, or 200. */
+class Network {
+  readonly asked: Init[] = [];
+  readonly answers: (Response | Error)[] = [];
+  readonly answer: Answer = (_, init) => {
+    this.asked.push({ ...init, [SEEN]: init });
+    const answer = this.answers.shift() ?? new Response("ok");
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+  /** What the last call to `fetch` was given, with what only a look at the name shows. */
+  get last(): Init {
+    return this.asked.at(-1)![SEEN] as Init;
+  }
+}
+
+/** Under this key the object itself. */
+const SEEN = Symbol("seen") as unknown as string;
+
+// Bun
+
+class FakeSession {
+  closed = 0;
+  readonly options: { keepAlive: { idleTimeout: number } };
+  constructor(options: { keepAlive: { idleTimeout: number } }) {
+    this.options = options;
+  }
+  close() {
+    this.closed++;
+  }
+}
+
+function onBun(name: string, test: (network: Network) => Promise<void> | void) {
+  Deno.test(`bunTransport() ${name}`, async () => {
+    const network = new Network();
+    const globals = { Bun: { FetchSession: FakeSession }, fetch: runtimesFetch(network.answer) };
+    await withGlobals(globals, () => test(network));
+  });
+}
+
+onBun("gives its session to each request", async (network) => {
+  const transport = bunTransport(1000)!;
+  await transport.fetch(HTTP, {});
+  const session = network.last.session as FakeSession;
+  assertEquals(session.options, { keepAlive: { idleTimeout: 1 } });
+  assertEquals([transport.closesSockets, transport[PLATFORM].endsBodies], [true, true]);
+  await transport.close();
+  assertEquals(session.closed, 1);
+  await assertRejects(() => transport.fetch(HTTP, {}), TypeError, "the transport is closed");
+});
+
+onBun("gives options of its own, unless the request has them", async (network) => {
+  const transport = bunTransport(1000, { proxy: "http://own.test", verbose: true })!;
+  const session = new FakeSession({ keepAlive: { idleTimeout: 1 } });
+  await transport.fetch(HTTP, { proxy: "http://request.test", session } as Init);
+  assertEquals([network.last.proxy, network.last.verbose], ["http://request.test", true]);
+  assertStrictEquals(network.last.session, session);
+});
+
+onBun("keeps no idle socket with an idle timeout of 0", async (network) => {
+  await bunTransport(0)!.fetch(HTTP, { keepalive: true });
+  assertEquals([network.last.keepalive, network.last.session], [false, undefined]);
+});
+
+onBun("bounds the idle timeout", async (network) => {
+  for (const [idle, seconds] of [[Infinity, TWO_GIB / 1000], [2 ** 40, TWO_GIB / 1000], [0.5, 0.001]] as const) {
+    await bunTransport(idle)!.fetch(HTTP, {});
+    assertEquals((network.last.session as FakeSession).options, { keepAlive: { idleTimeout: seconds } });
+  }
+});
+
+onBun("knows what Bun decodes", () => {
+  const decodes = (coding: string, init: Init = {}, own = {}) => bunTransport(1, own)![PLATFORM].decodes!(coding, init);
+  assertEquals(["gzip", "zstd", "identity, br", "gzip, br", "", "x"].map((coding) => decodes(coding)), [
+    ...[true, true, true],
+    ...[false, false, false],
+  ]);
+  const own = { decompress: false };
+  assertEquals([decodes("br", own), decodes("br", {}, own), decodes("br", { decompress: true }, own)], [
+    ...[false, false, true],
+  ]);
+});
+
+onBun("hides its session from a copy that the user's fetch makes", async (network) => {
+  const transport = bunTransport(1000)!;
+  const restored = globalThis.fetch;
+  globalThis.fetch = usersFetch(network.answer);
+  assertEquals([transport.closesSockets, transport[PLATFORM].endsBodies], [false, false]);
+  await transport.fetch(HTTP, {});
+  assertEquals([network.asked.at(-1)!.session, network.last.session instanceof FakeSession], [undefined, true]);
+  globalThis.fetch = restored;
+  assertEquals(transport.closesSockets, true);
+});
+
+Deno.test("bunTransport() makes none elsewhere, or if Bun has no sessions", async () => {
+  assertEquals(bunTransport(1), undefined);
+  await withGlobals({ Bun: {} }, () => assertEquals([bunTransport(1), !!bunTransport(0)], [undefined, true]));
+});
+
+// Deno
+
+/** What `Deno.createHttpClient()` makes. */
+class FakeClient {
+  disposed = 0;
+  readonly options: Record<string, unknown>;
+  constructor(options: Record<string, unknown>) {
+    this.options = options;
+  }
+  [Symbol.dispose]() {
+    this.disposed++;
+  }
+}
+
+function onDeno(name: string, test: (network: Network, clients: FakeClient[]) => Promise<void> | void) {
+  Deno.test(`denoTransport() ${name}`, async () => {
+    const network = new Network();
+    const clients: FakeClient[] = [];
+    const createHttpClient = (options: Record<string, unknown>) => {
+      clients.push(new FakeClient(options));
+      return clients.at(-1)!;
+    };
+    const globals = { Deno: { createHttpClient }, fetch: runtimesFetch(network.answer) };
+    await withGlobals(globals, () => test(network, clients));
+  });
+}
+
+const OVER_TLS = Object.assign(new TypeError("fetch failed"), {
+  cause: "peer closed without sending TLS close_notify",
+});
+
+onDeno("sends over reused connections only what Deno may repeat, or cannot", async (network, clients) => {
+  const transport = denoTransport(1000, { caCerts: [] })!;
+  const bodies: [string, BodyInit | null | undefined, boolean][] = [
+    ["GET", undefined, true],
+    ["PUT", "text", true],
+    ["POST", "text", true],
+    ["POST", new Uint8Array(9), true],
+    ["POST", new URLSearchParams("a=b"), true],
+    ["POST", new Response("stream").body, true],
+    ["POST", new Blob(["blob"]), true],
+    ["POST", "", false],
+    ["POST", undefined, false],
+    ["POST", "x".repeat(70_000), false],
+    ["PATCH", new Uint8Array(70_000), false],
+  ];
+  for (const [method, body, reused] of bodies) {
+    await transport.fetch(HTTP, { method, body });
+    const { options } = network.last.client as FakeClient;
+    assertEquals([method, options.poolMaxIdlePerHost], [method, reused ? undefined : 0]);
+    if (method === "POST" && reused) {
+      assert(network.last.body instanceof Blob || network.last.body instanceof ReadableStream);
+    }
+  }
+  assertEquals(clients.map(({ options }) => options), [
+    { caCerts: [], poolIdleTimeout: 1000 },
+    { caCerts: [], poolIdleTimeout: 1000, poolMaxIdlePerHost: 0 },
+  ]);
+  await transport.close();
+  await transport.close();
+  assertEquals(clients.map(({ disposed }) => disposed), [1, 1]);
+  await assertRejects(() => transport.fetch(HTTP, {}), TypeError, "the transport is closed");
+});
+
+onDeno("keeps the type of a body that it makes another one of", async (network) => {
+  const transport = denoTransport(1000)!;
+  const types = [
+    [{ method: "POST", body: "text" }, "text/plain;charset=UTF-8"],
+    [{ method: "POST", body: new URLSearchParams() + "a=b", headers: { "content-type": "a/b" } }, "a/b"],
+    [{ method: "POST", body: new URLSearchParams("a=b") }, "application/x-www-form-urlencoded;charset=UTF-8"],
+    [{ method: "PUT", body: new Blob(["x"], { type: "c/d" }) }, "c/d"],
+  ] as const;
+  for (const [init, type] of types) {
+    await transport.fetch(HTTP, { ...init });
+    assertEquals(new Headers(network.last.headers).get("content-type"), type);
+  }
+  assert(network.last.body instanceof ArrayBuffer);
+});
+
+onDeno("uses the client of a request, and has a POST arrive at most once over it too", async (network, clients) => {
+  const transport = denoTransport(1000)!;
+  const client = new FakeClient({});
+  for (const body of ["text", "x".repeat(70_000)]) {
+    await transport.fetch(HTTPS, { method: "POST", body, client } as Init);
+    assertStrictEquals(network.last.client, client);
+    assert(network.last.body instanceof Blob);
+  }
+  network.answers.push(new Response(), OVER_TLS);
+  await transport.fetch(HTTPS, { client } as Init);
+  await assertRejects(() => transport.fetch(HTTPS, { client } as Init), TypeError);
+  assertEquals(clients.length, 1);
+});
+
+onDeno("gives a fetch of the user's the body as it is, and hides its client from a copy", async (network) => {
+  const transport = denoTransport(1000)!;
+  globalThis.fetch = usersFetch(network.answer);
+  for (const [method, once] of [["POST", 0], ["PUT", undefined]] as const) {
+    await transport.fetch(HTTP, { method, body: "text" });
+    assertEquals([network.last.body, network.asked.at(-1)!.client], ["text", undefined]);
+    assertEquals((network.last.client as FakeClient).options.poolMaxIdlePerHost, once);
+  }
+  assertEquals([transport.closesSockets, transport[PLATFORM].endsBodies], [false, false]);
+  // Options must not get lost.
+  await denoTransport(1000, { proxy: {} })!.fetch(HTTP, {});
+  assert(network.asked.at(-1)!.client instanceof FakeClient);
+});
+
+onDeno("sends once more over TLS if a reused connection died without a farewell", async (network, clients) => {
+  const transport = denoTransport(1000)!;
+  network.answers.push(OVER_TLS);
+  await assertRejects(() => transport.fetch(HTTPS, {}), TypeError); // not a reused one
+  network.answers.push(new Response(), OVER_TLS, new Response("again"));
+  await transport.fetch(HTTPS, {});
+  assertEquals(await (await transport.fetch(HTTPS, {})).text(), "again");
+  assertStrictEquals(network.last.client, clients[1]);
+  network.answers.push(OVER_TLS);
+  await assertRejects(() => transport.fetch(HTTPS, { signal: AbortSignal.abort() }), TypeError);
+  network.answers.push(new TypeError("another"));
+  await assertRejects(() => transport.fetch(HTTPS, {}), TypeError, "another");
+  assertEquals(network.asked.length, 6);
+});
+
+onDeno("bounds the idle timeout, and keeps no idle socket with 0", (_, clients) => {
+  for (const idle of [Infinity, 2 ** 40, 0.5, 0]) denoTransport(idle);
+  assertEquals(clients.map(({ options }) => options.poolIdleTimeout ?? options), [
+    ...[TWO_GIB, TWO_GIB, 1],
+    { poolMaxIdlePerHost: 0 },
+  ]);
+});
+
+onDeno("knows what Deno decodes", () => {
+  const { decodes } = denoTransport(1)![PLATFORM];
+  const asked: HeadersInit = { "accept-encoding": "br" };
+  const results = [decodes!("gzip", {}), decodes!("br", { headers: { range: "bytes=0-" } })];
+  assertEquals([...results, decodes!("br", { headers: asked }), decodes!("zstd", {})], [true, false, false, false]);
+});
+
+Deno.test("carried() finds the client of a Request", async () => {
+  const client = Deno.createHttpClient({});
+  const found = carried(new Request(HTTP, { client } as RequestInit));
+  assertEquals(carried(new Request(HTTP)), undefined);
+  const key = Object.getOwnPropertySymbols(client)[0]!;
+  const { client: like } = found as { client: Record<symbol, unknown> };
+  assertEquals(like[key], Reflect.get(client, key));
+  client.close();
+  await withGlobals({ Deno: undefined }, () => {
+    const dispatcher = {};
+    const request = Object.assign(new Request(HTTP), { [Symbol("dispatcher")]: dispatcher });
+    assertEquals([carried(request), carried(new Request(HTTP))], [{ dispatcher }, undefined]);
+  });
+});
+
+// Node
+
+interface Handler {
+  onConnect?(): void;
+  onRequestStart?(): void;
+}
+
+/** Where undici keeps what an agent was made with. */
+const OPTIONS = Symbol("options");
+
+/** undici's `Agent`. */
+class Agent {
+  readonly [OPTIONS]: object;
+  readonly settings: Record<string, unknown>;
+  readonly dispatched: Handler[] = [];
+  destroyed = 0;
+  constructor(options: Record<string, unknown> = {}) {
+    this.settings = options;
+    this[OPTIONS] = options.user ? { user: options.user } : {};
+  }
+  dispatch(_: object, handler: Handler) {
+    this.dispatched.push(handler);
+    return true;
+  }
+  close = () => Promise.resolve();
+  destroy = () => Promise.resolve(void this.destroyed++);
+}
+
+interface Dispatcher {
+  dispatch(options: object, handler: Handler): boolean;
+}
+
+const OLD = Symbol.for("undici.globalDispatcher.1");
+const NEW = Symbol.for("undici.globalDispatcher.2");
+
+/** What undici's diagnostics channels publish, by their name. */
+type Channels = Record<string, (message: object) => void>;
+
+const channels: Channels = {};
+
+class FakeSocket {
+  bytesRead = 0;
+  destroyed = false;
+  alpnProtocol: string | false = false;
+  destroy() {
+    this.destroyed = true;
+  }
+}
+
+function onNode(name: string, test: (network: Network, globals: Record<symbol, unknown>) => Promise<void> | void) {
+  Deno.test(`nodeTransport() ${name}`, async () => {
+    const network = new Network();
+    const diagnostics = {
+      subscribe(name: string, listener: (message: object) => void) {
+        channels[name] = listener;
+      },
+    };
+    const process = { versions: { undici: "8.0.0" }, env: {}, execArgv: [], getBuiltinModule: () => diagnostics };
+    const globals = { process, [OLD]: {}, [NEW]: new Agent(), fetch: runtimesFetch(network.answer) };
+    await withGlobals(globals, () => test(network, globalThis as unknown as Record<symbol, unknown>));
+  });
+}
+
+/** Does what undici does with a request: tells which socket it goes over. */
+function goOver(socket: FakeSocket, { dispatcher }: Init) {
+  const request = {};
+  const agent = Agent.prototype.dispatch;
+  // undici makes its request within `dispatch()`.
+  Agent.prototype.dispatch = function (...args) {
+    channels["undici:request:create"]!({ request });
+    return agent.apply(this, args);
+  };
+  (dispatcher as Dispatcher).dispatch({}, { onRequestStart() {} });
+  Agent.prototype.dispatch = agent;
+  channels["undici:client:sendHeaders"]!({ request, socket });
+}
+
+/** The agent that a request goes to. */
+function agentOf({ dispatcher }: Init): Agent {
+  let found: Agent | undefined;
+  const { dispatch } = Agent.prototype;
+  Agent.prototype.dispatch = function () {
+    found = this;
+    return true;
+  };
+  (dispatcher as Dispatcher).dispatch({}, { onRequestStart() {} });
+  Agent.prototype.dispatch = dispatch;
+  return found!;
+}
+
+onNode("makes an agent for each scheme, as the global one is made", async (network) => {
+  const transport = nodeTransport(1000, {}, 5)!;
+  assertEquals([transport.closesSockets, transport[PLATFORM].endsBodies], [true, true]);
+  const agents: Agent[] = [];
+  for (const url of [HTTP, HTTPS, HTTP]) {
+    await transport.fetch(url, {});
+    agents.push(agentOf(network.last));
+  }
+  assertEquals([agents[0] === agents[2], agents[0] === agents[1]], [true, false]);
+  const { connections, keepAliveTimeout } = agents[0]!.settings;
+  assertEquals([connections, keepAliveTimeout], [5, 1000]);
+  await transport.close();
+  assertEquals(agents.map(({ destroyed }) => destroyed), [1, 1, 1]);
+  await assertRejects(() => transport.fetch(HTTP, {}), TypeError, "the transport is closed");
+});
+
+onNode("uses the dispatcher of a request", async (network) => {
+  const dispatcher = {};
+  await nodeTransport(1000, { connect: {} })!.fetch(HTTP, { dispatcher } as Init);
+  assertStrictEquals(network.last.dispatcher, dispatcher);
+});
+
+onNode("lets a Request use the dispatcher that it carries, and says where that cannot be", async (_, globals) => {
+  const carrying = new Set<unknown>();
+  const seen: unknown[] = [];
+  // As undici does: the global one is looked for only if the request carries none.
+  globalThis.fetch = function fetch(input: Request | URL, init: Init) {
+    void lazyFetch;
+    const dispatcher = carrying.has(input) ? "carried" : init.dispatcher ?? globals[NEW];
+    seen.push(dispatcher);
+    if (dispatcher !== "carried") (dispatcher as Dispatcher).dispatch({}, { onRequestStart() {} });
+    return Promise.resolve(new Response());
+  } as unknown as typeof fetch;
+  const before = globals[NEW];
+  const [plain, carries] = [new Request(HTTP), new Request(HTTP)];
+  carrying.add(carries);
+  await withGlobals({ Deno: undefined }, async () => {
+    for (const options of [{}, { connect: {} }, { dispatcher: new Agent() }]) {
+      const transport = nodeTransport(1000, options)!;
+      await transport.fetch(HTTP, { ...carried(plain) });
+      assertEquals([seen.at(-1) === before, globals[NEW] === before], [false, true]);
+      await transport.fetch(HTTPS, { ...carried(plain) }); // after a redirect
+      await transport.fetch(HTTP, { ...carried(carries) });
+      assertEquals([seen.at(-1), globals[NEW] === before], ["carried", true]);
+      await assertRejects(() => transport.fetch(HTTPS, { ...carried(carries) }), TypeError, "Cannot follow a redirect");
+    }
+    const transport = nodeTransport(1000)!;
+    globals[NEW] = { dispatch() {} };
+    await transport.fetch(HTTP, { ...carried(carries) });
+    assertEquals(seen.at(-1), "carried");
+    await transport.fetch(HTTP, { ...carried(plain) });
+    assertStrictEquals(seen.at(-1), globals[NEW]);
+  });
+});
+
+onNode("looks at the global dispatcher for each request", async (network, globals) => {
+  const transport = nodeTransport(1000)!;
+  const configured = nodeTransport(1000, { connect: {} })!;
+  const before = globals[NEW] as Agent;
+  for (const foreign of [{ dispatch() {} }, new Agent({ user: 1 }), new (class Mock extends Agent {})()]) {
+    globals[NEW] = foreign;
+    await transport.fetch(HTTP, {});
+    assertEquals([network.last.dispatcher, transport.closesSockets], [undefined, false]);
+    await assertRejects(() => configured.fetch(HTTP, {}), TypeError, "fetch goes through another dispatcher");
+    assertThrows(() => nodeTransport(1000, { connect: {} }), TypeError, "fetch goes through another dispatcher");
+  }
+  globals[NEW] = before;
+  await transport.fetch(HTTP, {});
+  assertEquals([network.last.dispatcher !== undefined, transport.closesSockets], [true, true]);
+  before.dispatch = () => true; // an interceptor
+  assertEquals([transport.closesSockets, transport[PLATFORM].endsBodies], [false, false]);
+});
+
+onNode("gives a fetch of the user's no dispatcher, unless the user chose one", async (network) => {
+  const transport = nodeTransport(1000)!;
+  const configured = nodeTransport(1000, { connect: {} })!;
+  globalThis.fetch = usersFetch(network.answer);
+  await transport.fetch(HTTP, {});
+  assertEquals([network.last.dispatcher, transport.closesSockets], [undefined, false]);
+  await configured.fetch(HTTP, {});
+  assertEquals([network.last.dispatcher !== undefined, configured.closesSockets], [true, false]);
+});
+
+onNode("leaves the handlers of another undici to that one's dispatcher", async (network, globals) => {
+  const transport = nodeTransport(1000)!;
+  const other = globals[OLD] = new Agent();
+  await transport.fetch(HTTP, {});
+  const handler = { onConnect() {} };
+  (network.last.dispatcher as Dispatcher).dispatch({}, handler);
+  assertStrictEquals(other.dispatched[0], handler);
+  await transport.fetch(HTTP, {});
+  assertEquals([network.last.dispatcher, transport.closesSockets], [undefined, false]);
+});
+
+onNode("sends once more if a reused connection died before an answer", async (network) => {
+  const reset = Object.assign(new TypeError("fetch failed"), { cause: { code: "ECONNRESET" } });
+  const socket = new FakeSocket();
+  let tries = 0;
+  let answers = 0;
+  globalThis.fetch = runtimesFetch((url, init) => {
+    goOver(socket, init);
+    if (++tries > answers) throw reset;
+    socket.bytesRead += 100;
+    return network.answer(url, init);
+  });
+  const transport = nodeTransport(1000)!;
+  const trial = async (init: RequestInit) => {
+    tries = 0;
+    await transport.fetch(HTTP, init).catch((error) => assertStrictEquals(error, reset));
+    return tries;
+  };
+  assertEquals(await trial({}), 1); // a fresh one
+  answers = 1;
+  assertEquals(await trial({}), 1);
+  answers = 0;
+  assertEquals(await trial({ method: "POST" }), 1);
+  assertEquals(await trial({ signal: AbortSignal.abort() }), 1);
+  assertEquals(await trial({ method: "PUT", body: new ReadableStream() }), 1);
+  // The second try closes connections that are not fresh, for as long as it is given some.
+  const closing = trial({});
+  socket.alpnProtocol = "h2";
+  assertEquals([await closing, socket.destroyed], [2, false]);
+});
+
+onNode("ends the socket of a body that comes with status 205", async (network) => {
+  const transport = nodeTransport(1000)!;
+  const trial = async (headers: HeadersInit, alpnProtocol: string | false = false) => {
+    const socket = Object.assign(new FakeSocket(), { alpnProtocol });
+    globalThis.fetch = runtimesFetch((_, init) => {
+      goOver(socket, init);
+      return new Response(null, { status: 205, headers });
+    });
+    await transport.fetch(HTTP, {});
+    return socket.destroyed;
+  };
+  assertEquals([await trial({}), await trial({ "content-length": "5" })], [true, true]);
+  assertEquals([await trial({ "content-length": "0" }), await trial({}, "h2")], [false, false]);
+  assertEquals(network.asked, []);
+});
+
+onNode("uses a dispatcher of the user's, whatever the global one is", async (network, globals) => {
+  const own = new Agent({ user: 1 });
+  const transport = nodeTransport(1000, { dispatcher: own })!;
+  globals[NEW] = { dispatch() {} };
+  await transport.fetch(HTTPS, {});
+  assertStrictEquals(agentOf(network.last), own);
+  assertEquals([transport.closesSockets, transport[PLATFORM].endsBodies], [true, false]);
+  await transport.close();
+  assert(own.destroyed > 0);
+});
+
+onNode("finds the dispatcher of the main realm", async (network) => {
+  const main = { [NEW]: new Agent() };
+  const vm = { runInThisContext: () => main, subscribe() {} };
+  const process = { versions: { undici: "8.0.0" }, env: {}, execArgv: [], getBuiltinModule: () => vm };
+  await withGlobals({ process }, async () => {
+    Reflect.deleteProperty(globalThis, OLD);
+    Reflect.deleteProperty(globalThis, NEW);
+    const transport = nodeTransport(1000)!;
+    await transport.fetch(HTTP, {});
+    assertEquals([transport.closesSockets, network.last.dispatcher !== undefined], [true, true]);
+  });
+});
+
+onNode("bounds the idle timeout", async (network) => {
+  for (const [idle, timeout] of [[Infinity, TWO_GIB], [2 ** 40, TWO_GIB], [0.5, 1]] as const) {
+    await nodeTransport(idle)!.fetch(HTTP, {});
+    assertEquals(agentOf(network.last).settings.keepAliveTimeout, timeout);
+  }
+});
+
+onNode("knows what undici decodes, and refuses a proxy", () => {
+  const { decodes } = nodeTransport(1)![PLATFORM];
+  const codings = ["gzip", "br, x-gzip", "zstd", "identity"];
+  assertEquals(codings.map((coding) => decodes!(coding, {})), [true, true, true, false]);
+  assertThrows(() => nodeTransport(1, { proxy: "" } as object), TypeError, '"proxy"');
+});
+
+Deno.test("nodeTransport() makes none elsewhere, nor on workerd", async () => {
+  await withGlobals({ process: {} }, () => assertEquals(nodeTransport(1), undefined));
+  const workerd = { process: { versions: { undici: "7" } }, navigator: { userAgent: "Cloudflare-Workers" } };
+  await withGlobals(workerd, () => assertEquals(nodeTransport(1), undefined));
+});
+
+// Portable
+
+Deno.test("portable() gives options of its own, unless the request has them", async () => {
+  const network = new Network();
+  const transport = portable(usersFetch(network.answer), { cf: 1, mode: "own" });
+  await transport.fetch(HTTP, { mode: "cors" });
+  assertEquals([network.last.cf, network.last.mode, transport.closesSockets], [1, "cors", false]);
+  await transport.close();
+  await assertRejects(() => transport.fetch(HTTP, {}), TypeError, "the transport is closed");
+});
+
+Deno.test("portable() rejects if fetch throws", async () => {
+  const thrown = new Error("mine");
+  const transport = portable(() => {
+    throw thrown;
+  });
+  assertStrictEquals(await transport.fetch(HTTP, {}).catch((error) => error), thrown);
+});
+
+// Whose fetch is global
+
+Deno.test("sessionFetch() is passed by when it is global, also by a session that is made meanwhile", async () => {
+  const network = new Network();
+  const behind = runtimesFetch(network.answer);
+  await withGlobals({ fetch: behind }, async () => {
+    const performed: string[] = [];
+    const perform = (input: string | URL | Request) => {
+      performed.push(String(input));
+      return Promise.resolve(new Response("session"));
+    };
+    const first = sessionFetch(perform);
+    assertEquals(first.name, "fetch");
+    globalThis.fetch = first as typeof fetch;
+    const second = sessionFetch(perform);
+    globalThis.fetch = second as typeof fetch;
+    assertStrictEquals(globalFetch(), behind);
+    assertEquals([isRuntimes(globalFetch()), isRuntimes(second)], [true, false]);
+    // A request that comes back goes behind; another one, and one that comes later, go through the
+    // session.
+    const other = new URL("http://other.test/");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let later: Promise<unknown> | undefined;
+    const wrapper = async (input: string | URL | Request, init?: RequestInit) => {
+      later = promise.then(() => second(HTTP));
+      await second(other);
+      return await first(new Request(input, init));
+    };
+    await sendThrough(wrapper, HTTP, {});
+    resolve();
+    await later;
+    assertEquals([performed, network.asked.length], [[other.href, HTTP.href], 1]);
+  });
+});

@@ -103,7 +103,10 @@ const UNREAD: Record<string, Unread> = {
   },
   "headers that come after a timeout": {
     options: { timeout: { headers: 30 } },
-    use: (session) => session.get(`${NOBODY}late`),
+    async use(session) {
+      await failure(session.get(`${NOBODY}late`));
+      await pause(60); // the session is open when they come
+    },
   },
 };
 

@@ -19,4 +19,27 @@ function exits(way: string): Case {
   };
 }
 
-export const cases: Case[] = [exits("ephemeral"), exits("session"), exits("unclosed")];
+/** What a program may find as the cause of an error, and what a look at its causes must come back from. */
+const CAUSES = [
+  "a ring",
+  "itself",
+  "a long chain",
+  "a cause that throws",
+  "an aggregate of itself",
+  "a proxy",
+  "no error",
+];
+
+export const cases: Case[] = [
+  exits("ephemeral"),
+  exits("session"),
+  exits("unclosed"),
+  ...CAUSES.map((shape): Case => ({
+    name: `an error of a fetch neither stops nor ends the process: its cause is ${shape}`,
+    needs: ["processes"],
+    async run({ run }) {
+      const { code, stdout, stderr } = await run("scripts/causes.ts", shape);
+      assertEquals([code, stderr, stdout], [0, "", "NetworkError NetworkError\n"]);
+    },
+  })),
+];

@@ -2,7 +2,7 @@
 //
 // Garbage collection is only the safety net, and it works: what was dropped while open is aborted and reported once, and
 // what is still in use is not cut off.
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { ExchangeInfo } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
 
@@ -50,7 +50,7 @@ function ends(name: string, what: string): Case {
       const gate = await t.openScope();
       const running = collected(t, what, `${gate.url}/hold?key=end`);
       await Promise.race([running, gate.wait({ pending: 1 }, 8000)]);
-      await t.scope.wait({ requests: 1, open: 0, pending: 0 }, 2000);
+      await t.scope.wait({ requests: 1, open: 0, pending: 0 }, 4000);
       await gate.release("end");
       const { leaks } = await running;
       assertEquals(leaks?.length ?? 0, what === "an idle session" ? 0 : 1);
@@ -60,6 +60,9 @@ function ends(name: string, what: string): Case {
 
 /** The length of lines 0 to 19,999 of `/lines`, each with its end. */
 const LINES = Array.from({ length: 20_000 }, (_, i) => `line ${i}\n`).join("").length;
+
+/** How a callback may misbehave that is called when something was collected. */
+const MISBEHAVIORS = ["throws", "rejects", "hangs", "calls get()", "calls close()"];
 
 export const cases: Case[] = [
   drops("an unread response"),
@@ -120,4 +123,29 @@ export const cases: Case[] = [
   keeps("body of session.fetch"),
   keeps("toResponse()"),
   keeps("promise", 100),
+  ...MISBEHAVIORS.map((how): Case => ({
+    name: `a session survives an onLeak that ${how}`,
+    needs: ["processes"],
+    async run(t) {
+      const { calls, open, active, status } = await collected(t, `onLeak ${how}`);
+      assertEquals([calls, open, active, status], [how === "calls close()" ? 1 : 2, 0, 0, 200]);
+      await t.scope.wait({ open: 0, pending: 0 }, 1000);
+    },
+  })),
+  {
+    name: "a session that is dropped unclosed is warned of, once",
+    needs: ["processes"],
+    async run(t) {
+      const { stderr } = await collected(t, "an idle session");
+      assertMatch(stderr, /^Hangup: .*\bsession\b.*\bclose/);
+      assertEquals(stderr.split("Hangup: ").length - 1, 1, stderr);
+    },
+  },
+  {
+    name: "a session that was closed, or never used, is no leak",
+    needs: ["processes"],
+    async run(t) {
+      assertEquals((await collected(t, "a closed session")).stderr, "");
+    },
+  },
 ];

@@ -11,12 +11,8 @@ const [url, what, last] = process.argv.slice(2);
 interface Runtimes {
   gc?(): void;
   Bun?: { gc(force: boolean): void };
-  Deno?: unknown;
 }
-const { gc, Bun, Deno } = globalThis as Runtimes;
-
-/** On Node nothing but time closes the idle sockets of a session that was dropped. */
-const pool = Bun || Deno ? {} : { idleTimeout: 500 };
+const { gc, Bun } = globalThis as Runtimes;
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -130,7 +126,7 @@ const ways: Record<string, () => Promise<unknown>> = {
     return { leaks };
   },
   async "an idle session"() {
-    await forget(() => new Session({ pool }).get(`${url}/bytes/10`));
+    for (let i = 0; i < 3; i++) await forget(() => new Session().get(`${url}/bytes/10`));
     await collect();
     return {};
   },
@@ -143,12 +139,51 @@ const ways: Record<string, () => Promise<unknown>> = {
     await session.close();
     return { contexts: contexts.sort() };
   },
+  /** What is no leak: a session that was closed, and one that was never used. */
+  async "a closed session"() {
+    await forget(async () => {
+      const session = new Session();
+      await session.get(`${url}/bytes/10`);
+      await session.close();
+    });
+    await forget(() => new Session());
+    await collect();
+    return {};
+  },
   async "a session with an open response"() {
-    await forget(async () => await open(new Session({ onLeak, pool })));
+    await forget(async () => await open(new Session({ onLeak })));
     await collect(() => leaks.length > 0);
     await collect();
     return { leaks };
   },
+
+  ...Object.fromEntries(
+    Object.entries<(session: Session) => unknown>({
+      "throws": () => {
+        throw new Error("The callback failed");
+      },
+      "rejects": () => Promise.reject(new Error("The callback failed")),
+      "hangs": () => new Promise(() => {}),
+      "calls get()": (session) => session.get(`${url}/bytes/10`),
+      "calls close()": (session) => session.close(),
+    }).map(([how, callback]) => [`onLeak ${how}`, async () => {
+      let calls = 0;
+      const session: Session = new Session({
+        pool: { maxConnections: 2 },
+        onLeak() {
+          calls++;
+          return callback(session) as void;
+        },
+      });
+      for (let i = 0; i < 2; i++) await forget(() => open(session));
+      await collect(() => calls === 2 || session.closed);
+      await collect();
+      const status = session.closed ? 200 : (await session.get(`${url}/bytes/10`)).status;
+      const result = { calls, open: session.exchanges().length, active: session.pool.stats().active, status };
+      await session.close();
+      return result;
+    }]),
+  ),
 
   "kept iterator": () => kept(async (session) => (await open(session, path))[Symbol.asyncIterator](), sizeOf),
   "kept loop": () =>

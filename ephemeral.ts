@@ -6,10 +6,10 @@
  * @module
  */
 
+import { makeTransport } from "./_internal/transports/choose.ts";
 import type { SessionRequestInit } from "./request.ts";
 import { StreamedResponse } from "./response.ts";
 import { type RequestInput, type ResponseFor, Session } from "./session.ts";
-import { makeTransport } from "./transport.ts";
 
 /**
  * Sends one request in a session of its own. When the promise settles, no socket is open; with `prefetch: false` the

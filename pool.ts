@@ -10,10 +10,11 @@ import { showAs } from "./_internal/inspect.ts";
 import { own, refuse } from "./_internal/options.ts";
 import { onAbort } from "./_internal/signals.ts";
 import { type Holder, SLOTS, Slots } from "./_internal/slots.ts";
+import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
 import { type Adapter, PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import type { PoolClosedError } from "./errors.ts";
 import type { RequestSummary } from "./request.ts";
-import { DEFAULT_IDLE_TIMEOUT, makeTransport, type Transport } from "./transport.ts";
+import type { Transport } from "./transport.ts";
 
 /**
  * Options for {@linkcode Pool}.

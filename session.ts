@@ -22,6 +22,7 @@ import {
 } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { SLOTS } from "./_internal/slots.ts";
+import { globalFetch, sessionFetch } from "./_internal/transports/global_fetch.ts";
 import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";
@@ -275,9 +276,12 @@ export class Session implements AsyncDisposable {
     this.#borrowed = options.pool instanceof Pool;
     this.pool = choosePool(options.pool, options.fetch);
     this.#exchanges = new Exchanges(this.pool[SLOTS].clock, onLeak ?? warnOfLeak);
-    this.fetch = (input, init) => {
+    this.pool[PLATFORM].onDropped?.(warnOfDrop);
+    this.fetch = sessionFetch((input, init) => {
+      // The runtime alone can read these, and they need no connection.
+      if (/^\s*(?:data|blob):/i.test(String((input as Request)?.url ?? input))) return globalFetch()(input, init);
       return this.#perform(() => prepareFetch(input, init, dropInDefaults), respondAsFetch, asFetchError);
-    };
+    });
   }
 
   /** Whether `close()` was called. */
@@ -595,6 +599,14 @@ function checkJar(jar: CookieJar | undefined): CookieJar | undefined {
 }
 
 let warned = false;
+let warnedOfDrop = false;
+
+/** Called when a session's transport was collected unclosed. At module level, because a closure would hold the session. */
+function warnOfDrop(): void {
+  if (warnedOfDrop) return;
+  warnedOfDrop = true;
+  console.warn("Hangup: a session was dropped without close(); use `await using`, or close it when it is done");
+}
 
 function warnOfLeak({ method, url, stack }: ExchangeInfo): void {
   if (warned) return;

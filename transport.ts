@@ -1,17 +1,12 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * How exchanges reach the network: the contract, the transport that works everywhere, and the
- * choice of one.
+ * How exchanges reach the network: the contract, and the choice of a transport.
  *
  * @module
  */
 
-import { own as withoutInherited, refuse } from "./_internal/options.ts";
-import { bunTransport } from "./_internal/transports/bun.ts";
-import { denoTransport } from "./_internal/transports/deno.ts";
-import { nodeTransport } from "./_internal/transports/node.ts";
-import { portable } from "./_internal/transports/portable.ts";
+import { makeTransport } from "./_internal/transports/choose.ts";
 
 /**
  * Sends requests and owns the sockets that they use.
@@ -19,7 +14,7 @@ import { portable } from "./_internal/transports/portable.ts";
  * Ending an exchange is not its task: the session aborts each one through `init.signal` before it
  * calls `close()`.
  *
- * @example Log every hop, over sockets that are still closed with the session
+ * @example Log every request, over sockets that are still closed with the session
  * ```ts
  * import { createTransport, Session } from "@hangup/session";
  * import { assertEquals } from "@std/assert";
@@ -46,32 +41,8 @@ export interface Transport {
    */
   readonly closesSockets: boolean;
   /**
-   * Whether the platform has to follow redirects, as it hides them from `fetch`'s caller. Then
-   * `init.redirect` is what the caller asked for, and `maxRedirects` and `history` have no effect;
-   * else it is always `"manual"`.
-   */
-  readonly followsRedirects?: boolean;
-  /**
-   * Whether the chunks of its bodies belong to who reads them, so that their memory may be taken
-   * away once it was copied: for runtimes that collect it late. Not so of a response that was
-   * cloned. By default nothing is taken.
-   */
-  readonly ownsChunks?: boolean;
-  /**
-   * How many turns of the event loop, as `setImmediate` counts them, it takes until the runtime has
-   * taken back the socket of an exchange that is over. While a request waits, its pool grants a
-   * slot no sooner again, as the next holder would be given another socket. Without it, at once.
-   */
-  readonly coolingTurns?: number;
-  /**
-   * The same of an exchange that was cut off, whose socket is closed. Without it, as many. A
-   * transport that has both may also be dialling for that long, and a socket that comes back may go
-   * to who waits for the dial: slots cool so long then too.
-   */
-  readonly closingTurns?: number;
-  /**
-   * Sends one request and resolves with the response's headers. Unless it `followsRedirects`, it
-   * follows none.
+   * Sends one request and resolves with the response's headers. It follows no redirect, because
+   * `init.redirect` is `"manual"`, except in browsers, which hide redirects from who asks for that.
    *
    * @param url The absolute URL, `http:` or `https:`.
    * @param init As for the standard `fetch`. The object belongs to the transport, which may add to
@@ -79,15 +50,6 @@ export interface Transport {
    * @returns The response. What it rejects with becomes the `cause` of a {@linkcode NetworkError}.
    */
   fetch(url: URL, init: RequestInit): Promise<Response>;
-  /**
-   * Whether the body of a response is decoded, so that `content-encoding` and `content-length` no
-   * longer describe it. No runtime removes them. Without this method gzip, deflate, br and zstd
-   * count as decoded.
-   *
-   * @param coding The response's `content-encoding`, in lower case.
-   * @param request The headers of the request.
-   */
-  decodes?(coding: string, request: Headers): boolean;
   /**
    * Closes the transport's sockets. Called at least once, with every exchange ended; idempotent.
    */
@@ -117,13 +79,10 @@ export interface TransportOptions {
    *
    * @default {30_000}
    */
-  idleTimeout?: number;
+  idleTimeout?: number | undefined;
   /** An option of the runtime's own. */
   [option: string]: unknown;
 }
-
-/** @ignore */
-export const DEFAULT_IDLE_TIMEOUT = 30_000;
 
 /**
  * Makes the transport that suits the platform: one that owns its sockets where the runtime allows
@@ -148,22 +107,4 @@ export const DEFAULT_IDLE_TIMEOUT = 30_000;
  */
 export function createTransport(options: TransportOptions = {}): Transport {
   return makeTransport(options);
-}
-
-/**
- * Makes a pool's own transport.
- *
- * @param options The options for its sockets.
- * @param connections The pool's limit for one origin. What opens a socket while one is on its way
- * back keeps to it too.
- */
-export function makeTransport(options: TransportOptions, connections?: number): Transport {
-  const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...rest } = withoutInherited(options);
-  const own = withoutInherited(rest);
-  if (!(typeof idleTimeout === "number" && idleTimeout >= 0)) {
-    refuse('Cannot create a transport as "idleTimeout"', "a non-negative number of milliseconds", idleTimeout);
-  }
-  return denoTransport(idleTimeout, own) ?? bunTransport(idleTimeout, own) ??
-    nodeTransport(idleTimeout, own, connections) ??
-    portable(undefined, Object.keys(own).length > 0 ? own : undefined);
 }

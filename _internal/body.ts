@@ -46,7 +46,9 @@ export async function bufferBody(
     return await source.readWhole();
   }
   const bytes = ahead ?? new ByteCollector(length);
-  while (await source.readInto(bytes)) if (bytes.size > max) throw new BodyTooLargeError(max, exchange);
+  await source.readInto(bytes, max);
+  exchange.cancellation.throwIfAborted();
+  if (bytes.size > max) throw new BodyTooLargeError(max, exchange);
   return bytes.take();
 }
 

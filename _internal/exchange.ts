@@ -243,6 +243,12 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
     });
   }
 
+  /** Begins a wait, which {@linkcode Timing.finish} ends. */
+  expect(phase: Phase, timeout?: number): void {
+    const now = this.timing.begin(phase, timeout);
+    this.#exchanges?.arm(this.timing.deadline, now);
+  }
+
   /**
    * Waits under a timeout.
    *
@@ -252,8 +258,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
    * @param arrive Called with what `work` gives, also after an abort.
    */
   wait<T>(phase: Phase, work: PromiseLike<T>, timeout?: number, arrive?: (value: T) => void): Promise<T> {
-    const now = this.timing.begin(phase, timeout);
-    this.#exchanges?.arm(this.timing.deadline, now);
+    this.expect(phase, timeout);
     return this.cancellation.wait((resolve, reject) => {
       work.then((value) => {
         this.timing.finish();

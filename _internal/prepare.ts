@@ -10,6 +10,7 @@ import type { CookieJar } from "../cookies.ts";
 import type { SessionRequestInit, Timeouts } from "../request.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { describe, own, refuse } from "./options.ts";
+import { carried } from "./transports/carried.ts";
 import { isStream } from "./upload.ts";
 
 /** What a session adds to each of its requests. */
@@ -417,6 +418,7 @@ const REQUEST_OPTIONS = (Object.keys(REQUEST_DEFAULTS) as (keyof typeof REQUEST_
 
 /** Passes on what a `Request` says besides method, URL, headers, body, redirect and signal. */
 function inherit(rest: RequestInit, request: Request): RequestInit {
+  Object.assign(rest, { ...carried(request), ...rest });
   for (const name of REQUEST_OPTIONS) {
     const value = request[name];
     if (value !== undefined && value !== REQUEST_DEFAULTS[name]) {

@@ -123,7 +123,7 @@ export class Source {
     try {
       return await this.#exchange.wait("idle", bytes);
     } catch (cause) {
-      throw this.#exchange.failure(cause, "The connection failed before the end of the body");
+      throw this.#failure(cause);
     }
   }
 
@@ -149,21 +149,40 @@ export class Source {
     return new Uint8Array(buffer);
   }
 
-  /** Reads on into memory. Returns whether there may be more. */
-  async readInto(bytes: ByteCollector): Promise<boolean> {
-    this.#open();
-    if (this.#filler === undefined) {
-      const { value } = await this.read();
-      if (value !== undefined) bytes.append(value);
-      return value !== undefined;
+  /**
+   * Reads the rest of the body into memory, until there are more than `max` bytes.
+   *
+   * One wait for the whole of it, though each read has its own time: a body may have a million chunks.
+   */
+  async readInto(bytes: ByteCollector, max: number): Promise<void> {
+    try {
+      await this.#exchange.cancellation.race(this.#readAll(bytes, max));
+    } catch (cause) {
+      throw cause instanceof NetworkError ? cause : this.#failure(cause);
     }
-    // No byte is expected after the last one that was announced, so that there is no need for room.
-    const whole = this.#received === this.length;
-    const { done, value } = await this.wait(this.#filler.read(whole ? new Uint8Array(1) : bytes.room()));
-    if (!whole && value !== undefined) bytes.fill(value);
-    if (done) this.#finish();
-    else this.#count(value!.byteLength);
-    return !done;
+  }
+
+  async #readAll(bytes: ByteCollector, max: number): Promise<void> {
+    const { timing } = this.#exchange;
+    this.#open();
+    const filler = this.#filler;
+    while (bytes.size <= max && !this.#exchange.over) {
+      this.#exchange.expect("idle");
+      if (filler === undefined) {
+        const read = this.take(await this.next());
+        timing.finish();
+        if (read.done) return;
+        bytes.append(read.value);
+        continue;
+      }
+      // No byte is expected after the last one that was announced, so there is no need for room.
+      const whole = this.#received === this.length;
+      const { done, value } = await filler.read(whole ? new Uint8Array(1) : bytes.room());
+      timing.finish();
+      if (!whole && value !== undefined) bytes.fill(value);
+      if (done) return this.#finish();
+      this.#count(value!.byteLength);
+    }
   }
 
   /**
@@ -201,6 +220,10 @@ export class Source {
     } catch {
       // The reader is none of the platform's, and it is not waited for.
     }
+  }
+
+  #failure(cause: unknown): unknown {
+    return this.#exchange.failure(cause, "The connection failed before the end of the body");
   }
 
   #count(bytes: number): void {

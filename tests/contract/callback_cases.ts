@@ -179,15 +179,6 @@ const stream = async (session: Session, _: Call, { signal }: AbortController) =>
 
 const PLACES: Record<string, Place> = {
   "Transport.fetch()": { options: (call) => transportOf({ fetch: fetchOf(() => call(() => Promise.resolve(ok()))) }) },
-  "Transport.decodes()": {
-    sync: true,
-    options: (call) => ({
-      ...transportOf({
-        decodes: () => call(() => true),
-        fetch: fetchOf(() => Promise.resolve(new Response("ok", { headers: { "content-encoding": "x-a" } }))),
-      }),
-    }),
-  },
   "Transport.close()": {
     options: (call) => transportOf({ close: () => call(() => {}) }),
     work: async (session) => void await session.close(),

@@ -45,7 +45,7 @@ async function asGlobal(wrap: (fetch: Fetch) => Fetch) {
   // One connection, so that a request that came back to the session would wait for itself.
   const options = { pool: { maxConnections: 1 }, timeout: { queue: 1000 } };
   const session = new Session(options);
-  use(wrap(sessionFetch(session.fetch) as Fetch));
+  use(wrap(session.fetch as Fetch));
   const results = [
     await outcome(fetch(`${url}/bytes/10`)),
     await outcome(fetch(new Request(`${url}/echo`, { method: "POST", body: "text" }))),

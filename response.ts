@@ -11,6 +11,7 @@ import { ByteCollector } from "./_internal/bytes.ts";
 import { hasBody, showUrl, SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { printable } from "./_internal/text.ts";
+import { own } from "./_internal/options.ts";
 import { type ResponseHead, WebResponse } from "./_internal/web_response.ts";
 import { BodyTooLargeError, HangupError } from "./errors.ts";
 import type { Redirect, RequestSummary, SentRequest } from "./request.ts";
@@ -123,7 +124,7 @@ export abstract class HangupResponse {
 
   /** The body as a `Blob` with the response's media type. */
   async blob(): Promise<Blob> {
-    return new Blob([await this.read()], { type: this.headers.get("content-type") ?? "" });
+    return new Blob([await this.read()], own({ type: this.headers.get("content-type") ?? "" }));
   }
 
   /**

@@ -294,11 +294,8 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
       const onLeak = this.#exchanges?.onLeak;
       this.end();
       if (this.#leaked === undefined) return;
-      try {
-        onLeak?.(this.#leaked);
-      } catch {
-        // Nobody waits for the exchange who could be told.
-      }
+      // Nobody waits for the exchange who could be told of a failure.
+      (async () => await onLeak?.(this.#leaked!))().catch(() => {});
     });
   }
 

@@ -23,11 +23,17 @@ export function own<T extends object>(options: T): T {
   return options;
 }
 
+/** Options as a plain object, also if a class computes them. */
+export function plain<T extends object>(options: T): T {
+  const prototype = Object.getPrototypeOf(options);
+  return prototype === null || prototype === Object.prototype ? own(options) : withoutInherited(options);
+}
+
 function withoutInherited<T extends object>(options: T): T {
   const copy = Object.create(null);
   for (let source: object | null = options; source !== null; source = Object.getPrototypeOf(source)) {
     if (source !== options && Object.getPrototypeOf(source) === null) break; // a realm's `Object.prototype`
-    for (const key of Reflect.ownKeys(source)) copy[key] ??= Reflect.get(options, key);
+    for (const key of Reflect.ownKeys(source)) if (key !== "constructor") copy[key] ??= Reflect.get(options, key);
   }
   return copy;
 }

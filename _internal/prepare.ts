@@ -9,7 +9,8 @@
 import type { CookieJar } from "../cookies.ts";
 import type { SessionRequestInit, Timeouts } from "../request.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
-import { describe, own, refuse } from "./options.ts";
+import { displayUrl } from "./http.ts";
+import { describe, own, plain, refuse } from "./options.ts";
 import { carried } from "./transports/carried.ts";
 import { isStream } from "./upload.ts";
 
@@ -81,22 +82,15 @@ export function prepare(
   method: string | undefined,
   defaults: RequestDefaults,
 ): Outgoing {
-  const given = own(init);
+  const given = plain(init);
   const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
   const standard = own(rest);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
   if (isPlain(standard.body)) refuse('"body"', 'what fetch() takes; to send JSON, use "json"', standard.body);
-  if (json !== undefined) {
-    if (standard.body !== null && standard.body !== undefined) {
-      throw new TypeError('Cannot send the request as "json" and "body" exclude each other');
-    }
-    standard.body = toJson(json);
-  }
   if (method !== undefined) standard.method = method;
-  const outgoing = complete(input, standard, defaults, query);
+  const outgoing = complete(input, standard, defaults, query, json);
   return {
     ...outgoing,
-    headers: json === undefined ? outgoing.headers : withType(outgoing.headers, "application/json"),
     prefetch: prefetch !== false,
     throwIfNotOk: throwIfNotOk ?? defaults.throwIfNotOk,
     timeouts: mergeTimeouts(defaults.timeouts, timeout),
@@ -140,9 +134,10 @@ function complete(
   init: RequestInit,
   defaults: RequestDefaults,
   query?: SessionRequestInit["query"],
+  json?: unknown,
 ): Outgoing {
   const request = isRequest(input) ? input : undefined;
-  const { method: name, headers: given, body: content, redirect, signal, ...rest } = own(init);
+  const { method: name, headers: given, redirect, signal, body, ...rest } = own(init);
   if (request !== undefined) inherit(rest, request);
   checkOptions(rest);
 
@@ -152,6 +147,10 @@ function complete(
   const merged = mergeHeaders(home ? defaults.headers : defaults.headersElsewhere, given ?? request?.headers);
   const headers = takeCredentials(url, merged);
   if (query !== undefined) addQuery(url, query);
+  if (json !== undefined && body !== undefined && body !== null) {
+    throw new TypeError('Cannot send the request as "json" and "body" exclude each other');
+  }
+  const content = json === undefined ? body : toJson(json, `${method} ${displayUrl(url)}`);
 
   const inherited = content === undefined && request !== undefined && mayHaveBody(request, method);
   if (inherited && request.bodyUsed || content instanceof ReadableStream && content.locked) {
@@ -160,14 +159,13 @@ function complete(
   if (content !== null && content !== undefined && (method === "GET" || method === "HEAD")) {
     throw new TypeError(`Cannot send the request as a ${method} request has no body`);
   }
-  const body = snapshot(content);
-  if (headers !== undefined && !isStream(body)) headers.delete("content-length");
+  if (headers !== undefined && !isStream(content)) headers.delete("content-length");
 
   return {
     method,
     url,
-    headers: content instanceof URLSearchParams ? withType(headers, FORM_TYPE) : headers,
-    body,
+    headers: json === undefined ? headers : withType(headers, "application/json"),
+    body: snapshot(content),
     request: inherited ? request : undefined,
     prefetch: true,
     throwIfNotOk: false,
@@ -194,7 +192,7 @@ function mayHaveBody(request: Request, method: string): boolean {
 /** A body as it is now, whatever its owner does to it later: Fetch standard, section 5.2, "extract a body". */
 function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefined {
   if (typeof body !== "object" || body === null) return body;
-  if (body instanceof URLSearchParams) return String(body);
+  if (body instanceof URLSearchParams) return new URLSearchParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
   if (!(body instanceof FormData)) return body;
@@ -203,8 +201,6 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   return copy;
 }
 
-const FORM_TYPE = "application/x-www-form-urlencoded;charset=UTF-8";
-
 /** The headers with this `content-type`, unless they have one. */
 function withType(headers: Headers | undefined, type: string): Headers {
   headers ??= new Headers();
@@ -212,16 +208,17 @@ function withType(headers: Headers | undefined, type: string): Headers {
   return headers;
 }
 
-function toJson(value: unknown): string {
+function toJson(value: unknown, request: string): string {
   let text: string | undefined;
+  let cause: unknown;
   try {
     text = JSON.stringify(value);
-  } catch (cause) {
-    // What an engine says of a cycle or a BigInt does not name the option.
-    throw new TypeError('Cannot send the request as "json" cannot be converted to JSON', { cause });
+  } catch (error) {
+    // What an engine says of a cycle or a BigInt names neither the option nor the request.
+    cause = error;
   }
-  if (text === undefined) throw new TypeError(`Cannot send the request as "json" is not JSON: ${typeof value}`);
-  return text;
+  if (text !== undefined) return text;
+  throw new TypeError(`Cannot send the request as "json" cannot be converted to JSON: ${request}`, { cause });
 }
 
 /** Whether something is an object literal, an array or a `Map`, which no `fetch` takes for a body. */

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { TooManyRedirectsError } from "../errors.ts";
+import { NetworkError, TooManyRedirectsError } from "../errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { keepCookies, withCookies } from "./jar.ts";
 import { own } from "./options.ts";
@@ -86,7 +86,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history: readonl
     throw exchange.fault(cause);
   }
   exchange.cancellation.throwIfAborted();
-  checkResponse(response);
+  checkResponse(response, exchange);
   const source = new Source(exchange, response, platform);
   const kept = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
   return { response, source, outgoing, init, history, kept };
@@ -107,10 +107,11 @@ function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | u
 }
 
 /** Throws if a `fetch` of the user's gives something else than a response that can be read. */
-function checkResponse(response: Response): void {
-  const isResponse = typeof response?.status === "number" && typeof response.headers?.get === "function";
-  if (!isResponse) {
-    throw new TypeError('Cannot read the response as what "fetch" returned is not a Response');
+function checkResponse(response: Response, exchange: Exchange): void {
+  if (typeof response?.status !== "number" || typeof response.headers?.get !== "function") {
+    throw new NetworkError('Cannot read the response as what "fetch" returned is not a Response', exchange);
   }
-  if (response.bodyUsed) throw new TypeError("Cannot read the response as its body was read before it was returned");
+  if (response.bodyUsed) {
+    throw new NetworkError("Cannot read the response as its body was read before it was returned", exchange);
+  }
 }

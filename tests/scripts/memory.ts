@@ -68,6 +68,9 @@ const read = ways[way!]!;
 // what the session holds.
 for (const small of ["/bytes/1000", "/chunked/1000", "/gzip/1000"]) await read(small).catch(() => {});
 for (let time = 0; time < 2; time++) await discard(path!).catch(() => {}); // Node refuses two lengths
+// V8's young generation grows to its full size with the first garbage, whoever makes it.
+const garbage: unknown[] = [];
+for (let i = 0; i < 1_000_000; i++) garbage[i % 1000] = { i, more: [i, i, i] };
 await pause(50);
 
 const known = reset() && peakOfKernel() !== undefined;

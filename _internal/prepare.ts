@@ -122,7 +122,7 @@ export function prepareFetch(
     maxBodyBytes: _6,
     maxRedirects: _7,
     ...rest
-  } = own(init);
+  } = plain(init);
   if (!isRequest(init)) return complete(input, rest, defaults);
   const { method, headers, body, redirect, signal } = init;
   return complete(input, inherit({ ...rest, method, headers, body, redirect, signal }, init), defaults);

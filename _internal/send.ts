@@ -109,9 +109,9 @@ function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | u
 /** Throws if a `fetch` of the user's gives something else than a response that can be read. */
 function checkResponse(response: Response, exchange: Exchange): void {
   if (typeof response?.status !== "number" || typeof response.headers?.get !== "function") {
-    throw new NetworkError('Cannot read the response as what "fetch" returned is not a Response', exchange);
+    throw new NetworkError('The value that "fetch" returned is not a Response', exchange);
   }
   if (response.bodyUsed) {
-    throw new NetworkError("Cannot read the response as its body was read before it was returned", exchange);
+    throw new NetworkError('The response that "fetch" returned has a body that was read already', exchange);
   }
 }

@@ -35,7 +35,7 @@ interface Unread {
   use(session: Session): Promise<unknown>;
 }
 
-const slowJar = { getCookieString: () => "", setCookie: () => pause(60) };
+const slowJar = { getCookieString: () => "", setCookie: () => new Promise(() => {}) };
 const ANNOUNCED = { "content-length": "9" };
 
 const UNREAD: Record<string, Unread> = {

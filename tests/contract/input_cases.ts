@@ -16,7 +16,12 @@ const REQUESTS: [what: string, init: unknown, error: ErrorClass, message: string
   ["a blob: URL", {}, TypeError, 'received "blob:"', "blob:http://127.0.0.1/0"],
   ["a javascript: URL", {}, TypeError, 'received "javascript:"', "javascript:0"],
   ["json with body", { method: "POST", json: 1, body: "x" }, TypeError, '"json" and "body" exclude each other'],
-  ["json that is a function", { method: "POST", json: () => {} }, TypeError, '"json" cannot be converted to JSON: POST http'],
+  [
+    "json that is a function",
+    { method: "POST", json: () => {} },
+    TypeError,
+    '"json" cannot be converted to JSON: POST http',
+  ],
   ["a body on GET", { body: "x" }, TypeError, "a GET request has no body"],
   ["json on HEAD", { method: "HEAD", json: {} }, TypeError, "a HEAD request has no body"],
   ["a method that is no token", { method: "GE T" }, TypeError, '"method" is not a token: received "GE T"'],

@@ -25,6 +25,7 @@ export const capabilities = {
   exactLocation: "A Location that is empty, or neither ASCII nor UTF-8, is seen as it was sent.",
   redirectError: 'A `Request` can be made with `redirect: "error"`.',
   unixSockets: "Requests can go to a Unix socket.",
+  plainFetch: "The platform's `fetch` has neither CORS nor a cache, so that a session's can be compared with it.",
 };
 
 export type Capability = keyof typeof capabilities;
@@ -62,6 +63,7 @@ export const lacking: Partial<Record<Runtime, Capability[]>> = {
     "retriesFresh",
     "keepsStreamErrors",
     "unixSockets",
+    "plainFetch",
   ],
 };
 
@@ -73,6 +75,8 @@ export interface Case {
   /** A sentence, such as `get() leaves no socket open after a 404`. */
   name: string;
   needs?: Capability[];
+  /** Whether it uses bare `fetch`, which may leave resources behind; then Deno's sanitizers are off. */
+  leaks?: boolean;
   run(t: TestContext): Promise<void> | void;
 }
 

@@ -138,6 +138,12 @@ const routes: Record<string, Route> = {
     });
   },
 
+  /** `/ok`, and whatever follows: "ok", once the request has arrived. */
+  "ok": async (exchange) => {
+    await exchange.body();
+    await sendBytes(exchange, 200, Buffer.from("ok"), [TEXT]);
+  },
+
   /** `/upload`: reads the whole body and answers with its length, and whether it was the pattern. */
   "upload": async (exchange) => {
     const body = Buffer.from(await exchange.body());

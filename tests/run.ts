@@ -6,6 +6,7 @@
 //   deno task test -- --only=substring       only cases whose "[suite] name" contains it
 //   deno task test -- --suite=pool           only files whose name contains it: contract/pool_cases.ts, pool_test.ts
 //   deno task test -- --jobs=1               so many runtimes at a time (2)
+//   deno task test -- --differences=FILE     writes what the suite "differential" notes into a file, and records it as meant
 //   deno task docs:matrix                    writes the matrix into docs/matrix.md, which a whole run compares
 //
 // Prints what failed, the matrix of cases and runtimes, and `N passed, N failed`.
@@ -43,6 +44,7 @@ const { values: options } = parseArgs({
     suite: { type: "string", default: "" },
     jobs: { type: "string", default: "2" },
     "write-matrix": { type: "boolean", default: false },
+    differences: { type: "string" },
   },
 });
 const chosen = options.runtime.split(",") as Runtime[];
@@ -166,6 +168,7 @@ async function runOn(runtime: Runtime, surroundings: Record<string, string>): Pr
 
 const results = new Map<Runtime, Row[]>();
 {
+  if (options.differences) Deno.env.set("HANGUP_RECORDING", "1");
   const server = await startServer();
   const ca = await Deno.makeTempFile({ suffix: ".pem" });
   await Deno.writeTextFile(ca, server.ca);
@@ -183,6 +186,10 @@ const results = new Map<Runtime, Row[]>();
     }
   };
   await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, work));
+  if (options.differences) {
+    const notes: string[] = await (await fetch(`${server.control}/notes`)).json();
+    await Deno.writeTextFile(options.differences, `[\n${notes.join(",\n")}\n]\n`);
+  }
   await server.stop();
   await Deno.remove(ca);
   await Deno.remove(junit);

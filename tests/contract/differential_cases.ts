@@ -45,7 +45,10 @@ async function meet(situation: Situation, fetch: Fetch, { openScope }: TestConte
   const seen = await situation.run(fetch, at);
   const sent = (await Promise.all(scopes.map((each) => each.arrivals()))).flat();
   const normalize = (text: string) =>
-    ports.reduce((text, [port, name]) => text.replaceAll(`127.0.0.1:${port}`, name).replaceAll(`:${port}`, `:${name}`), text);
+    ports.reduce(
+      (text, [port, name]) => text.replaceAll(`127.0.0.1:${port}`, name).replaceAll(`:${port}`, `:${name}`),
+      text,
+    );
   const aspects = aspectsOf(seen, sent, normalize);
   await Promise.all(scopes.map((each) => each.close()));
   return aspects;

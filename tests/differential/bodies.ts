@@ -143,36 +143,40 @@ const streams: Situation[] = [
   stream("of an empty chunk", () => streamOf(bytes(0), "a")),
   stream("of 1,000,000 bytes", () => streamOf(...Array.from({ length: 100 }, () => bytes(10_000)))),
   stream("of a Blob", () => new Blob(["text"]).stream()),
-  stream("that is a byte stream", () => new ReadableStream({
-    type: "bytes",
-    start(controller) {
-      controller.enqueue(bytes(4));
-      controller.close();
-    },
-  })),
+  stream("that is a byte stream", () =>
+    new ReadableStream({
+      type: "bytes",
+      start(controller) {
+        controller.enqueue(bytes(4));
+        controller.close();
+      },
+    })),
   stream("of a TransformStream", () => streamOf("a", "b").pipeThrough(new TransformStream())),
   stream("of a Response", () => new Response("text").body),
   one("without duplex", "/ok", () => ({ method: "POST", body: streamOf("one", "two") })),
   stream("with duplex undefined", () => streamOf("one"), { duplex: undefined }),
   stream("with duplex full", () => streamOf("one"), { duplex: "full" }),
-  stream("of strings", () => new ReadableStream({
-    start(controller) {
-      controller.enqueue("text");
-      controller.close();
-    },
-  })),
-  stream("of numbers", () => new ReadableStream({
-    start(controller) {
-      controller.enqueue(1);
-      controller.close();
-    },
-  })),
-  stream("of ArrayBuffers", () => new ReadableStream({
-    start(controller) {
-      controller.enqueue(bytes(4).buffer);
-      controller.close();
-    },
-  })),
+  stream("of strings", () =>
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue("text");
+        controller.close();
+      },
+    })),
+  stream("of numbers", () =>
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(1);
+        controller.close();
+      },
+    })),
+  stream("of ArrayBuffers", () =>
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(bytes(4).buffer);
+        controller.close();
+      },
+    })),
   stream("that fails at once", () => streamOf(new RangeError("no"))),
   stream("that fails after a chunk", () => streamOf("one", new RangeError("no"))),
   stream("that was read", () => {

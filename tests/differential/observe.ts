@@ -77,7 +77,9 @@ export function describeError(error: unknown, signal?: AbortSignal): Record<stri
   for (let each = error, i = 0; each instanceof Error && i < 10; each = each.cause, i++) {
     const { code } = each as { code?: unknown };
     // ERR_… is Node's word for a wrong argument: prose in capitals.
-    chain.push(typeof code === "string" && !code.startsWith("ERR_") ? `${each.constructor.name} ${code}` : each.constructor.name);
+    chain.push(
+      typeof code === "string" && !code.startsWith("ERR_") ? `${each.constructor.name} ${code}` : each.constructor.name,
+    );
   }
   return {
     name: error instanceof Error ? error.name : `${typeof error} ${String(error)}`,

@@ -1,7 +1,19 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // What becomes of redirects.
-import { ask, type Fetch, group, head, one, type Place, raw, response, type Situation, streaming, streamOf } from "./observe.ts";
+import {
+  ask,
+  type Fetch,
+  group,
+  head,
+  one,
+  type Place,
+  raw,
+  response,
+  type Situation,
+  streaming,
+  streamOf,
+} from "./observe.ts";
 
 const to = (status: number | string, location: string, more = "") =>
   `/redirect/${status}?to=${encodeURIComponent(location)}${more}`;
@@ -46,7 +58,9 @@ const requests: Situation[] = [302, 303, 307].flatMap((status) =>
 
 /** With `redirect: "manual"` or `"error"`. */
 const held: Situation[] = (["manual", "error"] as const).flatMap((redirect) => [
-  ...[301, 302, 303, 307, 308, 300, 304].map((status) => one(`${redirect}: ${status}`, to(status, "/ok"), { redirect })),
+  ...[301, 302, 303, 307, 308, 300, 304].map((status) =>
+    one(`${redirect}: ${status}`, to(status, "/ok"), { redirect })
+  ),
   one(`${redirect}: 302 with a body`, to(302, "/ok", "&body=100"), { redirect }),
   one(`${redirect}: 302 after a POST`, to(302, "/ok"), { redirect, method: "POST", body: "text" }),
   one(`${redirect}: 302 without a Location`, "/redirect/302?body=10", { redirect }),
@@ -189,10 +203,19 @@ const contents: Situation[] = [
   one("a redirect with a body", to(302, "/ok", "&body=100")),
   one("a redirect with a body of 200,000 bytes", to(302, "/ok", "&body=200000")),
   one("a redirect with a chunked body", to(302, "/ok", "&body=100&chunked")),
-  one("a redirect whose body is cut off", raw(response("302 Found", ["location: /ok", "content-length: 9"], "a"), { then: "close" })),
+  one(
+    "a redirect whose body is cut off",
+    raw(response("302 Found", ["location: /ok", "content-length: 9"], "a"), { then: "close" }),
+  ),
   one("a redirect whose body never ends", to(302, "/ok", "&body=10&stall")),
-  one("a redirect with a coding that its body has not", raw(response("302 Found", ["location: /ok", "content-encoding: gzip", "content-length: 3"], "abc"))),
-  one("a redirect that closes the connection", raw(response("302 Found", ["location: /ok", "connection: close"]), { then: "finish" })),
+  one(
+    "a redirect with a coding that its body has not",
+    raw(response("302 Found", ["location: /ok", "content-encoding: gzip", "content-length: 3"], "abc")),
+  ),
+  one(
+    "a redirect that closes the connection",
+    raw(response("302 Found", ["location: /ok", "connection: close"]), { then: "finish" }),
+  ),
 ];
 
 const options: Situation[] = [

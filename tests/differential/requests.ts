@@ -124,19 +124,27 @@ const constructions: Situation[] = [
     `${url}/ok`,
     Object.defineProperty({}, "method", { value: "PUT", enumerable: false }),
   ]),
-  call("a third argument", ({ url }) => [`${url}/ok`, {}, { method: "PUT" }] as [unknown, unknown]),
+  call("a third argument", ({ url }) => [`${url}/ok`, {}, { method: "PUT" }] as unknown as [unknown]),
   {
     name: "a Request that was sent before",
     async run(fetch, { url }) {
       const request = new Request(`${url}/ok`, { method: "POST", body: "text" });
-      return { first: await ask(() => fetch(request)), used: request.bodyUsed, second: await ask(() => fetch(request)) };
+      return {
+        first: await ask(() => fetch(request)),
+        used: request.bodyUsed,
+        second: await ask(() => fetch(request)),
+      };
     },
   },
   {
     name: "a Request without a body that was sent before",
     async run(fetch, { url }) {
       const request = new Request(`${url}/ok`);
-      return { first: await ask(() => fetch(request)), used: request.bodyUsed, second: await ask(() => fetch(request)) };
+      return {
+        first: await ask(() => fetch(request)),
+        used: request.bodyUsed,
+        second: await ask(() => fetch(request)),
+      };
     },
   },
   {

@@ -188,6 +188,7 @@ const results = new Map<Runtime, Row[]>();
   await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, work));
   if (options.differences) {
     const notes: string[] = await (await fetch(`${server.control}/notes`)).json();
+    await Deno.mkdir(new URL(".tmp/", root), { recursive: true });
     await Deno.writeTextFile(options.differences, `[\n${notes.join(",\n")}\n]\n`);
   }
   await server.stop();

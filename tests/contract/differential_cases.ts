@@ -5,7 +5,7 @@
 import { Session } from "../../mod.ts";
 import { type Aspects, aspectsOf, compare, type Difference } from "../differential/compare.ts";
 import { reasonOf, reasons } from "../differential/differences.ts";
-import type { Fetch, Place, Situation } from "../differential/observe.ts";
+import { type Fetch, type Place, settle, type Situation } from "../differential/observe.ts";
 import recorded from "../differential/recorded.json" with { type: "json" };
 import { situations } from "../differential/situations.ts";
 import type { Case, TestContext } from "../harness/case.ts";
@@ -42,11 +42,13 @@ async function meet(situation: Situation, fetch: Fetch, { openScope }: TestConte
     left: (aborted) => scope.wait({ aborted }, 1000).then(() => true, () => false),
     release: (key) => scope.release(key),
   };
-  const seen = await situation.run(fetch, at);
+  const { outcome, error, value } = await settle(() => situation.run(fetch, at), { patience: 3000 });
+  const seen = outcome === "resolves" ? value : { outcome, error };
   const sent = (await Promise.all(scopes.map((each) => each.arrivals()))).flat();
+  // Colons may be escaped, once or twice.
   const normalize = (text: string) =>
     ports.reduce(
-      (text, [port, name]) => text.replaceAll(`127.0.0.1:${port}`, name).replaceAll(`:${port}`, `:${name}`),
+      (text, [port, name]) => text.replaceAll(new RegExp(`(127\\.0\\.0\\.1)?(:|%(25)?3A)${port}`, "g"), `$2${name}`),
       text,
     );
   const aspects = aspectsOf(seen, sent, normalize);
@@ -71,7 +73,7 @@ function differentialCase(situation: Situation): Case {
       } finally {
         await session.close();
       }
-      const differences = compare(expected, actual);
+      const differences = compare(expected, actual, situation.unsteady);
       const { runtime } = t;
       const found = differences.map((difference) => ({ ...difference, id: reasonOf(name, runtime, difference)?.id }));
       const recording = await note(JSON.stringify({ name, runtime, differences: found }));

@@ -1,7 +1,18 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // What is sent as a body.
-import { ask, group, one, settle, type Situation, streaming, streamOf, wrong } from "./observe.ts";
+import {
+  ask,
+  BROKEN_OFF,
+  group,
+  one,
+  settle,
+  type Situation,
+  streaming,
+  streamOf,
+  unsteady,
+  wrong,
+} from "./observe.ts";
 
 type Make = () => unknown;
 
@@ -177,8 +188,8 @@ const streams: Situation[] = [
         controller.close();
       },
     })),
-  stream("that fails at once", () => streamOf(new RangeError("no"))),
-  stream("that fails after a chunk", () => streamOf("one", new RangeError("no"))),
+  unsteady(stream("that fails at once", () => streamOf(new RangeError("no")))),
+  unsteady(stream("that fails after a chunk", () => streamOf("one", new RangeError("no")))),
   stream("that was read", () => {
     const body = streamOf("one");
     body.cancel();
@@ -191,12 +202,16 @@ const streams: Situation[] = [
   }),
   stream("on a GET", () => streamOf("one"), { method: "GET" }),
   stream("with its content-length", () => streamOf("one", "two"), { headers: { "content-length": "6" } }),
-  stream("with a content-length too small", () => streamOf("one", "two"), { headers: { "content-length": "4" } }),
-  stream("with a content-length too large", () => streamOf("one", "two"), { headers: { "content-length": "9" } }),
+  unsteady(
+    stream("with a content-length too small", () => streamOf("one", "two"), { headers: { "content-length": "4" } }),
+  ),
+  unsteady(
+    stream("with a content-length too large", () => streamOf("one", "two"), { headers: { "content-length": "9" } }),
+  ),
   stream("with keepalive", () => streamOf("one"), { keepalive: true }),
   stream("that is an async generator", generate),
   one("that is an async generator, without duplex", "/ok", () => ({ method: "POST", body: wrong(generate()) })),
-  stream("answered before it is sent", () => watched(20).body, {}, "/early?status=413"),
+  unsteady(stream("answered before it is sent", () => watched(20).body, {}, "/early?status=413")),
   {
     name: "of a Request",
     async run(fetch, { url }) {
@@ -206,6 +221,7 @@ const streams: Situation[] = [
   },
   {
     name: "of a Request that fails",
+    unsteady: BROKEN_OFF,
     async run(fetch, { url }) {
       const request = new Request(`${url}/ok`, streaming(streamOf("one", new RangeError("no"))));
       return { asked: await ask(() => fetch(request)), used: request.bodyUsed };
@@ -220,6 +236,8 @@ const streams: Situation[] = [
   },
   {
     name: "that is the body of a response",
+    // Bun announces a length if the whole body happens to be there.
+    unsteady: /^sent\.2\.headers\.(content-length|transfer-encoding)$/,
     async run(fetch, { url }) {
       const { body } = await fetch(`${url}/chunked/100000`);
       return await ask(() => fetch(`${url}/ok`, streaming(wrong(body))));
@@ -236,6 +254,7 @@ const streams: Situation[] = [
   },
   {
     name: "to a server that resets",
+    unsteady: BROKEN_OFF,
     async run(fetch, { url }) {
       const { body, canceled } = watched(10_000);
       const asked = await ask(() => fetch(`${url}/fault/early-reset`, streaming(body)));

@@ -27,6 +27,8 @@ export interface Place {
 export interface Situation {
   /** The group and the situation, such as `redirects: 302 after a POST`. */
   name: string;
+  /** Aspects that depend on time, and are not compared. */
+  unsteady?: RegExp;
   run(fetch: Fetch, at: Place): Promise<unknown>;
 }
 
@@ -198,6 +200,14 @@ export function streamOf(...pieces: (string | Uint8Array | Error)[]): ReadableSt
 /** An init that sends a stream. */
 export function streaming(body: ReadableStream, init: RequestInit = {}): RequestInit {
   return { method: "POST", duplex: "half", ...init, body } as RequestInit;
+}
+
+/** What arrived of a request that was broken off depends on time. */
+export const BROKEN_OFF = /^sent\.(count|\d+\.(length|body|whole))$/;
+
+/** A situation in which some aspects depend on time. */
+export function unsteady(situation: Situation, aspects: RegExp = BROKEN_OFF): Situation {
+  return { ...situation, unsteady: aspects };
 }
 
 /** Names situations by their group. */

@@ -53,6 +53,7 @@ const schemes: Situation[] = [
   url("ftp:", "ftp://127.0.0.1/"),
   url("ws:", "ws://127.0.0.1/"),
   url("an unknown scheme", "foo://127.0.0.1/"),
+  url("file:", import.meta.url ?? "file:///nowhere/at/all"),
   url("file: of nothing", "file:///nowhere/at/all"),
   ...[1, 22, 25, 6000, 6667].map((port) => url(`the blocked port ${port}`, `http://127.0.0.1:${port}/`)),
 ];
@@ -74,7 +75,6 @@ const connections: Situation[] = [
   addressed("credentials in the URL", (url) => `${url.replace("//", "//user:secret@")}/ok`),
   addressed("a user in the URL", (url) => `${url.replace("//", "//user@")}/ok`),
   addressed("empty credentials in the URL", (url) => `${url.replace("//", "//:@")}/ok`),
-  addressed("https where there is no TLS", (url) => `${url.replace("http:", "https:")}/ok`),
   one("the server closes", "/kill"),
   one("the server closes after it read a POST", "/kill?read=1", { method: "POST", body: "text" }),
   {
@@ -222,7 +222,6 @@ const FOREIGN: Record<string, unknown> = {
   "json": { a: 1 },
   "json: true": true,
   "query": { a: 1 },
-  "timeout": 1,
   "prefetch": false,
   "maxBodyBytes": 1,
   "maxRedirects": 0,
@@ -249,6 +248,8 @@ const foreign: Situation[] = [
     option(`${name}, in a GET`, { [name.split(":")[0]]: value }),
     option(`${name}, in a POST`, { method: "POST", body: "text", [name.split(":")[0]]: value }),
   ]),
+  option("timeout: 1", { timeout: 1 }, "/drip?n=5&gap=20"),
+  option("timeout: 1, in a POST", { timeout: 1, method: "POST", body: "text" }, "/drip?n=5&gap=20"),
   option("timeout: 0", { timeout: 0 }),
   option("timeout with an unknown phase", { timeout: { bogus: 1 } }),
   option("timeout: 'a'", { timeout: "a" }),

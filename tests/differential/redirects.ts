@@ -16,7 +16,7 @@ import {
 } from "./observe.ts";
 
 const to = (status: number | string, location: string, more = "") =>
-  `/redirect/${status}?to=${encodeURIComponent(location)}${more}`;
+  `/redirect/${status}?read&to=${encodeURIComponent(location)}${more}`;
 
 /** A redirect whose Location is these bytes. */
 const located = (location: string, ...more: string[]) =>
@@ -151,8 +151,8 @@ const targets: Situation[] = [
 const chains: Situation[] = [
   ...[1, 2, 5, 19, 20, 21].map((count) => one(`${count} in a row`, `/chain/${count}`)),
   one("a loop", `/chain/50`),
-  one("2 in a row with 307 after a POST", "/chain/2?status=307", { method: "POST", body: "text" }),
-  one("2 in a row with 303 after a POST", "/chain/2?status=303", { method: "POST", body: "text" }),
+  one("2 in a row with 307 after a POST", "/chain/2?read&status=307", { method: "POST", body: "text" }),
+  one("2 in a row with 303 after a POST", "/chain/2?read&status=303", { method: "POST", body: "text" }),
   one("307, then 302, after a POST", to(307, to(302, "/ok")), { method: "POST", body: "text" }),
   one("302, then 307, after a POST", to(302, to(307, "/ok")), { method: "POST", body: "text" }),
   one("303, then 307, after a HEAD", to(303, to(307, "/ok")), { method: "HEAD" }),

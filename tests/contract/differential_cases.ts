@@ -45,12 +45,12 @@ async function meet(situation: Situation, fetch: Fetch, { openScope }: TestConte
   const { outcome, error, value } = await settle(() => situation.run(fetch, at), { patience: 3000 });
   const seen = outcome === "resolves" ? value : { outcome, error };
   const sent = (await Promise.all(scopes.map((each) => each.arrivals()))).flat();
-  // Colons may be escaped, once or twice.
+  // Where a URL is in another, its colons are escaped, once or twice.
   const normalize = (text: string) =>
-    ports.reduce(
-      (text, [port, name]) => text.replaceAll(new RegExp(`(127\\.0\\.0\\.1)?(:|%(25)?3A)${port}`, "g"), `$2${name}`),
-      text,
-    );
+    ports.reduce((text, [port, name]) => {
+      const address = new RegExp(`(127\\.0\\.0\\.1)?(:|%(?:25)?3A)${port}`, "g");
+      return text.replaceAll(address, (_, host, colon) => host ? name : colon + name);
+    }, text);
   const aspects = aspectsOf(seen, sent, normalize);
   await Promise.all(scopes.map((each) => each.close()));
   return aspects;

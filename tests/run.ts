@@ -166,6 +166,11 @@ async function runOn(runtime: Runtime, surroundings: Record<string, string>): Pr
   return rows;
 }
 
+/** The row of a case in the page. Situations have a page of their own, `docs/fetch.md`, and share one row for a group. */
+function rowOf(title: string): string {
+  return /^\[differential\] [^:]+/.exec(title)?.[0] ?? title;
+}
+
 const results = new Map<Runtime, Row[]>();
 {
   if (options.differences) Deno.env.set("HANGUP_RECORDING", "1");
@@ -234,7 +239,10 @@ if (titles.size > 0) {
   const whole = [...results.values()].every((rows) => rows.every((row) => !row.contract || row.error === undefined));
   if (whole && !options.only && !options.suite && chosen.join() === all.join()) {
     const path = new URL("docs/matrix.md", root);
-    const page = formatPage(sorted, chosen, cell);
+    const page = formatPage([...new Set(sorted.map(rowOf))], chosen, (row, runtime) => {
+      const cells = sorted.filter((title) => rowOf(title) === row).map((title) => cell(title, runtime));
+      return [...new Set(cells)].join("; ");
+    });
     if (options["write-matrix"]) {
       await Deno.mkdir(new URL("docs/", root), { recursive: true });
       await Deno.writeTextFile(path, page);

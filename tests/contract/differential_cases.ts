@@ -33,10 +33,11 @@ async function meet(situation: Situation, fetch: Fetch, { openScope }: TestConte
     url: scope.url,
     other: () => another ??= openOther(),
     async dead() {
+      // A port that is taken at another address, so that nobody else comes to listen at this one.
       const other = await openScope();
+      scopes.push(other);
       ports.push([other.port, "nobody"]);
-      await other.close();
-      return other.url;
+      return `http://[::1]:${other.port}`;
     },
     arrived: (requests) => scope.wait({ requests }, 1000).then(() => {}, () => {}),
     left: (aborted) => scope.wait({ aborted }, 1000).then(() => true, () => false),
@@ -48,7 +49,7 @@ async function meet(situation: Situation, fetch: Fetch, { openScope }: TestConte
   // Where a URL is in another, its colons are escaped, once or twice.
   const normalize = (text: string) =>
     ports.reduce((text, [port, name]) => {
-      const address = new RegExp(`(127\\.0\\.0\\.1)?(:|%(?:25)?3A)${port}`, "g");
+      const address = new RegExp(`(127\\.0\\.0\\.1|\\[::1\\])?(:|%(?:25)?3A)${port}`, "g");
       return text.replaceAll(address, (_, host, colon) => host ? name : colon + name);
     }, text);
   const aspects = aspectsOf(seen, sent, normalize);

@@ -16,6 +16,8 @@ export interface Reason {
   situations: RegExp;
   /** The aspects in which it may show. */
   aspects: RegExp;
+  /** What bare `fetch` does where it shows; anything by default. */
+  bare?: RegExp;
   /** What the session does where it shows; anything by default. */
   session?: RegExp;
   /** Where it may show; everywhere by default. */
@@ -83,8 +85,9 @@ export const reasons: Reason[] = [
     what: "A failed connection is a `TypeError`",
     reason: "So says the standard; workerd throws a plain `Error`.",
     situations: /./,
-    aspects: /error\.(name|classes|chain)$/,
-    session: /TypeError/,
+    aspects: /error\.(name|classes)$/,
+    bare: /^Error$/,
+    session: /^TypeError/,
     runtimes: ["workerd"],
   },
   {
@@ -99,9 +102,14 @@ export const reasons: Reason[] = [
 ];
 
 /** The reason of a difference, if it has one. */
-export function reasonOf(situation: string, runtime: Runtime, { aspect, session }: Difference): Reason | undefined {
+export function reasonOf(
+  situation: string,
+  runtime: Runtime,
+  { aspect, bare, session }: Difference,
+): Reason | undefined {
   return reasons.find((reason) =>
-    reason.situations.test(situation) && reason.aspects.test(aspect) && (reason.session?.test(session) ?? true) &&
+    reason.situations.test(situation) && reason.aspects.test(aspect) && (reason.bare?.test(bare) ?? true) &&
+    (reason.session?.test(session) ?? true) &&
     (reason.runtimes?.includes(runtime) ?? true)
   );
 }

@@ -279,7 +279,7 @@ const methods: Situation[] = [
   ...["", "G ET", "GET ", "GÉT", "GET\n", "a/b"].map((name) => method(name)),
   ...["DELETE", "OPTIONS", "PROPFIND", "patch", "post"].map((name) => method(name, "text")),
   ...["GET", "HEAD", "get"].map((name) => method(name, "text")),
-  method("GET", ""),
+  one("GET with an empty body", "/ok", { method: "GET", body: "" }),
   one("null", "/ok", { method: wrong(null) }),
   one("a number", "/ok", { method: wrong(1) }),
   one("an object with toString()", "/ok", { method: wrong({ toString: () => "PUT" }) }),

@@ -16,6 +16,7 @@ import {
   response,
   settle,
   type Situation,
+  unsteady,
 } from "./observe.ts";
 
 /** A situation that asks for a response and does something with it. */
@@ -432,6 +433,9 @@ const HELLO_GZIP = "H4sIAAAAAAAAE8tIzcnJBwCGphA2BQAAAA==";
 const encoded = (name: string, base64: string, ...headers: string[]) =>
   one(name, raw(response("200 OK", [TEXT, ...headers, `content-length: ${atob(base64).length}`]), { base64 }));
 
+/** Node loses such a failure now and then, and Deno tells of it before or after it gives the body away. */
+const LOST = /^(read\.|bodyUsed$)/;
+
 const codings: Situation[] = [
   one("gzip", "/encoded/gzip/1000"),
   one("gzip of 1,000,000 bytes", "/encoded/gzip/1000000"),
@@ -450,10 +454,10 @@ const codings: Situation[] = [
   encoded("an unknown coding", btoa("hello"), "content-encoding: own"),
   encoded("raw deflate", "y0jNyckHAA==", "content-encoding: deflate"),
   encoded("gzip of nothing", "", "content-encoding: gzip"),
-  encoded("gzip that is none", btoa("hello"), "content-encoding: gzip"),
-  encoded("gzip cut off", "H4sIAAAAAAAAE8tIzck=", "content-encoding: gzip"),
-  encoded("gzip with more behind", `${btoa(atob(HELLO_GZIP) + "more")}`, "content-encoding: gzip"),
-  encoded("br that is none", btoa("hello"), "content-encoding: br"),
+  unsteady(encoded("gzip that is none", btoa("hello"), "content-encoding: gzip"), LOST),
+  unsteady(encoded("gzip cut off", "H4sIAAAAAAAAE8tIzck=", "content-encoding: gzip"), LOST),
+  unsteady(encoded("gzip with more behind", `${btoa(atob(HELLO_GZIP) + "more")}`, "content-encoding: gzip"), LOST),
+  unsteady(encoded("br that is none", btoa("hello"), "content-encoding: br"), LOST),
   one(
     "gzip in chunks",
     raw(

@@ -96,6 +96,10 @@ function hasLeft(socket: Socket): boolean {
   }
 }
 
+/** The ports that were given out last, in order, and how many of them are remembered. */
+const recent = new Set<number>();
+const RECENT = 5000;
+
 /** One listening port with counters of its own. */
 export class Scope {
   readonly id: string;
@@ -182,7 +186,14 @@ export class Scope {
 
   async listen(host: string): Promise<{ url: string; port: number }> {
     await this.#listen({ host, port: 0 });
+    // A case may still ask at the port of a scope that it has closed, so that another case must not have it soon.
+    for (let i = 0; i < 20 && recent.has((this.#server.address() as AddressInfo).port); i++) {
+      await new Promise((resolve) => this.#server.close(resolve));
+      await this.#listen({ host, port: 0 });
+    }
     const { port } = this.#server.address() as AddressInfo;
+    recent.add(port);
+    if (recent.size > RECENT) recent.delete(recent.values().next().value!);
     return { port, url: `${this.#secure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}` };
   }
 

@@ -17,8 +17,8 @@ for (const suite of await importSuites(files.filter((file) => file.endsWith("_ca
     Deno.test({
       name: titleOf(suite.name, test) + (missing ? ` (lacks ${missing})` : ""),
       ignore: missing !== undefined,
-      sanitizeOps: true,
-      sanitizeResources: true,
+      sanitizeOps: !test.leaks,
+      sanitizeResources: !test.leaks,
       sanitizeExit: true,
       fn: async () => void await runCase(test, { runtime: "deno", run: runScript, serve }),
     });

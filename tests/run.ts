@@ -7,6 +7,7 @@
 //   deno task test -- --suite=pool           only files whose name contains it: contract/pool_cases.ts, pool_test.ts
 //   deno task test -- --jobs=1               so many runtimes at a time (2)
 //   deno task test -- --check-matrix         compares the columns of these runtimes with docs/matrix.md, too
+//   deno task test -- --differences=FILE     writes what the suite "differential" notes into a file, and records it as meant
 //   deno task docs:matrix                    writes the matrix into docs/matrix.md, which a whole run compares
 //
 // Prints what failed, the matrix of cases and runtimes, and `N passed, N failed`.
@@ -45,6 +46,7 @@ const { values: options } = parseArgs({
     jobs: { type: "string", default: "2" },
     "write-matrix": { type: "boolean", default: false },
     "check-matrix": { type: "boolean", default: false },
+    differences: { type: "string" },
   },
 });
 const chosen = options.runtime.split(",") as Runtime[];
@@ -166,8 +168,14 @@ async function runOn(runtime: Runtime, surroundings: Record<string, string>): Pr
   return rows;
 }
 
+/** The row of a case in the page. Situations have a page of their own, `docs/fetch.md`, and share one row for a group. */
+function rowOf(title: string): string {
+  return /^\[differential\] [^:]+/.exec(title)?.[0] ?? title;
+}
+
 const results = new Map<Runtime, Row[]>();
 {
+  if (options.differences) Deno.env.set("HANGUP_RECORDING", "1");
   const server = await startServer();
   const ca = await Deno.makeTempFile({ suffix: ".pem" });
   await Deno.writeTextFile(ca, server.ca);
@@ -185,6 +193,11 @@ const results = new Map<Runtime, Row[]>();
     }
   };
   await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, work));
+  if (options.differences) {
+    const notes: string[] = await (await fetch(`${server.control}/notes`)).json();
+    await Deno.mkdir(new URL(".tmp/", root), { recursive: true });
+    await Deno.writeTextFile(options.differences, `[\n${notes.join(",\n")}\n]\n`);
+  }
   await server.stop();
   await Deno.remove(ca);
   await Deno.remove(junit);
@@ -230,11 +243,16 @@ if (titles.size > 0) {
   if (whole && !options.only && !options.suite && (everywhere || options["check-matrix"])) {
     const path = new URL("docs/matrix.md", root);
     const written = await Deno.readTextFile(path).catch(() => "");
-    const page = formatPage(sorted, chosen, cell);
+    const rows = [...new Set(sorted.map(rowOf))];
+    const cellOf = (row: string, runtime: Runtime) => {
+      const cells = sorted.filter((title) => rowOf(title) === row).map((title) => cell(title, runtime));
+      return [...new Set(cells)].join("; ");
+    };
+    const page = formatPage(rows, chosen, cellOf);
     if (everywhere && options["write-matrix"]) {
       await Deno.mkdir(new URL("docs/", root), { recursive: true });
       await Deno.writeTextFile(path, page);
-    } else if (everywhere ? written !== page : !agrees(written, sorted, chosen, cell)) {
+    } else if (everywhere ? written !== page : !agrees(written, rows, chosen, cellOf)) {
       failed++;
       console.log("\nFAILED: docs/matrix.md is out of date: run `deno task docs:matrix`");
     }

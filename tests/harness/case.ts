@@ -27,6 +27,7 @@ export const capabilities = {
   unixSockets: "Requests can go to a Unix socket.",
   timePasses: "Time passes while a program computes.",
   asyncContext: "There is an async context: `AsyncLocalStorage`.",
+  plainFetch: "The platform's `fetch` has neither CORS nor a cache, so that a session's can be compared with it.",
 };
 
 export type Capability = keyof typeof capabilities;
@@ -66,6 +67,7 @@ export const lacking: Partial<Record<Runtime, Capability[]>> = {
     "keepsStreamErrors",
     "unixSockets",
     "asyncContext",
+    "plainFetch",
   ],
 };
 
@@ -77,6 +79,8 @@ export interface Case {
   /** A sentence, such as `get() leaves no socket open after a 404`. */
   name: string;
   needs?: Capability[];
+  /** Whether it uses bare `fetch`, which may leave resources behind; then Deno's sanitizers are off. */
+  leaks?: boolean;
   run(t: TestContext): Promise<void> | void;
 }
 

@@ -2,10 +2,10 @@
 //
 // The tests' side of the counting server. Plain `fetch` and nothing else, so that it runs wherever a case runs.
 import type { FaultName } from "./faults.ts";
-import type { Stats } from "./scope.ts";
+import type { Arrival, Stats } from "./scope.ts";
 
 export { pattern } from "./pattern.ts";
-export type { Stats };
+export type { Arrival, Stats };
 
 /**
  * Where the control port is: a global in a page or a worker, in the environment elsewhere. And how long `wait()` waits at
@@ -43,6 +43,8 @@ export interface Scope extends AsyncDisposable {
   release(key: string): Promise<void>;
   /** Destroys the sockets that are idle now, as a server does whose keep-alive time ran out. */
   drop(): Promise<void>;
+  /** What arrived, in order, if the scope was opened with `record`. */
+  arrivals(): Promise<Arrival[]>;
   /** Closes the port and destroys its sockets. */
   close(): Promise<void>;
 }
@@ -50,12 +52,12 @@ export interface Scope extends AsyncDisposable {
 // Taken before any test replaces it.
 const { fetch } = globalThis;
 
-async function call<T>(method: string, path: string, query: Record<string, unknown>): Promise<T> {
+async function call<T>(method: string, path: string, query: Record<string, unknown>, body?: string): Promise<T> {
   const base = surroundings.HANGUP_CONTROL_URL ?? surroundings.process?.env.HANGUP_CONTROL_URL;
   if (!base) throw new Error("HANGUP_CONTROL_URL is not set: run the tests with `deno task test`");
   const url = new URL(path, base);
   for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, `${value}`);
-  const response = await fetch(url, { method });
+  const response = await fetch(url, { method, body });
   const result = await response.json();
   if (!response.ok) throw new Error(`The counting server answered ${response.status}: ${result.error}`);
   return result;
@@ -75,6 +77,13 @@ export interface ScopeOptions {
   fault?: FaultName;
   /** How many sockets must not be open at once, so that `maxOpen` is exact above it. */
   limit?: number;
+  /** Keeps what arrives, for `arrivals()`. */
+  record?: 1;
+}
+
+/** Leaves a text with the counting server, for the runner. Resolves with whether the runner records. */
+export async function note(text: string): Promise<boolean> {
+  return (await call<{ recording: boolean }>("POST", "/note", {}, text)).recording;
 }
 
 /** Opens a fresh listening port on the counting server. */
@@ -91,6 +100,7 @@ export async function openScope(options: ScopeOptions = {}): Promise<Scope> {
     close,
     [Symbol.asyncDispose]: close,
     stats: () => call("GET", "/stats", { id }),
+    arrivals: () => call("GET", "/arrivals", { id }),
     async wait(conditions, within = 250) {
       if (conditions.open === 0 || conditions.pending === 0) {
         within = Math.max(within, surroundings.HANGUP_WITHIN ?? 0);

@@ -33,7 +33,16 @@ export interface Fault {
   readonly run?: (peer: Peer) => Promise<unknown> | void;
   /** Whether it begins at the accept, before any request. */
   readonly atAccept?: boolean;
+  /** Whether it begins only when the whole request has arrived. */
+  readonly patient?: boolean;
 }
+
+/**
+ * A step of `/raw`: text to send, a character for each byte; a text to send `n` times; bytes in base64; ms to wait; or what to
+ * do with the socket.
+ */
+export type Step = string | { repeat: string; n: number } | { base64: string } | number | { then: Then };
+export type Then = "close" | "finish" | "reset" | "hang";
 
 const fault = (does: string, run: Fault["run"]): Fault => ({ does, run });
 const atAccept = (does: string, run?: Fault["run"]): Fault => ({ does, run, atAccept: true });
@@ -435,7 +444,7 @@ export type FaultName = keyof typeof faults;
  * character, then `times` chunks of so many bytes (which may be without end), then the body as it is. By default the head is that
  * of a chunked body, and the body is its end. Chunks leave in pieces of at most 1,000 and 64 KiB.
  */
-function raw(query: URLSearchParams): Fault {
+function rawChunks(query: URLSearchParams): Fault {
   const size = Number(query.get("chunk") ?? 0);
   const times = Number(query.get("times") ?? 0);
   const chunk = `${size.toString(16)}\r\n${"x".repeat(size)}\r\n`;
@@ -453,9 +462,28 @@ function raw(query: URLSearchParams): Fault {
   });
 }
 
+/** What `/raw?steps=JSON` does: the steps one after another, once the request has arrived. */
+function rawSteps(query: URLSearchParams): Fault {
+  const steps: Step[] = JSON.parse(query.get("steps")!);
+  const run = async (peer: Peer) => {
+    for (const step of steps) {
+      if (typeof step === "string") await peer.send(step);
+      else if (typeof step === "number") await peer.pause(step);
+      else if ("repeat" in step) await peer.send(step.repeat.repeat(step.n));
+      else if ("base64" in step) await peer.send(atob(step.base64));
+      else if (step.then === "hang") await peer.gone;
+      else peer[step.then]();
+    }
+  };
+  return { does: "answers with the bytes that the request asks for", run, patient: true };
+}
+
 /** The fault of a name, or of a path such as `/fault/NAME?query`; or what `/raw?query` asks for. */
 export function findFault(name: string): Fault | undefined {
-  if (name.startsWith("/raw?")) return raw(new URLSearchParams(name.slice(5)));
+  if (name.startsWith("/raw?")) {
+    const query = new URLSearchParams(name.slice("/raw?".length));
+    return query.has("steps") ? rawSteps(query) : rawChunks(query);
+  }
   const key = /^\/fault\/([^?]*)/.exec(name)?.[1] ?? name;
   return Object.hasOwn(faults, key) ? faults[key as FaultName] : undefined;
 }

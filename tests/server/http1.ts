@@ -91,6 +91,7 @@ export class Connection implements Carrier {
     }
     const drained = head && drain(this.#readBody(head));
     try {
+      if (fault.patient) await drained;
       await fault.run?.(new SocketPeer(socket, this.requests, gone));
       if (head) scope.ended("done");
       await drained;
@@ -139,8 +140,18 @@ export class Connection implements Carrier {
     }
   }
 
-  /** Yields the request's body, and leaves the buffer at the first byte after it. */
+  /** Yields the request's body, which the scope keeps if it records. */
   async *#readBody(head: Head): AsyncGenerator<Buffer, void> {
+    const arrival = this.scope.arrived(head);
+    for await (const piece of this.#readFramed(head)) {
+      arrival?.add(piece);
+      yield piece;
+    }
+    arrival?.end(!this.#closed);
+  }
+
+  /** Yields the request's body, and leaves the buffer at the first byte after it. */
+  async *#readFramed(head: Head): AsyncGenerator<Buffer, void> {
     if (/chunked/i.test(findHeader(head.headers, "transfer-encoding") ?? "")) {
       for (;;) {
         const length = parseInt(await this.#readLine() ?? "0", 16);

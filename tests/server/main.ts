@@ -15,6 +15,9 @@
 //   GET  /wait?id=&open=0&within=  answers as soon as every condition holds, or after `within` ms (250) as things are:
 //                                  { met, stats }. open and pending mean exactly; accepted, requests, aborted and
 //                                  killed mean at least
+//   GET  /arrivals?id=             what arrived in a scope opened with `record=1`, once the bodies have, or after 300 ms
+//   POST /note                     keeps the body for whoever started the server; says whether it was asked to record
+//   GET  /notes                    the texts that were kept
 //   POST /release?id=&key=         lets /hold?key= go on
 //   POST /drop?id=                 destroys the sockets that are idle now
 //   POST /close?id=                closes the port and destroys its sockets
@@ -29,6 +32,7 @@ import { Scope, type Stats } from "./scope.ts";
 
 const scopes = new Map<string, Scope>();
 let opened = 0;
+const notes: string[] = [];
 const trusted = makeCertificate("Hangup test authority");
 const untrusted = makeCertificate("Nobody's authority");
 const selfSigned = makeCertificate("Nobody", true);
@@ -43,7 +47,8 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
     const certificate = made?.certificate;
     const fault = query.get("fault") ?? undefined;
     const limit = query.has("limit") ? Number(query.get("limit")) : undefined;
-    const scope = new Scope(String(++opened), { certificate, h2: query.has("h2"), fault, limit });
+    const record = query.has("record");
+    const scope = new Scope(String(++opened), { certificate, h2: query.has("h2"), fault, limit, record });
     const address = fault === "never-accepts"
       ? await scope.listenDeaf()
       : query.has("unix")
@@ -53,6 +58,7 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
     const { ca } = made ?? trusted;
     return { id: scope.id, ca, ...address };
   }
+  if (`${method} ${url.pathname}` === "GET /notes") return notes;
   const scope = scopes.get(query.get("id") ?? "");
   if (!scope) return undefined;
   switch (`${method} ${url.pathname}`) {
@@ -61,6 +67,11 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
     case "GET /wait": {
       const met = await scope.until(conditionOf(query), Number(query.get("within") ?? 250), signal);
       return { met, stats: scope.stats };
+    }
+    case "GET /arrivals": {
+      const { arrivals = [] } = scope;
+      await scope.until(() => arrivals.every(({ whole }) => whole !== undefined), 300, signal);
+      return arrivals;
     }
     case "POST /release":
       scope.release(query.get("key") ?? "");
@@ -73,6 +84,13 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
       await scope.close();
       return {};
   }
+}
+
+async function keepNote(request: IncomingMessage) {
+  let text = "";
+  for await (const piece of request.setEncoding("utf8")) text += piece;
+  notes.push(text);
+  return { recording: process.env.HANGUP_RECORDING !== undefined };
 }
 
 function conditionOf(query: URLSearchParams): (stats: Stats) => boolean {
@@ -97,7 +115,8 @@ async function handle(request: IncomingMessage, response: ServerResponse) {
   }
   const left = new AbortController();
   response.on("close", () => left.abort());
-  const result = await control(request.method ?? "GET", url, left.signal);
+  const isNote = request.method === "POST" && url.pathname === "/note";
+  const result = isNote ? await keepNote(request) : await control(request.method ?? "GET", url, left.signal);
   response.statusCode = result === undefined ? 404 : 200;
   response.setHeader("content-type", "application/json");
   response.end(JSON.stringify(result ?? { error: `No scope or no such call: ${request.method} ${request.url}` }));

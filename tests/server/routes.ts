@@ -148,6 +148,12 @@ const routes: Record<string, Route> = {
     });
   },
 
+  /** `/ok`, and whatever follows: "ok", once the request has arrived. */
+  "ok": async (exchange) => {
+    await exchange.body();
+    await sendBytes(exchange, 200, Buffer.from("ok"), [TEXT]);
+  },
+
   /** `/upload`: reads the whole body and answers with its length, and whether it was the pattern. */
   "upload": async (exchange) => {
     const body = Buffer.from(await exchange.body());
@@ -204,14 +210,13 @@ const routes: Record<string, Route> = {
   },
 
   /** `/kill?read=1`: drops the socket without a byte, with `read` after the request's body was read. */
-  "kill": async (exchange, _, query) => {
-    if (query.has("read")) await exchange.body();
+  "kill": (exchange) => {
     exchange.kill("now");
+    return Promise.resolve();
   },
 
   /** `/kill-reused?read=1`: as `/kill` when the request is not the first on its socket; else answers. */
-  "kill-reused": async (exchange, _, query) => {
-    if (query.has("read")) await exchange.body();
+  "kill-reused": async (exchange) => {
     if (exchange.requestOnSocket > 1) exchange.kill("now");
     else await sendPattern(exchange, 200, 10, [BINARY]);
   },
@@ -232,10 +237,14 @@ const routes: Record<string, Route> = {
   graphql,
 };
 
-/** Answers an exchange. A query parameter `close` on any route closes the socket after the response. */
+/**
+ * Answers an exchange. A query parameter `close` on any route closes the socket after the response; `read` has the
+ * request's body read before.
+ */
 export async function answer(exchange: Exchange, scope: Scope): Promise<void> {
   const [, name = "", arg = ""] = /^\/([^/]*)\/?(.*)$/.exec(exchange.url.pathname) ?? [];
   const route = Object.hasOwn(routes, name) ? routes[name] : undefined;
+  if (exchange.url.searchParams.has("read")) await exchange.body();
   await (route ?? notFound)(exchange, arg, exchange.url.searchParams, scope);
 }
 

@@ -6,6 +6,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { createServer as createTlsServer } from "node:tls";
 import { Worker } from "node:worker_threads";
 import type { Certificate } from "./certificate.ts";
+import type { Head, Header } from "./exchange.ts";
 import { type Fault, findFault } from "./faults.ts";
 import { Connection } from "./http1.ts";
 import { Http2Connection } from "./http2.ts";
@@ -38,6 +39,19 @@ export interface Stats {
   paths: Record<string, number>;
 }
 
+/** A request as it arrived, in a scope that records. */
+export interface Arrival {
+  method: string;
+  target: string;
+  headers: readonly Header[];
+  /** How many bytes of the body arrived. */
+  length: number;
+  /** The first 300 bytes of the body, a character for each. */
+  body: string;
+  /** Whether the body arrived to its end. `undefined` while it arrives. */
+  whole?: boolean;
+}
+
 /** How an exchange ended. */
 export type Outcome = "done" | "aborted" | "killed";
 
@@ -51,6 +65,8 @@ export interface ScopeOptions {
   fault?: string;
   /** How many sockets must not be open at once: before it counts one more, it looks at each, so that `maxOpen` is exact. */
   limit?: number;
+  /** Keeps what arrives. */
+  record?: boolean;
 }
 
 /** A thread that listens, says where, and falls asleep. */
@@ -80,6 +96,10 @@ function hasLeft(socket: Socket): boolean {
   }
 }
 
+/** The ports that were given out last, in order, and how many of them are remembered. */
+const recent = new Set<number>();
+const RECENT = 5000;
+
 /** One listening port with counters of its own. */
 export class Scope {
   readonly id: string;
@@ -98,6 +118,8 @@ export class Scope {
     paths: {},
   };
   readonly fault: Fault | undefined;
+  /** What arrived, if the scope records. */
+  readonly arrivals: Arrival[] | undefined;
   #server: Server;
   #deaf: Worker | undefined;
   readonly #secure: boolean;
@@ -107,7 +129,8 @@ export class Scope {
   #watchers = new Set<() => void>();
   #held = new Map<string, { promise: Promise<void>; release: () => void }>();
 
-  constructor(id: string, { certificate, h2, fault, limit = Infinity }: ScopeOptions = {}) {
+  constructor(id: string, { certificate, h2, fault, limit = Infinity, record }: ScopeOptions = {}) {
+    this.arrivals = record ? [] : undefined;
     this.id = id;
     this.#limit = limit;
     this.fault = fault === undefined ? undefined : findFault(fault);
@@ -163,7 +186,14 @@ export class Scope {
 
   async listen(host: string): Promise<{ url: string; port: number }> {
     await this.#listen({ host, port: 0 });
+    // A case may still ask at the port of a scope that it has closed, so that another case must not have it soon.
+    for (let i = 0; i < 20 && recent.has((this.#server.address() as AddressInfo).port); i++) {
+      await new Promise((resolve) => this.#server.close(resolve));
+      await this.#listen({ host, port: 0 });
+    }
     const { port } = this.#server.address() as AddressInfo;
+    recent.add(port);
+    if (recent.size > RECENT) recent.delete(recent.values().next().value!);
     return { port, url: `${this.#secure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}` };
   }
 
@@ -190,6 +220,23 @@ export class Scope {
     const connection = new Connection(socket, this, socketId);
     this.#connections.add(connection);
     socket.once("close", () => this.#connections.delete(connection));
+  }
+
+  /** Records a request, and returns what to tell of its body, if the scope records. */
+  arrived({ method, target, headers }: Head): { add(piece: Buffer): void; end(whole: boolean): void } | undefined {
+    if (!this.arrivals) return undefined;
+    const arrival: Arrival = { method, target, headers, length: 0, body: "" };
+    this.arrivals.push(arrival);
+    return {
+      add: (piece) => {
+        arrival.body += piece.toString("latin1", 0, Math.max(0, 300 - arrival.length));
+        arrival.length += piece.length;
+      },
+      end: (whole) => {
+        arrival.whole = whole;
+        this.#changed();
+      },
+    };
   }
 
   began(method: string, path: string, socketId: number) {

@@ -204,7 +204,9 @@ function classify(error: unknown): string {
   if (error === "aborted") return "abort";
   if (error instanceof TimeoutError) return `timeout: ${error.phase}`;
   if (error instanceof HangupError) return error.name === "SessionClosedError" ? "session closed" : "pool closed";
-  if (error instanceof TypeError && error.message.includes("the response is closed")) return "closed";
+  if (!(error instanceof TypeError)) return `unexpected: ${error}`;
+  if (error.message === "fetch failed" && error.cause instanceof HangupError) return classify(error.cause);
+  if (error.message.includes("the response is closed")) return "closed";
   return `unexpected: ${error}`;
 }
 
@@ -562,11 +564,12 @@ Deno.test("a request that ends another while both run out of time in the queue l
   const reason = new RangeError("one of the batch failed");
   const body = new ReadableStream({ cancel: () => batch.abort(reason) });
   const first = session.post("https://a.test/3", { body }).catch(nameOf);
-  const second = session.get("https://a.test/4", { signal: batch.signal }).catch((error) => error);
+  const second = session.get("https://a.test/4", { signal: batch.signal }).catch(nameOf);
   await settle(20);
   jump(clock, 60);
-  assertEquals(await first, "TimeoutError");
-  assertStrictEquals(await second, reason);
+  // Both are out of time before the first one's body is canceled.
+  assertEquals([await first, await second], ["TimeoutError", "TimeoutError"]);
+  assertStrictEquals(batch.signal.reason, reason);
   assertEquals(pool.stats(), { active: 2, queued: 0, origins: pool.stats().origins });
   await session.close();
   await pool.close();

@@ -311,6 +311,23 @@ Deno.test(
 );
 
 Deno.test(
+  "Slots refuses each request once, though one cancels another while both run out of time",
+  onClock(async (clock) => {
+    const bench = new Bench({ maxConnections: 1 });
+    bench.acquire("held", A);
+    for (const name of ["1", "2", "3"]) bench.acquire(name, A, {}, 100);
+    const reason = new Error("one of the batch failed");
+    bench.onRefuse = (name) => {
+      if (name === "1") bench.cancel("2", reason);
+      if (name === "3") bench.release("held");
+    };
+    await clock.tick(100);
+    assertEquals([bench.take(), bench.counts], ["+held -1 -2 -3", [0, 0]]);
+    assertStrictEquals(bench.reasons.get("2"), reason);
+  }),
+);
+
+Deno.test(
   "Slots does not count the progress of another origin for one that is full",
   onClock(async (clock) => {
     const bench = new Bench({ maxConnections: 2, maxConnectionsPerOrigin: 1 });

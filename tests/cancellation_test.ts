@@ -2,6 +2,8 @@
 
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { AsyncLocalStorage } from "node:async_hooks";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { Cancellation } from "../_internal/cancellation.ts";
 import { settle } from "./fake_clock.ts";
 
@@ -136,4 +138,23 @@ Deno.test("Cancellation has those who wait go on in the async context of their o
   });
   storage.run("who aborts", () => cancellation.abort("enough"));
   assertEquals(await context, "who waits");
+});
+
+Deno.test("Cancellation keeps nothing of what a wait has ended with", async () => {
+  setFlagsFromString("--expose-gc");
+  const gc: () => void = runInNewContext("gc");
+  const cancellation = new Cancellation();
+  const values: WeakRef<object>[] = [];
+  for (let i = 0; i < 100; i++) {
+    const value = new Array(1000).fill(i);
+    values.push(new WeakRef(value));
+    await cancellation.race(Promise.resolve(value));
+  }
+  for (let i = 0; i < 3; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 0)); // a WeakRef holds until the end of the turn
+    gc();
+  }
+  const kept = values.filter((value) => value.deref() !== undefined).length;
+  assert(kept <= 2, `${kept}`); // the stack may hold the last ones
+  assert(!cancellation.aborted);
 });

@@ -528,6 +528,10 @@ Deno.test("BodyReader.stream() gives the connection back when it is canceled, an
   exchange.abort(reason);
   assertStrictEquals(await assertRejects(() => reading), reason);
   assertStrictEquals(await assertRejects(() => stream.closed), reason);
+  const unread = own({ body: new Body().stream });
+  const { closed } = unread.reader.stream().getReader();
+  unread.exchange.abort(reason);
+  assertStrictEquals(await assertRejects(() => closed), reason);
 });
 
 Deno.test("BodyReader.stream() does not stop at a chunk without bytes", async () => {

@@ -126,6 +126,18 @@ Deno.test("Slots serves an origin's requests in their order, and the origins in 
   assertEquals(order, ["a1", "b1", "c1", "a2", "b2", "a3"]);
 });
 
+Deno.test("Slots serves the origins in turn, though one of them may have several slots", () => {
+  const bench = new Bench({ maxConnections: 3 });
+  for (const name of ["c1", "c2", "c3"]) bench.acquire(name, C);
+  for (const name of ["a1", "a2", "a3"]) bench.acquire(name, A);
+  for (const name of ["b1", "b2"]) bench.acquire(name, B);
+  bench.take();
+  bench.release("c1", "c2", "c3");
+  assertEquals(bench.take(), "+a1 +b1 +a2");
+  bench.release("a1", "b1");
+  assertEquals(bench.take(), "+b2 +a3");
+});
+
 Deno.test("Slots passes the turn of a canceled request on, wherever it stands", () => {
   for (const canceled of ["1", "2", "3"]) {
     const bench = new Bench({ maxConnections: 1 });

@@ -114,6 +114,10 @@ Deno.test(
     clock.advance(99);
     timing.uploaded();
     assertEquals(timing.deadline, START + 279);
+    clock.advance(10);
+    timing.finish();
+    timing.begin("headers");
+    assertEquals(timing.deadline, START + 279);
   }),
 );
 
@@ -181,6 +185,7 @@ Deno.test(
     timing.dequeue();
     clock.advance(100);
     assertEquals(timing.expired("headers").queued, 300);
+    assertEquals(timing.expired("queued").queued, 300); // after a redirect, before it queues again
     timing.queue();
     clock.advance(200.2);
     assertEquals(timing.expired("queued").queued, 501);

@@ -19,17 +19,17 @@ interface Context {
 }
 
 /** The module on a platform without turns, as in browsers. */
-async function loadTurnless(): Promise<{ Clock: typeof Clock; Deadlines: typeof Deadlines }> {
+async function loadWithoutTurns(): Promise<{ Clock: typeof Clock; Deadlines: typeof Deadlines }> {
   const { setImmediate } = globalThis;
   Object.assign(globalThis, { setImmediate: undefined });
   try {
-    return await import(`${new URL("../_internal/deadlines.ts", import.meta.url)}?turnless`);
+    return await import(`${new URL("../_internal/deadlines.ts", import.meta.url)}?without-turns`);
   } finally {
     Object.assign(globalThis, { setImmediate });
   }
 }
 
-const turnless = await loadTurnless();
+const withoutTurns = await loadWithoutTurns();
 
 /** Runs `test` with a fake clock and a `Deadlines` whose deadlines are the entries of `left`. */
 function withDeadlines(test: (context: Context) => Promise<void>, module = { Clock, Deadlines }): () => Promise<void> {
@@ -277,7 +277,7 @@ Deno.test(
     assertEquals([sweeps, [...left]], [[2102], [2500]]);
     await clock.tick(1000);
     assertEquals(sweeps, [2102, 2500]);
-  }, turnless),
+  }, withoutTurns),
 );
 
 /** Lets turns pass until nobody counts them. */
@@ -413,7 +413,7 @@ Deno.test(
       await clock.tick();
     }
     assertEquals(left.size, 0, "nothing ever expires");
-  }, turnless),
+  }, withoutTurns),
 );
 
 /** Replaces `performance.now()` while `work` runs. */

@@ -226,7 +226,7 @@ Deno.test("TurnDrain frees at once on a platform that has no turns", async () =>
   const real = { setImmediate, clearImmediate };
   Object.assign(globalThis, { setImmediate: undefined, clearImmediate: undefined });
   try {
-    const url = `${new URL("../_internal/drain.ts", import.meta.url)}?turnless`;
+    const url = `${new URL("../_internal/drain.ts", import.meta.url)}?without-turns`;
     const module: { TurnDrain: typeof TurnDrain } = await import(url);
     assert(module.TurnDrain !== TurnDrain);
     const freed: string[] = [];

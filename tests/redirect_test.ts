@@ -75,9 +75,9 @@ Deno.test("followRedirect() keeps the fragment, unless the Location has one, an 
 
 Deno.test("followRedirect() reads a Location of UTF-8 as such, and others as they are", () => {
   const raw = (text: string) => String.fromCharCode(...new TextEncoder().encode(text));
-  assertEquals(target(raw("/münchen")), "https://a.test/m%C3%BCnchen");
-  assertEquals(target("/m\u00fcnchen"), "https://a.test/m%C3%BCnchen"); // Latin-1
-  assertEquals(target("/m%C3%BCnchen"), "https://a.test/m%C3%BCnchen");
+  assertEquals(target(raw("/\u00fc")), "https://a.test/%C3%BC");
+  assertEquals(target("/\u00fc"), "https://a.test/%C3%BC"); // Latin-1
+  assertEquals(target("/%C3%BC"), "https://a.test/%C3%BC");
 });
 
 Deno.test("followRedirect() refuses a Location that is malformed or of another scheme, without showing it", () => {

@@ -1,19 +1,44 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
+import { turns } from "./fake_turns.ts"; // before the module that takes setImmediate
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Clock, Deadlines } from "../_internal/deadlines.ts";
 import { FakeClock } from "./fake_clock.ts";
 
+/** How many turns of the event loop it may take at most until what has arrived is read. */
+const TURNS_OF_INPUT = 8;
+
+/** What one test has. */
+interface Context {
+  clock: FakeClock;
+  deadlines: Deadlines;
+  /** The deadlines that have not come. */
+  left: Set<number>;
+  /** The times of the sweeps. */
+  sweeps: number[];
+}
+
+/** The module on a platform without turns, as in browsers. */
+async function loadWithoutTurns(): Promise<{ Clock: typeof Clock; Deadlines: typeof Deadlines }> {
+  const { setImmediate } = globalThis;
+  Object.assign(globalThis, { setImmediate: undefined });
+  try {
+    return await import(`${new URL("../_internal/deadlines.ts", import.meta.url)}?without-turns`);
+  } finally {
+    Object.assign(globalThis, { setImmediate });
+  }
+}
+
+const withoutTurns = await loadWithoutTurns();
+
 /** Runs `test` with a fake clock and a `Deadlines` whose deadlines are the entries of `left`. */
-function withDeadlines(
-  test: (context: { clock: FakeClock; deadlines: Deadlines; left: Set<number>; sweeps: number[] }) => Promise<void>,
-): () => Promise<void> {
+function withDeadlines(test: (context: Context) => Promise<void>, module = { Clock, Deadlines }): () => Promise<void> {
   return async () => {
     const clock = new FakeClock().install();
     try {
       const left = new Set<number>();
       const sweeps: number[] = [];
-      const deadlines = new Deadlines(new Clock(), (now) => {
+      const deadlines = new module.Deadlines(new module.Clock(), (now) => {
         sweeps.push(now);
         let next = Infinity;
         for (const deadline of left) {
@@ -23,7 +48,7 @@ function withDeadlines(
         return next;
       });
       await test({ clock, deadlines, left, sweeps });
-      assertEquals(clock.pending, 0);
+      assertEquals([clock.pending, turns.pending], [0, 0]);
     } finally {
       clock.restore();
     }
@@ -100,16 +125,17 @@ Deno.test(
 );
 
 Deno.test(
-  "Deadlines expires nothing before its time, nor spins, when timers fire early",
+  "Deadlines expires nothing before its time, nor spins, when a timer fires a little early",
   withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
-    clock.early = 0.75;
     left.add(1100);
+    clock.early = 0.75;
     deadlines.arm(1100);
+    clock.early = 0;
     await clock.tick(99.5);
-    assertEquals([...left], [1100]);
+    assertEquals([[...left], sweeps], [[1100], [1099.25]]);
     await clock.tick(10);
     assertEquals([...left], []);
-    assert(sweeps.length <= 5, `${sweeps}`);
+    assert(sweeps.length <= 3, `${sweeps}`);
     assert(clock.delays.every((delay) => delay >= 1 && Number.isInteger(delay)), `${clock.delays}`);
   }),
 );
@@ -150,7 +176,7 @@ Deno.test("Deadlines pauses for 16 times as long as a sweep takes", async () => 
     await clock.tick(5);
     deadlines.arm(clock.now + 5);
     deadlines.arm(clock.now + 1);
-    assertEquals(clock.delays.slice(length), [5, 160]);
+    assertEquals([clock.delays[length + 1], clock.delays.at(-1), clock.pending], [160, 160, 1]);
     deadlines.clear();
     assertEquals(clock.pending, 0);
   } finally {
@@ -218,7 +244,7 @@ Deno.test("Deadlines tries again after a sweep that threw", () => {
 });
 
 Deno.test(
-  "Deadlines.arm() starts a timer that was lost anew, even for a later deadline",
+  "Deadlines.arm() notices that the timer was lost, and sweeps after turns of input, without a timer",
   withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
     left.add(1100);
     deadlines.arm(1100);
@@ -226,11 +252,322 @@ Deno.test(
     left.add(2500);
     await clock.tick(1000);
     deadlines.arm(2500); // so late a busy event loop can be
-    assertEquals(clock.pending, 0);
+    assertEquals([clock.pending, turns.pending], [0, 0]);
     await clock.tick(101);
     deadlines.arm(2500);
+    assertEquals([clock.pending, turns.pending, sweeps], [0, 1, []]);
+    takeTurns();
     assertEquals([sweeps, [...left]], [[2101], [2500]]);
     await clock.tick(1000);
     assertEquals(sweeps, [2101, 2500]);
   }),
 );
+
+Deno.test(
+  "Deadlines.arm() starts a timer that was lost anew on a platform without turns",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    left.add(1100);
+    deadlines.arm(1100);
+    clock.lose();
+    left.add(2500);
+    await clock.tick(1101);
+    deadlines.arm(2500);
+    assertEquals(clock.pending, 1);
+    await clock.tick(1);
+    assertEquals([sweeps, [...left]], [[2102], [2500]]);
+    await clock.tick(1000);
+    assertEquals(sweeps, [2102, 2500]);
+  }, withoutTurns),
+);
+
+/** Lets turns pass until nobody counts them. */
+function takeTurns(): number {
+  let count = 0;
+  for (; turns.pending > 0; count++) turns.take();
+  return count;
+}
+
+Deno.test(
+  "Deadlines lets a busy event loop read what has arrived before anything expires",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    for (const deadline of [1100, 1200]) left.add(deadline);
+    deadlines.arm(1100);
+    clock.jump(150);
+    assertEquals([sweeps, turns.pending], [[], 1]);
+    turns.take();
+    // What has arrived moves the deadline.
+    left.delete(1100);
+    assertEquals(sweeps, []);
+    const count = 1 + takeTurns();
+    assert(count > 1 && count <= TURNS_OF_INPUT, `${count}`);
+    assertEquals([sweeps, [...left]], [[1150], [1200]]);
+    await clock.tick(50);
+    assertEquals(sweeps, [1150, 1200]);
+  }),
+);
+
+Deno.test(
+  "Deadlines sweeps at once when its timer is on time",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    left.add(1100);
+    deadlines.arm(1100);
+    clock.jump(101);
+    assertEquals([sweeps, turns.pending], [[1101], 0]);
+    await clock.tick();
+  }),
+);
+
+Deno.test(
+  "Deadlines.clear() ends the turns of input too",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    deadlines.arm(1100);
+    clock.jump(150);
+    turns.take();
+    deadlines.clear();
+    takeTurns();
+    assertEquals(sweeps, []);
+    left.add(1300);
+    deadlines.arm(1300);
+    await clock.tick(150);
+    assertEquals(sweeps, [1300]);
+  }),
+);
+
+Deno.test(
+  "Deadlines.arm() during the turns of input sets a timer for nothing, and loses nothing",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    left.add(1100);
+    deadlines.arm(1100);
+    clock.jump(150);
+    left.add(1200);
+    deadlines.arm(1200);
+    assertEquals([clock.pending, turns.pending], [0, 1]);
+    takeTurns();
+    assertEquals([sweeps, [...left], clock.pending], [[1150], [1200], 1]);
+    await clock.tick(50);
+    assertEquals(left.size, 0);
+  }),
+);
+
+Deno.test(
+  "Deadlines.rest() without a timer, or with one that holds the process in any case, leaves none",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    deadlines.rest();
+    deadlines.arm(1100);
+    deadlines.rest(); // the fake timers have no unref()
+    assertEquals(clock.pending, 0);
+    deadlines.arm(1100);
+    clock.jump(150);
+    deadlines.rest();
+    takeTurns();
+    assertEquals(sweeps, []);
+    left.add(1200);
+    deadlines.arm(1200);
+    await clock.tick(50);
+    assertEquals([sweeps, left.size], [[1200], 0]);
+  }),
+);
+
+Deno.test("Deadlines.rest() keeps the timer, and arm() has it hold the process again", () => {
+  const { setTimeout, clearTimeout } = globalThis;
+  const log: string[] = [];
+  let made = 0;
+  const fakes = {
+    setTimeout: () => {
+      const id = ++made;
+      log.push(`set ${id}`);
+      return { ref: () => log.push(`ref ${id}`), unref: () => log.push(`unref ${id}`), id };
+    },
+    clearTimeout: (timer: { id: number }) => log.push(`clear ${timer.id}`),
+  };
+  Object.assign(globalThis, fakes);
+  try {
+    const clock = new Clock();
+    const deadlines = new Deadlines(clock, () => Infinity);
+    const deadline = clock.now() + 60_000;
+    deadlines.arm(deadline);
+    deadlines.rest();
+    assertEquals(log.splice(0), ["set 1", "unref 1"]);
+    deadlines.arm(deadline + 1);
+    assertEquals(log.splice(0), ["ref 1"]);
+    deadlines.arm(deadline + 1);
+    assertEquals(log.splice(0), []);
+    deadlines.rest();
+    deadlines.clear();
+    deadlines.arm(deadline);
+    assertEquals(log.splice(0).filter((entry) => !entry.startsWith("ref")), ["unref 1", "clear 1", "set 2"]);
+    deadlines.clear();
+  } finally {
+    Object.assign(globalThis, { setTimeout, clearTimeout });
+  }
+});
+
+Deno.test(
+  "Deadlines expires in time on a busy platform without turns",
+  withDeadlines(async ({ clock, deadlines, left }) => {
+    left.add(1100);
+    deadlines.arm(1100);
+    // Every timer is late: the page is busy, or is in the background, where timers fire once in a second.
+    for (let fired = 0; fired < 5 && left.size > 0; fired++) {
+      clock.jump(1000);
+      await clock.tick();
+    }
+    assertEquals(left.size, 0, "nothing ever expires");
+  }, withoutTurns),
+);
+
+/** Replaces `performance.now()` while `work` runs. */
+async function withNow(now: () => number, work: () => Promise<void> | void): Promise<void> {
+  Object.defineProperty(performance, "now", { configurable: true, value: now });
+  try {
+    await work();
+  } finally {
+    Reflect.deleteProperty(performance, "now");
+  }
+}
+
+Deno.test("Clock.now() stands still instead of going back, and goes on from there", async () => {
+  let time = 1000;
+  await withNow(() => time, () => {
+    const clock = new Clock();
+    const times: number[] = [];
+    for (time of [1000, 1010, 1e9, 1020, 1025, 3, 5, 5]) times.push(clock.now());
+    assertEquals(times, [1000, 1010, 1e9, 1e9, 1e9 + 5, 1e9 + 5, 1e9 + 7, 1e9 + 7]);
+  });
+});
+
+Deno.test("Clock.skip() moves the time on", async () => {
+  await withNow(() => 1000, () => {
+    const clock = new Clock();
+    clock.skip(250);
+    assertEquals(clock.now(), 1250);
+    assertEquals(clock.now(), 1250);
+  });
+});
+
+Deno.test("Deadlines expires in time though the clock went back", async () => {
+  const fake = new FakeClock().install();
+  try {
+    const clock = new Clock();
+    const left: number[] = [];
+    let now = () => fake.now;
+    await withNow(() => now(), async () => {
+      const deadlines = new Deadlines(clock, (now) => {
+        while (left.length > 0 && left[0]! <= now) left.shift();
+        return left[0] ?? Infinity;
+      });
+      const arm = (timeout: number) => {
+        left.push(clock.now() + timeout);
+        deadlines.arm(left.at(-1)!);
+      };
+      now = () => fake.now + 1e9; // a test's clock
+      arm(5);
+      await fake.tick(5);
+      assertEquals(left.length, 0);
+      now = () => fake.now;
+      arm(50);
+      await fake.tick(49);
+      assertEquals(left.length, 1);
+      await fake.tick(1);
+      assertEquals([left.length, fake.pending], [0, 0]);
+      // It goes back while a deadline is armed.
+      arm(50);
+      await fake.tick(25);
+      now = () => fake.now - 500;
+      await fake.tick(60);
+      assertEquals([left.length, fake.pending], [0, 0]);
+    });
+  } finally {
+    fake.restore();
+  }
+});
+
+/** Timers that a test fires by steps of a time of their own. */
+class FakeTimers implements Disposable {
+  readonly timers = new Map<number, { due: number; callback: () => void }>();
+  readonly #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
+  #now = 0;
+  #last = 0;
+
+  constructor() {
+    Object.assign(globalThis, {
+      setTimeout: (callback: () => void, delay: number) => {
+        this.timers.set(++this.#last, { due: this.#now + delay, callback });
+        return this.#last;
+      },
+      clearTimeout: (id: number) => {
+        assert(this.timers.has(id), `not a timer of this clock: ${id}`);
+        this.timers.delete(id);
+      },
+    });
+  }
+
+  tick(ms: number): void {
+    this.#now += ms;
+    for (const [id, { due, callback }] of [...this.timers]) {
+      if (due > this.#now || !this.timers.delete(id)) continue;
+      callback();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    Object.assign(globalThis, this.#real);
+  }
+}
+
+Deno.test("Deadlines expires when faked timers say so, though performance.now() is real", async () => {
+  for (const step of [60_000, 5000, 100, 1]) {
+    using timers = new FakeTimers();
+    await withNow(() => 1000, () => {
+      let expired = 0;
+      const deadlines = new Deadlines(new Clock(), (now) => {
+        if (now < 6000) return 6000;
+        expired = now;
+        return Infinity;
+      });
+      deadlines.arm(6000);
+      let ticks = 0;
+      for (; expired === 0 && ticks < 20_000 / step; ticks++) timers.tick(step);
+      assert(expired >= 6000, `steps of ${step} ms: ${expired}`);
+      assert(ticks * step >= 5000 && ticks <= Math.ceil(5000 / step) + 2, `${ticks} steps of ${step} ms`);
+      assertEquals([timers.timers.size, turns.pending], [0, 0]);
+    });
+  }
+});
+
+Deno.test("Deadlines.clear() removes a timer by the function of the clock that made it", () => {
+  const first = new FakeTimers();
+  const deadlines = new Deadlines(new Clock(), () => Infinity);
+  deadlines.arm(performance.now() + 1000);
+  {
+    using second = new FakeTimers();
+    deadlines.clear();
+    assertEquals([first.timers.size, second.timers.size], [0, 0]);
+  }
+  first[Symbol.dispose]();
+});
+
+Deno.test("Deadlines.arm() sets its timer anew when timers were replaced", () => {
+  let sweeps = 0;
+  using first = new FakeTimers();
+  const clock = new Clock();
+  const deadline = clock.now() + 60_000;
+  const deadlines = new Deadlines(clock, () => {
+    sweeps++;
+    return Infinity;
+  });
+  deadlines.arm(deadline);
+  {
+    using second = new FakeTimers();
+    deadlines.arm(deadline + 1); // a later one, and yet the test's clock must end the earlier one
+    assertEquals([first.timers.size, second.timers.size], [0, 1]);
+    second.tick(60_000);
+    assertEquals([sweeps, second.timers.size], [1, 0]);
+    deadlines.arm(clock.now() + 60_000);
+    assertEquals(second.timers.size, 1);
+  }
+  deadlines.arm(clock.now() + 60_000);
+  assertEquals(first.timers.size, 1);
+  first.tick(60_001);
+  assertEquals([sweeps, first.timers.size], [2, 0]);
+});

@@ -12,8 +12,13 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import * as fc from "fast-check";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
-import { type Lease, Pool, type Ticket } from "../pool.ts";
-import { FakeClock, FakeTurns, settle } from "./fake_clock.ts";
+import { onAbort } from "../_internal/signals.ts";
+import { type Holder, type Lease as Slot, SLOTS } from "../_internal/slots.ts";
+import { type Adapter, PLATFORM, type Platform } from "../_internal/transports/platform.ts";
+import { type Lease, Pool } from "../pool.ts";
+import type { Transport } from "../transport.ts";
+import { FakeClock, settle } from "./fake_clock.ts";
+import { FakeDrain } from "./fake_drain.ts";
 import { checkModel } from "./model.ts";
 
 const ORIGINS = ["https://a.test", "https://b.test", "https://c.test", "__proto__"];
@@ -22,12 +27,15 @@ const SIGNALS = 3;
 type OnClose = "none" | "release" | "acquire" | "close" | "throw";
 
 type Operation =
-  | { type: "acquire"; origin: number; timeout: number; signal: number; onClose: OnClose }
-  | { type: "release"; which: number; cut: boolean }
+  | { type: "acquire"; origin: number; timeout: number; signal: number; onClose: OnClose; internal: boolean }
+  | { type: "send"; which: number }
+  | { type: "progress"; which: number }
+  | { type: "abort exchange"; which: number }
+  | { type: "release"; which: number }
   | { type: "release again"; which: number }
   | { type: "abort"; signal: number }
   | { type: "tick"; ms: number }
-  | { type: "turn" }
+  | { type: "free"; count: number }
   | { type: "settle" }
   | { type: "close" };
 
@@ -35,8 +43,7 @@ interface Run {
   maxConnections: number;
   maxConnectionsPerOrigin: number;
   maxQueued: number;
-  coolingTurns: number;
-  closingTurns: number;
+  drains: boolean;
   operations: Operation[];
 }
 
@@ -48,17 +55,13 @@ interface Call {
   signal: number;
   onClose: OnClose;
   since: number;
+  /** Whether it is made past the pool's public face, as sessions do: such a holder can tell of its progress. */
+  internal: boolean;
+  progress: number | undefined;
+  /** Whether a request was sent, and what aborts it. */
+  sent: AbortController | undefined;
   /** What has to come of it, once the promise reactions ran. */
   expected: "lease" | "closed" | "full" | { abort: unknown } | { timeout: number; holders: string[] } | undefined;
-}
-
-/** A slot that was released. */
-interface Slot {
-  origin: string;
-  since: number;
-  turn: number;
-  cut: boolean;
-  slow: boolean;
 }
 
 /** What came of it. */
@@ -69,12 +72,8 @@ class Model {
   closed = false;
   waiting: Call[] = [];
   held: Call[] = [];
-  /** Slots that were released, in that order. */
-  cooling: Slot[] = [];
-  turn = 0;
-  /** How many sockets are surely idle, and in which turn the last one that was dialled has surely arrived. */
-  idleOf: Record<string, number> = Object.create(null);
-  settledOf: Record<string, number> = Object.create(null);
+  /** The slots that drain, in the order in which they were released. */
+  draining: { origin: string; aborted: boolean }[] = [];
   /** The origins that have a waiter and a slot of their own, in the order of their turns. */
   turns: string[] = [];
   moved = -Infinity;
@@ -93,70 +92,39 @@ class Model {
     return this.waiting.filter((call) => call.origin === origin);
   }
 
-  isFull(origin: string): boolean {
-    return this.heldOf(origin).length + this.coolingOf(origin) >= this.run.maxConnectionsPerOrigin;
+  drainingOf(origin: string): number {
+    return this.draining.filter((slot) => slot.origin === origin).length;
   }
 
-  coolingOf(origin: string): number {
-    return this.cooling.filter((slot) => slot.origin === origin).length;
+  isFull(origin: string): boolean {
+    return this.heldOf(origin).length + this.drainingOf(origin) >= this.run.maxConnectionsPerOrigin;
+  }
+
+  get taken(): number {
+    return this.held.length + this.draining.length;
   }
 
   isFree(origin: string): boolean {
-    return this.held.length + this.cooling.length < this.run.maxConnections && !this.isFull(origin);
+    return this.taken < this.run.maxConnections && !this.isFull(origin);
   }
 
-  thaw(isCold: (slot: Slot) => boolean): void {
-    for (const slow of [false, true]) {
-      for (const slot of this.cooling.filter((slot) => slot.slow === slow && isCold(slot))) {
-        this.cooling = this.cooling.filter((other) => other !== slot);
-        if (!slow && slot.turn <= this.turn && this.turn < this.settledOf[slot.origin]!) {
-          this.cooling.push({ ...slot, slow: true, since: this.now, turn: this.turn + this.run.closingTurns });
-          continue;
-        }
-        if (!slot.cut) this.idleOf[slot.origin] = (this.idleOf[slot.origin] ?? 0) + 1;
-        this.updateTurns();
-        this.forget();
-      }
+  /** The sockets of some slots are free, one after the other. */
+  free(count: number): void {
+    for (let freed = 0; freed < count && this.draining.length > 0; freed++) {
+      this.draining.shift();
+      this.updateTurns();
     }
     this.update();
-  }
-
-  hold(call: Call): void {
-    const { origin } = call;
-    this.held.push(call);
-    if (this.idleOf[origin]! > 0) this.idleOf[origin]!--;
-    else this.settledOf[origin] = this.turn + this.run.closingTurns;
-  }
-
-  /** Nothing is known of an origin without waiters, leases and slots that cool. */
-  forget(): void {
-    for (const origin of ORIGINS) {
-      const leases = this.heldOf(origin).length + this.waitingOf(origin).length;
-      // Nothing can hang on when it moved last.
-      if (leases === 0) delete this.movedOf[origin];
-      if (leases + this.coolingOf(origin) === 0) {
-        delete this.idleOf[origin];
-        delete this.settledOf[origin];
-      }
-    }
-  }
-
-  takeTurn(): void {
-    this.turn++;
-    this.thaw(({ turn }) => turn <= this.turn);
   }
 
   acquire(call: Call, aborted: { reason: unknown } | undefined): void {
     if (this.closed) return void (call.expected = "closed");
     if (aborted !== undefined) return void (call.expected = { abort: aborted.reason });
-    if (!this.isFree(call.origin)) {
-      // Not counted against one that must not wait, nor after a tenth of a second.
-      if (this.waiting.length >= this.run.maxQueued) this.thaw(() => true);
-      else if (this.waiting.length === 0) this.thaw(({ since }) => since < this.now - 100);
-    }
+    // A slot that still drains is better than no slot for one that must not wait.
+    if (!this.isFree(call.origin) && this.waiting.length >= this.run.maxQueued) this.free(Infinity);
     if (this.isFree(call.origin)) {
       call.expected = "lease";
-      this.hold(call);
+      this.held.push(call);
     } else if (this.waiting.length >= this.run.maxQueued) call.expected = "full";
     else {
       this.waiting.push(call);
@@ -164,12 +132,11 @@ class Model {
     }
   }
 
-  release(call: Call, cut: boolean): void {
+  release(call: Call): void {
     this.held = this.held.filter((held) => held !== call);
-    const turns = cut ? this.run.closingTurns : this.run.coolingTurns;
-    if (turns > 0 && !this.closed) {
-      this.cooling.push({ origin: call.origin, since: this.now, turn: this.turn + turns, cut, slow: cut });
-      this.thaw(({ since }) => since < this.now - 100);
+    this.moved = this.movedOf[call.origin] = this.now;
+    if (call.sent !== undefined && this.run.drains) {
+      this.draining.push({ origin: call.origin, aborted: call.sent.signal.aborted });
     }
     this.update();
   }
@@ -189,24 +156,26 @@ class Model {
   update(): void {
     while (true) {
       this.updateTurns();
-      if (this.turns.length === 0 || this.held.length + this.cooling.length >= this.run.maxConnections) break;
+      if (this.turns.length === 0 || this.taken >= this.run.maxConnections) break;
       const origin = this.turns.shift()!;
       const call = this.waitingOf(origin)[0]!;
       this.waiting = this.waiting.filter((waiter) => waiter !== call);
-      this.hold(call);
+      this.held.push(call);
       call.expected = "lease";
       this.moved = this.movedOf[origin] = this.now;
     }
-    this.forget();
   }
 
   tick(ms: number): void {
     for (const end = this.now + ms; this.now < end;) {
       this.now++;
       const expired = this.waiting.filter((call) => {
+        // If the origin has a slot of its own, it waits for any slot of the pool.
+        const full = this.isFull(call.origin);
+        const holders = full ? this.heldOf(call.origin) : this.held;
         const moved = Math.max(
-          this.movedOf[call.origin] ?? -Infinity,
-          this.isFull(call.origin) ? -Infinity : this.moved,
+          full ? this.movedOf[call.origin] ?? -Infinity : this.moved,
+          ...holders.map(({ progress = -Infinity }) => progress),
         );
         return Math.max(call.since, moved) + call.timeout <= this.now;
       });
@@ -232,7 +201,7 @@ class Bench {
   readonly model: Model;
   readonly pool: Pool;
   readonly clock: FakeClock;
-  readonly turns: FakeTurns;
+  drain: FakeDrain | undefined;
   readonly calls: Call[] = [];
   readonly outcomes: Map<Call, Outcome> = new Map();
   readonly released: Call[] = [];
@@ -244,15 +213,14 @@ class Bench {
   closeOutcome: "pending" | "resolved" | { error: unknown } = "pending";
   closeFailure: Error | undefined;
 
-  constructor(run: Run, clock: FakeClock, turns: FakeTurns) {
-    const { operations: _, coolingTurns, closingTurns, ...options } = run;
+  constructor(run: Run, clock: FakeClock) {
+    const { operations: _, drains, ...options } = run;
     this.clock = clock;
-    this.turns = turns;
     this.model = new Model(run);
-    const transport = {
+    const platform: Platform = drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {};
+    const transport: Transport & Adapter = {
       closesSockets: true,
-      coolingTurns,
-      closingTurns,
+      [PLATFORM]: platform,
       fetch: () => Promise.resolve(new Response()),
       close: () => void this.transportClosed++,
     };
@@ -281,11 +249,20 @@ class Bench {
       case "acquire":
         this.acquire(operation);
         break;
-      case "release": {
-        const held = this.model.held.filter((call) => this.outcomes.has(call));
-        if (held.length > 0) this.release(held[operation.which % held.length]!, operation.cut);
+      case "send":
+        this.withHeld(operation.which, (call) => this.send(call));
         break;
-      }
+      case "progress":
+        this.withHeld(operation.which, (call) => {
+          if (call.internal) call.progress = this.model.now;
+        });
+        break;
+      case "abort exchange":
+        this.withHeld(operation.which, ({ sent }) => sent?.abort());
+        break;
+      case "release":
+        this.withHeld(operation.which, (call) => this.release(call));
+        break;
       case "release again":
         if (this.released.length > 0) this.lease(this.released[operation.which % this.released.length]!).release();
         break;
@@ -306,9 +283,9 @@ class Bench {
         this.model.tick(operation.ms);
         await this.clock.tick(operation.ms);
         break;
-      case "turn":
-        if (this.turns.pending > 0) this.model.takeTurn();
-        this.turns.take();
+      case "free":
+        this.model.free(operation.count);
+        this.drain?.free(operation.count);
         break;
       case "settle":
         await settle();
@@ -321,7 +298,13 @@ class Bench {
     this.check();
   }
 
-  acquire({ origin, timeout, signal, onClose }: Extract<Operation, { type: "acquire" }>): void {
+  /** Does something with a lease that is held and known. */
+  withHeld(which: number, work: (call: Call) => void): void {
+    const held = this.model.held.filter((call) => this.outcomes.has(call));
+    if (held.length > 0) work(held[which % held.length]!);
+  }
+
+  acquire({ origin, timeout, signal, onClose, internal }: Extract<Operation, { type: "acquire" }>): void {
     const call: Call = {
       id: this.calls.length,
       origin: ORIGINS[origin]!,
@@ -329,17 +312,56 @@ class Bench {
       signal,
       onClose,
       since: this.model.now,
+      internal,
+      progress: undefined,
+      sent: undefined,
       expected: undefined,
     };
     const abortSignal = this.controllers[signal]?.signal;
     this.calls.push(call);
     this.model.acquire(call, abortSignal?.aborted ? { reason: abortSignal.reason } : undefined);
-    this.pool.acquire(call.origin, {
-      timeout,
-      signal: abortSignal,
-      request: { method: "GET", url: `https://test/${call.id}` },
-      onClose: onClose === "none" ? undefined : (error) => this.onClose(call, error),
-    }).then((lease) => this.settled(call, { lease }), (error) => this.settled(call, { error }));
+    const request = { method: "GET", url: `https://test/${call.id}` };
+    const tell = onClose === "none" ? undefined : (error: PoolClosedError) => this.onClose(call, error);
+    const lease = internal
+      ? this.acquireInside(call, abortSignal, request, tell)
+      : this.pool.acquire(call.origin, { timeout, signal: abortSignal, request, onClose: tell });
+    lease.then((lease) => this.settled(call, { lease }), (error) => this.settled(call, { error }));
+  }
+
+  /** Does what a session does, which has a holder that tells of its progress. */
+  async acquireInside(
+    call: Call,
+    signal: AbortSignal | undefined,
+    request: { method: string; url: string },
+    tell: ((error: PoolClosedError) => void) | undefined,
+  ): Promise<Lease> {
+    const slots = this.pool[SLOTS];
+    const holder: Holder = {
+      request,
+      get progress() {
+        return call.progress;
+      },
+      onClose: tell,
+    };
+    // The pool is asked first, as in the public method.
+    if (signal?.aborted && !this.pool.closed) throw signal.reason;
+    const lease = slots.tryAcquire(call.origin, holder);
+    if (lease !== undefined) return lease;
+    const { promise, resolve, reject } = Promise.withResolvers<Slot>();
+    let forget = () => {};
+    const waiter = {
+      grant(lease: Slot) {
+        forget();
+        resolve(lease);
+      },
+      refuse(reason: unknown) {
+        forget();
+        reject(reason);
+      },
+    };
+    const waiting = slots.enqueue(call.origin, call.timeout, holder, waiter);
+    if (signal) forget = onAbort(signal, (reason) => slots.cancel(waiting, reason));
+    return await promise;
   }
 
   settled(call: Call, outcome: Outcome): void {
@@ -353,12 +375,22 @@ class Bench {
     return outcome.lease;
   }
 
-  release(call: Call, cut: boolean): void {
-    const lease = this.lease(call) as Ticket;
+  send(call: Call): void {
+    const { sent } = call;
+    call.sent ??= new AbortController();
+    const init = { signal: call.sent.signal };
+    const response = this.lease(call).fetch(new URL("https://test/"), init);
+    if (!this.model.closed) return void response.catch(() => assert(false, "the pool does not send"));
+    call.sent = sent;
+    response.then(() => assert(false, "a closed pool sends"), (error) => assertInstanceOf(error, PoolClosedError));
+  }
+
+  release(call: Call): void {
+    const lease = this.lease(call);
     assertEquals([lease.released, lease.origin], [false, call.origin]);
-    this.model.release(call, cut);
+    this.model.release(call);
     this.released.push(call);
-    lease.release(cut);
+    lease.release();
     assertEquals(lease.released, true);
   }
 
@@ -368,10 +400,10 @@ class Bench {
     this.told.push(call);
     switch (call.onClose) {
       case "release":
-        if (this.outcomes.has(call)) this.release(call, true);
+        if (this.outcomes.has(call)) this.release(call);
         break;
       case "acquire":
-        this.acquire({ type: "acquire", origin: 0, timeout: 10, signal: -1, onClose: "none" });
+        this.acquire({ type: "acquire", origin: 0, timeout: 10, signal: -1, onClose: "none", internal: false });
         break;
       case "close":
         this.close();
@@ -408,17 +440,18 @@ class Bench {
     const counts = Object.values(stats.origins);
     assertEquals(stats.active, counts.reduce((sum, { active }) => sum + active, 0));
     assertEquals(stats.queued, counts.reduce((sum, { queued }) => sum + queued, 0));
-    assert(stats.active + model.cooling.length <= maxConnections && stats.queued <= maxQueued);
+    const draining = this.drain?.slots ?? [];
+    assertEquals(draining, model.draining);
+    assert(stats.active + draining.length <= maxConnections && stats.queued <= maxQueued);
     for (const [origin, { active, queued }] of Object.entries(stats.origins)) {
-      const taken = active + model.coolingOf(origin);
+      const taken = active + draining.filter((slot) => slot.origin === origin).length;
       assert(taken <= maxConnectionsPerOrigin);
-      const full = taken === maxConnectionsPerOrigin || stats.active + model.cooling.length === maxConnections;
+      const full = taken === maxConnectionsPerOrigin || stats.active + draining.length === maxConnections;
       assert(queued === 0 || full, "lost wake-up");
       assert(active + queued > 0, "an idle origin is kept");
     }
     if (pool.closed) assertEquals(stats.queued, 0);
-    if (stats.queued > 0 && model.cooling.length > 0) assertEquals(this.turns.pending, 1, "nothing counts the turns");
-    if (pool.closed) assertEquals(this.turns.pending, 0, "a turn is counted after close()");
+    if (this.drain) assertEquals(this.drain.wanted, stats.queued > 0, "the drain runs exactly while something waits");
     if (stats.queued === 0) assertEquals(this.clock.pending, 0, "a timer without waiters");
     const signals = new Set(model.waiting.map(({ signal }) => signal).filter((signal) => signal >= 0));
     assertEquals(this.listeners, signals.size);
@@ -460,7 +493,7 @@ class Bench {
     await this.step({ type: "settle" });
     await this.step({ type: "close" });
     await this.step({ type: "settle" });
-    while (this.model.held.length > 0) await this.step({ type: "release", which: 0, cut: false });
+    while (this.model.held.length > 0) await this.step({ type: "release", which: 0 });
     await this.step({ type: "settle" });
     assertEquals(this.pool.stats(), { active: 0, queued: 0, origins: Object.create(null) });
     assertEquals([this.listeners, this.clock.pending, this.closeOutcome !== "pending"], [0, 0, true]);
@@ -476,13 +509,17 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
       timeout: fc.constantFrom(10, 25, 60, Infinity),
       signal: fc.integer({ min: -1, max: SIGNALS - 1 }),
       onClose: fc.constantFrom<OnClose>("none", "release", "acquire", "close", "throw"),
+      internal: fc.boolean(),
     }),
   },
-  { weight: 6, arbitrary: fc.record({ type: fc.constant("release" as const), which: fc.nat(20), cut: fc.boolean() }) },
+  { weight: 6, arbitrary: fc.record({ type: fc.constant("release" as const), which: fc.nat(20) }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant("send" as const), which: fc.nat(20) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("progress" as const), which: fc.nat(20) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("abort exchange" as const), which: fc.nat(20) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("release again" as const), which: fc.nat(20) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("abort" as const), signal: fc.nat(SIGNALS - 1) }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("tick" as const), ms: fc.integer({ min: 1, max: 30 }) }) },
-  { weight: 3, arbitrary: fc.constant<Operation>({ type: "turn" }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant("free" as const), count: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 4, arbitrary: fc.constant<Operation>({ type: "settle" }) },
 );
 
@@ -491,8 +528,7 @@ const runs: fc.Arbitrary<Run> = fc.integer({ min: 1, max: 4 }).chain((maxConnect
     maxConnections: fc.constant(maxConnections),
     maxConnectionsPerOrigin: fc.integer({ min: 1, max: maxConnections }),
     maxQueued: fc.oneof({ weight: 3, arbitrary: fc.constant(Infinity) }, { weight: 1, arbitrary: fc.nat(4) }),
-    coolingTurns: fc.nat(2),
-    closingTurns: fc.nat(3),
+    drains: fc.boolean(),
     operations: fc.tuple(
       fc.array(operation, { maxLength: 60, size: "max" }),
       // Half of the runs end with what happens around a close.
@@ -505,8 +541,7 @@ Deno.test("Pool keeps its invariants under random operations, and does what its 
   await checkModel(runs, 10_000, async (run) => {
     const clock = new FakeClock().install();
     try {
-      using turns = new FakeTurns();
-      const bench = new Bench(run, clock, turns);
+      const bench = new Bench(run, clock);
       for (const operation of run.operations) await bench.step(operation);
       await bench.finish();
     } finally {

@@ -2,10 +2,12 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
-import { type AcquireOptions, type Lease, Pool, type PoolOptions, type Ticket } from "../pool.ts";
+import { PLATFORM, type Platform } from "../_internal/transports/platform.ts";
+import { type AcquireOptions, type Lease, Pool, type PoolOptions } from "../pool.ts";
 import type { RequestSummary } from "../request.ts";
 import type { Transport } from "../transport.ts";
-import { FakeClock, FakeTurns, settle } from "./fake_clock.ts";
+import { FakeClock, settle } from "./fake_clock.ts";
+import { FakeDrain } from "./fake_drain.ts";
 import { CountingController } from "./scripted_transport.ts";
 
 const A = "https://a.test";
@@ -15,11 +17,16 @@ const C = "https://c.test";
 /** A transport that records what it is asked to do, and waits where the test says so. */
 class ScriptedTransport implements Transport {
   readonly closesSockets = true;
-  coolingTurns: number | undefined;
-  closingTurns: number | undefined;
+  readonly [PLATFORM]: Platform;
+  /** What says when a slot is free, if the transport has such a thing. */
+  drain!: FakeDrain;
   readonly log: string[] = [];
   onFetch: () => Response | Promise<Response> = () => new Response("ok");
   onClose: () => void | Promise<void> = () => {};
+
+  constructor(drains = false) {
+    this[PLATFORM] = drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {};
+  }
 
   async fetch(url: URL, init: RequestInit): Promise<Response> {
     this.log.push(`${init.method ?? "GET"} ${url.href}`);
@@ -35,6 +42,18 @@ class ScriptedTransport implements Transport {
 function create(options: PoolOptions = {}): { pool: Pool; transport: ScriptedTransport } {
   const transport = new ScriptedTransport();
   return { pool: new Pool({ transport, ...options }), transport };
+}
+
+/** The same over a transport whose slots are free when the test says so. */
+function createDraining(options: PoolOptions = {}): { pool: Pool; drain: FakeDrain; transport: ScriptedTransport } {
+  const transport = new ScriptedTransport(true);
+  const pool = new Pool({ transport, ...options });
+  return { pool, drain: transport.drain, transport };
+}
+
+/** Sends a request over a lease. */
+async function send(lease: Lease, init: RequestInit = {}): Promise<void> {
+  await lease.fetch(new URL(lease.origin), init);
 }
 
 /** The state in one line: `2 active, 1 queued: a.test 1+1, b.test 1`. */
@@ -503,7 +522,7 @@ Deno.test("Pool.acquire() rejects a waiter of a stuck origin though others move"
   });
 });
 
-Deno.test("Pool.acquire() restarts the timeout with each grant of the origin's queue", async () => {
+Deno.test("Pool.acquire() restarts the timeout with each slot that is given back", async () => {
   await withClock(async (clock) => {
     const { pool } = create({ maxConnections: 1 });
     const record = new Recorder(pool);
@@ -517,6 +536,23 @@ Deno.test("Pool.acquire() restarts the timeout with each grant of the origin's q
     await clock.tick(1);
     assertEquals(await record.take(), "-3: TimeoutError");
     record.release("2");
+  });
+});
+
+Deno.test("Pool.acquire() restarts the timeout of an origin that gets the slot of another", async () => {
+  await withClock(async (clock) => {
+    const { pool } = create({ maxConnections: 1 });
+    const record = new Recorder(pool);
+    record.acquire("a", A);
+    record.acquire("b1", B, { timeout: 100 });
+    record.acquire("b2", B, { timeout: 100 });
+    await clock.tick(99);
+    record.release("a");
+    await clock.tick(99);
+    assertEquals(await record.take(), "+a +b1");
+    await clock.tick(1);
+    assertEquals(await record.take(), "-b2: TimeoutError");
+    record.release("b1");
   });
 });
 
@@ -543,126 +579,127 @@ Deno.test("Pool.acquire() leaves no timer when nothing waits", async () => {
   });
 });
 
-Deno.test("Pool.acquire() grants a slot again only when its socket is surely back, and counts turns only then", async () => {
-  using turns = new FakeTurns();
-  const { pool, transport } = create({ maxConnections: 2 });
-  transport.coolingTurns = 2;
+Deno.test("Pool.acquire() grants a slot again only when its socket is free, and asks for that only while one waits", async () => {
+  const { pool, drain } = createDraining({ maxConnections: 2 });
   const record = new Recorder(pool);
   record.acquire("1", A);
   record.acquire("2", A);
   await record.take();
+  await send(record.leases.get("1")!);
+  await send(record.leases.get("2")!);
   record.release("1", "2");
-  assertEquals([snapshot(pool), turns.pending], ["0 active, 0 queued", 0]); // nobody waits
+  assertEquals([snapshot(pool), drain.draining, drain.wanted], ["0 active, 0 queued", "a.test a.test", false]);
   record.acquire("3", A);
-  assertEquals([snapshot(pool), turns.pending], ["0 active, 1 queued: a.test 0+1", 1]);
-  turns.take();
-  assertEquals([await record.take(), turns.pending], ["", 1]);
   record.acquire("4", B);
   record.acquire("5", A);
-  turns.take();
-  assertEquals(await record.take(), "+4 +3");
-  assertEquals([snapshot(pool), turns.pending], ["2 active, 1 queued: b.test 1, a.test 1+1", 0]);
+  assertEquals([snapshot(pool), drain.wanted], ["0 active, 3 queued: a.test 0+2, b.test 0+1", true]);
+  assertEquals(await record.take(), "");
+  drain.free(1);
+  // a.test had no slot of its own when b.test took its turn.
+  assertEquals(await record.take(), "+4");
+  drain.free(1);
+  assertEquals([await record.take(), drain.wanted], ["+3", true]);
   record.release("4");
-  turns.take();
-  record.release("3");
-  turns.take();
-  assertEquals([await record.take(), turns.pending], ["+5", 0]); // one is enough
-  record.release("5");
+  assertEquals([await record.take(), drain.wanted], ["+5", false]);
+  record.release("3", "5");
   assertEquals(snapshot(pool), "0 active, 0 queued");
 });
 
-Deno.test("Pool.acquire() waits longer for the slot of an exchange that was cut off", async () => {
-  using turns = new FakeTurns();
-  const { pool, transport } = create({ maxConnections: 2 });
-  transport.coolingTurns = 1;
-  transport.closingTurns = 3;
+Deno.test("Pool.acquire() grants at once a slot over which nothing was sent", async () => {
+  const { pool, drain } = createDraining({ maxConnections: 1 });
   const record = new Recorder(pool);
-  const cut = await pool.acquire(A) as Ticket;
-  await pool.acquire(A);
+  const lease = await pool.acquire(A);
   record.acquire("1", A);
-  cut.release(true);
-  turns.take();
-  turns.take();
-  assertEquals([await record.take(), turns.pending], ["", 1]);
-  turns.take();
-  assertEquals([await record.take(), turns.pending], ["+1", 0]);
+  lease.release();
+  assertEquals([await record.take(), drain.draining], ["+1", ""]);
+  record.release("1");
 });
 
-Deno.test("Pool.acquire() waits longer while a socket is dialled, as another may have gone to who waits for it", async () => {
-  using turns = new FakeTurns();
-  const { pool, transport } = create({ maxConnections: 1 });
-  transport.coolingTurns = 1;
-  transport.closingTurns = 3;
+Deno.test("Pool tells its transport which exchanges were aborted", async () => {
+  const { pool, drain } = createDraining({ maxConnections: 3 });
+  const finished = await pool.acquire(A);
+  const aborted = await pool.acquire(B);
+  const unsignaled = await pool.acquire(C);
+  const controllers = [new AbortController(), new AbortController()];
+  await send(finished, { signal: controllers[0]!.signal });
+  await send(aborted, { signal: controllers[1]!.signal });
+  await send(unsignaled);
+  controllers[1]!.abort();
+  for (const lease of [finished, aborted, unsignaled]) lease.release();
+  controllers[0]!.abort(); // too late to matter
+  assertEquals(drain.draining, "a.test b.test! c.test");
+});
+
+Deno.test("Pool tells its transport of a lease over which several requests were sent once", async () => {
+  const { pool, drain } = createDraining();
+  const lease = await pool.acquire(A);
+  await send(lease);
+  await send(lease);
+  assertEquals(drain.inUse.get(A), 1);
+  lease.release();
+  lease.release();
+  assertEquals([drain.inUse.get(A), drain.draining], [0, "a.test"]);
+});
+
+Deno.test("Pool.acquire() grants a slot that still drains to one that must not wait", async () => {
+  const { pool, drain } = createDraining({ maxConnections: 1, maxQueued: 0 });
+  const first = await pool.acquire(A);
+  await send(first);
+  first.release();
+  assertEquals(drain.draining, "a.test");
+  const lease = await pool.acquire(A);
+  assertEquals([drain.draining, drain.wanted], ["", false]);
+  await assertRejects(() => pool.acquire(A), QueueFullError);
+  lease.release();
+});
+
+Deno.test("Pool.acquire() lets those that wait go first when slots must not drain any longer", async () => {
+  const { pool, drain } = createDraining({ maxConnections: 1, maxQueued: 1 });
   const record = new Recorder(pool);
-  const next = async (name: string) => {
-    record.acquire(name, A);
-    let taken = 0;
-    for (let granted = ""; granted === ""; granted = await record.take()) {
-      taken++;
-      turns.take();
-    }
-    return taken;
-  };
-  (await pool.acquire(A)).release(); // for this one a socket was dialled
-  assertEquals(await next("1"), 1 + 3);
+  const first = await pool.acquire(A);
+  await send(first);
+  record.acquire("1", A);
+  first.release();
+  assertEquals(await record.take(), "");
+  record.acquire("2", A);
+  assertEquals([await record.take(), drain.draining], ["+1", ""]);
+  assertEquals(snapshot(pool), "1 active, 1 queued: a.test 1+1");
+  record.acquire("3", A);
+  assertEquals(await record.take(), "-3: QueueFullError");
   record.release("1");
-  assertEquals(await next("2"), 1); // for "1" there was an idle one
+  assertEquals(await record.take(), "+2");
   record.release("2");
 });
 
-Deno.test("Pool.acquire() does not wait for a slot that was released long ago", async () => {
-  await withClock(async (clock) => {
-    using turns = new FakeTurns();
-    const { pool, transport } = create({ maxConnections: 1 });
-    transport.coolingTurns = 2;
-    (await pool.acquire(A)).release();
-    clock.advance(101);
-    const lease = await pool.acquire(B);
-    assertEquals([snapshot(pool), turns.pending], ["1 active, 0 queued: b.test 1", 0]);
-    lease.release();
-  });
-});
-
-Deno.test("Pool.acquire() grants a slot that still cools to one that must not wait", async () => {
-  using turns = new FakeTurns();
-  const { pool, transport } = create({ maxConnections: 1, maxQueued: 0 });
-  transport.coolingTurns = 2;
-  (await pool.acquire(A)).release();
-  const lease = await pool.acquire(A);
-  await assertRejects(() => pool.acquire(A), QueueFullError);
-  lease.release();
-  assertEquals(turns.pending, 0);
-});
-
-Deno.test("Pool.acquire() holds an origin's cooling slots against that origin alone", async () => {
-  using turns = new FakeTurns();
-  const { pool, transport } = create({ maxConnections: 3, maxConnectionsPerOrigin: 1 });
-  transport.coolingTurns = 1;
+Deno.test("Pool.acquire() holds an origin's draining slots against that origin alone", async () => {
+  const { pool, drain } = createDraining({ maxConnections: 3, maxConnectionsPerOrigin: 1 });
   const record = new Recorder(pool);
   record.acquire("a1", A);
   await record.take();
+  await send(record.leases.get("a1")!);
   record.release("a1");
   record.acquire("a2", A);
   record.acquire("b1", B);
   assertEquals(await record.take(), "+b1");
-  turns.take();
+  drain.free(1);
   assertEquals(await record.take(), "+a2");
   record.release("a2", "b1");
 });
 
-Deno.test("Pool.close() does not wait for slots that cool", async () => {
-  using turns = new FakeTurns();
-  const { pool, transport } = create({ maxConnections: 1 });
-  transport.coolingTurns = 2;
+Deno.test("Pool.close() does not wait for slots that drain", async () => {
+  const { pool, drain, transport } = createDraining({ maxConnections: 1 });
   const record = new Recorder(pool);
   record.acquire("1", A);
   record.acquire("2", A);
   await record.take();
+  await send(record.leases.get("1")!);
   record.release("1");
-  assertEquals(turns.pending, 1);
+  assertEquals([drain.draining, drain.wanted], ["a.test", true]);
   await pool.close();
-  assertEquals([await record.take(), turns.pending], ["-2: PoolClosedError", 0]);
-  assertEquals(transport.log, ["close"]);
+  assertEquals([await record.take(), drain.wanted], ["-2: PoolClosedError", false]);
+  assertEquals(transport.log.at(-1), "close");
+  drain.free(1); // nobody gets it
+  assertEquals(snapshot(pool), "0 active, 0 queued");
 });
 
 Deno.test("Pool.stats() is a plain snapshot in which no origin's name is special", async () => {

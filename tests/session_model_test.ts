@@ -108,7 +108,8 @@ class Bench {
   dirty = new Set<Item>();
   step = 0;
   calls = 0;
-  lastGrant = 0;
+  /** When the pool last granted a slot, or bytes of a body that has an end arrived. */
+  lastProgress = 0;
   ticking = false;
   closed = false;
   poolClosed = false;
@@ -311,6 +312,10 @@ class Bench {
     while (item.buffer.length > 0 && item.state !== "done") {
       const event = item.buffer.shift()!;
       if (event === "chunk") item.received++;
+      // A prefetched body has an end, and so has one whose length is announced.
+      if (item.state === "prefetch" || item.state === "streaming" && item.length !== undefined) {
+        this.lastProgress = this.now;
+      }
       if (item.state === "discard") {
         if (event !== "chunk") return this.requeue(item);
         item.waiting = this.now;
@@ -389,7 +394,7 @@ class Bench {
     await settle(60);
     const { now } = this;
     // What timed out now made room for others.
-    if (this.calls < this.transport.calls.length) this.lastGrant = now;
+    if (this.calls < this.transport.calls.length) this.lastProgress = now;
     for (const item of this.open) {
       const { state, timeouts, since, waiting = Infinity } = item;
       const must: string[] = [], may: string[] = [];
@@ -399,8 +404,8 @@ class Bench {
       // A small body may be waited for as a whole.
       if (state === "prefetch" && item.length !== undefined && since + timeouts.idle <= now) may.push("timeout: idle");
       if (state === "queued" && since + timeouts.queue <= now) {
-        // The pool's own model knows what progress is; here it is any grant.
-        (Math.max(since, this.lastGrant) + timeouts.queue <= now ? must : may).push("timeout: queue");
+        // The pool's own model knows whose progress counts; here it is that of any request.
+        (Math.max(since, this.lastProgress) + timeouts.queue <= now ? must : may).push("timeout: queue");
       }
       if (now >= this.graceEnd) may.push("SessionClosedError");
       const discarded = state === "discard" && since + DISCARD_TIME <= now;
@@ -444,7 +449,7 @@ class Bench {
         assert(!waits || other.step >= item.step, "a request is overtaken");
       }
       item.state = "headers";
-      item.since = this.lastGrant = this.now;
+      item.since = this.lastProgress = this.now;
     }
   }
 

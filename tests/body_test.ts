@@ -1,0 +1,639 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * Reading the body of a response: `source.ts` and `body.ts`, over responses that never were on a network.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { BodyReader, bufferBody } from "../_internal/body.ts";
+import { ByteCollector, type Bytes } from "../_internal/bytes.ts";
+import { Clock } from "../_internal/deadlines.ts";
+import { Exchange, Exchanges } from "../_internal/exchange.ts";
+import type { Outgoing } from "../_internal/prepare.ts";
+import { Slots } from "../_internal/slots.ts";
+import { Source } from "../_internal/source.ts";
+import { BodyTooLargeError, NetworkError, TimeoutError } from "../errors.ts";
+import { FakeClock, settle } from "./fake_clock.ts";
+
+const KIB = 1024;
+const SMALL = 64 * KIB;
+const IDLE = 1000;
+/** How long a body is read only to save its connection, and how long the start of an error page is waited for. */
+const SHORT = 250;
+
+function bytes(text: string): Bytes {
+  return new TextEncoder().encode(text);
+}
+
+function text(content: Bytes | undefined): string {
+  return new TextDecoder().decode(content);
+}
+
+/** A body under the test's control. */
+class Body {
+  readonly stream: ReadableStream<Bytes>;
+  canceled: unknown = "not canceled";
+  pulls = 0;
+  #controller!: ReadableStreamDefaultController<Bytes>;
+
+  constructor(...chunks: string[]) {
+    this.stream = new ReadableStream({
+      start: (controller) => void (this.#controller = controller),
+      pull: () => void this.pulls++,
+      cancel: (reason) => void (this.canceled = reason),
+    }, { highWaterMark: 0 });
+    this.send(...chunks);
+  }
+
+  send(...chunks: string[]): void {
+    for (const chunk of chunks) this.#controller.enqueue(bytes(chunk));
+  }
+
+  sendAny(chunk: unknown): void {
+    this.#controller.enqueue(chunk as Bytes);
+  }
+
+  end(): this {
+    this.#controller.close();
+    return this;
+  }
+
+  fail(error: unknown): void {
+    this.#controller.error(error);
+  }
+}
+
+/** The exchanges of the test under way. */
+const made: Exchanges[] = [];
+
+/** Declares a test, after which nothing is open. */
+function test(name: string, work: () => Promise<void> | void): void {
+  Deno.test(name, async () => {
+    try {
+      await work();
+    } finally {
+      for (const exchanges of made.splice(0)) {
+        exchanges.abort(() => new Error("the test is over"));
+        exchanges.close();
+      }
+    }
+  });
+}
+
+interface Setup {
+  body?: BodyInit | null;
+  headers?: Record<string, string> | undefined;
+  status?: number;
+  method?: string;
+  fillsBuffers?: boolean;
+  /** What a network's response has. */
+  url?: string;
+  type?: ResponseType;
+}
+
+interface Context {
+  exchange: Exchange;
+  source: Source;
+  response: Response;
+  /** What was reported as leaked. */
+  leaks: unknown[];
+}
+
+/** An exchange whose headers have arrived. */
+function arrive({ body = null, headers = {}, status = 200, method = "GET", fillsBuffers, url, type }: Setup): Context {
+  const leaks: unknown[] = [];
+  const exchanges = new Exchanges(new Clock(), (leak) => leaks.push(leak));
+  made.push(exchanges);
+  const limits = { maxConnections: 1, maxConnectionsPerOrigin: 1, maxQueued: 0 };
+  const slots = new Slots(limits, () => Promise.resolve(new Response()));
+  const outgoing: Outgoing = {
+    method,
+    url: new URL("https://a.test/page"),
+    headers: undefined,
+    body: undefined,
+    request: undefined,
+    prefetch: true,
+    throwIfNotOk: false,
+    redirect: "follow",
+    signal: undefined,
+    timeouts: { queue: Infinity, headers: Infinity, idle: IDLE, total: Infinity },
+    maxBodyBytes: Infinity,
+    maxRedirects: 0,
+    jar: undefined,
+    rest: undefined,
+  };
+  const exchange = new Exchange(exchanges, slots, outgoing);
+  const response = new Response(body, { status, headers });
+  if (url !== undefined) Object.defineProperty(response, "url", { value: url });
+  if (type !== undefined) Object.defineProperty(response, "type", { value: type });
+  return { exchange, response, leaks, source: new Source(exchange, response, { fillsBuffers: fillsBuffers === true }) };
+}
+
+/** A byte stream of these chunks, which BYOB readers can read. */
+function byteStream(...chunks: string[]): ReadableStream<Bytes> {
+  return new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      const chunk = chunks.shift();
+      if (chunk !== undefined) return controller.enqueue(bytes(chunk));
+      controller.close();
+      controller.byobRequest?.respond(0);
+    },
+  });
+}
+
+async function onClock(test: (clock: FakeClock) => Promise<void>): Promise<void> {
+  using clock = new FakeClock().install();
+  await test(clock);
+}
+
+test("Source.length is what is announced, if that can be the length of what is read", () => {
+  const length = (setup: Setup) => arrive({ body: "12345", ...setup }).source.length;
+  assertEquals(length({ headers: { "content-length": "5" } }), 5);
+  assertEquals(length({ headers: { "content-length": "0" } }), 0);
+  assertEquals(length({}), undefined);
+  assertEquals(length({ headers: { "content-length": "5", "content-encoding": "gzip" } }), undefined);
+  assertEquals(length({ headers: { "content-length": "5" }, type: "cors" }), undefined);
+  for (const malformed of ["", "-5", "5, 5", "0x5", "5.0", "five"]) {
+    assertEquals(length({ headers: { "content-length": malformed } }), undefined, malformed);
+  }
+});
+
+test("Source has no body to read where HTTP has none, and cancels what is there", async () => {
+  const cases: Setup[] = [{ method: "HEAD" }, { status: 205 }, { status: 204 }, { status: 304 }];
+  for (const setup of cases) {
+    const headers = { "content-length": "1000" };
+    const body = setup.method === "HEAD" ? new Body("what a mock has given") : undefined;
+    const { exchange, source } = arrive({ body: body?.stream ?? null, headers, ...setup });
+    assertEquals([source.length, source.open, source.hasStream], [0, false, false]);
+    if (body) assertEquals(body.canceled, undefined);
+    assertEquals(await source.read(), { done: true, value: undefined });
+    assertEquals(await source.discard(), true);
+    assertEquals((await bufferBody(exchange, source, 0)).byteLength, 0);
+  }
+});
+
+test("Source.read() gives the chunks and then the end, for ever", async () => {
+  const { source } = arrive({ body: new Body("ab", "", "cd").end().stream });
+  assert(source.open && source.hasStream);
+  const chunks: string[] = [];
+  for (let read = await source.read(); !read.done; read = await source.read()) chunks.push(text(read.value));
+  assertEquals([chunks, source.open], [["ab", "", "cd"], false]);
+  assertEquals(await source.read(), { done: true, value: undefined });
+});
+
+test("Source.read() rejects a body that is shorter or longer than announced", async () => {
+  for (const fillsBuffers of [false, true]) {
+    for (const [announced, ...chunks] of [["4", "abc"], ["4", "abc", "de"], ["0", "a"], ["3", "abc", "d"], ["1"]]) {
+      const { exchange, source } = arrive({
+        body: byteStream(...chunks),
+        headers: { "content-length": announced! },
+        fillsBuffers,
+      });
+      const error = await assertRejects(() => bufferBody(exchange, source, 100), NetworkError);
+      assert(error.message.includes(`of the body arrived where ${announced} were announced`), error.message);
+    }
+  }
+});
+
+test("Source.read() rejects chunks that are no bytes", async () => {
+  for (const chunk of ["text", new Uint16Array(2), new ArrayBuffer(2), null, 5]) {
+    const body = new Body();
+    const { source } = arrive({ body: body.stream });
+    body.sendAny(chunk);
+    await assertRejects(() => source.read(), TypeError, "a chunk of it is not a Uint8Array");
+  }
+});
+
+test("Source.read() says that the connection failed, and keeps the cause", async () => {
+  const body = new Body("ab");
+  const { source } = arrive({ body: body.stream });
+  await source.read();
+  const failure = new Error("reset");
+  const read = source.read();
+  body.fail(failure);
+  const error = await assertRejects(() => read, NetworkError, "The connection failed before the end of the body");
+  assertStrictEquals(error.cause, failure);
+});
+
+test("Source.read() has the idle timeout, each time anew", () =>
+  onClock(async (clock) => {
+    const body = new Body();
+    const { source } = arrive({ body: body.stream });
+    for (let i = 0; i < 3; i++) {
+      const read = source.read();
+      await clock.tick(IDLE - 1);
+      body.send("a");
+      assertEquals(text((await read).value), "a");
+    }
+    const read = source.read().catch((error) => error);
+    await clock.tick(IDLE - 1);
+    await clock.tick(1);
+    const error = await read;
+    assert(error instanceof TimeoutError && error.phase === "idle", String(error));
+  }));
+
+test("Source.abort() cancels the body, also one that nobody has begun to read", async () => {
+  for (const fillsBuffers of [undefined, false, true]) {
+    let canceled: unknown = "not canceled";
+    const stream = new ReadableStream<Bytes>({ type: "bytes", cancel: (reason) => void (canceled = reason) });
+    const { source } = arrive({ body: stream, fillsBuffers: fillsBuffers === true });
+    const told: unknown[] = [];
+    source.onAbort = (reason) => told.push(reason);
+    if (fillsBuffers === false) source.read().catch(() => {});
+    if (fillsBuffers === true) source.readInto(new ByteCollector()).catch(() => {});
+    source.abort("enough");
+    await settle();
+    assertEquals([canceled, told, source.open], [fillsBuffers === undefined ? undefined : "enough", ["enough"], false]);
+  }
+});
+
+test("Source.abort() does not mind a body that is none of the platform's", () => {
+  const { source, response } = arrive({ body: "text" });
+  Object.defineProperty(response, "body", {
+    value: {
+      cancel() {
+        throw new TypeError("cannot be canceled");
+      },
+    },
+  });
+  source.abort("enough");
+  assertEquals(source.open, false);
+});
+
+test("Source.discard() reads a small body to its end", async () => {
+  const { source } = arrive({ body: new Body("ab", "cd").end().stream });
+  assertEquals(await source.discard(), true);
+  const announced = arrive({ body: new Body("abcd").end().stream, headers: { "content-length": "4" } });
+  assertEquals(await announced.source.discard(), true);
+  assertEquals(await arrive({}).source.discard(), true);
+});
+
+test("Source.discard() reads at most 64 KiB, and nothing of what is announced as more", async () => {
+  const chunk = "x".repeat(KIB);
+  const endless = new Body(...Array<string>(100).fill(chunk));
+  assertEquals(await arrive({ body: endless.stream }).source.discard(), false);
+  const large = new Body(chunk);
+  const headers = { "content-length": String(SMALL + 1) };
+  assertEquals(await arrive({ body: large.stream, headers }).source.discard(), false);
+  assertEquals(large.pulls, 0);
+});
+
+test("Source.discard() waits for 250 ms in all, and leaves no timer", () =>
+  onClock(async (clock) => {
+    const body = new Body("ab");
+    const { source } = arrive({ body: body.stream });
+    let reuse: boolean | undefined;
+    source.discard().then((result) => reuse = result);
+    await clock.tick(SHORT - 1);
+    body.send("cd");
+    await settle();
+    assertEquals(reuse, undefined);
+    await clock.tick(1);
+    assertEquals(reuse, false);
+  }));
+
+test("Source.discard() takes a body that fails for one that cannot be read to its end", async () => {
+  const body = new Body("ab");
+  const { source } = arrive({ body: body.stream });
+  const discarded = source.discard();
+  body.fail(new Error("reset"));
+  assertEquals(await discarded, false);
+  const odd = new Body();
+  odd.sendAny("text");
+  assertEquals(await arrive({ body: odd.stream }).source.discard(), false);
+});
+
+test("Source.endsWhereAnnounced is for bodies that came over the network and nothing else frames", () => {
+  const url = "https://a.test/";
+  const ends = (setup: Setup) => arrive({ body: "text", ...setup }).source.endsWhereAnnounced;
+  assertEquals(ends({ url }), true);
+  assertEquals(ends({}), false); // made by a constructor
+  assertEquals(ends({ url, headers: { "transfer-encoding": "chunked" } }), false);
+  assertEquals(ends({ url, method: "HEAD" }), false);
+});
+
+test("bufferBody() gives the whole body, however it is read", async () => {
+  for (const fillsBuffers of [false, true]) {
+    for (const headers of [undefined, { "content-length": "6" }]) {
+      for (const stream of [() => byteStream("abc", "def"), () => new Body("abc", "def").end().stream]) {
+        const { exchange, source } = arrive({ body: stream(), headers, fillsBuffers });
+        const content = await bufferBody(exchange, source, 6);
+        assertEquals([text(content), content.buffer.byteLength, source.open], ["abcdef", 6, false]);
+        assertEquals(exchange.over, false);
+      }
+    }
+  }
+});
+
+test("bufferBody() gives no bytes of a response without a stream", async () => {
+  const { exchange, source } = arrive({ body: null });
+  assertEquals([source.open, source.hasStream], [true, false]);
+  assertEquals((await bufferBody(exchange, source, 0)).byteLength, 0);
+});
+
+test("bufferBody() refuses a body that is longer than the cap", async () => {
+  for (const fillsBuffers of [false, true]) {
+    const cases = [[0, "a"], [3, "abcd"], [3, "ab", "cd"], [5000, "x".repeat(4096), "x".repeat(4096)]] as const;
+    for (const [max, ...chunks] of cases) {
+      const { exchange, source } = arrive({ body: byteStream(...chunks), fillsBuffers });
+      const error = await assertRejects(() => bufferBody(exchange, source, max), BodyTooLargeError);
+      assertEquals(error.url, "https://a.test/page");
+    }
+  }
+});
+
+test("bufferBody() reads nothing of a body that is announced to be too long", async () => {
+  const body = new Body();
+  const { exchange, source } = arrive({ body: body.stream, headers: { "content-length": "4" } });
+  await assertRejects(() => bufferBody(exchange, source, 3), BodyTooLargeError);
+  assertEquals(body.pulls, 0);
+});
+
+test("bufferBody() takes a body in one piece only where the platform is sure to end it", async () => {
+  const url = "https://a.test/";
+  const cases: [wholly: boolean, setup: Setup, endsBodies: boolean][] = [
+    [true, { headers: { "content-length": "4" }, url }, true],
+    [false, { headers: { "content-length": "4" }, url }, false],
+    [false, { headers: { "content-length": "4" } }, true],
+    [false, { url }, true],
+    [false, { headers: { "content-length": "4", "transfer-encoding": "chunked" }, url }, true],
+  ];
+  for (const [wholly, setup, endsBodies] of cases) {
+    const { exchange, source, response } = arrive({ body: "abcd", ...setup });
+    let whole = false;
+    const arrayBuffer = response.arrayBuffer.bind(response);
+    response.arrayBuffer = () => {
+      whole = true;
+      return arrayBuffer();
+    };
+    assertEquals(text(await bufferBody(exchange, source, 10, endsBodies)), "abcd");
+    assertEquals(whole, wholly, JSON.stringify([setup, endsBodies]));
+  }
+});
+
+test("bufferBody() makes the bytes that arrive progress of the exchange, and a stream does not", () =>
+  onClock(async (clock) => {
+    const body = new Body();
+    const { exchange, source } = arrive({ body: body.stream });
+    assertEquals(exchange.progress, undefined);
+    const content = bufferBody(exchange, source, 10);
+    await clock.tick(100);
+    body.send("a");
+    await settle();
+    assertEquals(exchange.progress, clock.now);
+    body.end();
+    assertEquals(text(await content), "a");
+
+    const endless = arrive({ body: new Body("a").stream });
+    const reader = new BodyReader(endless.exchange, endless.source);
+    await reader.read();
+    assertEquals(endless.exchange.progress, undefined);
+    const announced = arrive({ body: new Body("a").stream, headers: { "content-length": "5" } });
+    await new BodyReader(announced.exchange, announced.source).read();
+    assertEquals(announced.exchange.progress, clock.now);
+    for (const { exchange } of [endless, announced]) exchange.fail(new Error("enough"));
+  }));
+
+/** A body that the caller owns. */
+function own(setup: Setup): Context & { reader: BodyReader } {
+  const context = arrive(setup);
+  return { ...context, reader: new BodyReader(context.exchange, context.source) };
+}
+
+test("BodyReader ends the exchange at the end of the body", async () => {
+  const { reader, exchange } = own({ body: new Body("ab").end().stream });
+  assertEquals(text((await reader.read()).value), "ab");
+  assertEquals([reader.closed, exchange.over], [false, false]);
+  assertEquals((await reader.read()).done, true);
+  assertEquals([reader.closed, exchange.over], [true, true]);
+  assertEquals((await reader.read()).done, true);
+  reader.close();
+  assertEquals((await reader.read()).done, true);
+});
+
+test("BodyReader ends the exchange at once if there is no stream", () => {
+  const { reader, exchange } = own({ body: null });
+  assertEquals([reader.closed, exchange.over], [true, true]);
+});
+
+test("BodyReader ends the exchange at an error, and says the same again", async () => {
+  const body = new Body();
+  const { reader, exchange } = own({ body: body.stream });
+  body.fail(new Error("reset"));
+  const error = await assertRejects(() => reader.read(), NetworkError);
+  assertEquals(exchange.over, true);
+  assertStrictEquals(await assertRejects(() => reader.read()), error);
+});
+
+test("BodyReader.close() gives the connection back, and reads reject from then on", async () => {
+  const body = new Body("ab");
+  const { reader, exchange, leaks } = own({ body: body.stream });
+  const pending = [reader.read(), reader.read().catch((error) => error)];
+  await settle();
+  reader.close();
+  reader.close();
+  assertEquals(exchange.over, true);
+  assertEquals(text((await pending[0] as { value: Bytes }).value), "ab");
+  const error = await pending[1];
+  assert(error instanceof TypeError && error.message.includes("the response is closed"), String(error));
+  await assertRejects(() => reader.read(), TypeError, "the response is closed: GET https://a.test/page");
+  assert(body.canceled !== "not canceled");
+  assertEquals(leaks, []);
+});
+
+test("BodyReader rejects with the first reason to abort", async () => {
+  const { reader, exchange } = own({ body: new Body().stream });
+  const reading = reader.read();
+  const reason = { not: "an error" };
+  exchange.abort(reason);
+  assertStrictEquals(await reading.catch((error) => error), reason);
+  reader.close();
+  assertStrictEquals(await reader.read().catch((error) => error), reason);
+});
+
+test("BodyReader has errors made into others, if it is told to", async () => {
+  const body = new Body();
+  const { exchange, source } = arrive({ body: body.stream });
+  const reader = new BodyReader(exchange, source, (cause) => new TypeError("fetch failed", { cause }));
+  body.fail(new Error("reset"));
+  const error = await assertRejects(() => reader.read(), TypeError, "fetch failed");
+  assert(error.cause instanceof NetworkError);
+});
+
+test("BodyReader.readAll() gives the whole body, within its cap, and ends the exchange", async () => {
+  const { reader, exchange } = own({ body: new Body("ab", "cd").end().stream });
+  assertEquals([text(await reader.readAll(4)), exchange.over], ["abcd", true]);
+  const large = own({ body: new Body("ab", "cd").stream });
+  await assertRejects(() => large.reader.readAll(3), BodyTooLargeError);
+  assertEquals(large.exchange.over, true);
+});
+
+test("BodyReader.readSome() gives the start of a body, and closes it", async () => {
+  const { reader, exchange } = own({ body: new Body("ab", "cd", "ef").stream });
+  assertEquals([text(await reader.readSome(3)), exchange.over], ["abc", true]);
+  const short = own({ body: new Body("ab").end().stream });
+  assertEquals([text(await short.reader.readSome(10)), short.exchange.over], ["ab", true]);
+  const failing = new Body();
+  const failed = own({ body: failing.stream });
+  const start = failed.reader.readSome(10);
+  failing.send("ab");
+  await settle();
+  failing.fail(new Error("reset"));
+  assertEquals([text(await start), failed.exchange.over], ["ab", true]);
+});
+
+test("BodyReader.readSome() gives what has come within 250 ms", () =>
+  onClock(async (clock) => {
+    const { reader, exchange } = own({ body: new Body("ab").stream });
+    const start = reader.readSome(10);
+    await clock.tick(SHORT - 1);
+    assertEquals(exchange.over, false);
+    await clock.tick(1);
+    assertEquals([text(await start), exchange.over], ["ab", true]);
+  }));
+
+async function readStream(stream: ReadableStream<Bytes>): Promise<string> {
+  let all = "";
+  for await (const chunk of stream) all += text(chunk);
+  return all;
+}
+
+test("BodyReader.stream() gives the body, and ends the exchange at its end", async () => {
+  const { reader, exchange } = own({ body: new Body("ab", "cd").end().stream });
+  assertEquals([await readStream(reader.stream()), exchange.over], ["abcd", true]);
+});
+
+test("BodyReader.stream() reads nothing before somebody reads", async () => {
+  const body = new Body();
+  const { reader } = own({ body: body.stream });
+  reader.stream();
+  await settle();
+  assertEquals(body.pulls, 0);
+  reader.close();
+});
+
+test("BodyReader.stream() can be read into a buffer", async () => {
+  const { reader } = own({ body: new Body("abcdef").end().stream });
+  const byob = reader.stream().getReader({ mode: "byob" });
+  const first = await byob.read(new Uint8Array(4));
+  assertEquals(text(first.value as Bytes), "abcd");
+  const second = await byob.read(new Uint8Array(4));
+  assertEquals(text(second.value as Bytes), "ef");
+  assertEquals((await byob.read(new Uint8Array(4))).done, true);
+});
+
+test("BodyReader.stream() leaves the memory of the chunks alone", async () => {
+  const body = new Body();
+  const { reader } = own({ body: body.stream });
+  const chunk = bytes("ab");
+  body.sendAny(chunk);
+  body.end();
+  await readStream(reader.stream());
+  assertEquals(text(chunk), "ab");
+});
+
+test("BodyReader.stream() gives the connection back when it is canceled, and fails when the exchange is aborted", async () => {
+  const canceled = own({ body: new Body("ab").stream });
+  await canceled.reader.stream().cancel();
+  assertEquals(canceled.exchange.over, true);
+  const { reader, exchange } = own({ body: new Body().stream });
+  const stream = reader.stream().getReader();
+  const reading = stream.read();
+  const reason = new RangeError("enough");
+  exchange.abort(reason);
+  assertStrictEquals(await assertRejects(() => reading), reason);
+  assertStrictEquals(await assertRejects(() => stream.closed), reason);
+  const unread = own({ body: new Body().stream });
+  const { closed } = unread.reader.stream().getReader();
+  unread.exchange.abort(reason);
+  assertStrictEquals(await assertRejects(() => closed), reason);
+});
+
+test("BodyReader.stream() does not stop at a chunk without bytes", async () => {
+  const { reader } = own({ body: new Body("ab", "", "", "cd", "").end().stream });
+  const stream = reader.stream().getReader();
+  const reads: string[] = [];
+  (async () => {
+    for (let { done, value } = await stream.read(); !done; { done, value } = await stream.read()) {
+      reads.push(text(value));
+    }
+    reads.push("end");
+  })().catch((error) => reads.push(String(error)));
+  await settle(200);
+  assertEquals(reads, ["ab", "cd", "end"]);
+});
+
+test("BodyReader.readAhead() gives a small body's connection back though nobody reads it", async () => {
+  const { reader, exchange } = own({ body: new Body("ab", "", "cd").end().stream });
+  await reader.readAhead(undefined);
+  assertEquals(exchange.over, true);
+  assertEquals(await readStream(reader.stream()), "abcd");
+});
+
+test("BodyReader.readAhead() reads 64 KiB and no more, and reads go on from there", async () => {
+  const chunk = "x".repeat(8 * KIB);
+  const body = new Body();
+  let sent = 0;
+  const stream = new ReadableStream<Bytes>({
+    pull(controller) {
+      if (++sent > 20) return controller.close();
+      controller.enqueue(bytes(chunk));
+    },
+  }, { highWaterMark: 0 });
+  const { reader, exchange } = own({ body: stream });
+  await reader.readAhead(undefined);
+  assert(sent > 8 && sent <= 10, `${sent}`);
+  assertEquals(exchange.over, false);
+  assertEquals((await readStream(reader.stream())).length, 20 * chunk.length);
+  assertEquals([exchange.over, body.pulls], [true, 0]);
+});
+
+test("BodyReader.readAhead() gives what it reads to who reads meanwhile, in order", async () => {
+  const body = new Body();
+  const { reader, exchange } = own({ body: body.stream });
+  const ahead = reader.readAhead(undefined);
+  const all = readStream(reader.stream());
+  for (const chunk of ["a", "b", "c"]) {
+    body.send(chunk);
+    await settle();
+  }
+  body.end();
+  await ahead;
+  assertEquals([await all, exchange.over], ["abc", true]);
+});
+
+test("BodyReader.readAhead() has no timeout, and a read that waits for it has one", () =>
+  onClock(async (clock) => {
+    const body = new Body();
+    const { reader, exchange } = own({ body: body.stream });
+    reader.readAhead(undefined);
+    await clock.tick(10 * IDLE);
+    assertEquals([exchange.over, clock.pending], [false, 0]);
+    const read = reader.read().catch((error) => error);
+    await clock.tick(IDLE);
+    const error = await read;
+    assert(error instanceof TimeoutError && error.phase === "idle", String(error));
+    assertEquals(exchange.over, true);
+  }));
+
+test("BodyReader.readAhead() keeps what goes wrong for who reads", async () => {
+  const body = new Body();
+  const { reader, exchange } = own({ body: body.stream });
+  const ahead = reader.readAhead(undefined);
+  body.fail(new Error("reset"));
+  await ahead;
+  assertEquals(exchange.over, true);
+  await assertRejects(() => reader.read(), NetworkError);
+});
+
+test("BodyReader.readAhead() heeds the caller's signal though the body has arrived", async () => {
+  const { reader } = own({ body: new Body("ab").end().stream });
+  const controller = new AbortController();
+  await reader.readAhead(controller.signal);
+  const reason = new RangeError("enough");
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => reader.read()), reason);
+});

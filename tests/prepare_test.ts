@@ -1,0 +1,451 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  checkLimit,
+  mergeTimeouts,
+  type Outgoing,
+  parseHeaders,
+  prepare,
+  prepareFetch,
+  type RequestDefaults,
+  takeCredentials,
+} from "../_internal/prepare.ts";
+import type { SessionRequestInit } from "../request.ts";
+
+const URL_A = "https://a.test/page";
+const TIMEOUTS = { queue: 1, headers: 2, idle: 3, total: 4 };
+const DEFAULTS: RequestDefaults = {
+  baseUrl: undefined,
+  headers: undefined,
+  headersElsewhere: undefined,
+  timeouts: TIMEOUTS,
+  maxBodyBytes: 5,
+  maxRedirects: 6,
+  throwIfNotOk: false,
+  jar: undefined,
+};
+
+/** Options as a caller without types may give them. */
+type Options = SessionRequestInit<boolean> | Record<string, unknown>;
+
+function get(
+  input: string | URL | Request = URL_A,
+  init: Options = {},
+  defaults: Partial<RequestDefaults> = {},
+): Outgoing {
+  return prepare(input, init as SessionRequestInit, undefined, { ...DEFAULTS, ...defaults });
+}
+
+function post(init: Options, defaults: Partial<RequestDefaults> = {}): Outgoing {
+  return prepare(URL_A, init as SessionRequestInit, "POST", { ...DEFAULTS, ...defaults });
+}
+
+function headersOf({ headers }: Outgoing): Record<string, string> | undefined {
+  return headers && Object.fromEntries(headers);
+}
+
+function assertRefuses(
+  work: () => unknown,
+  message: string,
+  ErrorClass: typeof TypeError | typeof RangeError = TypeError,
+) {
+  const error = assertThrows(work, ErrorClass);
+  assert(error.message.includes(message), error.message);
+  return error;
+}
+
+Deno.test("prepare() completes a request with the session's defaults", () => {
+  const jar = { getCookieString: () => "", setCookie() {} };
+  const outgoing = get(URL_A, undefined, { jar, throwIfNotOk: true });
+  assertEquals(outgoing.url.href, URL_A);
+  assertEquals({ ...outgoing, url: undefined, jar: undefined }, {
+    method: "GET",
+    url: undefined as unknown as URL,
+    headers: undefined,
+    body: undefined,
+    request: undefined,
+    prefetch: true,
+    throwIfNotOk: true,
+    redirect: "follow",
+    signal: undefined,
+    timeouts: TIMEOUTS,
+    maxBodyBytes: 5,
+    maxRedirects: 6,
+    jar: undefined,
+    rest: undefined,
+  });
+  assertStrictEquals(outgoing.jar, jar);
+  assertStrictEquals(outgoing.timeouts, TIMEOUTS);
+});
+
+Deno.test("prepare() takes a request's own options before the session's", () => {
+  const { signal } = new AbortController();
+  const init = { prefetch: false, throwIfNotOk: false, maxBodyBytes: 0, maxRedirects: Infinity, redirect: "manual" };
+  const outgoing = get(URL_A, { ...init, timeout: { idle: 7 }, signal }, { throwIfNotOk: true });
+  const { prefetch, throwIfNotOk, maxBodyBytes, maxRedirects, redirect } = outgoing;
+  assertEquals({ prefetch, throwIfNotOk, maxBodyBytes, maxRedirects, redirect }, init as never);
+  assertEquals(outgoing.timeouts, { ...TIMEOUTS, idle: 7 });
+  assertStrictEquals(outgoing.signal, signal);
+});
+
+Deno.test("prepare() leaves what it is given as it was", () => {
+  const url = new URL("https://ada:secret@a.test/");
+  const headers = new Headers({ "content-length": "5", "transfer-encoding": "chunked" });
+  const defaults = new Headers({ accept: "text/html" });
+  const init = Object.freeze({ headers, query: Object.freeze({ a: 1 }), json: 1 });
+  prepare(url, init, "POST", { ...DEFAULTS, headers: defaults });
+  assertEquals(url.href, "https://ada:secret@a.test/");
+  assertEquals([...headers], [["content-length", "5"], ["transfer-encoding", "chunked"]]);
+  assertEquals([...defaults], [["accept", "text/html"]]);
+});
+
+Deno.test("prepare() takes the method of the call, of the options or of the Request, and writes it as HTTP does", () => {
+  const request = new Request(URL_A, { method: "DELETE" });
+  assertEquals(prepare(request, { method: "PUT" }, "POST", DEFAULTS).method, "POST");
+  assertEquals(get(request, { method: "PUT" }).method, "PUT");
+  assertEquals(get(request).method, "DELETE");
+  for (const method of ["get", "Post", "patch", "options", "head", "delete"]) {
+    assertEquals(get(URL_A, { method }).method, method.toUpperCase());
+  }
+});
+
+Deno.test("prepare() refuses methods that are no token, or forbidden", () => {
+  for (const method of ["", "GET IT", "A\r\nB", "é", "a/b"]) {
+    assertRefuses(() => get(URL_A, { method }), '"method" is not a token');
+  }
+  for (const method of ["CONNECT", "trace", "Track"]) {
+    assertRefuses(() => get(URL_A, { method }), `forbidden by the Fetch standard: received "${method.toUpperCase()}"`);
+  }
+});
+
+Deno.test("prepare() resolves a URL against the base, and needs one for a relative URL", () => {
+  const baseUrl = new URL("https://a.test/api/v1/");
+  assertEquals(get("users", {}, { baseUrl }).url.href, "https://a.test/api/v1/users");
+  assertEquals(get("/users", {}, { baseUrl }).url.href, "https://a.test/users");
+  assertEquals(get("https://b.test/", {}, { baseUrl }).url.href, "https://b.test/");
+  assertRefuses(() => get("users"), 'the URL is not absolute and there is no "baseUrl"');
+});
+
+Deno.test("prepare() shows nothing of a malformed URL but its scheme", () => {
+  const urls = [
+    "http://ada:secret@",
+    "https://secret.test:99999/",
+    "ftp://secret",
+    "ada:secret@b.test",
+    "secret:",
+    "//secret",
+  ];
+  for (const url of urls) {
+    const { message } = assertThrows(() => get(url), TypeError);
+    assert(!message.replace('"secret:"', "").includes("secret"), message);
+  }
+  for (const url of [undefined, null, 5, {}, Symbol.iterator]) {
+    assertRefuses(() => prepare(url as never, {}, "GET", DEFAULTS), "the URL is not absolute");
+  }
+});
+
+Deno.test("prepare() sends http and https alone", () => {
+  for (const url of ["ftp://a.test/", "file:///etc/passwd", "data:,x", "blob:https://a.test/x", "ws://a.test/"]) {
+    assertRefuses(() => get(url), "the URL's scheme is not http or https");
+  }
+});
+
+Deno.test("prepare() adds a query to the URL's own, which stays as it is", () => {
+  const query = (query: unknown, url = "https://a.test/?a=%41+b&c=~'(") => get(url, { query }).url.search;
+  const own = new URL("https://a.test/?a=%41+b&c=~'(").search;
+  assertEquals(query({}), own);
+  assertEquals(query({ x: "1 2", y: 3, z: true, n: 10n }), `${own}&x=1+2&y=3&z=true&n=10`);
+  assertEquals(query({ x: ["a", "b"], y: [], z: undefined, w: [undefined, 1] }), `${own}&x=a&x=b&w=1`);
+  assertEquals(query(new URLSearchParams("x=1&x=2")), `${own}&x=1&x=2`);
+  assertEquals(query("?x=%20"), `${own}&x=%20`);
+  assertEquals(query("x=1"), `${own}&x=1`);
+  assertEquals(query(""), own);
+  assertEquals(query({ x: 1 }, "https://a.test/"), "?x=1");
+  assertEquals(query({ x: 1 }, "https://a.test/?"), "?x=1");
+  assertEquals(query({ x: 1 }, "https://a.test/?a&"), "?a&x=1");
+  assertEquals(get("https://a.test/#end", { query: { x: 1 } }).url.href, "https://a.test/?x=1#end");
+});
+
+Deno.test("prepare() refuses a query of what has no text", () => {
+  for (const value of [null, {}, new Date(), NaN, () => {}, Symbol.iterator, [[1]]]) {
+    assertRefuses(() => get(URL_A, { query: { name: value } }), '"query" must have strings, numbers and booleans');
+  }
+});
+
+Deno.test("prepare() refuses a query of a wrong type", () => {
+  for (const query of [null, 5, true, [], [["a", "1"]], new Map()]) {
+    assertRefuses(() => get(URL_A, { query }), '"query" must be an object of names and values');
+  }
+});
+
+Deno.test("prepare() merges headers, the request's own before the session's", () => {
+  const headers = new Headers({ accept: "text/html", "x-session": "1" });
+  const merged = get(URL_A, { headers: { Accept: "text/plain", "x-own": "2" } }, { headers });
+  assertEquals(headersOf(merged), { accept: "text/plain", "x-own": "2", "x-session": "1" });
+  assertEquals(headersOf(get(URL_A, {}, { headers })), { accept: "text/html", "x-session": "1" });
+  const request = new Request(URL_A, { headers: { "x-request": "3" } });
+  assertEquals(headersOf(get(request)), { "x-request": "3" });
+  assertEquals(headersOf(get(request, { headers: [["x-own", "2"]] })), { "x-own": "2" });
+  assert(get(URL_A, {}, { headers }).headers !== headers);
+});
+
+Deno.test("prepare() takes the session's credentials to the origin of its base alone", () => {
+  const defaults = {
+    baseUrl: new URL("https://a.test/"),
+    headers: new Headers({ authorization: "x", accept: "y" }),
+    headersElsewhere: new Headers({ accept: "y" }),
+  };
+  assertEquals(headersOf(get("/x", {}, defaults)), { accept: "y", authorization: "x" });
+  assertEquals(headersOf(get("https://b.test/", {}, defaults)), { accept: "y" });
+  assertEquals(headersOf(get("http://a.test/", {}, defaults)), { accept: "y" });
+});
+
+Deno.test("prepare() lets nobody frame the message", () => {
+  const headers = {
+    "content-length": "1000",
+    "transfer-encoding": "chunked",
+    expect: "100-continue",
+    "keep-alive": "timeout=5",
+    te: "trailers",
+    trailer: "x",
+    upgrade: "h2c",
+    "x-kept": "1",
+  };
+  assertEquals(headersOf(post({ body: "text", headers })), { "x-kept": "1" });
+  // The length of a stream is the caller's to know.
+  const stream = post({ body: new ReadableStream(), headers });
+  assertEquals(headersOf(stream), { "content-length": "1000", "x-kept": "1" });
+});
+
+Deno.test("parseHeaders() names a header that is not valid, and never shows its value", () => {
+  const cases: [HeadersInit, string][] = [
+    [{ "x-token": "secret\r\n" + "x: y" }, 'the name or value of "x-token"'],
+    [[["x-good", "1"], ["x bad", "secret"]], 'the name or value of "x bad"'],
+    ["secret: value" as never, "string"],
+    [null as never, "null"],
+    [5 as never, "number"],
+  ];
+  for (const [headers, problem] of cases) {
+    const { message } = assertRefuses(() => parseHeaders(headers), '"headers" is not valid');
+    assert(message.endsWith(problem) && !message.includes("secret"), message);
+  }
+});
+
+Deno.test("takeCredentials() moves a URL's name and password into the headers", () => {
+  const take = (href: string, headers?: Headers) => {
+    const url = new URL(href);
+    const result = takeCredentials(url, headers);
+    assertEquals([url.username, url.password], ["", ""]);
+    return result?.get("authorization");
+  };
+  assertEquals(take("https://a.test/"), undefined);
+  assertEquals(take("https://ada:pass@a.test/"), `Basic ${btoa("ada:pass")}`);
+  assertEquals(take("https://ada@a.test/"), `Basic ${btoa("ada:")}`);
+  assertEquals(take("https://:pass@a.test/"), `Basic ${btoa(":pass")}`);
+  assertEquals(take("https://a%3Ab:p%40%25@a.test/"), `Basic ${btoa("a:b:p@%")}`);
+  assertEquals(take("https://%zz:%@a.test/"), `Basic ${btoa("%zz:%")}`);
+  const utf8 = String.fromCharCode(...new TextEncoder().encode("ä:ö"));
+  assertEquals(take("https://ä:ö@a.test/"), `Basic ${btoa(utf8)}`);
+  assertEquals(take("https://ada:pass@a.test/", new Headers({ authorization: "Bearer x" })), "Bearer x");
+});
+
+Deno.test("prepare() makes JSON of what it is told to, with the type unless there is one", () => {
+  const { body, headers } = post({ json: { a: [1, null] } });
+  assertEquals([body, headers?.get("content-type")], ['{"a":[1,null]}', "application/json"]);
+  assertEquals(post({ json: null }).body, "null");
+  const typed = post({ json: [], headers: { "Content-Type": "application/json-patch+json" } });
+  assertEquals(typed.headers?.get("content-type"), "application/json-patch+json");
+  const cycle: Record<string, unknown> = {};
+  cycle.self = cycle;
+  for (const json of [cycle, 1n]) {
+    assertInstanceOf(assertRefuses(() => post({ json }), '"json" cannot be converted to JSON').cause, TypeError);
+  }
+  for (const json of [() => {}, Symbol.iterator]) assertRefuses(() => post({ json }), '"json" is not JSON');
+  for (const body of ["text", ""]) assertRefuses(() => post({ json: 1, body }), '"json" and "body" exclude each other');
+  for (const body of [null, undefined]) assertEquals(post({ json: 1, body }).body, "1");
+});
+
+Deno.test("prepare() refuses plain objects as bodies", () => {
+  for (const body of [{ a: 1 }, [], Object.create(null), new Map(), JSON.parse("{}")]) {
+    assertRefuses(() => post({ body }), 'to send JSON, use "json": received object');
+  }
+  for (
+    const body of ["text", new Uint8Array(), new FormData(), new Blob(), new URLSearchParams(), new ReadableStream()]
+  ) {
+    post({ body });
+  }
+  post({ body: { async *[Symbol.asyncIterator]() {} } });
+});
+
+Deno.test("prepare() refuses a body of a request that has none", () => {
+  for (const method of ["GET", "HEAD"]) {
+    for (const body of ["", "text", new ReadableStream()]) {
+      assertRefuses(() => get(URL_A, { method, body }), `a ${method} request has no body`);
+    }
+    for (const body of [null, undefined]) get(URL_A, { method, body });
+  }
+});
+
+Deno.test("prepare() takes a body as it is at the call", async () => {
+  const buffer = new TextEncoder().encode("before").buffer;
+  const params = new URLSearchParams("a=before");
+  const form = new FormData();
+  form.append("a", "before");
+  form.append("file", new File(["content"], "name.txt", { type: "text/plain" }));
+  const bodies = [buffer, new Uint8Array(buffer), new DataView(buffer, 1, 3), params, form]
+    .map((body) => post({ body }).body);
+  new Uint8Array(buffer).fill(0);
+  params.set("a", "after");
+  form.set("a", "after");
+  form.delete("file");
+  const texts = await Promise.all(bodies.slice(0, 4).map((body) => new Response(body).text()));
+  assertEquals(texts, ["before", "before", "efo", "a=before"]);
+  const sent = bodies[4];
+  assertInstanceOf(sent, FormData);
+  assertEquals(sent.getAll("a"), ["before"]);
+  const file = sent.get("file");
+  assertInstanceOf(file, File);
+  assertEquals([file.name, file.type, await file.text()], ["name.txt", "text/plain", "content"]);
+});
+
+Deno.test("prepare() gives a form its type, unless there is one", () => {
+  const body = new URLSearchParams("a=1");
+  assertEquals(headersOf(post({ body })), { "content-type": "application/x-www-form-urlencoded;charset=UTF-8" });
+  assertEquals(headersOf(post({ body, headers: { "content-type": "x/y" } })), { "content-type": "x/y" });
+  assertEquals(headersOf(post({ body: "text" })), undefined); // the platform's to give
+});
+
+Deno.test("prepare() refuses a body that is being read or has been read", async () => {
+  const locked = new ReadableStream();
+  locked.getReader();
+  const used = new Request(URL_A, { method: "POST", body: "text" });
+  await used.text();
+  for (const work of [() => post({ body: locked }), () => get(used)]) {
+    assertRefuses(work, "its body is being read or has been read already");
+  }
+  assertEquals(get(used, { body: "another" }).body, "another");
+});
+
+Deno.test("prepare() takes all that a Request says", async () => {
+  const controller = new AbortController();
+  const request = new Request("https://ada:x@a.test/".replace("ada:x@", ""), {
+    method: "PUT",
+    body: "text",
+    headers: { "x-own": "1" },
+    redirect: "manual",
+    signal: controller.signal,
+    credentials: "omit",
+  });
+  const outgoing = get(request);
+  assertEquals([outgoing.method, outgoing.url.href, outgoing.redirect], ["PUT", "https://a.test/", "manual"]);
+  assertEquals(outgoing.headers?.get("x-own"), "1");
+  assertStrictEquals(outgoing.request, request);
+  assertEquals(outgoing.body, undefined);
+  controller.abort("enough");
+  assertEquals(outgoing.signal?.reason, "enough");
+  const own = get(request, { body: "another", signal: null, redirect: "error" });
+  assertEquals([own.request, own.body, own.signal, own.redirect], [undefined, "another", null, "error"]);
+  assertEquals(await request.text(), "text"); // nobody has read it
+});
+
+Deno.test("prepare() takes no body of a Request that has none", () => {
+  assertEquals(get(new Request(URL_A)).request, undefined);
+  assertEquals(get(new Request(URL_A, { method: "POST" })).request, undefined);
+});
+
+Deno.test("prepare() passes a runtime's own options on, as they are", () => {
+  const client = {};
+  const outgoing = get(URL_A, { client, cf: 1, keepalive: true });
+  assertEquals(Object.keys(outgoing.rest!), ["client", "cf", "keepalive"]);
+  assertStrictEquals((outgoing.rest as { client: unknown }).client, client);
+});
+
+Deno.test("prepare() refuses options of a wrong type or value", () => {
+  assertRefuses(() => get(URL_A, { redirect: "maybe" }), '"redirect" must be "follow", "manual" or "error"');
+  assertRefuses(() => get(URL_A, { signal: {} }), '"signal" must be an AbortSignal: received object');
+  assertRefuses(() => get(URL_A, { params: {} }), '"params" is not an option here: use "query"');
+  assertRefuses(() => get(URL_A, { maxBodyBytes: -1 }), '"maxBodyBytes" must be a non-negative integer', RangeError);
+  assertRefuses(() => get(URL_A, { maxRedirects: "5" }), '"maxRedirects" must be a non-negative integer');
+});
+
+Deno.test("checkLimit() takes non-negative integers and Infinity", () => {
+  for (const value of [0, 1, 2 ** 40, Infinity]) assertEquals(checkLimit("max", value), value);
+  for (const value of [-1, 0.5, NaN, -Infinity]) {
+    assertRefuses(() => checkLimit("max", value), '"max" must be', RangeError);
+  }
+  for (const value of ["1", null, true, {}]) assertRefuses(() => checkLimit("max", value as never), '"max" must be');
+});
+
+Deno.test("mergeTimeouts() takes a number for the total, and keeps what is not given", () => {
+  assertStrictEquals(mergeTimeouts(TIMEOUTS, undefined), TIMEOUTS);
+  assertEquals(mergeTimeouts(TIMEOUTS, 9), { ...TIMEOUTS, total: 9 });
+  assertEquals(mergeTimeouts(TIMEOUTS, Infinity), { ...TIMEOUTS, total: Infinity });
+  assertEquals(mergeTimeouts(TIMEOUTS, { idle: 9, headers: undefined }), { ...TIMEOUTS, idle: 9 });
+  assertEquals(mergeTimeouts(TIMEOUTS, {}), TIMEOUTS);
+});
+
+Deno.test("mergeTimeouts() refuses what is no time, and phases that it does not know", () => {
+  for (const value of [0, -1, NaN]) {
+    assertRefuses(() => mergeTimeouts(TIMEOUTS, value), '"timeout" must be a positive number', RangeError);
+    assertRefuses(() => mergeTimeouts(TIMEOUTS, { idle: value }), '"timeout.idle" must be a positive', RangeError);
+  }
+  for (const value of ["5", null, true]) {
+    assertRefuses(() => mergeTimeouts(TIMEOUTS, value as never), '"timeout" must be a positive number');
+    assertRefuses(() => mergeTimeouts(TIMEOUTS, { idle: value as never }), '"timeout.idle" must be a positive number');
+  }
+  assertRefuses(() => mergeTimeouts(TIMEOUTS, { connect: 5 } as never), '"timeout.connect" is not known');
+});
+
+Deno.test("prepareFetch() ignores our options, and keeps a runtime's own", () => {
+  const init = {
+    prefetch: false,
+    throwIfNotOk: true,
+    json: {},
+    query: {},
+    timeout: -1,
+    maxBodyBytes: -1,
+    maxRedirects: -1,
+  };
+  const outgoing = prepareFetch(URL_A, { ...init, client: 1, params: 2 } as never, DEFAULTS);
+  assertEquals([outgoing.prefetch, outgoing.throwIfNotOk, outgoing.body], [true, false, undefined]);
+  assertEquals([outgoing.maxBodyBytes, outgoing.maxRedirects, outgoing.url.href], [5, 6, URL_A]);
+  assertEquals(outgoing.rest as unknown, { client: 1, params: 2 });
+});
+
+Deno.test("prepareFetch() takes no options at all, but nothing that is none", () => {
+  for (const init of [undefined, null, {}]) assertEquals(prepareFetch(URL_A, init, DEFAULTS).method, "GET");
+  for (const init of ["POST", 5, true]) {
+    assertRefuses(() => prepareFetch(URL_A, init as never, DEFAULTS), "its options are not an object");
+  }
+});
+
+Deno.test("prepareFetch() takes a Request as the options too", () => {
+  const init = new Request("https://b.test/", { method: "PUT", headers: { "x-own": "1" }, redirect: "manual" });
+  const outgoing = prepareFetch(URL_A, init as never, DEFAULTS);
+  assertEquals([outgoing.method, outgoing.url.href, outgoing.redirect], ["PUT", URL_A, "manual"]);
+  assertEquals(outgoing.headers?.get("x-own"), "1");
+});
+
+Deno.test("prepare() reads no option that every object inherits", () => {
+  const polluted = {
+    timeout: 5,
+    body: "evil",
+    method: "DELETE",
+    query: "evil",
+    redirect: "manual",
+    headers: { evil: "1" },
+  };
+  Object.assign(Object.prototype, polluted);
+  try {
+    const outgoing = get(URL_A, { maxRedirects: 2 });
+    const fetched = prepareFetch(URL_A, {}, DEFAULTS);
+    for (const { method, url, body, headers, redirect, timeouts } of [outgoing, fetched]) {
+      assertEquals([method, url.href, body, headers, redirect], ["GET", URL_A, undefined, undefined, "follow"]);
+      assertEquals(timeouts.total, 4);
+    }
+    assertEquals(outgoing.maxRedirects, 2);
+  } finally {
+    for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name);
+  }
+});

@@ -1,0 +1,205 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { Timing } from "../_internal/timing.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { Clock } from "../_internal/deadlines.ts";
+
+const START = 1000;
+const TIMEOUTS = { queue: 50, headers: 100, idle: 200, total: 1000 };
+
+/** A request that was made now, and the clock that moves on. */
+function withTiming(test: (timing: Timing, clock: FakeClock) => void, timeouts = TIMEOUTS): () => void {
+  return () => {
+    using clock = new FakeClock().install();
+    test(new Timing(new Clock(), timeouts), clock);
+  };
+}
+
+Deno.test(
+  "Timing has only the total timeout while nothing is waited for",
+  withTiming((timing, clock) => {
+    assertEquals([timing.deadline, timing.age], [START + 1000, 0]);
+    clock.advance(12.4);
+    assertEquals([timing.deadline, timing.age], [START + 1000, 12]);
+  }),
+);
+
+Deno.test(
+  "Timing has no deadline without a timeout",
+  withTiming((timing) => {
+    assertEquals(timing.deadline, Infinity);
+    timing.begin("headers");
+    assertEquals(timing.deadline, Infinity);
+  }, { queue: Infinity, headers: Infinity, idle: Infinity, total: Infinity }),
+);
+
+Deno.test(
+  "Timing.begin() starts the timeout of its phase and returns the time, and finish() ends it",
+  withTiming((timing, clock) => {
+    clock.advance(10);
+    assertEquals(timing.begin("headers"), START + 10);
+    assertEquals(timing.deadline, START + 110);
+    clock.advance(50);
+    timing.finish();
+    assertEquals(timing.deadline, START + 1000);
+    timing.begin("idle");
+    assertEquals(timing.deadline, START + 260);
+    assertEquals(timing.expired("prefetch"), { phase: "idle", timeout: 200, queued: 0 });
+  }),
+);
+
+Deno.test(
+  "Timing never goes beyond the total timeout",
+  withTiming((timing, clock) => {
+    clock.advance(950);
+    timing.begin("headers");
+    assertEquals(timing.deadline, START + 1000);
+    timing.uploaded();
+    assertEquals(timing.deadline, START + 1000);
+    timing.finish();
+    timing.begin("idle");
+    timing.begin("idle");
+    timing.finish();
+    assertEquals(timing.deadline, START + 1000);
+  }),
+);
+
+Deno.test(
+  "Timing.begin() takes a timeout of its own",
+  withTiming((timing) => {
+    timing.begin("headers", 7);
+    assertEquals(timing.deadline, START + 7);
+  }),
+);
+
+Deno.test(
+  "Timing gives all waits for the same headers one timeout",
+  withTiming((timing, clock) => {
+    timing.begin("headers"); // the cookie jar
+    clock.advance(30);
+    timing.finish();
+    clock.advance(500); // the queue, which has a timeout of its own
+    timing.begin("headers");
+    assertEquals(timing.deadline, START + 600);
+    clock.advance(60);
+    timing.finish();
+    timing.begin("headers");
+    assertEquals(timing.deadline, START + 600);
+  }),
+);
+
+Deno.test(
+  "Timing.redirect() gives the next headers the whole timeout",
+  withTiming((timing, clock) => {
+    timing.begin("headers");
+    clock.advance(90);
+    timing.finish();
+    timing.redirect();
+    timing.begin("headers");
+    assertEquals(timing.deadline, START + 190);
+  }),
+);
+
+Deno.test(
+  "Timing.uploaded() restarts the timeout for the headers",
+  withTiming((timing, clock) => {
+    timing.begin("headers");
+    clock.advance(50);
+    timing.finish();
+    timing.begin("headers");
+    clock.advance(30);
+    timing.uploaded();
+    assertEquals(timing.deadline, START + 180);
+    clock.advance(99);
+    timing.uploaded();
+    assertEquals(timing.deadline, START + 279);
+    clock.advance(10);
+    timing.finish();
+    timing.begin("headers");
+    assertEquals(timing.deadline, START + 279);
+  }),
+);
+
+Deno.test(
+  "Timing.uploaded() changes nothing once the headers are there",
+  withTiming((timing, clock) => {
+    timing.begin("headers");
+    timing.finish();
+    timing.uploaded();
+    assertEquals(timing.deadline, START + 1000);
+    timing.begin("idle");
+    clock.advance(50);
+    timing.uploaded();
+    assertEquals(timing.deadline, START + 200);
+  }),
+);
+
+Deno.test(
+  "Timing counts the idle time from the last bytes if several reads are pending",
+  withTiming((timing, clock) => {
+    timing.begin("idle");
+    clock.advance(100);
+    timing.begin("idle");
+    assertEquals(timing.deadline, START + 300);
+    clock.advance(50);
+    timing.finish();
+    assertEquals(timing.deadline, START + 350);
+    timing.finish();
+    assertEquals(timing.deadline, START + 1000);
+  }),
+);
+
+Deno.test(
+  "Timing.arrived is when bytes of the body last arrived",
+  withTiming((timing, clock) => {
+    timing.begin("headers");
+    clock.advance(10);
+    timing.finish();
+    assertEquals(timing.arrived, 0);
+    timing.begin("idle");
+    clock.advance(10);
+    assertEquals(timing.arrived, 0);
+    timing.finish();
+    assertEquals(timing.arrived, START + 20);
+  }),
+);
+
+Deno.test(
+  "Timing.expired() names the total timeout once that has passed",
+  withTiming((timing, clock) => {
+    timing.begin("headers");
+    clock.advance(999);
+    assertEquals(timing.expired("headers"), { phase: "headers", timeout: 100, queued: 0 });
+    clock.advance(1);
+    assertEquals(timing.expired("headers"), { phase: "total", timeout: 1000, queued: 0 });
+  }),
+);
+
+Deno.test(
+  "Timing.expired() says how long the request has queued, each time that it did",
+  withTiming((timing, clock) => {
+    timing.queue();
+    clock.advance(300.4);
+    assertEquals(timing.expired("queued").queued, 300);
+    timing.dequeue();
+    clock.advance(100);
+    assertEquals(timing.expired("headers").queued, 300);
+    assertEquals(timing.expired("queued").queued, 300); // after a redirect, before it queues again
+    timing.queue();
+    clock.advance(200.2);
+    assertEquals(timing.expired("queued").queued, 501);
+    timing.dequeue();
+    clock.advance(1000);
+    assertEquals(timing.expired("headers"), { phase: "total", timeout: 1000, queued: 501 });
+  }),
+);
+
+Deno.test("Timing.expired() says how long the request has queued on a clock that begins at 0", () => {
+  using clock = new FakeClock().install();
+  clock.advance(-clock.now);
+  const timing = new Timing(new Clock(), TIMEOUTS);
+  timing.queue();
+  clock.advance(1000);
+  assertEquals(timing.expired("queued"), { phase: "total", timeout: 1000, queued: 1000 });
+});

@@ -11,6 +11,7 @@ import { ByteCollector, type Bytes } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { SMALL_BODY } from "./http.ts";
 import { own } from "./options.ts";
+import { ReadAhead } from "./read_ahead.ts";
 import type { Read, Source } from "./source.ts";
 
 /** How long the start of an error page is waited for, in milliseconds. */
@@ -62,15 +63,10 @@ export async function bufferBody(
 export class BodyReader {
   readonly #exchange: Exchange;
   readonly #source: Source;
-  /** What was read ahead, and the read ahead that is under way. */
-  #ahead: ByteCollector | undefined;
-  #readingAhead: Promise<void> | undefined;
-  /** Whether all of the body is being read, so that nothing more is read ahead. */
-  #taken = false;
+  readonly #toError: (error: unknown) => unknown;
+  #ahead: ReadAhead | undefined;
   /** The caller's signal, which still counts once the exchange is over and its body is read ahead. */
   #signal: AbortSignal | null | undefined;
-
-  readonly #toError: (error: unknown) => unknown;
 
   /**
    * Hands the exchange over to the caller.
@@ -95,16 +91,12 @@ export class BodyReader {
   /** The next chunk, or `done` at the end of the body. */
   async read(): Promise<Read> {
     try {
-      this.#exchange.cancellation.throwIfAborted();
-      this.#signal?.throwIfAborted();
       for (;;) {
-        if (this.#ahead !== undefined && this.#ahead.size > 0) {
-          const value = this.#ahead.take();
-          this.#ahead = new ByteCollector();
-          return { done: false, value };
-        }
-        if (this.#readingAhead === undefined) break;
-        await this.#source.wait(this.#readingAhead);
+        this.#throwIfAborted();
+        const value = this.#ahead?.take();
+        if (value !== undefined) return { done: false, value };
+        if (this.#ahead?.reading === undefined) break;
+        await this.#source.wait(this.#ahead.reading);
       }
       const read = await this.#source.read();
       if (read.done) this.#end();
@@ -117,11 +109,11 @@ export class BodyReader {
   /** The whole body in memory. */
   async readAll(max: number): Promise<Bytes> {
     try {
-      this.#exchange.cancellation.throwIfAborted();
-      this.#signal?.throwIfAborted();
-      this.#taken = true;
-      while (this.#readingAhead !== undefined) await this.#source.wait(this.#readingAhead);
-      const content = await bufferBody(this.#exchange, this.#source, max, false, this.#ahead);
+      this.#throwIfAborted();
+      this.#ahead?.stop();
+      while (this.#ahead?.reading !== undefined) await this.#source.wait(this.#ahead.reading);
+      this.#throwIfAborted();
+      const content = await bufferBody(this.#exchange, this.#source, max, false, this.#ahead?.takeCollector());
       this.#end();
       return content;
     } catch (error) {
@@ -160,21 +152,20 @@ export class BodyReader {
    * or when it is canceled.
    */
   stream(): ReadableStream<Bytes> {
-    const source = this.#source;
-    const toError = this.#toError;
     const underlying = {
       type: "bytes" as const,
-      start(controller: ReadableByteStreamController) {
-        source.onAbort = failWeakly(controller, toError);
+      start: (controller: ReadableByteStreamController) => {
+        this.#source.onAbort = failWeakly(controller, this.#toError);
       },
       pull: async (controller: ReadableByteStreamController) => {
-        const { value: chunk } = await this.read();
-        if (chunk === undefined) {
+        let read = await this.read();
+        while (read.value?.byteLength === 0) read = await this.read(); // a byte stream refuses empty chunks
+        if (read.done) {
           controller.close();
           controller.byobRequest?.respond(0);
-        } else if (chunk.byteLength > 0) {
+        } else {
           // A byte stream takes the memory away, which somebody else may use too if it is not ours.
-          controller.enqueue(source.ownsChunks ? chunk : chunk.slice());
+          controller.enqueue(this.#source.ownsChunks ? read.value : read.value.slice());
         }
       },
       cancel: () => this.close(),
@@ -183,34 +174,20 @@ export class BodyReader {
   }
 
   /**
-   * Reads the start of the body though nobody asks for it, and so without a timeout: a body that is small gives its
-   * connection back though nobody reads it.
+   * Reads the start of the body though nobody asks for it.
    *
-   * @param max The most to read, in bytes. One chunk more may be read.
+   * @param max The most to read, in bytes.
    * @param signal The caller's signal, which makes reads fail also when the body has arrived.
    */
-  async readAhead(max: number, signal: AbortSignal | null | undefined): Promise<void> {
+  readAhead(max: number, signal: AbortSignal | null | undefined): void {
     if (this.closed) return;
     this.#signal = signal;
-    this.#ahead = new ByteCollector();
-    try {
-      for (let size = 0; size <= max && this.#source.open && !this.#taken;) {
-        const reading = this.#readOne();
-        this.#readingAhead = reading.then(() => {}, () => {});
-        size += await reading;
-      }
-    } catch (error) {
-      this.#fail(error);
-    }
-    this.#readingAhead = undefined;
+    this.#ahead = new ReadAhead(this.#exchange, this.#source, max);
   }
 
-  /** Reads a chunk ahead, and returns its length. */
-  async #readOne(): Promise<number> {
-    const { value } = this.#source.take(await this.#exchange.cancellation.race(this.#source.next()));
-    if (value === undefined) this.#end();
-    else this.#ahead!.append(value);
-    return value?.byteLength ?? 0;
+  #throwIfAborted(): void {
+    this.#exchange.cancellation.throwIfAborted();
+    this.#signal?.throwIfAborted();
   }
 
   #end(): void {

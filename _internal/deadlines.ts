@@ -110,7 +110,9 @@ export class Deadlines {
       this.#drop();
       this.#readInput(now); // no timer, because one of this request could be lost as well
     }
-    if (deadline < this.#due || this.#made !== setTimeout && this.#timer !== undefined) this.#start(deadline, now);
+    if (Math.max(deadline, this.#pause) < this.#due || this.#made !== setTimeout && this.#timer !== undefined) {
+      this.#start(deadline, now);
+    }
     if (!this.#resting) return;
     this.#resting = false;
     this.#timer?.ref?.();
@@ -160,13 +162,18 @@ export class Deadlines {
     const late = this.#clock.now() - time;
     if (late < 0 && (this.#early || late < -EARLY)) this.#clock.skip(-late);
     this.#early = late < 0 && !this.#early;
-    if (late > LATE) this.#readInput(time + late);
+    if (late > LATE && this.#reading === undefined) this.#readInput(time + late);
     else this.#run();
   }
 
   /** Lets what has arrived be read, then sweeps, unless the timer is removed or made anew meanwhile. */
   #readInput(now: number): void {
-    if (setImmediate === undefined) return this.#start(now, now);
+    if (setImmediate === undefined) {
+      // One timer more, however late it is: in the background a browser's timers are late by up to a second.
+      this.#start(now, now);
+      this.#reading = { turns: 0 };
+      return;
+    }
     this.#due = now;
     const reading = this.#reading = { turns: TURNS_OF_INPUT };
     const next = () => {

@@ -34,6 +34,12 @@ const { setImmediate, clearImmediate } = globalThis as {
   clearImmediate?: (timer: unknown) => void;
 };
 
+/** How many slots may drain while nobody waits. */
+const MOST_DRAINING = 1000;
+
+/** After this many milliseconds a slot is free, though nobody counted turns. */
+const LONGEST = 100;
+
 /** What is known of the sockets of an origin. */
 interface Sockets {
   /** How many slots are in use or draining. */
@@ -51,6 +57,8 @@ interface Slot {
   readonly turn: number;
   /** Whether it has waited for a dial already. */
   readonly waited: boolean;
+  /** When its exchange was over. */
+  readonly since: number;
 }
 
 /**
@@ -95,12 +103,14 @@ export class TurnDrain implements Drain {
 
   add(origin: string, aborted: boolean): void {
     const turn = this.#turn + (aborted ? this.#closingTurns : this.#turns);
-    (aborted ? this.#slow : this.#fast).push({ origin, aborted, turn, waited: false });
-    if (this.#wanted) this.#schedule();
+    (aborted ? this.#slow : this.#fast).push({ origin, aborted, turn, waited: false, since: performance.now() });
+    this.#schedule();
   }
 
   start(): void {
     this.#wanted = true;
+    const old = performance.now() - LONGEST;
+    this.#freeAll([this.#fast, this.#slow].flatMap((slots) => takeWhile(slots, ({ since }) => since < old)));
     this.#schedule();
   }
 
@@ -117,22 +127,22 @@ export class TurnDrain implements Drain {
     this.#freeAll(slots);
   }
 
+  /** Counts on while somebody waits, or so many slots drain that they would fill the memory. */
   #schedule(): void {
-    if (this.#timer !== undefined || this.#fast.length + this.#slow.length === 0) return;
-    if (setImmediate === undefined) return this.flush();
+    const count = this.#fast.length + this.#slow.length;
+    if (this.#timer !== undefined || count <= (this.#wanted ? 0 : MOST_DRAINING)) return;
+    if (setImmediate === undefined) return queueMicrotask(() => this.flush());
     this.#timer = setImmediate(() => {
       this.#timer = undefined;
       this.#turn++;
       this.#freeAll([...this.#takeDue(this.#fast), ...this.#takeDue(this.#slow)]);
-      if (this.#wanted) this.#schedule();
+      this.#schedule();
     });
   }
 
   /** Takes those out whose turn has come, but for those that wait for a dial now. */
   #takeDue(slots: Slot[]): Slot[] {
-    let count = 0;
-    while (count < slots.length && slots[count]!.turn <= this.#turn) count++;
-    return slots.splice(0, count).filter((slot) => {
+    return takeWhile(slots, ({ turn }) => turn <= this.#turn).filter((slot) => {
       if (slot.aborted || slot.waited || this.#turn >= this.#sockets.get(slot.origin)!.dialedBy) return true;
       this.#slow.push({ ...slot, turn: this.#turn + this.#closingTurns, waited: true });
       return false;
@@ -148,4 +158,11 @@ export class TurnDrain implements Drain {
     }
     this.#free(slots.map(({ origin }) => origin));
   }
+}
+
+/** Takes the first slots out of a list, as long as they are `free`. */
+function takeWhile(slots: Slot[], free: (slot: Slot) => boolean): Slot[] {
+  let count = 0;
+  while (count < slots.length && free(slots[count]!)) count++;
+  return slots.splice(0, count);
 }

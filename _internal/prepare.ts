@@ -389,8 +389,9 @@ function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): vo
 
 function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, string>): URLSearchParams {
   if (query instanceof URLSearchParams) return query;
-  if (typeof query !== "object" || Symbol.iterator in query) {
-    refuse('"query"', "an object of names and values, a URLSearchParams or a string", query);
+  if (typeof query !== "object" || query === null || Symbol.iterator in query) {
+    const expected = "an object of names and values, a URLSearchParams or a string";
+    throw new TypeError(`"query" must be ${expected}: received ${describe(query)}`);
   }
   const params = new URLSearchParams();
   for (const [name, values] of Object.entries(query)) {

@@ -208,13 +208,19 @@ export class Slots {
    */
   tryAcquire(name: string, holder: Holder): Lease | undefined {
     if (this.#onIdle !== undefined) throw new PoolClosedError(holder.request);
-    const full = this.#queued >= this.#limits.maxQueued;
-    // If nothing more may wait, a slot that still drains is better than no slot.
-    if (full && !this.#isFree(this.#origin(name))) this.#drain?.flush();
+    const drain = this.#drain;
+    if (drain !== undefined && !this.#isFree(this.#origin(name))) {
+      // If nothing more may wait, a slot that still drains is better than no slot.
+      if (this.#queued >= this.#limits.maxQueued) drain.flush();
+      else if (this.#queued === 0) drain.start();
+    }
     const origin = this.#origin(name);
     // No request can be waiting for a free slot here: see the invariants.
-    if (this.#isFree(origin)) return this.#hold(origin, holder);
-    if (!full) return undefined;
+    if (this.#isFree(origin)) {
+      if (this.#queued === 0) drain?.stop();
+      return this.#hold(origin, holder);
+    }
+    if (this.#queued < this.#limits.maxQueued) return undefined;
     this.#update(origin);
     throw new QueueFullError(this.#limits.maxQueued, holder.request);
   }
@@ -225,7 +231,7 @@ export class Slots {
     const now = this.clock.now();
     const request = new LeaseRequest(origin, timeout, holder, waiter, now);
     origin.push(request);
-    if (this.#queued++ === 0) this.#drain?.start();
+    this.#queued++;
     this.#update(origin);
     this.#deadlines.arm(request.since + timeout, now);
     return request;
@@ -342,6 +348,8 @@ export class Slots {
       this.#ready.remove(origin);
       origin.ready = false;
       granted.push([request, this.#hold(origin, request.holder)]);
+      // The new holder has had no time to make progress yet.
+      origin.moved = this.#moved = Math.ceil(this.clock.now());
       this.#remove(request);
     }
     return granted;

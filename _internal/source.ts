@@ -84,6 +84,15 @@ export class Source {
     return this.take(await this.wait(this.next()));
   }
 
+  /** The same without a timeout, because nobody waits for it. */
+  async readUntimed(): Promise<Read> {
+    try {
+      return this.take(await this.#exchange.cancellation.race(this.next()));
+    } catch (cause) {
+      throw cause instanceof NetworkError ? cause : this.#failure(cause);
+    }
+  }
+
   /** Whether the memory of chunks is that of no one else. */
   get ownsChunks(): boolean {
     return this.#filler !== undefined;

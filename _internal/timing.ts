@@ -30,7 +30,7 @@ export class Timing {
   #since = 0;
   #spent = 0;
   /** When the request began to queue, and for how long it has queued before. */
-  #queuedSince = 0;
+  #queuedSince: number | undefined;
   #queued = 0;
 
   constructor(clock: Clock, timeouts: Required<Timeouts>) {
@@ -82,8 +82,8 @@ export class Timing {
 
   /** The request is granted a lease. */
   dequeue(): void {
-    this.#queued += this.#clock.now() - this.#queuedSince;
-    this.#queuedSince = 0;
+    this.#queued += this.#clock.now() - (this.#queuedSince ?? 0);
+    this.#queuedSince = undefined;
   }
 
   /** A redirect is followed, and has the whole of the timeout for its headers. */
@@ -95,7 +95,7 @@ export class Timing {
   expired(state: ExchangeState): { phase: Phase | "total"; timeout: number; queued: number } {
     const now = this.#clock.now();
     const phase = now >= this.#end ? "total" : this.#phase;
-    const queued = this.#queued + (state === "queued" && this.#queuedSince > 0 ? now - this.#queuedSince : 0);
+    const queued = this.#queued + (state === "queued" && this.#queuedSince !== undefined ? now - this.#queuedSince : 0);
     return { phase, timeout: this.#timeouts[phase], queued: Math.round(queued) };
   }
 }

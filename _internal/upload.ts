@@ -7,6 +7,7 @@
  */
 
 import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
+import type { Cancellation } from "./cancellation.ts";
 import { describe, own } from "./options.ts";
 
 /** A body that is gone once it was sent. */
@@ -132,7 +133,7 @@ const MOST_AHEAD = 64 * 1024 * 1024;
  */
 export async function bufferRequest(
   request: Request,
-  cancellation: { readonly aborted: boolean; readonly reason: unknown },
+  cancellation: Cancellation,
 ): Promise<BodyInit | AsyncIterable<Bytes> | undefined> {
   const { body } = request;
   // Firefox gives no stream.
@@ -146,18 +147,20 @@ export async function bufferRequest(
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), MEMORY_TIME));
   try {
-    while (bytes.size <= MOST_AHEAD && !cancellation.aborted) {
+    while (bytes.size <= MOST_AHEAD) {
       pending = reader.read() as Promise<IteratorResult<Bytes>>;
-      const read = await Promise.race([pending, late]);
+      const read = await cancellation.race(Promise.race([pending, late]));
       if (read === undefined) break;
       pending = undefined;
       if (read.done) return bytes.take();
       bytes.append(checkChunk(read.value));
     }
+  } catch (error) {
+    reader.cancel(error).catch(() => {});
+    throw error;
   } finally {
     clearTimeout(timer);
   }
-  if (cancellation.aborted) return void reader.cancel(cancellation.reason).catch(() => {});
   return resume(reader, bytes.take(), pending);
 }
 

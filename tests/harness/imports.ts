@@ -14,6 +14,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["_internal/send.ts", "response.ts"],
   ["_internal/web_response.ts"],
   ["_internal/body.ts"],
+  ["_internal/read_ahead.ts"],
   ["_internal/source.ts"],
   ["_internal/exchange.ts"],
   ["_internal/redirect.ts", "_internal/jar.ts"],

@@ -40,7 +40,7 @@ export async function bufferBody(
   ahead?: ByteCollector,
 ): Promise<Bytes> {
   const { length } = source;
-  exchange.bounded = true;
+  source.bounded = true;
   if (!source.open) return ahead?.take() ?? NO_BYTES;
   if (length !== undefined && length > max) throw new BodyTooLargeError(max, exchange);
   if (length !== undefined && length <= SMALL_BODY && endsBodies && source.endsWhereAnnounced) {
@@ -78,7 +78,6 @@ export class BodyReader {
     this.#source = source;
     this.#toError = toError;
     if (!source.hasStream) return exchange.end(), this;
-    exchange.bounded = source.length !== undefined;
     exchange.handOver();
     dropped?.register(this, exchange, exchange);
   }

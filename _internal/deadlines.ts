@@ -108,7 +108,9 @@ export class Deadlines {
     }
     if (now > this.#due + LOST_AFTER) {
       this.#drop();
-      this.#readInput(now); // no timer, because one of this request could be lost as well
+      // No timer, because one of this request could be lost as well.
+      if (setImmediate === undefined) this.#run();
+      else this.#readInput(now);
     }
     if (Math.max(deadline, this.#pause) < this.#due || this.#made !== setTimeout && this.#timer !== undefined) {
       this.#start(deadline, now);

@@ -8,14 +8,15 @@
 
 import { NetworkError, type PoolClosedError, TimeoutError } from "../errors.ts";
 import type { ExchangeInfo, ExchangeState, Repeatable, RequestSummary } from "../request.ts";
+import { Attempt } from "./attempt.ts";
 import { Cancellation } from "./cancellation.ts";
 import { explain, neverSent, redact } from "./causes.ts";
 import { type Clock, Deadlines } from "./deadlines.ts";
-import { cancelBody, displayUrl, isIdempotent } from "./http.ts";
+import { displayUrl, isIdempotent } from "./http.ts";
 import { type Linked, List } from "./list.ts";
 import type { Outgoing } from "./prepare.ts";
 import { onAbort } from "./signals.ts";
-import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
+import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
 import { isStream, type StreamBody, Upload } from "./upload.ts";
 
@@ -96,17 +97,24 @@ export class Exchanges {
   }
 }
 
+/** The body that is read, which has to stop when the exchange is aborted. */
+export interface OpenBody {
+  /** Whether it is read to an end that is certain to come. */
+  readonly bounded: boolean;
+  abort(reason: unknown): void;
+}
+
 /**
- * The owner of everything that one request holds while it is open: the lease, the abort controller, the upload, the body
- * that is read, and the listener on the caller's signal. {@linkcode Exchange.end} gives all of it back, exactly once.
+ * The owner of everything that one request holds while it is open. {@linkcode Exchange.end} gives all of it back, exactly
+ * once.
  *
  * Whoever drives the exchange ends it: `send()`, or for a streamed response what {@linkcode Exchange.handOver} leaves
  * behind. {@linkcode Exchange.abort} only wakes that driver, so that whatever code of the caller's runs at the end runs in
  * the async context of the call, though a timer or another request aborts.
  *
- * A request that is redirected is one exchange, with a lease and a controller for each request that is sent.
+ * A request that is redirected is one exchange, with an attempt for each request that is sent.
  */
-export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waiter {
+export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
   previous: Exchange | null = null;
   next: Exchange | null = null;
   state: ExchangeState = "queued";
@@ -119,19 +127,10 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
   /** Whether the caller's signal aborted it. */
   byCaller = false;
   /** What the body is read from, once there is one. */
-  source: { abort(reason: unknown): void } | undefined;
-  /** Whether its response is read to an end that is certain to come. */
-  bounded = false;
+  source: OpenBody | undefined;
+  /** `undefined` once it is over. */
   #exchanges: Exchanges | undefined;
-  /** Of the request under way, once it is sent. */
-  #controller: AbortController | undefined;
-  #leaseRequest: LeaseRequest | undefined;
-  #lease: Lease | undefined;
-  #slots: Slots;
-  #granted: (() => void) | undefined;
-  /** Held while it is open, because on Deno an abort does not reach a response that was collected. */
-  #response: Response | undefined;
-  #upload: Upload | undefined;
+  readonly #attempt: Attempt;
   #forgetSignal: (() => void) | undefined;
   /** Whether the request can be sent again, once a server may have received it. */
   #repeatable: Repeatable;
@@ -142,7 +141,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
 
   constructor(exchanges: Exchanges, slots: Slots, outgoing: Outgoing) {
     this.#exchanges = exchanges;
-    this.#slots = slots;
+    this.#attempt = new Attempt(slots, this);
     this.outgoing = outgoing;
     // The caller's own stream, or `Request`, is used up.
     const used = isStream(outgoing.body) || outgoing.request !== undefined;
@@ -171,7 +170,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
 
   /** When bytes of a body that has an end last arrived. */
   get progress(): number | undefined {
-    return this.bounded ? this.timing.arrived : undefined;
+    return this.source?.bounded ? this.timing.arrived : undefined;
   }
 
   /** Whether the exchange is over, or about to be. */
@@ -194,35 +193,26 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
 
   /** Takes charge of a stream that is to be sent: it ends with the exchange, and its failure is the exchange's. */
   upload(body: StreamBody): void {
-    this.#upload = new Upload(body, () => this.timing.uploaded(), (cause) => {
+    const upload = new Upload(body, () => this.timing.uploaded(), (cause) => {
       this.abort(new NetworkError("Cannot send the body as its stream failed", this, cause));
     });
-    this.outgoing = { ...this.outgoing, body: this.#upload.stream };
+    this.#attempt.upload = upload;
+    this.outgoing = { ...this.outgoing, body: upload.stream };
   }
 
   /** Takes a lease. Returns `undefined` if a slot is free, and otherwise what resolves when the pool grants one. */
   acquire(): Promise<void> | undefined {
     this.cancellation.throwIfAborted();
     const { url: { origin }, timeouts } = this.outgoing;
-    this.#lease = this.#slots.tryAcquire(origin, this);
-    if (this.#lease !== undefined) return undefined;
+    if (this.#attempt.tryAcquire(origin)) return undefined;
     this.timing.queue();
-    return this.cancellation.wait((resolve) => {
-      this.#granted = resolve as () => void;
-      this.#leaseRequest = this.#slots.enqueue(origin, timeouts.queue, this, this);
+    return this.cancellation.wait<void>((resolve) => {
+      this.#attempt.enqueue(origin, timeouts.queue, resolve as () => void);
     });
   }
 
-  grant(lease: Lease): void {
-    this.timing.dequeue();
-    this.#lease = lease;
-    this.#leaseRequest = undefined;
-    this.#granted!();
-    this.#granted = undefined;
-  }
-
+  /** The pool grants no lease. */
   refuse(reason: unknown): void {
-    this.#leaseRequest = undefined;
     this.abort(reason);
   }
 
@@ -233,14 +223,11 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
   /** Sends the request over its lease. */
   fetch(init: RequestInit, timeout?: number): Promise<Response> {
     this.cancellation.throwIfAborted();
+    this.timing.dequeue();
     this.state = "headers";
     this.#sent++;
-    init.signal = (this.#controller = new AbortController()).signal;
-    return this.wait("headers", this.#lease!.fetch(this.outgoing.url, init), timeout, (response) => {
-      // A `fetch` that ignores its signal may still answer after the abort.
-      if (this.cancellation.aborted) cancelBody(response);
-      else this.#response = response;
-    });
+    const response = this.#attempt.fetch(this.outgoing.url, init);
+    return this.wait("headers", response, timeout, (response) => this.#attempt.hold(response, this.over));
   }
 
   /** Begins a wait, which {@linkcode Timing.finish} ends. */
@@ -313,7 +300,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
 
   /** Aborts because the deadline has passed. */
   expire(): void {
-    const { phase, timeout, queued } = this.timing.expired(this.state);
+    const { phase, timeout, queued } = this.timing.expired();
     this.abort(new TimeoutError(phase, timeout, this, [], this.state, queued));
   }
 
@@ -337,28 +324,16 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
     this.#exchanges = undefined;
     const { aborted, reason } = this.cancellation;
     this.#forgetSignal?.();
-    this.#response = undefined;
-    // The abort comes before the release, so that the next holder of the slot does not find the socket still open.
-    if (aborted) this.#controller?.abort(reason);
-    if (this.#leaseRequest !== undefined) this.#slots.cancel(this.#leaseRequest, reason);
+    if (aborted) this.#attempt.abort(reason);
     if (aborted) this.source?.abort(reason);
     this.source = undefined;
     this.release(!aborted);
     exchanges.delete(this);
   }
 
-  /**
-   * Gives up the request under way, so that the next one can follow: its connection is used again or closed.
-   *
-   * @param reuse Whether the body was read to its end. An upload can outlast the response, and is closed too then.
-   */
+  /** Gives up the request under way. Its connection is used again if the body was read to its end, and closed otherwise. */
   release(reuse: boolean): void {
-    const upload = this.#upload;
-    this.#upload = undefined;
-    if (!reuse || upload?.ended === false) this.#controller?.abort(this.cancellation.reason);
-    upload?.end(this.cancellation.reason);
-    this.#lease?.release();
-    this.#lease = undefined;
+    this.#attempt.release(reuse, this.cancellation.reason);
   }
 
   /** Follows a redirect. */
@@ -366,8 +341,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder, Waite
     // Another try would send the POST again that this GET follows.
     if (outgoing.method !== this.method && this.#repeatable === "refused") this.#repeatable = "never";
     this.outgoing = outgoing;
-    this.#controller = undefined;
-    this.#response = undefined;
+    this.source = undefined;
     this.state = "queued";
     this.timing.redirect();
   }

@@ -31,6 +31,8 @@ const END: Read = { done: true, value: undefined };
 export class Source {
   /** The number of bytes that the body will have, if that is known. */
   readonly length: number | undefined;
+  /** Whether the body is read to an end that is certain to come: it was announced, or there is a cap. */
+  bounded: boolean;
   /** Called when the exchange is aborted. */
   onAbort: ((reason: unknown) => void) | undefined;
   readonly #exchange: Exchange;
@@ -50,6 +52,7 @@ export class Source {
     // A coded body has another length once it is decoded. A browser may hide the coding from another origin.
     const unknown = type === "cors" || headers.has("content-encoding");
     this.length = empty ? 0 : unknown ? undefined : announcedLength(headers);
+    this.bounded = this.length !== undefined;
     this.#exchange = exchange;
     this.#fills = fillsBuffers;
     if (empty) {

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { ExchangeState, Timeouts } from "../request.ts";
+import type { Timeouts } from "../request.ts";
 import type { Clock } from "./deadlines.ts";
 
 /** What a request waits for under a timeout of its own, besides the queue, whose timeout is the pool's. */
@@ -80,9 +80,10 @@ export class Timing {
     this.#queuedSince = this.#clock.now();
   }
 
-  /** The request is granted a lease. */
+  /** The request has a lease, if it had to queue for it or not. */
   dequeue(): void {
-    this.#queued += this.#clock.now() - (this.#queuedSince ?? 0);
+    if (this.#queuedSince === undefined) return;
+    this.#queued += this.#clock.now() - this.#queuedSince;
     this.#queuedSince = undefined;
   }
 
@@ -92,10 +93,10 @@ export class Timing {
   }
 
   /** Which timeout has passed, with its length, and how long the request had queued in whole milliseconds. */
-  expired(state: ExchangeState): { phase: Phase | "total"; timeout: number; queued: number } {
+  expired(): { phase: Phase | "total"; timeout: number; queued: number } {
     const now = this.#clock.now();
     const phase = now >= this.#end ? "total" : this.#phase;
-    const queued = this.#queued + (state === "queued" && this.#queuedSince !== undefined ? now - this.#queuedSince : 0);
+    const queued = this.#queued + (this.#queuedSince === undefined ? 0 : now - this.#queuedSince);
     return { phase, timeout: this.#timeouts[phase], queued: Math.round(queued) };
   }
 }

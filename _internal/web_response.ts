@@ -62,7 +62,9 @@ export class WebResponse extends Response {
     }
     // No overrides, because Node's constructor reads `status` itself, and refuses phrases that its parser accepts.
     if (this.status !== status) Object.defineProperties(this, own({ status: { value: status }, ok: { value: false } }));
-    if (statusText !== "") Object.defineProperty(this, "statusText", own({ value: statusText, configurable: true }));
+    if (this.statusText !== statusText) {
+      Object.defineProperty(this, "statusText", own({ value: statusText, configurable: true }));
+    }
   }
 
   override get url(): string {

@@ -8,6 +8,7 @@
 //   deno task test -- --jobs=1               so many runtimes at a time (2)
 //   deno task test -- --check-matrix         compares the columns of these runtimes with docs/matrix.md, too
 //   deno task test -- --differences=FILE     writes what the suite "differential" notes into a file, and records it as meant
+//   deno task test -- --times                says which suites take longest
 //   deno task docs:matrix                    writes the matrix into docs/matrix.md, which a whole run compares
 //
 // Prints what failed, the matrix of cases and runtimes, and `N passed, N failed`.
@@ -47,6 +48,7 @@ const { values: options } = parseArgs({
     "write-matrix": { type: "boolean", default: false },
     "check-matrix": { type: "boolean", default: false },
     differences: { type: "string" },
+    times: { type: "boolean", default: false },
   },
 });
 const chosen = options.runtime.split(",") as Runtime[];
@@ -91,6 +93,14 @@ function commandOf(runtime: Runtime): string[] | undefined {
       return [node, `${harness}${runtime}.ts`, runtime, options.only, ...contract];
     }
   }
+}
+
+/** The suites that take longest, in seconds. */
+function slowest(rows: Row[]): string {
+  const times = new Map<string, number>();
+  for (const { suite, ms } of rows) times.set(suite, (times.get(suite) ?? 0) + ms / 1000);
+  const sorted = [...times].sort(([, a], [, b]) => b - a).slice(0, 10);
+  return `, most of it in ${sorted.map(([suite, time]) => `${suite} ${time.toFixed(0)}`).join(", ")}`;
 }
 
 async function runOn(runtime: Runtime, surroundings: Record<string, string>): Promise<Row[]> {
@@ -164,7 +174,9 @@ async function runOn(runtime: Runtime, surroundings: Record<string, string>): Pr
   if (rows.length === 0 && !options.only && !options.suite) fail("has cases", `No case ran\n${said}`);
   const failed = rows.filter((row) => row.error !== undefined).length;
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  console.log(`${runtime}: ${rows.length - failed} of ${rows.length} in ${seconds} s`);
+  console.log(
+    `${runtime}: ${rows.length - failed} of ${rows.length} in ${seconds} s${options.times ? slowest(rows) : ""}`,
+  );
   return rows;
 }
 

@@ -17,6 +17,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["_internal/read_ahead.ts"],
   ["_internal/source.ts"],
   ["_internal/exchange.ts"],
+  ["_internal/attempt.ts"],
   ["_internal/redirect.ts", "_internal/jar.ts"],
   ["_internal/prepare.ts"],
   ["pool.ts"],

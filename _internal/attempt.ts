@@ -1,0 +1,92 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * One request on its way over one lease.
+ *
+ * @module
+ */
+
+import { cancelBody } from "./http.ts";
+import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
+import type { Upload } from "./upload.ts";
+
+/** What one request that is sent holds: a place in the queue, then a lease, then also a controller and a response. */
+export class Attempt implements Waiter {
+  /** The stream that is sent, if the body is one. */
+  upload: Upload | undefined;
+  readonly #slots: Slots;
+  readonly #holder: Holder & { refuse(reason: unknown): void };
+  #leaseRequest: LeaseRequest | undefined;
+  #granted: (() => void) | undefined;
+  #lease: Lease | undefined;
+  #controller: AbortController | undefined;
+  /** Held while it is open, because on Deno an abort does not reach a response that was collected. */
+  #response: Response | undefined;
+
+  /** @param holder Whom the lease is for. It is told if the pool refuses. */
+  constructor(slots: Slots, holder: Holder & { refuse(reason: unknown): void }) {
+    this.#slots = slots;
+    this.#holder = holder;
+  }
+
+  /** Takes a lease, if a slot is free. */
+  tryAcquire(origin: string): boolean {
+    this.#lease = this.#slots.tryAcquire(origin, this.#holder);
+    return this.#lease !== undefined;
+  }
+
+  /** Waits for a lease. */
+  enqueue(origin: string, timeout: number, granted: () => void): void {
+    this.#granted = granted;
+    this.#leaseRequest = this.#slots.enqueue(origin, timeout, this.#holder, this);
+  }
+
+  grant(lease: Lease): void {
+    this.#lease = lease;
+    this.#leaseRequest = undefined;
+    this.#granted!();
+    this.#granted = undefined;
+  }
+
+  refuse(reason: unknown): void {
+    this.#leaseRequest = undefined;
+    this.#holder.refuse(reason);
+  }
+
+  /** Sends the request. */
+  fetch(url: URL, init: RequestInit): Promise<Response> {
+    init.signal = (this.#controller = new AbortController()).signal;
+    return this.#lease!.fetch(url, init);
+  }
+
+  /** Takes charge of the response. */
+  hold(response: Response, over: boolean): void {
+    // A `fetch` that ignores its signal may still answer after the abort.
+    if (over) cancelBody(response);
+    else this.#response = response;
+  }
+
+  /** Cuts the request off. Before its release, so that the next holder of the slot does not find the socket still open. */
+  abort(reason: unknown): void {
+    this.#controller?.abort(reason);
+    if (this.#leaseRequest !== undefined) this.#slots.cancel(this.#leaseRequest, reason);
+  }
+
+  /**
+   * Gives everything back. Later calls do nothing.
+   *
+   * @param reuse Whether the body was read to its end, so that the connection can be used again. An upload can outlast the
+   * response, and then it is closed as well.
+   * @param reason Why not, if there is a reason.
+   */
+  release(reuse: boolean, reason: unknown): void {
+    if (!reuse || this.upload?.ended === false) this.#controller?.abort(reason);
+    this.upload?.end(reason);
+    this.#lease?.release();
+    this.upload =
+      this.#lease =
+      this.#response =
+      this.#controller =
+        undefined;
+  }
+}

@@ -44,9 +44,14 @@ const unreachable = () =>
 const failing = () => new ReadableStream({ pull: (controller) => controller.error(new Error("The source's own")) });
 
 /** Sends a request over a `fetch` that is scripted. */
-async function send(fetch: typeof globalThis.fetch, init: SessionRequestInit = {}, options: SessionOptions = {}) {
+async function send(
+  fetch: typeof globalThis.fetch,
+  init: SessionRequestInit = {},
+  options: SessionOptions = {},
+  input: string | Request = secret,
+) {
   await using session = new Session({ fetch, ...options });
-  const response = await session.request(secret, init);
+  const response = await session.request(input, init);
   // Read within the session's scope.
   return init.prefetch === false ? await response.text() : response;
 }
@@ -360,7 +365,7 @@ const expected: [Class, string, Provoke][] = [
   [
     TypeError,
     'Cannot send the body as a chunk of its stream is no Uint8Array: received "text"',
-    () => refuse({}, wrong(new Request(url, { method: "POST", body: strings() }))),
+    () => send(hang, {}, {}, new Request(url, { method: "POST", body: strings() })),
   ],
   [TypeError, '"params" is not an option here: use "query"', () => refuse(wrong({ params: { page: 1 } }))],
   [

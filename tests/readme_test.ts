@@ -7,7 +7,9 @@ import { startSnippetServer } from "./snippet_server.ts";
 const pages = [
   "README.md",
   "docs/coming-from.md",
+  "docs/limits.md",
   "docs/recipes.md",
+  "docs/runtimes.md",
   "docs/testing.md",
 ];
 

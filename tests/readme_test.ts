@@ -6,6 +6,7 @@ import { startSnippetServer } from "./snippet_server.ts";
 
 const pages = [
   "README.md",
+  "SECURITY.md",
   "docs/coming-from.md",
   "docs/limits.md",
   "docs/recipes.md",

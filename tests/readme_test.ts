@@ -14,6 +14,9 @@ const pages = [
   "docs/testing.md",
 ];
 
+/** Their programs run on Node and Bun as well. */
+const everywhere = new Set(["docs/recipes.md"]);
+
 /** The programs for another runtime are written here, so that they find this package and those that it installs. */
 const folder = new URL("../.tmp/snippets/", import.meta.url);
 
@@ -59,26 +62,28 @@ for (const page of pages) {
   const text = await Deno.readTextFile(new URL(`../${page}`, import.meta.url));
   for (const [i, { 1: code, index }] of [...text.matchAll(/^ *```ts\n(.*?)^ *```$/gms)].entries()) {
     const [, heading] = [...text.slice(0, index).matchAll(/^#+ (.*)$/gm)].at(-1) ?? [];
-    const [, runtime] = /^\/\/ on (Node|Bun)$/m.exec(code!) ?? [];
-    const where = runtime === undefined ? "" : ` on ${runtime}`;
-    Deno.test(`${page}'s example ${i + 1}, under "${heading}", logs what its comments say${where}`, async () => {
-      const over = Promise.withResolvers<void>();
-      await using server = startSnippetServer(over.promise);
-      const origin = `http://127.0.0.1:${server.addr.port}`;
-      const program = code!.replaceAll(/https:\/\/example\.com(?=.*["`])/g, origin);
-      try {
-        const logged = runtime === undefined
-          ? await runHere(program, origin)
-          : await runOn(runtime as "Node" | "Bun", program, `${page.replaceAll(/\W/g, "_")}_${i + 1}`);
-        const shown = logged.map((line) => line.replaceAll(origin, "https://example.com"));
-        const expected = expectedOf(code!);
-        // A test runner prints lines of its own.
-        if (/"(?:node|bun):test"/.test(code!)) { for (const line of expected) assert(shown.includes(line), line); }
-        else assertEquals(shown.filter((line) => runtime === undefined || line !== ""), expected);
-      } finally {
-        over.resolve();
-      }
-    });
+    const [, only] = /^\/\/ on (Node|Bun)$/m.exec(code!) ?? [];
+    const runtimes = only !== undefined ? [only] : everywhere.has(page) ? ["Deno", "Node", "Bun"] : ["Deno"];
+    for (const runtime of runtimes) {
+      Deno.test(`${page}'s example ${i + 1}, under "${heading}", logs what its comments say on ${runtime}`, async () => {
+        const over = Promise.withResolvers<void>();
+        await using server = startSnippetServer(over.promise);
+        const origin = `http://127.0.0.1:${server.addr.port}`;
+        const program = code!.replaceAll(/https:\/\/example\.com(?=.*["`])/g, origin);
+        try {
+          const logged = runtime === "Deno"
+            ? await runHere(program, origin)
+            : await runOn(runtime as "Node" | "Bun", program, `${page.replaceAll(/\W/g, "_")}_${i + 1}`);
+          const shown = logged.map((line) => line.replaceAll(origin, "https://example.com"));
+          const expected = expectedOf(code!);
+          // A test runner prints lines of its own.
+          if (/"(?:node|bun):test"/.test(code!)) { for (const line of expected) assert(shown.includes(line), line); }
+          else assertEquals(shown.filter((line) => runtime === "Deno" || line !== ""), expected);
+        } finally {
+          over.resolve();
+        }
+      });
+    }
   }
 }
 

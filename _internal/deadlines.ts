@@ -7,6 +7,7 @@
  */
 
 import { MAX_DELAY } from "./options.ts";
+import { isWorkerd } from "./workerd.ts";
 
 /** A timer that is late by more than this, in milliseconds, is lost: workerd drops those of a request that has ended. */
 const LOST_AFTER = 1000;
@@ -23,8 +24,15 @@ const TURNS_OF_INPUT = 8;
 /** A sweep is followed by a pause of at least this many times its own duration. */
 const PAUSE_FACTOR = 16;
 
-/** Taken at load, because a test may fake it and never tick. */
-const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
+/**
+ * Taken at load, because a test may fake it and never tick. On workerd it ends with the request that made it, as timers do.
+ */
+const setImmediate = isWorkerd() ? undefined : (globalThis as Immediates).setImmediate;
+
+/** What is used of the globals of Deno, Bun and Node. */
+interface Immediates {
+  setImmediate?: (callback: () => void) => unknown;
+}
 
 /** What is used of a timer. Deno has numbers. */
 type Timer = ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void };

@@ -13,7 +13,7 @@ import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { disown, type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
-import { isWorkerd } from "./portable.ts";
+import { isWorkerd } from "../workerd.ts";
 
 /** What is used of undici's `Agent` and `EnvHttpProxyAgent`. */
 interface Agent {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { isWorkerd } from "../workerd.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { type Adapter, PLATFORM, refuseClosed } from "./platform.ts";
 
@@ -46,9 +47,4 @@ let hidden: boolean | undefined;
  */
 function hidesRedirects(): boolean {
   return hidden ??= !new Request("http://localhost/", { headers: { cookie: "a=1" } }).headers.has("cookie");
-}
-
-/** Whether the platform is workerd, which decodes gzip and br alone. */
-export function isWorkerd(): boolean {
-  return globalThis.navigator?.userAgent === "Cloudflare-Workers";
 }

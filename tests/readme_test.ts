@@ -8,6 +8,7 @@ const pages = [
   "README.md",
   "SECURITY.md",
   "docs/coming-from.md",
+  "docs/errors.md",
   "docs/limits.md",
   "docs/recipes.md",
   "docs/runtimes.md",
@@ -109,3 +110,8 @@ for (const page of pages) {
     }
   });
 }
+
+Deno.test("README.md has at most 300 lines: the rest stands in docs/", async () => {
+  const text = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+  assert(text.trimEnd().split("\n").length <= 300);
+});

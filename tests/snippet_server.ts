@@ -71,6 +71,7 @@ export function startSnippetServer(over: Promise<void>) {
           : new Response("<Error><Code>NoSuchKey</Code></Error>", { ...xml, status: 404 });
       }
       case "GET /":
+      case "GET /items":
       case "GET /users":
       case "GET /users/…":
       case "GET /files/a":

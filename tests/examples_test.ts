@@ -271,11 +271,13 @@ for (const [name, runtime] of [["Deno", deno], ["Bun", bun], ["Node", node]] as 
 for (const [name, runtime] of [["Deno", deno], ["Bun", bun], ["Node", node]] as const) {
   Deno.test(`examples/downloads.ts downloads 50 files, five at a time, and resumes what is cut off on ${name}`, async () => {
     const folder = await Deno.makeTempDir();
+    const full = Promise.withResolvers<void>();
     let underWay = 0;
     let most = 0;
     const cut = new Set<string>();
     await using server = serve((request) => {
       most = Math.max(most, ++underWay);
+      if (underWay === 5) setTimeout(full.resolve, 50); // time for a sixth, which must not come
       const { pathname } = new URL(request.url);
       const from = Number(/^bytes=(\d+)-$/.exec(request.headers.get("range") ?? "")?.[1] ?? 0);
       // Each fifth file is cut off once, in its middle.
@@ -286,6 +288,7 @@ for (const [name, runtime] of [["Deno", deno], ["Bun", bun], ["Node", node]] as 
       if (from > 0) headers.set("content-range", `bytes ${from}-${CONTENT.length - 1}/${CONTENT.length}`);
       const body = new ReadableStream<Uint8Array>({
         async start(controller) {
+          await full.promise;
           if (cuts) {
             controller.enqueue(CONTENT.subarray(0, 100_000));
             const size = () => Deno.stat(`${folder}${pathname}.part`).then(({ size }) => size, () => 0);
@@ -293,7 +296,6 @@ for (const [name, runtime] of [["Deno", deno], ["Bun", bun], ["Node", node]] as 
             underWay--;
             controller.error(new Error("Cut off"));
           } else {
-            await new Promise((resolve) => setTimeout(resolve, 1)); // time for a sixth, which must not come
             underWay--;
             controller.enqueue(CONTENT.subarray(from));
             controller.close();

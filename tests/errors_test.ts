@@ -19,6 +19,7 @@ import {
   TimeoutError,
   TooManyRedirectsError,
 } from "../mod.ts";
+import { CARRIER } from "../_internal/transports/carried.ts";
 import { nodeTransport } from "../_internal/transports/node.ts";
 
 type Class = new (...args: never[]) => Error;
@@ -43,9 +44,14 @@ const unreachable = () =>
 const failing = () => new ReadableStream({ pull: (controller) => controller.error(new Error("The source's own")) });
 
 /** Sends a request over a `fetch` that is scripted. */
-async function send(fetch: typeof globalThis.fetch, init: SessionRequestInit = {}, options: SessionOptions = {}) {
+async function send(
+  fetch: typeof globalThis.fetch,
+  init: SessionRequestInit = {},
+  options: SessionOptions = {},
+  input: string | Request = secret,
+) {
   await using session = new Session({ fetch, ...options });
-  const response = await session.request(secret, init);
+  const response = await session.request(input, init);
   // Read within the session's scope.
   return init.prefetch === false ? await response.text() : response;
 }
@@ -132,15 +138,32 @@ function withoutMethods() {
   }
 }
 
-/** As on Node with a dispatcher of another version of undici. */
-function onNode(options: object) {
+/** What Node has for the whole process until the user sets something else. */
+class Agent {
+  static readonly #settings = Symbol("options");
+  constructor() {
+    Object.assign(this, { [Agent.#settings]: {} });
+  }
+  dispatch() {}
+}
+
+/** Sets the dispatcher for the whole process, as on Node. */
+function setDispatcher(dispatcher: object) {
+  for (const version of [1, 2]) {
+    const symbol = Symbol.for(`undici.globalDispatcher.${version}`);
+    Object.defineProperty(globalThis, symbol, { value: dispatcher, configurable: true, writable: true });
+  }
+}
+
+/** Runs `use` as on Node with this dispatcher for the whole process. */
+async function onNode(dispatcher: object, use: () => unknown) {
   const given = Object.getOwnPropertyDescriptor(globalThis, "process")!;
   const symbols = [1, 2].map((version) => Symbol.for(`undici.globalDispatcher.${version}`));
   const before = symbols.map((symbol) => Object.getOwnPropertyDescriptor(globalThis, symbol));
   Object.defineProperty(globalThis, "process", { value: { versions: { undici: "8.0.0" } }, configurable: true });
-  for (const symbol of symbols) Object.defineProperty(globalThis, symbol, { value: {}, configurable: true });
+  setDispatcher(dispatcher);
   try {
-    return nodeTransport(1000, options);
+    await use();
   } finally {
     Object.defineProperty(globalThis, "process", given);
     for (const [i, symbol] of symbols.entries()) {
@@ -149,6 +172,30 @@ function onNode(options: object) {
     }
   }
 }
+
+async function afterOtherDispatcher() {
+  await onNode(new Agent(), async () => {
+    const transport = nodeTransport(1000, { connect: {} })!;
+    setDispatcher({});
+    await transport.fetch(new URL(url), {});
+  });
+}
+
+/** As on Node, whose `fetch` sends a `Request` through the dispatcher that it carries. */
+async function redirectCarrier() {
+  await onNode(new Agent(), async () => {
+    const transport = nodeTransport(1000)!;
+    const request = new Request("http://127.0.0.1:1/");
+    const init = { [CARRIER]: request } as RequestInit;
+    await transport.fetch(new URL(request.url), init).catch(() => {});
+    await transport.fetch(new URL(url), init);
+  });
+}
+
+/** A body of text, which no `fetch` sends and no server answers. */
+const strings = () => new ReadableStream({ pull: (controller) => controller.enqueue("text") });
+const answerStrings = () => Promise.resolve(Object.defineProperty(new Response(), "body", { value: strings() }));
+const answerText = () => Promise.resolve("text");
 
 function readSource(body: ReadableStream) {
   body.getReader();
@@ -180,7 +227,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TimeoutError,
-    `The request was not done within 10 ms, when its state was "headers": GET ${url}`,
+    `The request was not done within 10 ms, of which it queued for 0 ms, when its state was "headers": GET ${url}`,
     () => send(hang, { timeout: 10 }),
   ],
   [
@@ -238,6 +285,21 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     NetworkError,
+    `Cannot read the body as a chunk of it is not a Uint8Array: received "text": GET ${url}`,
+    () => send(answerStrings),
+  ],
+  [NetworkError, `The value that "fetch" returned is not a Response: GET ${url}`, () => send(wrong(answerText))],
+  [
+    NetworkError,
+    `The response that "fetch" returned has a body that was read already: GET ${url}`,
+    async () => {
+      const response = new Response("hello");
+      await response.text();
+      await send(() => Promise.resolve(response));
+    },
+  ],
+  [
+    NetworkError,
     `Cannot send the body as its stream failed: POST ${url}`,
     () =>
       send(async (_, init) => new Response(await new Response(init!.body).text()), { method: "POST", body: failing() }),
@@ -291,10 +353,29 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
-    'Cannot send the request as "json" is not JSON: function',
+    `Cannot send the request as "json" cannot be converted to JSON: POST ${url}`,
     () => refuse({ method: "POST", json: () => {} }),
   ],
   [TypeError, "Cannot send the request as a GET request has no body", () => refuse({ body: "a" })],
+  [
+    TypeError,
+    '"body" must be what fetch() takes; to send JSON, use "json": received object',
+    () => refuse({ method: "POST", body: wrong({ name: "secret" }) }),
+  ],
+  [
+    TypeError,
+    'Cannot send the body as a chunk of its stream is no Uint8Array: received "text"',
+    () => send(hang, {}, {}, new Request(url, { method: "POST", body: strings() })),
+  ],
+  [TypeError, '"params" is not an option here: use "query"', () => refuse(wrong({ params: { page: 1 } }))],
+  [
+    TypeError,
+    'Cannot send the request as its options are not an object: received "POST"',
+    async () => {
+      await using session = new Session({ fetch: hang });
+      await session.fetch(url, wrong("POST"));
+    },
+  ],
   [
     TypeError,
     'Cannot send the request as "headers" is not valid: the name or value of "bad name"',
@@ -348,7 +429,12 @@ const expected: [Class, string, Provoke][] = [
   [
     TypeError,
     '"query" must have strings, numbers and booleans: received object at "tags"',
-    () => refuse({ query: { tags: wrong(["secret"]) } }),
+    () => refuse({ query: { tags: wrong({ name: "secret" }) } }),
+  ],
+  [
+    TypeError,
+    '"query" must be an object of names and values, a URLSearchParams or a string: received object',
+    () => refuse({ query: wrong(new Map([["page", 1]])) }),
   ],
   [
     TypeError,
@@ -360,6 +446,11 @@ const expected: [Class, string, Provoke][] = [
     TypeError,
     '"timeout" must be a positive number of milliseconds: received "5s"',
     () => refuse({ timeout: wrong("5s") }),
+  ],
+  [
+    TypeError,
+    '"timeout.connect" is not known: the timeouts are "queue", "headers", "idle" and "total"',
+    () => refuse({ timeout: wrong({ connect: 5000 }) }),
   ],
   [
     TypeError,
@@ -384,9 +475,17 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
-    'Cannot create a session as its options are no object; a URL is given as "baseUrl"',
+    'Cannot create a session as its options are not an object; a URL is given as "baseUrl"',
     () => new Session(wrong(secret)),
   ],
+  [TypeError, '"prefixUrl" is not an option here: use "baseUrl"', () => new Session(wrong({ prefixUrl: url }))],
+  [
+    TypeError,
+    '"grace" must be a non-negative number of milliseconds: received "10s"',
+    () => new Session({ fetch: hang }).close({ grace: wrong("10s") }),
+  ],
+  [TypeError, '"pool" must be a Pool or options for one: received null', () => new Session({ pool: wrong(null) })],
+  [TypeError, "A pool's options must be an object: received null", () => new Pool(wrong(null))],
   [TypeError, '"fetch" must be a function: received object', () => new Session({ fetch: wrong({}) })],
   [TypeError, '"onLeak" must be a function: received number', () => new Session({ onLeak: wrong(1) })],
   [
@@ -419,12 +518,12 @@ const expected: [Class, string, Provoke][] = [
   [
     TypeError,
     "Cannot create a transport with options of an Agent as fetch goes through another dispatcher",
-    () => onNode({ connect: {} }),
+    () => onNode({}, () => nodeTransport(1000, { connect: {} })),
   ],
   [
     TypeError,
     'Cannot create a transport as Node has no option "proxy": give a "dispatcher"',
-    () => onNode({ proxy: "http://proxy.example:3128" }),
+    () => onNode({}, () => nodeTransport(1000, wrong({ proxy: "http://proxy.example:3128" }))),
   ],
   [
     TypeError,
@@ -432,6 +531,16 @@ const expected: [Class, string, Provoke][] = [
     () => createTransport({ idleTimeout: wrong("30s") }),
   ],
   [TypeError, "Cannot send the request as the transport is closed", afterTransportClose],
+  [
+    TypeError,
+    "Cannot send the request with options of an Agent as fetch goes through another dispatcher",
+    afterOtherDispatcher,
+  ],
+  [
+    TypeError,
+    "Cannot follow a redirect as the Request carries a dispatcher: give it as an option",
+    redirectCarrier,
+  ],
 
   [
     RangeError,

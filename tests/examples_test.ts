@@ -268,6 +268,55 @@ for (const [name, runtime] of [["Deno", deno], ["Bun", bun], ["Node", node]] as 
   });
 }
 
+for (const [name, runtime] of [["Deno", deno], ["Bun", bun], ["Node", node]] as const) {
+  Deno.test(`examples/downloads.ts downloads 50 files, five at a time, and resumes what is cut off on ${name}`, async () => {
+    const folder = await Deno.makeTempDir();
+    const full = Promise.withResolvers<void>();
+    let underWay = 0;
+    let most = 0;
+    const cut = new Set<string>();
+    await using server = serve((request) => {
+      most = Math.max(most, ++underWay);
+      if (underWay === 5) setTimeout(full.resolve, 50); // time for a sixth, which must not come
+      const { pathname } = new URL(request.url);
+      const from = Number(/^bytes=(\d+)-$/.exec(request.headers.get("range") ?? "")?.[1] ?? 0);
+      // Each fifth file is cut off once, in its middle.
+      const cuts = Number(pathname.slice(1)) % 5 === 0 && !cut.has(pathname);
+      if (cuts) cut.add(pathname);
+      else if (cut.has(pathname)) assertEquals([from, request.headers.get("if-range")], [100_000, '"1"']);
+      const headers = new Headers({ etag: '"1"', "content-length": String(CONTENT.length - from) });
+      if (from > 0) headers.set("content-range", `bytes ${from}-${CONTENT.length - 1}/${CONTENT.length}`);
+      const body = new ReadableStream<Uint8Array>({
+        async start(controller) {
+          await full.promise;
+          if (cuts) {
+            controller.enqueue(CONTENT.subarray(0, 100_000));
+            const size = () => Deno.stat(`${folder}${pathname}.part`).then(({ size }) => size, () => 0);
+            while (await size() !== 100_000) await new Promise((resolve) => setTimeout(resolve, 5));
+            underWay--;
+            controller.error(new Error("Cut off"));
+          } else {
+            underWay--;
+            controller.enqueue(CONTENT.subarray(from));
+            controller.close();
+          }
+        },
+      });
+      return new Response(body, { status: from > 0 ? 206 : 200, headers });
+    });
+    try {
+      const urls = Array.from({ length: 50 }, (_, i) => `${server.url}${i}`);
+      const printed = await run(runtime, "downloads.ts", { args: [folder, ...urls] });
+      assertEquals(printed, [`50 files, ${50 * CONTENT.length} bytes, 10 resumed, 0 failed`]);
+      assertEquals([...Deno.readDirSync(folder)].length, 50);
+      for (let i = 0; i < 50; i++) assertEquals(await Deno.readFile(`${folder}/${i}`), CONTENT, String(i));
+      assertEquals(most, 5);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
 Deno.test("examples/events.ts leaves an endless stream of events, which closes it", async () => {
   const canceled = Promise.withResolvers<void>();
   await using server = serve(() =>

@@ -1,65 +1,90 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { findRuntime } from "./harness/runtimes.ts";
+import { startSnippetServer } from "./snippet_server.ts";
 
-const pages = ["README.md", "docs/coming-from.md"];
+const pages = [
+  "README.md",
+  "SECURITY.md",
+  "docs/coming-from.md",
+  "docs/errors.md",
+  "docs/limits.md",
+  "docs/recipes.md",
+  "docs/runtimes.md",
+  "docs/testing.md",
+];
 
-let busy = 2;
+/** Their programs run on Node and Bun as well. */
+const everywhere = new Set(["docs/recipes.md"]);
 
-/** What the examples talk to. It answers `/stuck` when the test is `over`, and `/busy` at the third try. */
-async function answer(request: Request, over: Promise<void>): Promise<Response> {
-  const { pathname } = new URL(request.url);
-  switch (`${request.method} ${pathname}`) {
-    case "POST /users":
-      return Response.json(await request.json(), { status: 201 });
-    case "POST /login":
-      return new Response(null, { status: 204, headers: { "set-cookie": "id=1" } });
-    case "GET /me":
-      return new Response(request.headers.get("cookie"));
-    case "GET /log":
-      return new Response("first\nsecond\n".repeat(100_000));
-    case "GET /busy":
-      return busy-- > 0 ? new Response("later", { status: 503 }) : new Response("at last");
-    case "GET /stuck":
-      await over;
-      return new Response();
-    default:
-      return Response.json({ name: "Ada" });
-  }
+/** The programs for another runtime are written here, so that they find this package and those that it installs. */
+const folder = new URL("../.tmp/snippets/", import.meta.url);
+
+const consoleLine = /console\.log\(.*\); \/\/ (.*)/g;
+
+/** What the comments say that a program logs. */
+function expectedOf(code: string): string[] {
+  return Array.from(code.matchAll(consoleLine), ([, comment]) => comment!);
 }
 
-/** Imports a snippet with the server in place of example.com, asks it if it is a worker; returns what it logged. */
-async function run(code: string, origin: string): Promise<string[]> {
+/** Imports a program, asks it if it is a worker, and returns what it logged. */
+async function runHere(code: string, origin: string): Promise<string[]> {
   const logged: string[] = [];
   const { log } = console;
   console.log = (...values) => {
     logged.push(values.map((value) => typeof value === "string" ? value : Deno.inspect(value)).join(" "));
   };
   try {
-    const resolved = code
-      .replace(/(?<= from )"([^"]+)"/g, (_, name) => JSON.stringify(import.meta.resolve(name)))
-      .replaceAll(/https:\/\/example\.com(?=.*["`])/g, origin);
+    const resolved = code.replace(/(?<= from )"([^"]+)"/g, (_, name) => JSON.stringify(import.meta.resolve(name)));
     const { default: worker } = await import(`data:application/typescript,${encodeURIComponent(resolved)}`);
     if (worker) assertMatch(await (await worker.fetch(new Request(origin))).text(), /^first\n/);
   } finally {
     console.log = log;
   }
-  return logged.map((text) => text.replaceAll(origin, "https://example.com"));
+  return logged;
+}
+
+/** Runs a program on Node or Bun, and returns the lines that it printed. Its tests must pass. */
+async function runOn(runtime: "Node" | "Bun", code: string, name: string): Promise<string[]> {
+  await Deno.mkdir(folder, { recursive: true });
+  const file = fileURLToPath(new URL(`${name}.test.ts`, folder));
+  await Deno.writeTextFile(file, code);
+  const executable = findRuntime(runtime === "Node" ? "node26" : "bun");
+  const args = code.includes('"bun:test"') ? ["test", file] : [file];
+  const command = new Deno.Command(executable!, { args, env: { NO_COLOR: "1" }, signal: AbortSignal.timeout(30_000) });
+  const { code: status, stdout, stderr } = await command.output();
+  const decoder = new TextDecoder();
+  assertEquals(status, 0, decoder.decode(stdout) + decoder.decode(stderr));
+  return decoder.decode(stdout).trimEnd().split("\n");
 }
 
 for (const page of pages) {
   const text = await Deno.readTextFile(new URL(`../${page}`, import.meta.url));
   for (const [i, { 1: code, index }] of [...text.matchAll(/^ *```ts\n(.*?)^ *```$/gms)].entries()) {
     const [, heading] = [...text.slice(0, index).matchAll(/^#+ (.*)$/gm)].at(-1) ?? [];
-    Deno.test(`${page}'s example ${i + 1}, under "${heading}", logs what its comments say`, async () => {
-      const over = Promise.withResolvers<void>();
-      await using server = Deno.serve({ port: 0, onListen() {} }, (request) => answer(request, over.promise));
-      const expected = Array.from(code.matchAll(/console\.log\(.*\); \/\/ (.*)/g), ([, comment]) => comment);
-      try {
-        assertEquals(await run(code, `http://127.0.0.1:${server.addr.port}`), expected);
-      } finally {
-        over.resolve();
-      }
-    });
+    const [, only] = /^\/\/ on (Node|Bun)$/m.exec(code!) ?? [];
+    const runtimes = only !== undefined ? [only] : everywhere.has(page) ? ["Deno", "Node", "Bun"] : ["Deno"];
+    for (const runtime of runtimes) {
+      Deno.test(`${page}'s example ${i + 1}, under "${heading}", logs what its comments say on ${runtime}`, async () => {
+        const over = Promise.withResolvers<void>();
+        await using server = startSnippetServer(over.promise);
+        const origin = `http://127.0.0.1:${server.addr.port}`;
+        const program = code!.replaceAll(/https:\/\/example\.com(?=.*["`])/g, origin);
+        try {
+          const logged = runtime === "Deno"
+            ? await runHere(program, origin)
+            : await runOn(runtime as "Node" | "Bun", program, `${page.replaceAll(/\W/g, "_")}_${i + 1}`);
+          const shown = logged.map((line) => line.replaceAll(origin, "https://example.com"));
+          const expected = expectedOf(code!);
+          // A test runner prints lines of its own.
+          if (/"(?:node|bun):test"/.test(code!)) { for (const line of expected) assert(shown.includes(line), line); }
+          else assertEquals(shown.filter((line) => runtime === "Deno" || line !== ""), expected);
+        } finally {
+          over.resolve();
+        }
+      });
+    }
   }
 }
 
@@ -85,3 +110,8 @@ for (const page of pages) {
     }
   });
 }
+
+Deno.test("README.md has at most 300 lines: the rest stands in docs/", async () => {
+  const text = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+  assert(text.trimEnd().split("\n").length <= 300);
+});

@@ -55,9 +55,17 @@ export type {
   RequestSummary,
   SentRequest,
   SessionRequestInit,
+  StandardRequestInit,
   Timeouts,
 } from "./request.ts";
 export { type HangupResponse, PrefetchedResponse, StatusError, StreamedResponse } from "./response.ts";
 export { isRetriable, retryAfter } from "./retry.ts";
-export { type CloseOptions, type RequestInput, type ResponseFor, Session, type SessionOptions } from "./session.ts";
+export {
+  type CloseOptions,
+  type Fetch,
+  type RequestInput,
+  type ResponseFor,
+  Session,
+  type SessionOptions,
+} from "./session.ts";
 export { createTransport, type Transport, type TransportOptions } from "./transport.ts";

@@ -145,7 +145,7 @@ export abstract class HangupResponse {
    */
   async formData(): Promise<FormData> {
     const type = this.headers.get("content-type") ?? "";
-    return await new Response(await this.read(), { headers: { "content-type": type } }).formData();
+    return await new Response(await this.read(), { headers: { "content-type": type } }).formData() as FormData;
   }
 
   /** @ignore */
@@ -519,4 +519,4 @@ const LINE_FEED = 10;
 
 const UTF8 = new TextDecoder();
 /** Keeps a byte order mark, which is none within a text. */
-const UTF8_WITH_BOM = new TextDecoder("utf-8", { ignoreBOM: true });
+const UTF8_WITH_BOM = new TextDecoder("utf-8", { ignoreBOM: true, fatal: false });

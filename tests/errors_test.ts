@@ -43,7 +43,11 @@ const unreachable = () =>
 const failing = () => new ReadableStream({ pull: (controller) => controller.error(new Error("The source's own")) });
 
 /** Sends a request over a `fetch` that is scripted. */
-async function send(fetch: typeof globalThis.fetch, init: SessionRequestInit = {}, options: SessionOptions = {}) {
+async function send(
+  fetch: typeof globalThis.fetch,
+  init: SessionRequestInit<boolean> = {},
+  options: SessionOptions = {},
+) {
   await using session = new Session({ fetch, ...options });
   const response = await session.request(secret, init);
   // Read within the session's scope.

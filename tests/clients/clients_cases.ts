@@ -192,20 +192,20 @@ export const cases: Case[] = [
   }),
 
   ...client("ofetch", async (session, { scope }) => {
-    const api = createFetch({ fetch: session.fetch as typeof fetch, defaults: { baseURL: scope.url } });
+    const api = createFetch({ fetch: session.fetch, defaults: { baseURL: scope.url } });
     assertEquals(await api("/rest/items/3"), { id: 3, name: "Item 3" });
     assertEquals(await api("/rest/items", { method: "POST", body: { name: "mine" } }), { id: 7, name: "mine" });
     assertEquals(await api("/flaky", { retry: 2, retryDelay: 0 }), { seen: 2 });
     const error = await assertRejects(() => api("/rest/items/100", { query: { a: 1 } }), Error, "404");
     assertEquals((error as Error & { data?: unknown }).data, { error: "No item 100" });
   }, async (session, scope) => {
-    const api = createFetch({ fetch: session.fetch as typeof fetch, defaults: { baseURL: scope.url } });
+    const api = createFetch({ fetch: session.fetch, defaults: { baseURL: scope.url } });
     const stream = await api("/endless", { responseType: "stream" });
     return () => drain(stream as ReadableStream<Uint8Array>);
   }),
 
   ...client("@supabase/postgrest-js", async (session, { scope }) => {
-    const database = new PostgrestClient(`${scope.url}/postgrest`, { fetch: session.fetch as typeof fetch });
+    const database = new PostgrestClient(`${scope.url}/postgrest`, { fetch: session.fetch });
     const all = await database.from("items").select("*", { count: "exact" });
     assertEquals([all.data, all.count], [[{ id: 1 }, { id: 2 }, { id: 3 }], 3]);
     assertEquals((await database.from("items").select("*").eq("id", 2)).data, [{ id: 2 }]);
@@ -215,18 +215,18 @@ export const cases: Case[] = [
     assertEquals([status, error?.code], [404, "PGRST205"]);
   }, async (session, scope) => {
     // It streams nothing: closed while it waits for the headers. It tells of errors in what it resolves with.
-    const database = new PostgrestClient(`${scope.url}/hang`, { fetch: session.fetch as typeof fetch });
+    const database = new PostgrestClient(`${scope.url}/hang`, { fetch: session.fetch });
     const settled = await pending(scope, database.from("items").select().throwOnError());
     return settled;
   }),
 
   ...client("graphql-request", async (session, { scope }) => {
-    const graph = new GraphQLClient(`${scope.url}/graphql`, { fetch: session.fetch as typeof fetch });
+    const graph = new GraphQLClient(`${scope.url}/graphql`, { fetch: session.fetch });
     const query = "query ($id: Int!) { item(id: $id) { id name } }";
     assertEquals(await graph.request(query, { id: 3 }), { item: { id: 3, name: "an item" } });
     await assertRejects(() => graph.request("{ wrong }"), Error, 'Cannot query field "wrong"');
   }, async (session, scope) => {
-    const graph = new GraphQLClient(`${scope.url}/hang`, { fetch: session.fetch as typeof fetch });
+    const graph = new GraphQLClient(`${scope.url}/hang`, { fetch: session.fetch });
     return await pending(scope, graph.request("{ item { id } }"));
   }),
 ];

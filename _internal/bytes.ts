@@ -12,6 +12,8 @@ const LARGEST_BLOCK = 1024 * 1024;
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
+const NO_BYTES: Bytes = new Uint8Array(0);
+
 /** Whether something is a `Uint8Array`, of whatever realm. */
 export function isBytes(value: unknown): value is Bytes {
   return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]";
@@ -26,17 +28,26 @@ export class ByteCollector {
   size = 0;
   /** The blocks that are full. */
   readonly #full: Bytes[] = [];
-  #block: Bytes;
+  #block: Bytes = NO_BYTES;
   /** How many bytes of the block are used. */
   #used = 0;
+  readonly #announced: number;
 
   /** @param announced The number of bytes to be expected. It is only a hint, and need not be true. */
-  constructor(announced = FIRST_BLOCK) {
-    this.#block = new Uint8Array(Math.min(announced, LARGEST_BLOCK));
+  constructor(announced: number = FIRST_BLOCK) {
+    this.#announced = announced;
   }
 
-  /** Copies a piece. */
-  append(piece: Bytes): void {
+  /**
+   * Copies a piece.
+   *
+   * @param ours Whether nobody else uses the memory of the piece, so that it may be kept as it is.
+   */
+  append(piece: Bytes, ours = false): void {
+    if (ours && this.size === 0 && piece.byteLength === piece.buffer.byteLength) {
+      this.#block = piece;
+      return this.#advance(piece.byteLength);
+    }
     for (let rest = piece; rest.byteLength > 0;) {
       const room = this.room();
       const part = rest.subarray(0, room.byteLength);
@@ -50,7 +61,8 @@ export class ByteCollector {
   room(): Bytes {
     if (this.#used === this.#block.byteLength) {
       if (this.#used > 0) this.#full.push(this.#block);
-      this.#block = new Uint8Array(Math.min(Math.max(this.size, FIRST_BLOCK), LARGEST_BLOCK));
+      const size = this.size === 0 ? this.#announced : Math.max(this.size, FIRST_BLOCK);
+      this.#block = new Uint8Array(Math.min(Math.max(size, 1), LARGEST_BLOCK));
       this.#used = 0;
     }
     return this.#block.subarray(this.#used);

@@ -20,7 +20,9 @@ export interface Drain {
    * @param aborted Whether the exchange was aborted, so that its socket is closed instead of used again.
    */
   add(origin: string, aborted: boolean): void;
-  /** Frees each slot as soon as its socket is free, because somebody waits. */
+  /** Frees the slots that have drained for so long that their sockets must be free. */
+  freeOld(): void;
+  /** Frees each slot as soon as its socket is free, because somebody waits. Never frees one before it returns. */
   start(): void;
   /** Stops, because nobody waits. */
   stop(): void;
@@ -63,7 +65,7 @@ interface Slot {
 
 /**
  * Counts turns of the event loop, for a platform that gives no sign when a socket is back in its pool or closed, but is
- * done with that after some turns. It counts only while somebody waits.
+ * done with that after some turns. It counts only while somebody waits, or more than 1,000 slots drain.
  *
  * A platform that dials a socket for a request gives that request another one if it comes back first. Then the dialed
  * one arrives unasked. So while a socket may be dialed to an origin, its slots take as long as those of aborted
@@ -107,16 +109,20 @@ export class TurnDrain implements Drain {
     this.#schedule();
   }
 
-  start(): void {
-    this.#wanted = true;
+  freeOld(): void {
     const old = performance.now() - LONGEST;
     this.#freeAll([this.#fast, this.#slow].flatMap((slots) => takeWhile(slots, ({ since }) => since < old)));
+  }
+
+  start(): void {
+    this.#wanted = true;
     this.#schedule();
   }
 
   stop(): void {
     this.#wanted = false;
-    if (this.#timer !== undefined) clearImmediate?.(this.#timer);
+    if (this.#timer === undefined || this.#counts) return;
+    clearImmediate?.(this.#timer);
     this.#timer = undefined;
   }
 
@@ -127,10 +133,13 @@ export class TurnDrain implements Drain {
     this.#freeAll(slots);
   }
 
-  /** Counts on while somebody waits, or so many slots drain that they would fill the memory. */
+  /** Whether turns are counted: somebody waits, or so many slots drain that they would fill the memory. */
+  get #counts(): boolean {
+    return this.#fast.length + this.#slow.length > (this.#wanted ? 0 : MOST_DRAINING);
+  }
+
   #schedule(): void {
-    const count = this.#fast.length + this.#slow.length;
-    if (this.#timer !== undefined || count <= (this.#wanted ? 0 : MOST_DRAINING)) return;
+    if (this.#timer !== undefined || !this.#counts) return;
     if (setImmediate === undefined) return queueMicrotask(() => this.flush());
     this.#timer = setImmediate(() => {
       this.#timer = undefined;

@@ -148,7 +148,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     this.#repeatable = used ? "never" : isIdempotent(outgoing.method) ? "always" : "refused";
     this.timing = new Timing(exchanges.clock, outgoing.timeouts);
     exchanges.add(this);
-    exchanges.arm(this.timing.deadline, exchanges.clock.now());
+    if (outgoing.timeouts.total < Infinity) exchanges.arm(this.timing.deadline, exchanges.clock.now());
   }
 
   get method(): string {

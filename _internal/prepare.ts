@@ -352,7 +352,7 @@ function resolve(input: string | URL, baseUrl: URL | undefined): URL {
     url = new URL(input, baseUrl);
   } catch {
     const isText = typeof input === "string";
-    const scheme = isText ? /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]!.toLowerCase() : undefined;
+    const scheme = isText ? /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]?.toLowerCase() : undefined;
     const problem = scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"';
     const shown = isText ? /^https?$/.test(scheme ?? "") && `"${scheme}:…"` : describe(input);
     throw new TypeError(`Cannot send the request as the URL ${problem}${shown ? `: received ${shown}` : ""}`);

@@ -34,7 +34,7 @@ export class ReadAhead {
         this.reading = read.then(() => {}, () => {});
         const { value } = await read;
         if (value === undefined) return exchange.end();
-        this.#bytes.append(value);
+        this.#bytes.append(value, source.ownsChunks);
         size += value.byteLength;
       }
     } catch (error) {

@@ -212,14 +212,11 @@ export class Slots {
     if (drain !== undefined && !this.#isFree(this.#origin(name))) {
       // If nothing more may wait, a slot that still drains is better than no slot.
       if (this.#queued >= this.#limits.maxQueued) drain.flush();
-      else if (this.#queued === 0) drain.start();
+      else if (this.#queued === 0) drain.freeOld();
     }
     const origin = this.#origin(name);
     // No request can be waiting for a free slot here: see the invariants.
-    if (this.#isFree(origin)) {
-      if (this.#queued === 0) drain?.stop();
-      return this.#hold(origin, holder);
-    }
+    if (this.#isFree(origin)) return this.#hold(origin, holder);
     if (this.#queued < this.#limits.maxQueued) return undefined;
     this.#update(origin);
     throw new QueueFullError(this.#limits.maxQueued, holder.request);
@@ -231,7 +228,7 @@ export class Slots {
     const now = this.clock.now();
     const request = new LeaseRequest(origin, timeout, holder, waiter, now);
     origin.push(request);
-    this.#queued++;
+    if (this.#queued++ === 0) this.#drain?.start();
     this.#update(origin);
     this.#deadlines.arm(request.since + timeout, now);
     return request;

@@ -45,6 +45,8 @@ export class Source {
   #filler: Filler | undefined;
   /** What is given to the filler for a chunk. */
   #block: Bytes | undefined;
+  /** It grows with what arrives: to clear a large one takes longer than to read a small body. */
+  #blockSize = 4096;
   #received = 0;
 
   constructor(exchange: Exchange, response: Response, { fillsBuffers = false }: Platform) {
@@ -124,9 +126,10 @@ export class Source {
 
   /** A chunk in memory of ours. If it is small it is a copy, so that it keeps no large block in memory. */
   async #fillChunk(filler: Filler): Promise<Read> {
-    const { done, value } = await filler.read(this.#block ?? new Uint8Array(SMALL_BODY));
+    const { done, value } = await filler.read(this.#block ?? new Uint8Array(this.#blockSize));
     if (done || value === undefined) return END;
     const small = value.byteLength < value.buffer.byteLength / 2;
+    if (value.byteLength === this.#blockSize) this.#blockSize = Math.min(4 * this.#blockSize, SMALL_BODY);
     this.#block = small ? new Uint8Array(value.buffer) : undefined;
     return { done: false, value: small ? value.slice() : value };
   }

@@ -203,7 +203,12 @@ test("Source.read() rejects chunks that are no bytes", async () => {
     const body = new Body();
     const { source } = arrive({ body: body.stream });
     body.sendAny(chunk);
-    await assertRejects(() => source.read(), TypeError, "a chunk of it is not a Uint8Array");
+    const message = "a chunk of it is not a Uint8Array";
+    await assertRejects(() => source.read(), NetworkError, message);
+    const whole = new Body("ab");
+    const { exchange, source: all } = arrive({ body: whole.stream });
+    whole.sendAny(chunk);
+    await assertRejects(() => bufferBody(exchange, all, 10), NetworkError, message);
   }
 });
 
@@ -243,7 +248,7 @@ test("Source.abort() cancels the body, also one that nobody has begun to read", 
     const told: unknown[] = [];
     source.onAbort = (reason) => told.push(reason);
     if (fillsBuffers === false) source.read().catch(() => {});
-    if (fillsBuffers === true) source.readInto(new ByteCollector()).catch(() => {});
+    if (fillsBuffers === true) source.readInto(new ByteCollector(), 10).catch(() => {});
     source.abort("enough");
     await settle();
     assertEquals([canceled, told, source.open], [fillsBuffers === undefined ? undefined : "enough", ["enough"], false]);
@@ -566,65 +571,113 @@ test("BodyReader.stream() does not stop at a chunk without bytes", async () => {
   assertEquals(reads, ["ab", "cd", "end"]);
 });
 
+test("Source.readInto() reads the rest of a body, until there is more than it may have", async () => {
+  for (const fillsBuffers of [false, true]) {
+    for (const headers of [undefined, { "content-length": "6" }]) {
+      const { source } = arrive({ body: byteStream("ab", "cd", "ef"), headers, fillsBuffers });
+      assertEquals(text((await source.read()).value), "ab");
+      const rest = new ByteCollector();
+      await source.readInto(rest, 4);
+      assertEquals([text(rest.take()), source.open], ["cdef", false]);
+    }
+    const { source } = arrive({ body: byteStream("ab", "cd", "ef", "gh"), fillsBuffers });
+    const part = new ByteCollector();
+    part.append(bytes("ab"));
+    await source.readInto(part, 5);
+    assertEquals([part.size, source.open], [6, true]);
+  }
+});
+
+test("Source.readInto() gives each chunk the idle timeout anew, and waits once for all", () =>
+  onClock(async (clock) => {
+    const body = new Body();
+    const { source } = arrive({ body: body.stream });
+    const bytes = new ByteCollector();
+    const read = source.readInto(bytes, 100).catch((error) => error);
+    for (let i = 0; i < 3; i++) {
+      await clock.tick(IDLE - 1);
+      body.send("a");
+      await settle();
+    }
+    await clock.tick(IDLE - 1);
+    assertEquals(bytes.size, 3);
+    await clock.tick(1);
+    const error = await read;
+    assert(error instanceof TimeoutError && error.phase === "idle", String(error));
+  }));
+
+test("Source.readInto() stops when the exchange is aborted, though the body does not end", async () => {
+  const { source, exchange } = arrive({ body: new Body("ab").stream });
+  const bytes = new ByteCollector();
+  const read = source.readInto(bytes, 100);
+  await settle();
+  const reason = new RangeError("enough");
+  exchange.abort(reason);
+  assertStrictEquals(await assertRejects(() => read), reason);
+});
+
 test("BodyReader.readAhead() gives a small body's connection back though nobody reads it", async () => {
   const { reader, exchange } = own({ body: new Body("ab", "", "cd").end().stream });
-  await reader.readAhead(undefined);
+  assertEquals(reader.readAhead(SMALL, undefined), undefined);
+  assertEquals(exchange.over, false);
+  await settle();
   assertEquals(exchange.over, true);
   assertEquals(await readStream(reader.stream()), "abcd");
 });
 
-test("BodyReader.readAhead() reads 64 KiB and no more, and reads go on from there", async () => {
-  const chunk = "x".repeat(8 * KIB);
-  const body = new Body();
-  let sent = 0;
-  const stream = new ReadableStream<Bytes>({
-    pull(controller) {
-      if (++sent > 20) return controller.close();
-      controller.enqueue(bytes(chunk));
-    },
-  }, { highWaterMark: 0 });
-  const { reader, exchange } = own({ body: stream });
-  await reader.readAhead(undefined);
-  assert(sent > 8 && sent <= 10, `${sent}`);
-  assertEquals(exchange.over, false);
-  assertEquals((await readStream(reader.stream())).length, 20 * chunk.length);
-  assertEquals([exchange.over, body.pulls], [true, 0]);
+test("BodyReader.readAhead() reads nothing of a body that is at its end", () => {
+  const { reader } = own({ body: null });
+  reader.readAhead(SMALL, undefined);
+  assertEquals(reader.closed, true);
 });
 
 test("BodyReader.readAhead() gives what it reads to who reads meanwhile, in order", async () => {
   const body = new Body();
   const { reader, exchange } = own({ body: body.stream });
-  const ahead = reader.readAhead(undefined);
+  reader.readAhead(SMALL, undefined);
   const all = readStream(reader.stream());
   for (const chunk of ["a", "b", "c"]) {
     body.send(chunk);
     await settle();
   }
   body.end();
-  await ahead;
   assertEquals([await all, exchange.over], ["abc", true]);
+});
+
+test("BodyReader.readAll() goes on from what was read ahead", async () => {
+  const body = new Body("ab");
+  const { reader, exchange } = own({ body: body.stream });
+  reader.readAhead(SMALL, undefined);
+  await settle();
+  const all = reader.readAll(Infinity);
+  body.send("cd");
+  await settle();
+  body.send("ef");
+  body.end();
+  assertEquals([text(await all), exchange.over], ["abcdef", true]);
 });
 
 test("BodyReader.readAhead() has no timeout, and a read that waits for it has one", () =>
   onClock(async (clock) => {
-    const body = new Body();
-    const { reader, exchange } = own({ body: body.stream });
-    reader.readAhead(undefined);
-    await clock.tick(10 * IDLE);
-    assertEquals([exchange.over, clock.pending], [false, 0]);
-    const read = reader.read().catch((error) => error);
-    await clock.tick(IDLE);
-    const error = await read;
-    assert(error instanceof TimeoutError && error.phase === "idle", String(error));
-    assertEquals(exchange.over, true);
+    for (const read of [(reader: BodyReader) => reader.read(), (reader: BodyReader) => reader.readAll(10)]) {
+      const { reader, exchange } = own({ body: new Body().stream });
+      reader.readAhead(SMALL, undefined);
+      await clock.tick(10 * IDLE);
+      assertEquals([exchange.over, clock.pending], [false, 0]);
+      const reading = read(reader).catch((error) => error);
+      await clock.tick(IDLE);
+      const error = await reading;
+      assert(error instanceof TimeoutError && error.phase === "idle", String(error));
+      assertEquals(exchange.over, true);
+    }
   }));
 
 test("BodyReader.readAhead() keeps what goes wrong for who reads", async () => {
   const body = new Body();
   const { reader, exchange } = own({ body: body.stream });
-  const ahead = reader.readAhead(undefined);
+  reader.readAhead(SMALL, undefined);
   body.fail(new Error("reset"));
-  await ahead;
+  await settle();
   assertEquals(exchange.over, true);
   await assertRejects(() => reader.read(), NetworkError);
 });
@@ -632,8 +685,11 @@ test("BodyReader.readAhead() keeps what goes wrong for who reads", async () => {
 test("BodyReader.readAhead() heeds the caller's signal though the body has arrived", async () => {
   const { reader } = own({ body: new Body("ab").end().stream });
   const controller = new AbortController();
-  await reader.readAhead(controller.signal);
+  reader.readAhead(SMALL, controller.signal);
+  await settle();
+  assertEquals(reader.closed, true);
   const reason = new RangeError("enough");
   controller.abort(reason);
   assertStrictEquals(await assertRejects(() => reader.read()), reason);
+  assertStrictEquals(await assertRejects(() => reader.readAll(10)), reason);
 });

@@ -3,6 +3,7 @@
 import { turns } from "./fake_turns.ts"; // before the module that takes setImmediate
 import { assert, assertEquals } from "@std/assert";
 import { TurnDrain } from "../_internal/drain.ts";
+import { FakeClock, settle } from "./fake_clock.ts";
 
 const A = "https://a.test";
 const B = "https://b.test";
@@ -222,7 +223,57 @@ Deno.test("TurnDrain.flush() frees every slot at once, and each slot once", () =
   assertEquals(turns.pending, 0);
 });
 
-Deno.test("TurnDrain frees at once on a platform that has no turns", async () => {
+Deno.test("TurnDrain.freeOld() frees what has drained for more than 100 ms, though no turn was counted", () => {
+  using clock = new FakeClock().install();
+  const { drain, freed } = create();
+  for (const origin of [A, B, A]) drain.sent(origin);
+  drain.add(B, true);
+  clock.advance(60);
+  drain.add(A, false);
+  clock.advance(40);
+  drain.freeOld();
+  assertEquals(freed.splice(0), []);
+  clock.advance(1);
+  drain.freeOld();
+  assertEquals(freed.splice(0), [B]);
+  clock.advance(60);
+  drain.freeOld();
+  assertEquals([freed.splice(0), turns.pending], [[A], 0]);
+  drain.freeOld();
+  assertEquals(freed, []);
+});
+
+Deno.test("TurnDrain.start() frees nothing before it returns", () => {
+  using clock = new FakeClock().install();
+  const { drain, freed, take } = create();
+  drain.sent(A);
+  drain.add(A, true);
+  clock.advance(1000);
+  drain.start();
+  assertEquals([freed.length, take(5)], [0, "a"]);
+  drain.stop();
+});
+
+Deno.test("TurnDrain counts also when more than 1,000 slots drain and nobody waits", () => {
+  const { drain, take } = create();
+  for (let slot = 0; slot < 1002; slot++) drain.sent(A);
+  for (let slot = 0; slot < 1000; slot++) {
+    drain.add(A, false);
+    drain.stop(); // a pool says so at every release
+  }
+  assertEquals(turns.pending, 0);
+  drain.add(A, false);
+  drain.stop();
+  assertEquals(turns.pending, 1);
+  take(20);
+  assertEquals(turns.pending, 0);
+  drain.add(A, false);
+  drain.stop();
+  assertEquals(turns.pending, 0);
+  drain.flush();
+});
+
+Deno.test("TurnDrain frees within a microtask on a platform that has no turns, and never within a call", async () => {
   const real = { setImmediate, clearImmediate };
   Object.assign(globalThis, { setImmediate: undefined, clearImmediate: undefined });
   try {
@@ -231,15 +282,23 @@ Deno.test("TurnDrain frees at once on a platform that has no turns", async () =>
     assert(module.TurnDrain !== TurnDrain);
     const freed: string[] = [];
     const drain = new module.TurnDrain((origins) => freed.push(...origins), 2, 5);
-    drain.sent(A);
-    drain.sent(A);
+    for (const origin of [A, A, B, A]) drain.sent(origin);
     drain.add(A, false);
+    await settle();
     assertEquals(freed, []);
     drain.start();
-    assertEquals(freed, [A]);
+    assertEquals(freed, []);
+    await Promise.resolve();
+    assertEquals(freed.splice(0), [A]);
     drain.add(A, true);
-    assertEquals(freed, [A, A]);
+    drain.add(B, false);
+    assertEquals(freed, []);
+    await Promise.resolve();
+    assertEquals(freed.splice(0), [B, A]);
     drain.stop();
+    drain.add(A, false);
+    await settle();
+    assertEquals(freed, []);
   } finally {
     Object.assign(globalThis, real);
   }

@@ -12,7 +12,12 @@ import type { Drain } from "../_internal/drain.ts";
 interface Slot {
   readonly origin: string;
   readonly aborted: boolean;
+  /** When it came, by `performance.now()`. */
+  readonly since: number;
 }
+
+/** A slot that has drained for longer than this is free, in milliseconds. */
+const LONGEST = 100;
 
 /** Takes slots, checks that it is called in a proper order, and frees them on demand. */
 export class FakeDrain implements Drain {
@@ -41,7 +46,12 @@ export class FakeDrain implements Drain {
     const inUse = this.inUse.get(origin) ?? 0;
     if (inUse === 0) throw new TypeError(`Nothing was sent over this slot: ${origin}`);
     this.inUse.set(origin, inUse - 1);
-    this.slots.push({ origin, aborted });
+    this.slots.push({ origin, aborted, since: performance.now() });
+  }
+
+  freeOld(): void {
+    const old = performance.now() - LONGEST;
+    this.free(this.slots.filter(({ since }) => since < old).length);
   }
 
   start(): void {

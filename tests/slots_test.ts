@@ -279,6 +279,37 @@ Deno.test("Slots counts a slot that drains as taken, and its drain runs exactly 
   assertEquals([bench.take(), drain!.wanted], ["+b2", false]);
 });
 
+Deno.test(
+  "Slots has its drain run for the first that waits, though asking for a slot freed those of others",
+  onClock(async (clock) => {
+    const bench = new Bench({ maxConnections: 2, maxConnectionsPerOrigin: 1 }, true);
+    for (const [name, origin] of [["a", A], ["b", B]] as const) {
+      bench.acquire(name, origin);
+      await bench.leases.get(name)!.fetch(new URL(origin), {});
+      bench.release(name);
+      clock.advance(60);
+    }
+    bench.acquire("b2", B); // frees the slot of a.test, which is of no use to it
+    assertEquals([bench.take(), bench.drain!.draining, bench.drain!.wanted], ["+a +b", "b.test", true]);
+    bench.cancel("b2");
+    clock.advance(100);
+    bench.acquire("b3", B);
+    assertEquals([bench.take(), bench.drain!.draining, bench.drain!.wanted], ["-b2 +b3", "", false]);
+  }),
+);
+
+Deno.test("Slots has its drain run for one that takes the place of those that a flush granted slots", async () => {
+  const bench = new Bench({ maxConnections: 2, maxConnectionsPerOrigin: 1, maxQueued: 1 }, true);
+  for (const [name, origin] of [["a", A], ["b", B]] as const) {
+    bench.acquire(name, origin);
+    await bench.leases.get(name)!.fetch(new URL(origin), {});
+  }
+  bench.release("b");
+  bench.acquire("b2", B);
+  bench.acquire("a2", A); // b2 gets the slot that drains, and so a2 may wait
+  assertEquals([bench.take(), bench.counts, bench.drain!.wanted], ["+a +b +b2", [2, 1], true]);
+});
+
 Deno.test("Slots has no drain if no origin has a limit", () => {
   const bench = new Bench({}, true);
   assertEquals(bench.drain, undefined);

@@ -45,7 +45,7 @@ Deno.test(
     assertEquals(timing.deadline, START + 1000);
     timing.begin("idle");
     assertEquals(timing.deadline, START + 260);
-    assertEquals(timing.expired("prefetch"), { phase: "idle", timeout: 200, queued: 0 });
+    assertEquals(timing.expired(), { phase: "idle", timeout: 200, queued: 0 });
   }),
 );
 
@@ -170,9 +170,9 @@ Deno.test(
   withTiming((timing, clock) => {
     timing.begin("headers");
     clock.advance(999);
-    assertEquals(timing.expired("headers"), { phase: "headers", timeout: 100, queued: 0 });
+    assertEquals(timing.expired(), { phase: "headers", timeout: 100, queued: 0 });
     clock.advance(1);
-    assertEquals(timing.expired("headers"), { phase: "total", timeout: 1000, queued: 0 });
+    assertEquals(timing.expired(), { phase: "total", timeout: 1000, queued: 0 });
   }),
 );
 
@@ -181,17 +181,17 @@ Deno.test(
   withTiming((timing, clock) => {
     timing.queue();
     clock.advance(300.4);
-    assertEquals(timing.expired("queued").queued, 300);
+    assertEquals(timing.expired().queued, 300);
     timing.dequeue();
     clock.advance(100);
-    assertEquals(timing.expired("headers").queued, 300);
-    assertEquals(timing.expired("queued").queued, 300); // after a redirect, before it queues again
+    assertEquals(timing.expired().queued, 300);
+    assertEquals(timing.expired().queued, 300); // after a redirect, before it queues again
     timing.queue();
     clock.advance(200.2);
-    assertEquals(timing.expired("queued").queued, 501);
+    assertEquals(timing.expired().queued, 501);
     timing.dequeue();
     clock.advance(1000);
-    assertEquals(timing.expired("headers"), { phase: "total", timeout: 1000, queued: 501 });
+    assertEquals(timing.expired(), { phase: "total", timeout: 1000, queued: 501 });
   }),
 );
 
@@ -201,5 +201,5 @@ Deno.test("Timing.expired() says how long the request has queued on a clock that
   const timing = new Timing(new Clock(), TIMEOUTS);
   timing.queue();
   clock.advance(1000);
-  assertEquals(timing.expired("queued"), { phase: "total", timeout: 1000, queued: 1000 });
+  assertEquals(timing.expired(), { phase: "total", timeout: 1000, queued: 1000 });
 });

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Bytes } from "../_internal/bytes.ts";
+import { Cancellation } from "../_internal/cancellation.ts";
 import { bufferRequest, isStream, type StreamBody, Upload } from "../_internal/upload.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 
@@ -234,7 +235,7 @@ Deno.test("Upload reads its source in the async context of the call, however the
   assertEquals(contexts, ["the call", "the call", "the call"]);
 });
 
-const open = { aborted: false, reason: undefined };
+const open = new Cancellation();
 
 function post(body: BodyInit, init: RequestInit = {}): Request {
   return new Request("https://a.test/", { method: "POST", body, ...init, duplex: "half" } as RequestInit);
@@ -311,13 +312,12 @@ Deno.test("bufferRequest() refuses chunks that are no bytes", async () => {
 Deno.test("bufferRequest() cancels the body if it is aborted meanwhile", async () => {
   using clock = new FakeClock().install();
   let canceled: unknown;
-  const cancellation = { aborted: false, reason: "enough" };
+  const cancellation = new Cancellation();
   const stream = new ReadableStream<Bytes>({ cancel: (reason) => void (canceled = reason) });
-  const buffering = bufferRequest(post(stream), cancellation);
+  const buffering = bufferRequest(post(stream), cancellation).catch((error) => error);
   await settle();
-  cancellation.aborted = true;
-  await clock.tick(20);
-  assertEquals([await buffering, canceled, clock.pending], [undefined, "enough", 0]);
+  cancellation.abort("enough");
+  assertEquals([await buffering, canceled, clock.pending], ["enough", "enough", 0]);
 });
 
 Deno.test("bufferRequest() gives a stream whose source is released though it was never read", async () => {

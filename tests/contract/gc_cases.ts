@@ -73,6 +73,9 @@ export const cases: Case[] = [
   drops("a toResponse()"),
   drops("a Response of session.fetch"),
   drops("an unread Response of session.fetch"),
+  drops("a Response of session.fetch whose start is read ahead", "/drip?…"),
+  drops("a half-read Response of session.fetch whose start is read ahead", "/drip?…"),
+  drops("a Response of session.fetch of which a clone is read ahead", "/drip?…"),
   {
     name: "a leak is traced to its origin where the session has traceLeaks",
     needs: ["processes"],

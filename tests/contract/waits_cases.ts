@@ -116,7 +116,10 @@ function starves(
   return {
     name: `timeout.queue ${expected === "served" ? "does not pass" : "passes"} while both slots are held by ${name}`,
     async run({ scope }) {
-      const session = new Session({ pool: { maxConnections: 2 }, timeout: { queue: 150, ...timeouts } });
+      const session = new Session({
+        pool: { maxConnections: 2 },
+        timeout: { queue: expected === "served" ? 400 : 150, ...timeouts },
+      });
       const held = [1, 2].map((i) => hold(session, scope.url, i).catch((error) => error));
       await scope.wait({ requests: 2 }, 2000);
       const waited = outcome(session.get(`${scope.url}/bytes/10`).then(() => "served"));
@@ -132,8 +135,8 @@ function starves(
   };
 }
 
-/** 120 KB of announced length, within 600 ms: four times as long as the queue may starve. */
-const FLOWING = "/drip?n=12&gap=50&size=10000&length=120000";
+/** 200 KB of announced length, within a second: more than twice as long as the queue may starve. */
+const FLOWING = "/drip?n=20&gap=50&size=10000&length=200000";
 
 export const cases: Case[] = [
   ...Object.entries(JARS).map(([what, jar]): Case => ({
@@ -292,13 +295,13 @@ export const cases: Case[] = [
   starves(
     "downloads without an announced length, and are prefetched",
     {},
-    (session, url, i) => session.get(`${url}/drip?n=12&gap=50&${i}`),
+    (session, url, i) => session.get(`${url}/drip?n=20&gap=50&${i}`),
     "served",
   ),
   starves(
     "streams that nobody reads",
     {},
-    (session, url, i) => session.get(`${url}${FLOWING.replaceAll("12", "10000")}&${i}`, { prefetch: false }),
+    (session, url, i) => session.get(`${url}${FLOWING.replaceAll("20", "10000")}&${i}`, { prefetch: false }),
     "queue",
   ),
   starves("streams without an end", {}, async (session, url, i) => {

@@ -1,5 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { spawn } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Exit, Script } from "./case.ts";
@@ -17,13 +19,14 @@ export function runScript(given: string | Script, ...args: string[]): Promise<Ex
   const began = performance.now();
   const child = spawn(process.execPath, [...flags, file, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...env },
+    // Node strips the types of all modules anew in each process, unless it may keep them.
+    env: { NODE_COMPILE_CACHE: join(tmpdir(), "hangup-compile-cache"), ...process.env, ...env },
   });
   let stdout = "", stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text);
   child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text);
   // Less than a case's limit, so that a process that hangs is reported as such.
-  const timer = setTimeout(() => child.kill("SIGKILL"), 8_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), 18_000);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) => {

@@ -93,6 +93,15 @@ const ways: Record<string, () => Promise<unknown>> = {
       await response.body!.getReader().read();
     }),
   "an unread Response of session.fetch": () => dropped((session) => session.fetch(`${url}/endless?token=secret`)),
+  "a Response of session.fetch whose start is read ahead": () =>
+    dropped((session) => session.fetch(`${url}/drip?n=2&gap=60000&token=secret`)),
+  "a half-read Response of session.fetch whose start is read ahead": () =>
+    dropped(async (session) => {
+      const response = await session.fetch(`${url}/drip?n=2&gap=60000&token=secret`);
+      await response.body!.getReader().read();
+    }),
+  "a Response of session.fetch of which a clone is read ahead": () =>
+    dropped(async (session) => void (await session.fetch(`${url}/drip?n=2&gap=60000&token=secret`)).clone()),
   "a toResponse()": () => dropped(async (session) => void (await open(session)).toResponse()),
   async "what was sent"() {
     // Runtimes may keep it themselves.

@@ -6,7 +6,6 @@
 import process from "node:process";
 import type * as Hangup from "../../mod.ts";
 import { carried } from "../../_internal/transports/carried.ts";
-import { sessionFetch } from "../../_internal/transports/global_fetch.ts";
 
 type Fetch = typeof fetch;
 type Session = Hangup.Session;

@@ -211,6 +211,7 @@ export class Source {
   async discard(): Promise<boolean> {
     if (!this.open) return true;
     if ((this.length ?? 0) > SMALL_BODY) return false;
+    this.bounded = false; // nobody is to wait for it
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), DISCARD_TIME));
     try {

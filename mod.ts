@@ -55,6 +55,7 @@ export type {
   RequestSummary,
   SentRequest,
   SessionRequestInit,
+  StandardRequestInit,
   Timeouts,
 } from "./request.ts";
 export { type HangupResponse, PrefetchedResponse, StatusError, StreamedResponse } from "./response.ts";

@@ -37,28 +37,28 @@ export interface PoolOptions {
    *
    * @default {128}
    */
-  maxConnections?: number;
+  maxConnections?: number | undefined;
   /**
    * The number of exchanges open at once to one origin (RFC 6454: scheme, host and port), a positive integer or
    * `Infinity`, at most `maxConnections`: one stuck origin cannot starve the rest.
    *
    * @default {64} or `maxConnections`, whichever is less.
    */
-  maxConnectionsPerOrigin?: number;
+  maxConnectionsPerOrigin?: number | undefined;
   /**
    * The number of requests that may wait, an integer of 0 or more or `Infinity`. Beyond it there is a
    * {@linkcode QueueFullError} at once; with 0, nothing ever waits.
    *
    * @default {Infinity}
    */
-  maxQueued?: number;
+  maxQueued?: number | undefined;
   /**
    * The time in milliseconds that an idle socket is kept, where the runtime lets us say. With 0 none is kept: each request
    * has a connection of its own. Not used together with `transport`.
    *
    * @default {30_000}
    */
-  idleTimeout?: number;
+  idleTimeout?: number | undefined;
   /**
    * What sends the requests. The pool owns it and closes it. By default it is what `createTransport()` makes: it goes
    * where the runtime's bare `fetch` would go, through the proxies that the environment names too. Give one to go
@@ -67,28 +67,28 @@ export interface PoolOptions {
    * Where a user has set a dispatcher on Node (a mock, a proxy, an agent), the default passes requests on to it instead
    * of going around it. That dispatcher owns the sockets then, and {@linkcode Pool.closesSockets} is `false`.
    */
-  transport?: Transport;
+  transport?: Transport | undefined;
 }
 
 /** Options for {@linkcode Pool.acquire}. */
 export interface AcquireOptions {
   /** Ends the wait: `acquire()` rejects with the signal's reason itself. It has no effect on a lease once granted. */
-  signal?: AbortSignal | null;
+  signal?: AbortSignal | null | undefined;
   /**
    * The time in milliseconds that the queue may make no progress at all, or `Infinity`. A long queue that moves is no
    * error.
    *
    * @default {30_000}
    */
-  timeout?: number;
+  timeout?: number | undefined;
   /** What the lease is for: named in errors, also in those of others that wait for it. Read only if there is one. */
-  request?: RequestSummary;
+  request?: RequestSummary | undefined;
   /**
    * Called at most once, if the pool closes while the lease is held: end the exchange and release the lease.
    *
    * @param error The error to end the exchange with.
    */
-  onClose?: (error: PoolClosedError) => void;
+  onClose?: ((error: PoolClosedError) => void) | undefined;
 }
 
 /**

@@ -6,12 +6,19 @@
  * @module
  */
 
+/** The options of the standard `fetch`, as the project's own types have them. `undefined` leaves one out. */
+export type StandardRequestInit = { [Name in keyof RequestInit]?: RequestInit[Name] | undefined };
+
 /**
  * Options for a request: those of the standard `fetch` (Fetch standard, section 5.4, `RequestInit`), and these.
  *
+ * A function of yours that takes `SessionRequestInit` and passes it on returns a {@linkcode PrefetchedResponse}. One that
+ * streams as well has a type parameter: `<P extends boolean = true>(init?: SessionRequestInit<P>)` for a
+ * {@linkcode ResponseFor}`<P>`.
+ *
  * @typeParam P The type of `prefetch`, which decides the type of the response.
  */
-export interface SessionRequestInit<P extends boolean = boolean> extends RequestInit {
+export interface SessionRequestInit<P extends boolean = true> extends StandardRequestInit {
   /**
    * Whether the body is read into memory before the promise resolves. If not, the response owns the connection.
    *
@@ -142,7 +149,7 @@ export interface ExchangeInfo {
   /** Time since the request was made, in milliseconds. */
   readonly age: number;
   /** Where the request was made, in the runtime's own words; there only if the session has `traceLeaks`. */
-  readonly stack?: string;
+  readonly stack?: string | undefined;
 }
 
 /** The request that an error speaks of. The URL is without credentials and query values. */

@@ -145,7 +145,7 @@ export abstract class HangupResponse {
    */
   async formData(): Promise<FormData> {
     const type = this.headers.get("content-type") ?? "";
-    return await new Response(await this.read(), { headers: { "content-type": type } }).formData();
+    return await new Response(await this.read(), { headers: { "content-type": type } }).formData() as FormData;
   }
 
   /** @ignore */
@@ -334,7 +334,8 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   #reader: BodyReader;
   #maxBodyBytes: number;
   #body: ReadableStream<Uint8Array<ArrayBuffer>> | null | undefined;
-  #used = false;
+  /** Why the body cannot be read any more. */
+  #used: string | undefined;
 
   /** @ignore */
   constructor(head: ResponseHead, reader: BodyReader, maxBodyBytes: number) {
@@ -439,6 +440,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
 
   /**
    * Makes a status outside 200 to 299 an error, which keeps the first 64 KiB of the body. The connection is given back.
+   * Await it: otherwise the error shows only where the body is read, as a `TypeError`.
    *
    * @returns This response, still to be read.
    * @throws {StatusError} If the status is outside 200 to 299.
@@ -455,9 +457,17 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * assertEquals([await error.response.text(), response.closed], ["none", true]);
    * ```
    */
-  async throwIfNotOk(): Promise<this> {
-    if (this.ok) return this;
-    const start = await this.#take().readSome(Math.min(SMALL_BODY, this.#maxBodyBytes));
+  throwIfNotOk(): Promise<this> {
+    if (this.ok) return Promise.resolve(this);
+    const refused = this.#refuse();
+    // If the caller forgot to await it, a rejection that nobody handles would end the process.
+    refused.catch(() => {});
+    return refused;
+  }
+
+  async #refuse(): Promise<never> {
+    const reader = this.#take("throwIfNotOk() has read it; await that call, and read the response of its StatusError");
+    const start = await reader.readSome(Math.min(SMALL_BODY, this.#maxBodyBytes));
     throw new StatusError(new PrefetchedResponse(this.head, start), this.line);
   }
 
@@ -496,12 +506,12 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     return this.close();
   }
 
-  #take(): BodyReader {
-    if (this.#used) {
+  #take(use = "it is being read or has been read already"): BodyReader {
+    if (this.#used !== undefined) {
       const { method, url } = this.line;
-      throw new TypeError(`Cannot read the body as it is being read or has been read already: ${method} ${url}`);
+      throw new TypeError(`Cannot read the body as ${this.#used}: ${method} ${url}`);
     }
-    this.#used = true;
+    this.#used = use;
     return this.#reader;
   }
 }
@@ -519,4 +529,4 @@ const LINE_FEED = 10;
 
 const UTF8 = new TextDecoder();
 /** Keeps a byte order mark, which is none within a text. */
-const UTF8_WITH_BOM = new TextDecoder("utf-8", { ignoreBOM: true });
+const UTF8_WITH_BOM = new TextDecoder("utf-8", { ignoreBOM: true, fatal: false });

@@ -22,6 +22,7 @@ import {
 } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { SLOTS } from "./_internal/slots.ts";
+import type { AllTimeouts } from "./_internal/timing.ts";
 import { globalFetch, sessionFetch } from "./_internal/transports/global_fetch.ts";
 import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
@@ -29,7 +30,7 @@ import { isStream } from "./_internal/upload.ts";
 import type { CookieJar } from "./cookies.ts";
 import { SessionClosedError } from "./errors.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
-import type { ExchangeInfo, SessionRequestInit, Timeouts } from "./request.ts";
+import type { ExchangeInfo, SessionRequestInit, StandardRequestInit, Timeouts } from "./request.ts";
 import type { PrefetchedResponse, StreamedResponse } from "./response.ts";
 
 /** Options for {@linkcode Session}. */
@@ -65,7 +66,7 @@ export interface SessionOptions {
    * assertEquals([headers.get("accept"), headers.get("x-client")], ["text/plain", "a"]);
    * ```
    */
-  headers?: HeadersInit | undefined;
+  headers?: RequestInit["headers"] | undefined;
   /**
    * Timeouts in milliseconds; a number is the total one.
    *
@@ -168,9 +169,9 @@ export interface CloseOptions {
   grace?: number | undefined;
 }
 
-const DEFAULT_TIMEOUTS: Required<Timeouts> = { queue: 30_000, headers: 30_000, idle: 30_000, total: Infinity };
+const DEFAULT_TIMEOUTS: AllTimeouts = { queue: 30_000, headers: 30_000, idle: 30_000, total: Infinity };
 /** A drop-in `fetch` is used under deadlines of its caller's; these are those of Node's own. */
-const DROP_IN_TIMEOUTS: Required<Timeouts> = { ...DEFAULT_TIMEOUTS, headers: 300_000, idle: 300_000 };
+const DROP_IN_TIMEOUTS: AllTimeouts = { ...DEFAULT_TIMEOUTS, headers: 300_000, idle: 300_000 };
 const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
 const DEFAULT_MAX_REDIRECTS = 20;
 
@@ -221,6 +222,9 @@ export class Session implements AsyncDisposable {
    * ahead, so that they hold no connection though nobody reads them; others are streamed. As such libraries have
    * deadlines of their own, its `headers` and `idle` timeouts are 300,000 ms unless the session sets them.
    *
+   * Its type is that of the global `fetch`, whichever types your project has. On Bun it has a `preconnect()` too, which
+   * does nothing: a session opens no socket ahead of a request.
+   *
    * @example Hand a session to a library
    * ```ts
    * import { Session } from "@hangup/session";
@@ -232,7 +236,7 @@ export class Session implements AsyncDisposable {
    * assertEquals(await load(session.fetch), "hello");
    * ```
    */
-  readonly fetch: (input: RequestInput, init?: RequestInit) => Promise<Response>;
+  readonly fetch: typeof globalThis.fetch & ((input: RequestInput, init?: StandardRequestInit) => Promise<Response>);
   readonly #borrowed: boolean;
   readonly #exchanges: Exchanges;
   readonly #traceLeaks: boolean;
@@ -281,7 +285,7 @@ export class Session implements AsyncDisposable {
       // The runtime alone can read these, and they need no connection.
       if (/^\s*(?:data|blob):/i.test(String((input as Request)?.url ?? input))) return globalFetch()(input, init);
       return this.#perform(() => prepareFetch(input, init, dropInDefaults), respondAsFetch, asFetchError);
-    });
+    }) as Session["fetch"];
   }
 
   /** Whether `close()` was called. */
@@ -559,7 +563,7 @@ showAs(Session, (session) => {
 });
 
 function parseBaseUrl(baseUrl: string | URL): URL {
-  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
+  const url = URL.canParse(baseUrl as string) ? new URL(baseUrl) : undefined;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
     throw new TypeError('Cannot create a session as "baseUrl" is not an absolute URL of http or https');
   }

@@ -169,7 +169,7 @@ export class BodyReader {
       },
       cancel: () => this.close(),
     };
-    return new ReadableStream(own(underlying), own({ highWaterMark: 0 }));
+    return new ReadableStream(own(underlying), own({ highWaterMark: 0 })) as ReadableStream<Bytes>;
   }
 
   /**

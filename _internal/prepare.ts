@@ -11,8 +11,10 @@ import type { SessionRequestInit, Timeouts } from "../request.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { displayUrl } from "./http.ts";
 import { describe, own, plain, refuse } from "./options.ts";
+import type { AllTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
 import { isStream } from "./upload.ts";
+import type { BodyInit, HeadersInit, RequestRedirect } from "./web.ts";
 
 /** What a session adds to each of its requests. */
 export interface RequestDefaults {
@@ -20,7 +22,7 @@ export interface RequestDefaults {
   readonly headers: Headers | undefined;
   /** The same without what is for the origin of `baseUrl` alone. */
   readonly headersElsewhere: Headers | undefined;
-  readonly timeouts: Required<Timeouts>;
+  readonly timeouts: AllTimeouts;
   readonly maxBodyBytes: number;
   readonly maxRedirects: number;
   readonly throwIfNotOk: boolean;
@@ -40,7 +42,7 @@ export interface Outgoing {
   readonly throwIfNotOk: boolean;
   readonly redirect: RequestRedirect;
   readonly signal: AbortSignal | null | undefined;
-  readonly timeouts: Required<Timeouts>;
+  readonly timeouts: AllTimeouts;
   readonly maxBodyBytes: number;
   readonly maxRedirects: number;
   readonly jar: CookieJar | undefined;
@@ -78,13 +80,13 @@ const REQUEST_DEFAULTS = {
  */
 export function prepare(
   input: string | URL | Request,
-  init: SessionRequestInit = {},
+  init: SessionRequestInit<boolean> = {},
   method: string | undefined,
   defaults: RequestDefaults,
 ): Outgoing {
   const given = plain(init);
   const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
-  const standard = own(rest);
+  const standard = own(rest as RequestInit);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
   if (isPlain(standard.body)) refuse('"body"', 'what fetch() takes; to send JSON, use "json"', standard.body);
   if (method !== undefined) standard.method = method;
@@ -106,7 +108,7 @@ export function prepare(
  */
 export function prepareFetch(
   input: string | URL | Request,
-  init: SessionRequestInit | null | undefined,
+  init: SessionRequestInit<boolean> | null | undefined,
   defaults: RequestDefaults,
 ): Outgoing {
   if (init === undefined || init === null) return complete(input, {}, defaults);
@@ -123,9 +125,10 @@ export function prepareFetch(
     maxRedirects: _7,
     ...rest
   } = plain(init);
-  if (!isRequest(init)) return complete(input, rest, defaults);
+  if (!isRequest(init)) return complete(input, rest as RequestInit, defaults);
   const { method, headers, body, redirect, signal } = init;
-  return complete(input, inherit({ ...rest, method, headers, body, redirect, signal }, init), defaults);
+  const standard = { ...rest, method, headers, body, redirect, signal } as RequestInit;
+  return complete(input, inherit(standard, init), defaults);
 }
 
 /** Checks what the standard knows, and completes it. */
@@ -236,9 +239,9 @@ function isPlain(value: unknown): boolean {
  * @throws {RangeError} If one is not positive.
  */
 export function mergeTimeouts(
-  defaults: Required<Timeouts>,
+  defaults: AllTimeouts,
   timeout: number | Timeouts | undefined,
-): Required<Timeouts> {
+): AllTimeouts {
   if (timeout === undefined) return defaults;
   const given: Timeouts = typeof timeout === "object" && timeout !== null ? timeout : { total: timeout };
   const merged = { ...defaults };
@@ -411,8 +414,9 @@ function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, strin
 }
 
 /** Those that this platform's `Request` has. */
-const REQUEST_OPTIONS = (Object.keys(REQUEST_DEFAULTS) as (keyof typeof REQUEST_DEFAULTS)[])
-  .filter((name) => Object.hasOwn(Request.prototype, name));
+const REQUEST_OPTIONS =
+  (Object.keys(REQUEST_DEFAULTS) as (keyof typeof REQUEST_DEFAULTS & keyof RequestInit & keyof Request)[])
+    .filter((name) => Object.hasOwn(Request.prototype, name));
 
 /** Passes on what a `Request` says besides method, URL, headers, body, redirect and signal. */
 function inherit(rest: RequestInit, request: Request): RequestInit {

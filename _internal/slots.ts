@@ -23,7 +23,7 @@ export interface Holder {
   /** When it last made progress towards an end, on the pool's clock; `undefined` if it may have none. */
   readonly progress?: number | undefined;
   /** Called if the pool closes while the lease is held. */
-  onClose?(error: PoolClosedError): unknown;
+  onClose?: ((error: PoolClosedError) => unknown) | undefined;
 }
 
 /** Who waits for a lease. Exactly one of the two is called, once. */

@@ -12,12 +12,13 @@ import type { Exchange } from "./exchange.ts";
 import { announcedLength, cancelBody, hasBody, SMALL_BODY } from "./http.ts";
 import { describe } from "./options.ts";
 import type { Platform } from "./transports/platform.ts";
+import type { ResponseType } from "./web.ts";
 
 /** How long a body is read only to save its connection, in milliseconds. */
 const DISCARD_TIME = 250;
 
 /** What a reader gives: a chunk, or the end of the body. */
-export type Read = ReadableStreamReadResult<Bytes>;
+export type Read = { done: false; value: Bytes } | { done: true; value?: Bytes | undefined };
 
 /** A reader that fills the buffer that it is given: Streams standard, section 4.5. */
 interface Filler {
@@ -52,7 +53,7 @@ export class Source {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
     // A coded body has another length once it is decoded. A browser may hide the coding from another origin.
-    const unknown = type === "cors" || headers.has("content-encoding");
+    const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
     this.length = empty ? 0 : unknown ? undefined : announcedLength(headers);
     this.bounded = this.length !== undefined;
     this.#exchange = exchange;
@@ -120,7 +121,7 @@ export class Source {
     if (this.#reader !== undefined || this.#filler !== undefined) return;
     const body = this.#response?.body;
     if (this.#fills) this.#filler = getFiller(body);
-    if (this.#filler === undefined) this.#reader = body?.getReader();
+    if (this.#filler === undefined) this.#reader = body?.getReader() as ReadableStreamDefaultReader<Bytes> | undefined;
   }
 
   /** A chunk in memory of ours. If it is small it is a copy, so that it keeps no large block in memory. */
@@ -149,7 +150,9 @@ export class Source {
       return END;
     }
     if (!isBytes(read?.value)) {
-      const message = `Cannot read the body as a chunk of it is not a Uint8Array: received ${describe(read?.value)}`;
+      const message = `Cannot read the body as a chunk of it is not a Uint8Array: received ${
+        describe((read as Partial<Read>)?.value)
+      }`;
       throw new NetworkError(message, this.#exchange);
     }
     this.#count(read.value.byteLength);
@@ -220,7 +223,7 @@ export class Source {
       }
       return false;
     } finally {
-      clearTimeout(timer);
+      clearTimeout(timer!);
     }
   }
 

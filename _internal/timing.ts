@@ -12,6 +12,9 @@ import type { Clock } from "./deadlines.ts";
 /** What a request waits for under a timeout of its own, besides the queue, whose timeout is the pool's. */
 export type Phase = "headers" | "idle";
 
+/** A timeout for every phase. */
+export type AllTimeouts = { readonly [Name in keyof Timeouts]-?: number };
+
 /** The times of one request, on the clock of its pool. */
 export class Timing {
   /** When the timeout of the current phase passes, or the total one. */
@@ -19,7 +22,7 @@ export class Timing {
   /** When bytes of the body last arrived. */
   arrived = 0;
   readonly #clock: Clock;
-  readonly #timeouts: Required<Timeouts>;
+  readonly #timeouts: AllTimeouts;
   readonly #started: number;
   /** When the total timeout passes. */
   readonly #end: number;
@@ -33,7 +36,7 @@ export class Timing {
   #queuedSince: number | undefined;
   #queued = 0;
 
-  constructor(clock: Clock, timeouts: Required<Timeouts>) {
+  constructor(clock: Clock, timeouts: AllTimeouts) {
     this.#clock = clock;
     this.#timeouts = timeouts;
     this.#started = clock.now();

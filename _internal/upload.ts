@@ -9,6 +9,7 @@
 import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { describe, own } from "./options.ts";
+import type { BodyInit } from "./web.ts";
 
 /** A body that is gone once it was sent. */
 export type StreamBody = ReadableStream<Bytes> | AsyncIterable<Bytes>;
@@ -141,7 +142,7 @@ export async function bufferRequest(
     const buffer = await request.arrayBuffer();
     return buffer.byteLength > 0 || body !== undefined ? buffer : undefined;
   }
-  const reader: ReadableStreamDefaultReader<Bytes> = body.getReader();
+  const reader = body.getReader() as ReadableStreamDefaultReader<Bytes>;
   const bytes = new ByteCollector();
   let pending: Promise<IteratorResult<Bytes>> | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -159,7 +160,7 @@ export async function bufferRequest(
     reader.cancel(error).catch(() => {});
     throw error;
   } finally {
-    clearTimeout(timer);
+    clearTimeout(timer!);
   }
   return resume(reader, bytes.take(), pending);
 }

@@ -12,6 +12,7 @@ import type { Bytes } from "./bytes.ts";
 import { hasBody, showUrl } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
+import type { ResponseType } from "./web.ts";
 
 /** What both responses are made from: all but the body. */
 export interface ResponseHead {
@@ -31,6 +32,27 @@ export interface ResponseHead {
   readonly repeatable: Repeatable;
 }
 
+/** What is overridden. Some type packages declare properties, which no method or accessor may override. */
+interface Overridden {
+  readonly url: string;
+  readonly redirected: boolean;
+  readonly type: ResponseType;
+  readonly bodyUsed: boolean;
+  clone(): Response;
+  text(): Promise<string>;
+  json(): Promise<unknown>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+  bytes(): Promise<Bytes>;
+  blob(): Promise<ResponseBlob>;
+  formData(): Promise<ResponseForm>;
+}
+
+type ResponseBlob = Awaited<ReturnType<Response["blob"]>>;
+type ResponseForm = Awaited<ReturnType<Response["formData"]>>;
+type Base = Omit<Response, keyof Overridden> & Overridden;
+
+const BaseResponse = Response as unknown as new (...args: ConstructorParameters<typeof Response>) => Base;
+
 /**
  * A `Response` that keeps what its constructor cannot be given: the URL, the type, a status outside 200 to 599, and any
  * reason phrase.
@@ -38,7 +60,7 @@ export interface ResponseHead {
  * What reads the whole body reads it from where it is, faster and in less memory than through a stream. The stream is
  * there for everything else.
  */
-export class WebResponse extends Response {
+class WebResponse extends BaseResponse {
   readonly #head: ResponseHead;
   #reader: BodyReader | undefined;
   /** The caller's signal, which still counts though the body is in memory. */
@@ -86,7 +108,7 @@ export class WebResponse extends Response {
   override clone(): Response {
     const { body } = super.clone();
     this.#reader = undefined; // what it gives goes to both now
-    return new WebResponse({ ...this.#head, headers: this.headers }, body && { stream: () => body });
+    return new OwnResponse({ ...this.#head, headers: this.headers }, body && { stream: () => body });
   }
 
   override async text(): Promise<string> {
@@ -107,12 +129,12 @@ export class WebResponse extends Response {
     return await this.#consume() ?? new Uint8Array(await super.arrayBuffer());
   }
 
-  override async blob(): Promise<Blob> {
+  override async blob(): Promise<ResponseBlob> {
     const content = await this.#consume();
     return content === undefined ? await super.blob() : await this.#rebuild(content).blob();
   }
 
-  override async formData(): Promise<FormData> {
+  override async formData(): Promise<ResponseForm> {
     const content = await this.#consume();
     return content === undefined ? await super.formData() : await this.#rebuild(content).formData();
   }
@@ -138,5 +160,9 @@ export class WebResponse extends Response {
 export interface Streamed {
   stream(): ReadableStream<Bytes>;
 }
+
+/** The class, whose instances are to the caller what any `Response` is. */
+const OwnResponse = WebResponse as unknown as new (...args: ConstructorParameters<typeof WebResponse>) => Response;
+export { OwnResponse as WebResponse };
 
 showAs(WebResponse, ({ status, url, bodyUsed }) => ({ status, url: showUrl(url), bodyUsed }));

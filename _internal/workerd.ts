@@ -8,5 +8,6 @@
 
 /** Whether the platform is workerd, where a timer ends with the request that made it, and not every coding is decoded. */
 export function isWorkerd(): boolean {
-  return globalThis.navigator?.userAgent === "Cloudflare-Workers";
+  const { navigator } = globalThis as { navigator?: { userAgent?: string } };
+  return navigator?.userAgent === "Cloudflare-Workers";
 }

@@ -46,7 +46,7 @@ const failing = () => new ReadableStream({ pull: (controller) => controller.erro
 /** Sends a request over a `fetch` that is scripted. */
 async function send(
   fetch: typeof globalThis.fetch,
-  init: SessionRequestInit = {},
+  init: SessionRequestInit<boolean> = {},
   options: SessionOptions = {},
   input: string | Request = secret,
 ) {

@@ -21,7 +21,7 @@ interface BunNamespace {
 }
 
 /** What Bun's `fetch()` takes besides the standard's options. */
-type Init = RequestInit & { session?: FetchSession; decompress?: boolean };
+type Init = RequestInit & { keepalive?: boolean | undefined; session?: FetchSession; decompress?: boolean };
 
 /**
  * Makes the transport for Bun.

@@ -9,6 +9,7 @@
 
 import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
+import type { BodyInit } from "../web.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
@@ -181,7 +182,7 @@ function decodes(coding: string, request: Headers): boolean {
   return (coding === "gzip" || coding === "br") && !request.has("range") && !request.has("accept-encoding");
 }
 
-function isBytes(body: BodyInit): body is ArrayBuffer | ArrayBufferView<ArrayBuffer> {
+function isBytes(body: unknown): body is ArrayBuffer | ArrayBufferView<ArrayBuffer> {
   return body instanceof ArrayBuffer || ArrayBuffer.isView(body);
 }
 

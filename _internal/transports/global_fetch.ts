@@ -12,6 +12,7 @@ export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promi
 /** A session's `fetch`. */
 interface SessionFetch extends Fetch {
   [BEHIND]?: Fetch;
+  preconnect?: unknown;
 }
 
 /** What is used of `AsyncLocalStorage`. */
@@ -112,13 +113,16 @@ export async function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Pr
  * request holds.
  */
 export function sessionFetch(perform: Fetch): Fetch {
-  const behind = globalFetch();
+  const behind: SessionFetch = globalFetch();
   const fetch: SessionFetch = (input, init) => {
     const href = context?.getStore()?.href;
     const returns = href && href === String((input as Request)?.url ?? input);
     return returns ? behind(input, init) : perform(input, init);
   };
   fetch[BEHIND] = behind;
+  // Bun's `preconnect()` opens a socket for a later request. A session opens none that no request
+  // holds, and may leave the hint unused.
+  if (behind?.preconnect !== undefined) fetch.preconnect = () => {};
   return fetch;
 }
 

@@ -238,7 +238,7 @@ class NodeTransport implements Adapter {
         throw new TypeError("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
       }
     }
-    init.dispatcher = route;
+    init.dispatcher = route as unknown as NonNullable<Init["dispatcher"]>;
     return fetch(url, init);
   }
 
@@ -462,7 +462,7 @@ class Globals {
 
 function findDispatchers(process: NodeProcess): Dispatchers {
   // Reading any of undici's globals loads it, and with it come the dispatchers.
-  void globalThis.Headers;
+  void (globalThis as { Headers?: unknown }).Headers;
   if (OLD_DISPATCHER in globalThis) return globalThis as unknown as Dispatchers;
   // In another realm, such as that of a test runner, they stay with the main one.
   const main = process.getBuiltinModule?.("node:vm").runInThisContext("globalThis") ?? {};

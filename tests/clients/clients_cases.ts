@@ -3,72 +3,18 @@
 // Real clients over `session.fetch`: each does its work with the sockets of the session, and leaves none when the session
 // is closed in the middle of it.
 import { request as octokit } from "@octokit/request";
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { PostgrestClient } from "@supabase/postgrest-js";
 import { GraphQLClient } from "graphql-request";
 import ky, { HTTPError } from "ky";
 import { createFetch } from "ofetch";
 import OpenAI from "openai";
 import createClient from "openapi-fetch";
-import { type Session, SessionClosedError } from "../../mod.ts";
-import type { Case, TestContext } from "../harness/case.ts";
+import type { Session } from "../../mod.ts";
+import type { Case } from "../harness/case.ts";
 import { withSession } from "../harness/with_session.ts";
 import type { Scope } from "../server/client.ts";
-
-/**
- * Two cases for a client: it does its work over few sockets, and the session is closed in the middle of it.
- *
- * One request comes after another, yet Node may open a second socket, as it hands out the end of a body before the socket.
- */
-function client(
-  name: string,
-  work: (session: Session, t: TestContext) => Promise<void>,
-  begin: (session: Session, scope: Scope) => Promise<() => Promise<unknown>>,
-  sockets = 2,
-): Case[] {
-  return [
-    withSession(`${name} works over session.fetch`, async (session, t) => {
-      await work(session, t);
-      assertEquals([session.exchanges(), session.pool.stats().active], [[], 0]);
-      const { accepted, requests } = await t.scope.wait({ pending: 0 });
-      if (t.can("closesSockets")) assert(accepted <= sockets, `${accepted} sockets for ${requests} requests`);
-    }),
-    withSession(
-      `${name} leaves no socket when the session is closed in mid-stream`,
-      async (session, { scope, can }) => {
-        const goOn = await begin(session, scope);
-        assertEquals(session.exchanges().length, 1);
-        const rest = goOn().then(() => "resolved", (error) => error);
-        assertEquals((await session.close()).length, 1);
-        await scope.wait(can("closesSockets") ? { open: 0, pending: 0 } : { pending: 0 });
-        assertClosed(await rest);
-      },
-    ),
-  ];
-}
-
-/** The client rejected with the session's error, or with one of its own about it. */
-function assertClosed(error: unknown) {
-  assert(error instanceof Error, String(error));
-  const chain: unknown[] = [];
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) chain.push(cause);
-  const told = chain.some((cause) => cause instanceof SessionClosedError || /session is closed/.test(String(cause)));
-  assert(told, chain.map(String).join(" < "));
-}
-
-/** Reads a stream to its end. */
-async function drain(stream: ReadableStream<Uint8Array>): Promise<void> {
-  const reader = stream.getReader();
-  while (!(await reader.read()).done);
-}
-
-/** A request whose headers never come. */
-async function pending(scope: Scope, promise: PromiseLike<unknown>): Promise<() => Promise<unknown>> {
-  const settled = Promise.resolve(promise);
-  settled.catch(() => {});
-  await scope.wait({ requests: 1 }, 2000);
-  return () => settled;
-}
+import { client, drain, pending } from "./client.ts";
 
 interface Item {
   id: number;
@@ -119,7 +65,7 @@ export const cases: Case[] = [
       for await (const _ of stream);
     };
     // It hangs up at the event [DONE], mostly after the end has come with it. Where not, Node dials anew unasked.
-  }, 3),
+  }, { sockets: 3 }),
   withSession("openai gives its connection back when a stream is abandoned half-way", async (session, { scope }) => {
     const { chat } = openai(session, scope);
     for (let i = 0; i < 5; i++) {
@@ -192,20 +138,20 @@ export const cases: Case[] = [
   }),
 
   ...client("ofetch", async (session, { scope }) => {
-    const api = createFetch({ fetch: session.fetch as typeof fetch, defaults: { baseURL: scope.url } });
+    const api = createFetch({ fetch: session.fetch, defaults: { baseURL: scope.url } });
     assertEquals(await api("/rest/items/3"), { id: 3, name: "Item 3" });
     assertEquals(await api("/rest/items", { method: "POST", body: { name: "mine" } }), { id: 7, name: "mine" });
     assertEquals(await api("/flaky", { retry: 2, retryDelay: 0 }), { seen: 2 });
     const error = await assertRejects(() => api("/rest/items/100", { query: { a: 1 } }), Error, "404");
     assertEquals((error as Error & { data?: unknown }).data, { error: "No item 100" });
   }, async (session, scope) => {
-    const api = createFetch({ fetch: session.fetch as typeof fetch, defaults: { baseURL: scope.url } });
+    const api = createFetch({ fetch: session.fetch, defaults: { baseURL: scope.url } });
     const stream = await api("/endless", { responseType: "stream" });
     return () => drain(stream as ReadableStream<Uint8Array>);
   }),
 
   ...client("@supabase/postgrest-js", async (session, { scope }) => {
-    const database = new PostgrestClient(`${scope.url}/postgrest`, { fetch: session.fetch as typeof fetch });
+    const database = new PostgrestClient(`${scope.url}/postgrest`, { fetch: session.fetch });
     const all = await database.from("items").select("*", { count: "exact" });
     assertEquals([all.data, all.count], [[{ id: 1 }, { id: 2 }, { id: 3 }], 3]);
     assertEquals((await database.from("items").select("*").eq("id", 2)).data, [{ id: 2 }]);
@@ -215,18 +161,18 @@ export const cases: Case[] = [
     assertEquals([status, error?.code], [404, "PGRST205"]);
   }, async (session, scope) => {
     // It streams nothing: closed while it waits for the headers. It tells of errors in what it resolves with.
-    const database = new PostgrestClient(`${scope.url}/hang`, { fetch: session.fetch as typeof fetch });
+    const database = new PostgrestClient(`${scope.url}/hang`, { fetch: session.fetch, retry: false });
     const settled = await pending(scope, database.from("items").select().throwOnError());
     return settled;
   }),
 
   ...client("graphql-request", async (session, { scope }) => {
-    const graph = new GraphQLClient(`${scope.url}/graphql`, { fetch: session.fetch as typeof fetch });
+    const graph = new GraphQLClient(`${scope.url}/graphql`, { fetch: session.fetch });
     const query = "query ($id: Int!) { item(id: $id) { id name } }";
     assertEquals(await graph.request(query, { id: 3 }), { item: { id: 3, name: "an item" } });
     await assertRejects(() => graph.request("{ wrong }"), Error, 'Cannot query field "wrong"');
   }, async (session, scope) => {
-    const graph = new GraphQLClient(`${scope.url}/hang`, { fetch: session.fetch as typeof fetch });
+    const graph = new GraphQLClient(`${scope.url}/hang`, { fetch: session.fetch });
     return await pending(scope, graph.request("{ item { id } }"));
   }),
 ];

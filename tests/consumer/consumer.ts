@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The module as a strict TypeScript project sees it that is no Deno project: checked by `deno task check:consumer`,
-// never run. It must use every export.
+// The module as a strict TypeScript project sees it that is no Deno project, with the types of browsers, Node, Bun or
+// Workers: checked by `deno task check:consumer`, never run. It must use every export.
 import * as hangup from "@hangup/session";
 import {
   type AcquireOptions,
@@ -12,6 +12,7 @@ import {
   del,
   type ExchangeInfo,
   type ExchangeState,
+  type Fetch,
   get,
   HangupError,
   type HangupResponse,
@@ -41,6 +42,7 @@ import {
   SessionClosedError,
   type SessionOptions,
   type SessionRequestInit,
+  type StandardRequestInit,
   StatusError,
   StreamedResponse,
   TimeoutError,
@@ -56,12 +58,12 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ?
 function same<A, B>(_same: Same<A, B>): void {}
 
 declare const url: RequestInput;
-declare const either: boolean;
+declare const unsure: boolean;
 
 // The response's type follows `prefetch`.
 const prefetched = get(url);
 const streamed = get(url, { prefetch: false });
-const unknown = get(url, { prefetch: either });
+const unknown = get(url, { prefetch: unsure });
 same<typeof prefetched, Promise<PrefetchedResponse>>(true);
 same<typeof streamed, Promise<StreamedResponse>>(true);
 same<Awaited<typeof unknown>, PrefetchedResponse | StreamedResponse>(true);
@@ -96,7 +98,7 @@ const init: SessionRequestInit<true> = {
   json: [1],
   query: { page: 1, all: undefined },
   timeout: 1000,
-  keepalive: true,
+  redirect: "manual",
 };
 const closing: CloseOptions = { grace: 1000 };
 
@@ -183,11 +185,121 @@ export function wait(error: unknown): number | undefined {
   return again(error) ? time : undefined;
 }
 
+// Whatever a project's own options hold: each may be `undefined`.
+declare const maybe: {
+  number: number | undefined;
+  boolean: boolean | undefined;
+  signal: AbortSignal | undefined;
+  headers: Headers | undefined;
+  request: RequestSummary | undefined;
+};
+export const undefinedOptions: [SessionOptions, SessionRequestInit, PoolOptions, AcquireOptions, CloseOptions] = [
+  {
+    baseUrl: undefined,
+    headers: maybe.headers,
+    timeout: { queue: maybe.number, headers: maybe.number, idle: maybe.number, total: maybe.number },
+    maxBodyBytes: maybe.number,
+    throwIfNotOk: maybe.boolean,
+    maxRedirects: maybe.number,
+    pool: undefined,
+    fetch: undefined,
+    cookieJar: undefined,
+    onLeak: undefined,
+    traceLeaks: maybe.boolean,
+  },
+  {
+    method: undefined,
+    headers: maybe.headers,
+    body: undefined,
+    signal: maybe.signal,
+    redirect: undefined,
+    json: undefined,
+    query: undefined,
+    timeout: maybe.number,
+    maxBodyBytes: maybe.number,
+    maxRedirects: maybe.number,
+    throwIfNotOk: maybe.boolean,
+  },
+  {
+    maxConnections: maybe.number,
+    maxConnectionsPerOrigin: maybe.number,
+    maxQueued: maybe.number,
+    idleTimeout: maybe.number,
+    transport: undefined,
+  },
+  { signal: maybe.signal, timeout: maybe.number, request: maybe.request, onClose: undefined },
+  { grace: maybe.number },
+];
+createTransport({ idleTimeout: maybe.number });
+get(url, { prefetch: undefined, signal: maybe.signal });
+export const standardInit: StandardRequestInit = { signal: maybe.signal };
+/** The options of a standard request are options of ours. */
+export const ofFetch = (standard: RequestInit): Promise<PrefetchedResponse> => get(url, standard);
+
+// What a `fetch` can be.
+for (
+  const send of [
+    async () => await Promise.resolve(new Response()),
+    async (url: URL) => await fetch(url),
+    (input: string, init: { headers: Record<string, string> }) => Promise.resolve(new Response(input, init)),
+    globalThis.fetch,
+  ]
+) {
+  const given: Fetch = send;
+  new Session({ fetch: given });
+}
+export const nested = (session: Session): Session => new Session({ fetch: session.fetch });
+/** As libraries name it that are for every platform. */
+export const wide = (session: Session): (input: string | URL | Request, init?: RequestInit) => Promise<Response> =>
+  session.fetch;
+export function replace(session: Session): void {
+  globalThis.fetch = session.fetch;
+}
+
+// Functions of a project's own that pass options on, without a cast.
+declare const session: Session;
+export function load(path: string, init?: SessionRequestInit): Promise<PrefetchedResponse> {
+  return session.get(path, init);
+}
+export async function loadJson<T>(path: string, init: SessionRequestInit = {}): Promise<T> {
+  const response = await session.get(path, { ...init, headers: { accept: "application/json" }, timeout: 1000 });
+  return await response.throwIfNotOk().json<T>();
+}
+export function open(path: string, init?: SessionRequestInit<false>): Promise<StreamedResponse> {
+  return session.get(path, { ...init, prefetch: false });
+}
+export function either<P extends boolean = true>(path: string, init?: SessionRequestInit<P>): Promise<ResponseFor<P>> {
+  return session.get(path, { ...init, timeout: 1000 });
+}
+const byDefault = either("/");
+same<typeof byDefault, Promise<PrefetchedResponse>>(true);
+export async function save(path: string, json: object, init?: Omit<SessionRequestInit, "json">): Promise<void> {
+  await session.post(path, { ...init, json });
+}
+
+/** A forgotten `await`: the promise has nothing of the response. */
+export async function forget(response: StreamedResponse): Promise<void> {
+  // @ts-expect-error: a promise has no chunks
+  for await (const chunk of response.throwIfNotOk()) void chunk;
+  // @ts-expect-error: a promise has no body
+  void response.throwIfNotOk().body;
+  // @ts-expect-error: a promise has no text
+  await response.throwIfNotOk().text();
+  // @ts-expect-error: a promise has no lines
+  for await (const line of response.throwIfNotOk().lines()) void line;
+  // @ts-expect-error: a promise cannot be closed
+  await response.throwIfNotOk().close();
+}
+
 // Wrong arguments do not compile. Each directive is a check: where nothing is wrong below it, it is an error itself.
 // @ts-expect-error: no such option
 get(url, { prefetched: false });
 // @ts-expect-error: a query is flat
 get(url, { query: { page: { number: 1 } } });
+// @ts-expect-error: a function that takes `SessionRequestInit` returns a prefetched response
+load("/", { prefetch: false });
+// @ts-expect-error: a `fetch` gives a promise
+new Session({ fetch: () => new Response() });
 // @ts-expect-error: no such timeout
 new Session({ timeout: { connect: 1 } });
 // @ts-expect-error: a prefetched response has nothing to close

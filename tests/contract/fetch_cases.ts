@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { NetworkError, PoolClosedError, Session, SessionClosedError, StatusError, TimeoutError } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
+import { catchingAll } from "../harness/uncaught.ts";
 import { header, pause, readEcho, within, withSession } from "../harness/with_session.ts";
 import { pattern, type Scope } from "../server/client.ts";
 
@@ -549,4 +550,22 @@ export const cases: Case[] = [
     },
     { pool: { maxConnections: 1 } },
   ),
+  withSession("throwIfNotOk() on a stream, when it is not awaited, ends no process", async (session, { scope }) => {
+    await catchingAll(async () => {
+      const response = await session.get(`${scope.url}/status/404`, { prefetch: false });
+      response.throwIfNotOk();
+      const message = "throwIfNotOk() has read it; await that call, and read the response of its StatusError";
+      await assertRejects(() => response.text(), TypeError, message);
+      await scope.wait({ pending: 0 });
+    });
+    assertIdle(session);
+  }),
+  withSession("session.fetch has the methods of the global fetch, and they open no socket", async (session, t) => {
+    const methods = (of: object) =>
+      Object.getOwnPropertyNames(of).filter((name) => typeof Reflect.get(of, name) === "function");
+    assertEquals(methods(session.fetch), methods(fetch));
+    (session.fetch as { preconnect?(url: string): void }).preconnect?.(t.scope.url);
+    assertEquals(await (await session.fetch(`${t.scope.url}/ok`)).text(), "ok");
+    assertEquals((await t.scope.stats()).accepted, 1);
+  }, { needs: ["closesSockets"] }),
 ];

@@ -84,3 +84,100 @@ export async function graphql(exchange: Exchange): Promise<void> {
   }
   await send(exchange, 200, { data: { item: { ...variables as object, name: "an item" } } });
 }
+
+const EVENTS: Header = ["content-type", "text/event-stream; charset=utf-8"];
+
+/** Sends a stream: pieces and its end, or, if it is endless, pieces and then nothing until the client leaves. */
+async function stream(exchange: Exchange, type: Header, pieces: string[], endless: boolean): Promise<void> {
+  await exchange.head(200, [type]);
+  for (const piece of pieces) await exchange.write(Buffer.from(piece));
+  if (endless) await exchange.gone;
+  await exchange.end();
+}
+
+/** `POST /anthropic/v1/messages`: events, endless ones where `model` is "endless"; 404 for the model "wrong". */
+export async function anthropic(exchange: Exchange): Promise<void> {
+  const { model } = await readJson(exchange);
+  if (model === "wrong") {
+    return await send(exchange, 404, { type: "error", error: { type: "not_found_error", message: "No such model" } });
+  }
+  const usage = { input_tokens: 1, output_tokens: 1 };
+  const message = { id: "msg_1", type: "message", role: "assistant", model, content: [], stop_reason: null, usage };
+  const events = [
+    { type: "message_start", message },
+    { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
+    ...WORDS.map((text) => ({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text } })),
+    { type: "content_block_stop", index: 0 },
+    { type: "message_delta", delta: { stop_reason: "end_turn", stop_sequence: null }, usage },
+    { type: "message_stop" },
+  ];
+  const lines = events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+  await stream(exchange, EVENTS, model === "endless" ? lines.slice(0, 6) : lines, model === "endless");
+}
+
+/** `/v1/customers`: what Stripe makes of four customers. `cus_hang` is never answered, and there is no `cus_100`. */
+export async function stripe(exchange: Exchange, path: string, query: URLSearchParams): Promise<void> {
+  if (exchange.method === "POST") {
+    const form = new URLSearchParams(Buffer.from(await exchange.body()).toString());
+    return await send(exchange, 200, { id: "cus_5", object: "customer", ...Object.fromEntries(form) });
+  }
+  if (path.endsWith("/cus_hang")) return await exchange.gone;
+  if (path !== "customers") {
+    const error = { type: "invalid_request_error", code: "resource_missing", message: "No such customer" };
+    return await send(exchange, 404, { error });
+  }
+  const after = Number(query.get("starting_after")?.replace("cus_", "") ?? 0);
+  const data = [after + 1, after + 2].map((id) => ({ id: `cus_${id}`, object: "customer" }));
+  await send(exchange, 200, { object: "list", url: "/v1/customers", has_more: after < 2, data });
+}
+
+/** `/supabase/rest/v1/TABLE` as PostgREST, and the functions "hello" and "endless". */
+export async function supabase(exchange: Exchange, path: string, query: URLSearchParams): Promise<void> {
+  const [service, , name = ""] = path.split("/");
+  if (service === "rest") return await postgrest(exchange, name, query);
+  if (name === "endless") return await stream(exchange, EVENTS, ["data: 1\n\n"], true);
+  await send(exchange, 200, { hello: (await readJson(exchange)).name });
+}
+
+/** `GET /trpc/NAME,NAME?batch=1`: the items asked for, or a stream of words, as lines of JSON. */
+export async function trpc(exchange: Exchange, path: string, query: URLSearchParams): Promise<void> {
+  const names = path.split(",");
+  const inputs: Record<string, unknown> = JSON.parse(query.get("input") ?? "{}");
+  const lines: unknown[] = [Object.fromEntries(names.map((_, i) => [i, [[0], [null, 0, 3 * i]]]))];
+  for (const [i, name] of names.entries()) {
+    const id = 3 * i;
+    lines.push([id, 0, [[{ result: 0 }], ["result", 0, id + 1]]]);
+    if (name === "item") lines.push([id + 1, 0, [[{ data: { id: inputs[i] } }]]]);
+    else lines.push([id + 1, 0, [[{ data: 0 }], ["data", 1, id + 2]]], ...WORDS.map((word) => [id + 2, 1, [[word]]]));
+    if (name === "words") lines.push([id + 2, 0, [[]]]);
+  }
+  await stream(exchange, JSON_TYPE, lines.map((line) => `${JSON.stringify(line)}\n`), path === "endless");
+}
+
+/** `POST /mcp`: a server of the Model Context Protocol whose tools are "short" and "endless". */
+export async function mcp(exchange: Exchange): Promise<void> {
+  if (exchange.method !== "POST") return await send(exchange, 405, {});
+  const { id, method, params = {} } = await readJson(exchange) as { id?: number; method: string; params?: McpParams };
+  if (id === undefined) return await send(exchange, 202, {});
+  if (method === "initialize") {
+    const { protocolVersion } = params;
+    const serverInfo = { name: "counting", version: "1.0.0" };
+    return await send(exchange, 200, {
+      jsonrpc: "2.0",
+      id,
+      result: { protocolVersion, capabilities: { tools: {} }, serverInfo },
+    });
+  }
+  const endless = params.name === "endless";
+  const { progressToken } = params._meta ?? {};
+  const message = endless
+    ? { jsonrpc: "2.0", method: "notifications/progress", params: { progressToken, progress: 1 } }
+    : { jsonrpc: "2.0", id, result: { content: [{ type: "text", text: WORDS.join("") }] } };
+  await stream(exchange, EVENTS, [`event: message\ndata: ${JSON.stringify(message)}\n\n`], endless);
+}
+
+interface McpParams {
+  name?: string;
+  protocolVersion?: string;
+  _meta?: { progressToken?: number };
+}

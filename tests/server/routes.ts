@@ -7,7 +7,19 @@ import { promisify } from "node:util";
 import { brotliCompress, deflate, gzip } from "node:zlib";
 import type { Exchange, Header } from "./exchange.ts";
 import { pattern } from "./pattern.ts";
-import { flaky, github, graphql, openai, postgrest, rest } from "./protocols.ts";
+import {
+  anthropic,
+  flaky,
+  github,
+  graphql,
+  mcp,
+  openai,
+  postgrest,
+  rest,
+  stripe,
+  supabase,
+  trpc,
+} from "./protocols.ts";
 import type { Scope } from "./scope.ts";
 
 type Route = (exchange: Exchange, arg: string, query: URLSearchParams, scope: Scope) => Promise<void>;
@@ -235,6 +247,11 @@ const routes: Record<string, Route> = {
   flaky,
   postgrest,
   graphql,
+  anthropic,
+  v1: stripe,
+  supabase,
+  trpc,
+  mcp,
 };
 
 /**

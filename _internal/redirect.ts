@@ -64,7 +64,7 @@ const POLICY = /^(?:no-referrer(?:-when-downgrade)?|same-origin|(?:strict-)?orig
 function referTo({ headers }: Response, url: URL, options: RequestInit): RequestInit | undefined {
   const policies = headers.get("referrer-policy")?.split(",").map((policy) => policy.trim());
   const referrerPolicy = policies?.findLast((policy) => POLICY.test(policy)) as ReferrerPolicy | undefined;
-  if (referrerPolicy === undefined || !URL.canParse(options.referrer!)) return undefined;
+  if (referrerPolicy === undefined || !/^https?:/i.test(options.referrer!)) return undefined;
   const from = new URL(options.referrer!);
   const { referrerPolicy: before = "" } = options;
   const elsewhere = from.origin !== url.origin;

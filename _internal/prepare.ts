@@ -130,13 +130,18 @@ export function prepareFetch(
     signal,
     ...rest
   } = typeof init === "function" || isRequest(init) ? init as SessionRequestInit : plain(init);
-  const standard: RequestInit = { ...rest, headers, body, redirect, signal };
+  const carrier = isRequest(init) && init.body !== null ? init : undefined;
+  const standard = {
+    ...rest,
+    headers,
+    body: carrier === undefined ? body : undefined,
+    redirect,
+    signal,
+  } as RequestInit;
   // The runtime knows best which methods it can send, and as what.
   if (method !== undefined) standard.method = USUAL_METHOD.test(method) ? method : asRequest({ method }).method;
-  if (!isRequest(init)) return complete(input, standard, defaults);
-  inherit(standard, init);
-  if (init.body === null) return complete(input, standard, defaults);
-  return complete(input, { ...standard, body: undefined }, defaults, undefined, undefined, init);
+  if (isRequest(init)) inherit(standard, init);
+  return complete(input, standard, defaults, undefined, undefined, carrier);
 }
 
 /** A request of the platform's own. It throws if something is wrong with these options. */
@@ -162,7 +167,7 @@ function complete(
   defaults: RequestDefaults,
   query?: SessionRequestInit["query"],
   json?: unknown,
-  carrier?: Request,
+  carrier?: Request | undefined,
 ): Outgoing {
   const request = isRequest(input) ? input : undefined;
   const { method: name, headers: given, redirect, signal, body, ...rest } = own(init);

@@ -28,6 +28,7 @@ const CODES: readonly [code: string, words: RegExp][] = [
   // this is true of both.
   ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", /peer certificate: UnknownIssuer/],
   ["EPROTO", /\(Connect\): received (?:corrupt|fatal)/],
+  ["ERR_UNSAFE_PORT", /^\w*: bad port$|Requests to port \d+ are blocked/],
   ["ERR_ACCESS_DENIED", /^\w*: Requires net access /],
 ];
 
@@ -46,6 +47,7 @@ const FAILURES: readonly [what: string, codes: RegExp, stays: boolean][] = [
   ["The server's certificate is not trusted", /^(?!ERR_SSL_).*CERT|^UNABLE_TO_/, true],
   ["The server does not speak TLS, or refuses the handshake", /^EPROTO$|^ERR_SSL_.*(?:_VERSION|HANDSHAKE)/, true],
   ["The program has no permission to reach the server", /^ERR_ACCESS_DENIED$/, true],
+  ["The Fetch standard blocks the port", /^ERR_UNSAFE_PORT$/, true],
 ];
 
 /**

@@ -13,7 +13,7 @@ import { displayUrl } from "./http.ts";
 import { describe, own, plain, refuse } from "./options.ts";
 import type { AllTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
-import { isStream } from "./upload.ts";
+import { isStream, type StreamBody } from "./upload.ts";
 import type { BodyInit, HeadersInit, RequestRedirect } from "./web.ts";
 
 /** What a session adds to each of its requests. */
@@ -90,6 +90,8 @@ export function prepare(
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
   if (isPlain(standard.body)) refuse('"body"', 'what fetch() takes; to send JSON, use "json"', standard.body);
   if (method !== undefined) standard.method = method;
+  if (isStream(standard.body)) Object.assign(standard, { duplex: "half" });
+  if (standard.method !== undefined) standard.method = normalizeMethod(standard.method);
   const outgoing = complete(input, standard, defaults, query, json);
   return {
     ...outgoing,
@@ -112,7 +114,7 @@ export function prepareFetch(
   defaults: RequestDefaults,
 ): Outgoing {
   if (init === undefined || init === null) return complete(input, {}, defaults);
-  if (typeof init !== "object") {
+  if (typeof init !== "object" && typeof init !== "function") {
     throw new TypeError(`Cannot send the request as its options are not an object: received ${describe(init)}`);
   }
   const {
@@ -123,12 +125,41 @@ export function prepareFetch(
     timeout: _5,
     maxBodyBytes: _6,
     maxRedirects: _7,
+    method,
+    headers,
+    body,
+    redirect,
+    signal,
     ...rest
-  } = plain(init);
-  if (!isRequest(init)) return complete(input, rest as RequestInit, defaults);
-  const { method, headers, body, redirect, signal } = init;
-  const standard = { ...rest, method, headers, body, redirect, signal } as RequestInit;
-  return complete(input, inherit(standard, init), defaults);
+  } = typeof init === "function" || isRequest(init) ? init as SessionRequestInit : plain(init);
+  const carrier = isRequest(init) && init.body !== null ? init : undefined;
+  const standard = {
+    ...rest,
+    headers,
+    body: carrier === undefined ? body : undefined,
+    redirect,
+    signal,
+  } as RequestInit;
+  // The runtime knows best which methods it can send, and as what.
+  if (method !== undefined) standard.method = USUAL_METHOD.test(method) ? method : asRequest({ method }).method;
+  if (isRequest(init)) inherit(standard, init);
+  return complete(input, standard, defaults, undefined, undefined, carrier);
+}
+
+/** A request of the platform's own. It throws if something is wrong with these options. */
+function asRequest(init: RequestInit): Request {
+  return new Request("http://localhost", own(init));
+}
+
+/**
+ * Refuses a stream that was read already, or whatever else the platform's `Request` finds.
+ *
+ * @param duplex What the caller says of it, which Node demands.
+ */
+function checkStream(body: StreamBody, duplex: unknown): void {
+  // Not every platform takes an iterable. It is not begun here.
+  const stream = body instanceof ReadableStream ? body : new ReadableStream();
+  asRequest({ method: "POST", body: stream, duplex, mode: "cors" } as RequestInit);
 }
 
 /** Checks what the standard knows, and completes it. */
@@ -138,16 +169,20 @@ function complete(
   defaults: RequestDefaults,
   query?: SessionRequestInit["query"],
   json?: unknown,
+  carrier?: Request | undefined,
 ): Outgoing {
   const request = isRequest(input) ? input : undefined;
   const { method: name, headers: given, redirect, signal, body, ...rest } = own(init);
   if (request !== undefined) inherit(rest, request);
   checkOptions(rest);
 
-  const method = normalizeMethod(name ?? request?.method ?? "GET");
+  const method = name ?? request?.method ?? "GET";
   const url = resolve(request?.url ?? input as string | URL, defaults.baseUrl);
   const home = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
-  const merged = mergeHeaders(home ? defaults.headers : defaults.headersElsewhere, given ?? request?.headers);
+  const merged = mergeHeaders(
+    home ? defaults.headers : defaults.headersElsewhere,
+    given === undefined ? request?.headers : given,
+  );
   const headers = takeCredentials(url, merged);
   if (query !== undefined) addQuery(url, query);
   if (json !== undefined && body !== undefined && body !== null) {
@@ -155,10 +190,13 @@ function complete(
   }
   const content = json === undefined ? body : toJson(json, `${method} ${displayUrl(url)}`);
 
-  const inherited = content === undefined && request !== undefined && mayHaveBody(request, method);
-  if (inherited && request.bodyUsed || content instanceof ReadableStream && content.locked) {
+  // An own body of the options goes first, unless it is null: Fetch standard, section 5.4.
+  const owner = content === undefined || content === null ? carrier ?? request : undefined;
+  const inherited = owner !== undefined && mayHaveBody(owner, method);
+  if (inherited && owner.bodyUsed || content instanceof ReadableStream && content.locked) {
     throw new TypeError("Cannot send the request as its body is being read or has been read already");
   }
+  if (isStream(content)) checkStream(content, (own(init) as { duplex?: unknown }).duplex);
   if (content !== null && content !== undefined && (method === "GET" || method === "HEAD")) {
     throw new TypeError(`Cannot send the request as a ${method} request has no body`);
   }
@@ -168,11 +206,11 @@ function complete(
     method,
     url,
     headers: json === undefined ? headers : withType(headers, "application/json"),
-    body: snapshot(content),
-    request: inherited ? request : undefined,
+    body: inherited ? undefined : snapshot(content),
+    request: inherited ? owner : undefined,
     prefetch: true,
     throwIfNotOk: false,
-    redirect: checkRedirect(redirect ?? request?.redirect ?? "follow"),
+    redirect: checkRedirect(redirect === undefined ? request?.redirect ?? "follow" : redirect),
     signal: checkSignal(signal === undefined ? request?.signal : signal),
     timeouts: defaults.timeouts,
     maxBodyBytes: defaults.maxBodyBytes,
@@ -319,7 +357,7 @@ function normalizeMethod(method: string): string {
 /** Bun turns unknown methods into GET; workerd throws. */
 function isKnown(method: string): boolean {
   try {
-    return new Request("http://localhost", own({ method })).method === method;
+    return asRequest({ method }).method === method;
   } catch {
     return false;
   }
@@ -339,10 +377,8 @@ function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | null
 
 /** Checks what goes to the runtime's `fetch`, before anything is sent: its own `Request` knows what is wrong with it. */
 function checkOptions(rest: RequestInit): void {
-  for (const name of REQUEST_OPTIONS) {
-    if (!Object.hasOwn(rest, name) || rest[name] === undefined) continue;
-    new Request("http://localhost", own({ [name]: rest[name] }));
-  }
+  const given = REQUEST_OPTIONS.filter((name) => Object.hasOwn(rest, name) && rest[name] !== undefined);
+  if (given.length > 0) asRequest(Object.fromEntries(given.map((name) => [name, rest[name]])));
 }
 
 /** Shows nothing of a URL but its scheme, because a password may stand anywhere in one that is malformed. */

@@ -8,17 +8,16 @@
 
 import { NetworkError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
+import { own } from "./options.ts";
 import { ORIGIN_HEADERS, type Outgoing, takeCredentials } from "./prepare.ts";
 import { isStream } from "./upload.ts";
 
 /** Headers that speak of the body: RFC 9110, section 8. They go where the body goes. */
 const BODY_HEADERS = ["content-encoding", "content-language", "content-location", "content-type"];
 
-/** Whether a response is a redirect with somewhere to go. */
-export function isRedirect(response: Response): boolean {
-  const { status } = response;
-  return (status === 301 || status === 302 || status === 303 || status === 307 || status === 308) &&
-    response.headers.has("location");
+/** Whether a response is a redirect, perhaps to nowhere. */
+export function isRedirect({ status }: Response): boolean {
+  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
 }
 
 /** The error for a redirect that cannot be followed. Another try would meet the same redirect. */
@@ -41,14 +40,39 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
   if (!toGet && isStream(sent.body)) {
     throw refuseRedirect("Cannot follow the redirect as the body is a stream, which cannot be sent again", line);
   }
+  const options = own(sent.rest ?? {});
+  if (options.mode === "same-origin" && url.origin !== sent.url.origin) {
+    throw refuseRedirect('Cannot follow the redirect as "mode" is "same-origin", and it leads to another origin', line);
+  }
   const headers = new Headers(sent.headers);
+  const rest = options.referrer === undefined ? sent.rest : { ...sent.rest, ...referTo(response, sent.url, options) };
   if (url.origin !== sent.url.origin) {
     for (const name of ORIGIN_HEADERS) headers.delete(name);
   }
   takeCredentials(url, headers);
-  if (!toGet) return { ...sent, url, headers };
+  if (!toGet) return { ...sent, url, headers, rest };
   for (const name of BODY_HEADERS) headers.delete(name);
-  return { ...sent, method: "GET", url, headers, body: undefined };
+  return { ...sent, method: "GET", url, headers, rest, body: undefined };
+}
+
+const POLICY = /^(?:no-referrer(?:-when-downgrade)?|same-origin|(?:strict-)?origin(?:-when-cross-origin)?|unsafe-url)$/;
+
+/**
+ * The referrer after a redirect with a policy of its own: as much of it as the redirect was told (Referrer Policy, section
+ * 8.3), and the new policy.
+ */
+function referTo({ headers }: Response, url: URL, options: RequestInit): RequestInit | undefined {
+  const policies = headers.get("referrer-policy")?.split(",").map((policy) => policy.trim());
+  const referrerPolicy = policies?.findLast((policy) => POLICY.test(policy)) as ReferrerPolicy | undefined;
+  if (referrerPolicy === undefined || !/^https?:/i.test(options.referrer!)) return undefined;
+  const from = new URL(options.referrer!);
+  const { referrerPolicy: before = "" } = options;
+  const elsewhere = from.origin !== url.origin;
+  const open = /^(?:unsafe-url|origin(?:-when-cross-origin)?)$/.test(before);
+  const hidden = before === "no-referrer" || before === "same-origin" && elsewhere ||
+    from.protocol === "https:" && url.protocol === "http:" && !open;
+  const whole = !/^(?:strict-)?origin$/.test(before) && (!elsewhere || /^unsafe-url$|downgrade/.test(before));
+  return { referrerPolicy, referrer: hidden ? "" : whole ? from.href : `${from.origin}/` };
 }
 
 function parseLocation(location: string, base: URL, line: RequestSummary): URL {

@@ -13,6 +13,7 @@ import type { Exchange } from "./exchange.ts";
 import type { Bytes } from "./bytes.ts";
 import { SMALL_BODY } from "./http.ts";
 import { own } from "./options.ts";
+import type { Outgoing } from "./prepare.ts";
 import { type Arrival, send } from "./send.ts";
 import type { Platform } from "./transports/platform.ts";
 import { type ResponseHead, WebResponse } from "./web_response.ts";
@@ -42,18 +43,20 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
     const max = Math.min(SMALL_BODY, maxBodyBytes);
     const arrival = await send(exchange, platform);
     const head = toHead(exchange, arrival, platform);
+    const fetched = { signal };
     if ((arrival.source.length ?? Infinity) > max) {
       const reader = await handOver(exchange, arrival, asFetchError);
       reader.readAhead(max, signal);
-      return new WebResponse(head, reader);
+      return new WebResponse(head, reader, fetched);
     }
     try {
-      return new WebResponse(head, await prefetchBody(exchange, arrival, max, platform), signal);
+      return new WebResponse(head, await prefetchBody(exchange, arrival, max, platform), fetched);
     } catch (error) {
       // The caller hears of it when the body is read, as from the standard `fetch`.
       const failure = asFetchError(exchange.fail(error));
       const start = (controller: ReadableStreamDefaultController<Bytes>) => controller.error(failure);
-      return new WebResponse(head, { stream: () => new ReadableStream(own({ start })) });
+      const body = { stream: () => new ReadableStream(own({ start })), readAll: () => Promise.reject(failure) };
+      return new WebResponse(head, body, fetched);
     }
   } catch (error) {
     throw asFetchError(exchange.fail(error));
@@ -104,7 +107,7 @@ function toHead(exchange: Exchange, { response, outgoing, init, history }: Arriv
     // If the platform follows redirects, it alone knows the way.
     url: redirected ? response.url : href,
     redirected: redirected || history.length > 0,
-    type,
+    type: type === "basic" && platform.policies && visitsOthers(outgoing, history) ? "cors" : type,
     decoded: coding !== null && decodes(coding.toLowerCase(), init, platform),
     method,
     asked: href,
@@ -113,6 +116,11 @@ function toHead(exchange: Exchange, { response, outgoing, init, history }: Arriv
     sent,
     history,
   };
+}
+
+/** Whether a request was redirected from one origin to another: section 4.1, "main fetch", of the Fetch standard. */
+function visitsOthers({ url: { origin } }: Outgoing, history: Arrival["history"]): boolean {
+  return history.some(({ url }) => new URL(url).origin !== origin);
 }
 
 function decodes(coding: string, init: RequestInit, platform: Platform): boolean {

@@ -7,12 +7,14 @@
  */
 
 import { NetworkError, TooManyRedirectsError } from "../errors.ts";
+import { bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { keepCookies, withCookies } from "./jar.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
 import { Source } from "./source.ts";
+import { globalFetch } from "./transports/global_fetch.ts";
 import type { Platform } from "./transports/platform.ts";
 import { bufferRequest, isStream } from "./upload.ts";
 
@@ -46,7 +48,10 @@ const NO_REDIRECTS: readonly Redirect[] = Object.freeze([]);
 export async function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
   const { request } = exchange.outgoing;
   if (request !== undefined) {
-    const body = await exchange.wait("headers", bufferRequest(request, exchange.cancellation));
+    const buffering = bufferRequest(request, exchange.cancellation);
+    const body = await exchange.wait("headers", buffering).catch((cause) => {
+      throw exchange.failure(cause, "Cannot send the body as its stream failed");
+    });
     exchange.cancellation.throwIfAborted();
     if (isStream(body)) exchange.upload(body);
     else exchange.outgoing = { ...exchange.outgoing, body, request: undefined };
@@ -55,9 +60,13 @@ export async function send(exchange: Exchange, platform: Platform): Promise<Arri
   for (;;) {
     const arrival = await sendOnce(exchange, platform, history);
     const { response, source, outgoing, kept } = arrival;
-    if (outgoing.redirect === "manual" || !isRedirect(response)) return arrival;
-    if (outgoing.redirect === "error") {
+    const redirected = outgoing.redirect !== "manual" && isRedirect(response);
+    if (redirected && outgoing.redirect === "error") {
       throw refuseRedirect('The response is a redirect, and "redirect" is "error"', exchange);
+    }
+    if (!redirected || !response.headers.has("location")) {
+      const { integrity } = own(outgoing.rest ?? {});
+      return integrity && platform.policies ? await verify(exchange, arrival, integrity, platform) : arrival;
     }
     if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
     const next = followRedirect(outgoing, response, exchange);
@@ -92,12 +101,28 @@ async function sendOnce(exchange: Exchange, platform: Platform, history: readonl
   return { response, source, outgoing, init, history, kept };
 }
 
+/** Checks the last body against `integrity`, with the platform's own check, which would also check those of redirects. */
+async function verify(exchange: Exchange, arrival: Arrival, integrity: string, platform: Platform): Promise<Arrival> {
+  const content = await bufferBody(exchange, arrival.source, arrival.outgoing.maxBodyBytes);
+  const url = URL.createObjectURL(new Blob([content]));
+  try {
+    await (await globalFetch()(url, own({ integrity }))).body?.cancel();
+  } catch (cause) {
+    throw new NetworkError('The body is not the one that "integrity" asks for', exchange, cause);
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+  const inMemory = new Response(content, own({ headers: own({ "content-length": String(content.byteLength) }) }));
+  return { ...arrival, source: new Source(exchange, inMemory, platform) };
+}
+
 function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | undefined, platform: Platform) {
   const init: RequestInit & { duplex?: "half" } = {
     ...rest,
     method,
     redirect: platform.followsRedirects ? redirect : "manual",
   };
+  if (platform.policies) delete init.integrity; // see verify()
   if (headers) init.headers = headers;
   if (body !== undefined && body !== null) {
     init.body = body;

@@ -7,7 +7,6 @@
  */
 
 import type { Redirect, Repeatable } from "../request.ts";
-import type { BodyReader } from "./body.ts";
 import type { Bytes } from "./bytes.ts";
 import { hasBody, showUrl } from "./http.ts";
 import { showAs } from "./inspect.ts";
@@ -35,6 +34,7 @@ export interface ResponseHead {
 /** What is overridden. Some type packages declare properties, which no method or accessor may override. */
 interface Overridden {
   readonly url: string;
+  readonly statusText: string;
   readonly redirected: boolean;
   readonly type: ResponseType;
   readonly bodyUsed: boolean;
@@ -53,6 +53,18 @@ type Base = Omit<Response, keyof Overridden> & Overridden;
 
 const BaseResponse = Response as unknown as new (...args: ConstructorParameters<typeof Response>) => Base;
 
+/** What a response of `session.fetch` has besides. */
+export interface Fetched {
+  /** The caller's signal, which counts until the body, or that of a clone, is read, though it is in memory. */
+  signal: AbortSignal | null | undefined;
+}
+
+/** A body that is a stream, and what reads the whole of it from where it is, if that is faster. */
+export interface Readable {
+  stream(): ReadableStream<Bytes>;
+  readAll?(max: number): Promise<Bytes>;
+}
+
 /**
  * A `Response` that keeps what its constructor cannot be given: the URL, the type, a status outside 200 to 599, and any
  * reason phrase.
@@ -62,31 +74,36 @@ const BaseResponse = Response as unknown as new (...args: ConstructorParameters<
  */
 class WebResponse extends BaseResponse {
   readonly #head: ResponseHead;
-  #reader: BodyReader | undefined;
-  /** The caller's signal, which still counts though the body is in memory. */
-  readonly #signal: AbortSignal | null | undefined;
+  /** What the whole body is read from, unless the platform has to. */
+  #content: Bytes | Readable | undefined;
+  /** Of `session.fetch`, whose responses are as those of the standard `fetch`. */
+  readonly #fetched: Fetched | undefined;
+  /** The stream of a body in memory, once somebody asks for it. */
+  #stream: ReadableStream<Bytes> | undefined;
   #consumed = false;
 
   /**
-   * @param body The body: in memory, what reads it, or a stream.
+   * @param body The body: in memory, or what reads it.
+   * @param fetched Given if the body in memory is this response's own, and the headers must not change.
    */
-  constructor(head: ResponseHead, body: Bytes | BodyReader | Streamed | null, signal?: AbortSignal | null) {
-    const { status, statusText, headers } = head;
+  constructor(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched) {
+    const { status, headers } = head;
     const init = own({ status: status >= 200 && status <= 599 ? status : 200, headers });
     const filled = hasBody(head.method, status);
     super(filled ? body instanceof Uint8Array ? body : body?.stream() : null, init);
     this.#head = head;
-    this.#reader = filled && body !== null && "readAll" in body ? body : undefined;
-    this.#signal = signal;
+    this.#fetched = fetched;
+    if (filled && body !== null && (body instanceof Uint8Array ? fetched : body.readAll)) this.#content = body;
     if (head.decoded && filled) {
-      this.headers.delete("content-encoding");
-      this.headers.delete("content-length");
+      super.headers.delete("content-encoding");
+      super.headers.delete("content-length");
     }
-    // No overrides, because Node's constructor reads `status` itself, and refuses phrases that its parser accepts.
+    // No override, because Node's constructor reads `status` itself.
     if (this.status !== status) Object.defineProperties(this, own({ status: { value: status }, ok: { value: false } }));
-    if (this.statusText !== statusText) {
-      Object.defineProperty(this, "statusText", own({ value: statusText, configurable: true }));
-    }
+  }
+
+  override get statusText(): string {
+    return this.#head.statusText;
   }
 
   override get url(): string {
@@ -101,14 +118,46 @@ class WebResponse extends BaseResponse {
     return this.#head.type;
   }
 
+  /** The platform's own, if they are true, because those cannot be changed. */
+  override get headers(): Headers {
+    const { decoded, headers, method, status } = this.#head;
+    return this.#fetched === undefined || decoded && hasBody(method, status) ? super.headers : headers;
+  }
+
+  /** A byte stream (Streams standard, section 4.7) also where the platform makes another one of bytes in memory. */
+  override get body(): ReadableStream<Bytes> | null {
+    const content = this.#content;
+    if (!(content instanceof Uint8Array)) return super.body as ReadableStream<Bytes> | null;
+    const pull = (controller: ReadableByteStreamController) => {
+      const read = this.#consumed || content.byteLength === 0;
+      this.#consumed = true;
+      this.#finish();
+      if (!read) return controller.enqueue(content.slice());
+      controller.close();
+      controller.byobRequest?.respond(0);
+    };
+    const cancel = () => {
+      this.#consumed = true;
+    };
+    return this.#stream ??= new ReadableStream(
+      own({ type: "bytes" as const, pull, cancel }),
+      own({ highWaterMark: 0 }),
+    );
+  }
+
   override get bodyUsed(): boolean {
     return this.#consumed || super.bodyUsed;
   }
 
   override clone(): Response {
+    const content = this.#content;
+    if (content instanceof Uint8Array) {
+      this.#checkUnused();
+      return new OwnResponse(this.#head, content.slice(), this.#fetched);
+    }
     const { body } = super.clone();
-    this.#reader = undefined; // what it gives goes to both now
-    return new OwnResponse({ ...this.#head, headers: this.headers }, body && { stream: () => body });
+    this.#content = undefined; // what it gives goes to both now
+    return new OwnResponse({ ...this.#head, headers: this.headers }, body && { stream: () => body }, this.#fetched);
   }
 
   override async text(): Promise<string> {
@@ -139,15 +188,28 @@ class WebResponse extends BaseResponse {
     return content === undefined ? await super.formData() : await this.#rebuild(content).formData();
   }
 
-  /** Reads the body from where it is. `undefined` if the platform has to: it is in memory, or was taken already. */
+  /** Reads the body from where it is. `undefined` if the platform has to. */
   async #consume(): Promise<Bytes | undefined> {
-    if (this.bodyUsed) return undefined;
-    this.#signal?.throwIfAborted();
-    const reader = this.#reader;
-    if (reader === undefined || this.body?.locked !== false) return undefined;
+    const content = this.#content;
+    if (content === undefined) return undefined;
+    this.#checkUnused();
     this.#consumed = true;
-    this.body.getReader(); // nobody else is to read it
-    return await reader.readAll(Infinity);
+    // Nobody else is to read it.
+    if (!(content instanceof Uint8Array)) return super.body!.getReader(), await content.readAll!(Infinity);
+    this.#stream?.getReader();
+    this.#finish();
+    return content;
+  }
+
+  #finish(): void {
+    this.#fetched?.signal?.throwIfAborted();
+    if (this.#fetched) this.#fetched.signal = undefined;
+  }
+
+  #checkUnused(): void {
+    const stream = this.#content instanceof Uint8Array ? this.#stream : super.body;
+    if (!this.bodyUsed && !stream?.locked) return;
+    throw new TypeError("Cannot read the body as it is being read or has been read already");
   }
 
   #rebuild(content: Bytes): Response {
@@ -156,10 +218,8 @@ class WebResponse extends BaseResponse {
   }
 }
 
-/** A body that is a stream. */
-export interface Streamed {
-  stream(): ReadableStream<Bytes>;
-}
+// Who asks for the class gets the standard one.
+Object.defineProperty(WebResponse.prototype, "constructor", own({ value: Response }));
 
 /** The class, whose instances are to the caller what any `Response` is. */
 const OwnResponse = WebResponse as unknown as new (...args: ConstructorParameters<typeof WebResponse>) => Response;

@@ -136,6 +136,8 @@ const CODES: [error: unknown, code: string | undefined, unsent: boolean][] = [
   // The server says this about the client's certificate, and may have read the request.
   [coded("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"), "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", false],
   [new Error('Requires net access to "a.test:443", run again with the --allow-net flag'), "ERR_ACCESS_DENIED", true],
+  [new TypeError("fetch failed", { cause: new Error("bad port") }), "ERR_UNSAFE_PORT", true],
+  [new TypeError("Fetch failed: Requests to port 25 are blocked"), "ERR_UNSAFE_PORT", true],
   [coded("Malformed_HTTP_Response"), undefined, false],
   [coded("ZlibError"), undefined, false],
   [coded(20, "a DOMException has a number"), undefined, false],
@@ -159,7 +161,15 @@ for (const [error, code, unsent] of CODES) {
 }
 
 Deno.test("staysSo() is true of certificates, TLS and permissions, and of nothing that passes", () => {
-  for (const code of ["CERT_HAS_EXPIRED", "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "EPROTO", "ERR_ACCESS_DENIED"]) {
+  for (
+    const code of [
+      "CERT_HAS_EXPIRED",
+      "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+      "EPROTO",
+      "ERR_ACCESS_DENIED",
+      "ERR_UNSAFE_PORT",
+    ]
+  ) {
     assertEquals(staysSo(code), true, code);
   }
   for (const code of [undefined, "ECONNREFUSED", "ENOTFOUND", "ECONNRESET", "ETIMEDOUT", "HPE_INVALID_CONSTANT"]) {

@@ -41,11 +41,11 @@ function headersOf(outgoing: Outgoing): Record<string, string> {
   return Object.fromEntries(outgoing.headers ?? []);
 }
 
-Deno.test("isRedirect() knows the five statuses, if there is somewhere to go", () => {
+Deno.test("isRedirect() knows the five statuses, also without somewhere to go", () => {
   for (const status of [301, 302, 303, 307, 308]) {
     assert(isRedirect(redirect("/", status)));
     assert(isRedirect(redirect("", status)));
-    assert(!isRedirect(new Response(null, { status })));
+    assert(isRedirect(new Response(null, { status })));
   }
   for (const status of [200, 201, 300, 304, 305, 306, 309, 400, 503]) assert(!isRedirect(redirect("/", status)));
 });
@@ -184,4 +184,32 @@ Deno.test("followRedirect() keeps all else, and leaves the request as it was", (
   assertStrictEquals(next.signal, signal);
   assertStrictEquals(next.timeouts, request.timeouts);
   assertEquals([next.prefetch, next.maxRedirects, next.maxBodyBytes], [false, 6, 5]);
+});
+
+Deno.test("followRedirect() stays at the origin where the mode says so", () => {
+  const request = sent({ rest: { mode: "same-origin" } });
+  assertEquals(followRedirect(request, redirect("/x"), SUMMARY).url.href, "https://a.test/x");
+  const message = 'Cannot follow the redirect as "mode" is "same-origin", and it leads to another origin';
+  assertThrows(() => followRedirect(request, redirect("https://b.test/"), SUMMARY), NetworkError, message);
+});
+
+Deno.test("followRedirect() takes over a redirect's Referrer-Policy, and no more of the referrer than was sent", () => {
+  const next = (referrer: string, before: string | undefined, policy: string) => {
+    const rest: RequestInit = { referrer, referrerPolicy: before as ReferrerPolicy };
+    const response = new Response(null, { status: 302, headers: { location: "/x", "referrer-policy": policy } });
+    const { rest: after } = followRedirect(sent({ rest }), response, SUMMARY);
+    return [after?.referrer, after?.referrerPolicy];
+  };
+  const [here, there, plain] = ["https://a.test/page?1", "https://b.test/page?1", "https://a.test/"];
+  assertEquals(next(here, undefined, "no-referrer"), [here, "no-referrer"]);
+  assertEquals(next(here, "unsafe-url", "bogus, origin, other"), [here, "origin"]);
+  assertEquals(next(here, "origin", "bogus"), [here, "origin"]);
+  assertEquals(next("about:client", "origin", "unsafe-url"), ["about:client", "origin"]);
+  assertEquals(next(here, "origin", "unsafe-url"), [plain, "unsafe-url"]);
+  assertEquals(next(here, "strict-origin", "unsafe-url"), [plain, "unsafe-url"]);
+  assertEquals(next(here, "no-referrer", "unsafe-url"), ["", "unsafe-url"]);
+  assertEquals(next(here, "same-origin", "unsafe-url"), [here, "unsafe-url"]);
+  assertEquals(next(there, "same-origin", "unsafe-url"), ["", "unsafe-url"]);
+  assertEquals(next(there, undefined, "unsafe-url"), ["https://b.test/", "unsafe-url"]);
+  assertEquals(next(there, "no-referrer-when-downgrade", "unsafe-url"), [there, "unsafe-url"]);
 });

@@ -114,10 +114,17 @@ export async function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Pr
  */
 export function sessionFetch(perform: Fetch): Fetch {
   const behind: SessionFetch = globalFetch();
-  const fetch: SessionFetch = (input, init) => {
-    const href = context?.getStore()?.href;
-    const returns = href && href === String((input as Request)?.url ?? input);
-    return returns ? behind(input, init) : perform(input, init);
+  // A property, whose name no bundler changes; and no arrow, because the standard function is a constructor by its looks.
+  const { fetch }: { fetch: SessionFetch } = {
+    fetch: function (input, init) {
+      try {
+        const href = context?.getStore()?.href;
+        const returns = href && href === String((input as Request)?.url ?? input);
+        return returns ? behind(input, init) : perform(input, init);
+      } catch (error) {
+        return Promise.reject(error); // of an input that cannot be converted to a string
+      }
+    },
   };
   fetch[BEHIND] = behind;
   // Bun's `preconnect()` opens a socket for a later request. A session opens none that no request

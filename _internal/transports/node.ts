@@ -181,6 +181,7 @@ class NodeTransport implements Adapter {
         // Several codings on one body too.
         decodes: (coding) => coding.split(",").every((part) => this.#decodes(part.trim())),
         onDropped: (report) => this.#remains.report = report,
+        policies: true,
       },
     );
   }

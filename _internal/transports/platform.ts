@@ -32,6 +32,11 @@ export interface Platform {
    */
   readonly fillsBuffers?: boolean;
   /**
+   * Whether the platform's `fetch` checks the integrity of a body, be it that of a redirect, and marks responses of another
+   * origin with the type "cors".
+   */
+  readonly policies?: boolean;
+  /**
    * Makes what says when a slot is free again. Without it, a slot is free as soon as its exchange
    * is over.
    */

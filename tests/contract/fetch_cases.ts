@@ -135,16 +135,22 @@ export const cases: Case[] = [
     const request = new Request(`${scope.url}/upload`, { method: "POST", body });
     assertEquals(await (await session.fetch(request)).json(), { bodyLength: 1_000_000, isPattern: true });
   }, STREAMS),
-  withSession("session.fetch streams a body, as it is made, with duplex and without", async (session, { scope }) => {
-    for (const duplex of ["half", undefined] as const) {
-      const { stream } = source(3, 2);
-      const response = await session.fetch(
-        `${scope.url}/echo`,
-        { method: "POST", body: stream, duplex } as RequestInit,
-      );
-      const echo = await readEcho(response);
-      assertEquals([echo.body, header(echo, "transfer-encoding")], ["piece 1;piece 2;piece 3;", "chunked"]);
+  withSession("session.fetch streams a body, as it is made", async (session, { scope }) => {
+    const { stream } = source(3, 2);
+    const init = { method: "POST", body: stream, duplex: "half" };
+    const echo = await readEcho(await session.fetch(`${scope.url}/echo`, init));
+    assertEquals([echo.body, header(echo, "transfer-encoding")], ["piece 1;piece 2;piece 3;", "chunked"]);
+  }, STREAMS),
+  withSession("a stream that was read already is refused before anything is sent", async (session, { scope }) => {
+    for (const send of [session.fetch, session.request.bind(session)]) {
+      const { stream } = source(2);
+      const reader = stream.getReader();
+      await reader.read();
+      reader.releaseLock();
+      const init = { method: "POST", body: stream, duplex: "half" };
+      await assertRejects(() => send(`${scope.url}/echo`, init), TypeError);
     }
+    assertEquals((await scope.stats()).accepted, 0);
   }, STREAMS),
   withSession("session.fetch takes an async iterable as body", async (session, { scope }) => {
     async function* pieces() {
@@ -156,7 +162,8 @@ export const cases: Case[] = [
     const response = await session.fetch(`${scope.url}/echo`, {
       method: "POST",
       body: pieces() as unknown as BodyInit,
-    });
+      duplex: "half",
+    } as RequestInit);
     assertEquals((await readEcho(response)).body, "abc");
   }, STREAMS),
   withSession("session.fetch follows a redirect with the body of a Request", async (session, { scope }) => {
@@ -185,8 +192,8 @@ export const cases: Case[] = [
     ]);
     // The Request was not touched.
     assertEquals([request.bodyUsed, await request.text()], [false, "theirs"]);
-    const emptied = new Request(`${scope.url}/echo`, { method: "POST", body: "theirs" });
-    assertEquals((await readEcho(await session.fetch(emptied, { body: null }))).body, "");
+    const kept = new Request(`${scope.url}/echo`, { method: "POST", body: "theirs" });
+    assertEquals((await readEcho(await session.fetch(kept, { body: null }))).body, "theirs");
   }),
   withSession("session.fetch refuses a body that was read, or is being read", async (session, { scope }) => {
     const used = new Request(`${scope.url}/echo`, { method: "POST", body: "text" });
@@ -466,7 +473,9 @@ export const cases: Case[] = [
   ...(["post", "fetch"] as const).flatMap((call) => {
     const ours = (error: unknown) => call === "fetch" ? causeOf(error) : error;
     const send = (session: Session, url: string, body: BodyInit, init: RequestInit = {}): Promise<unknown> =>
-      call === "fetch" ? session.fetch(url, { ...init, method: "POST", body }) : session.post(url, { ...init, body });
+      call === "fetch"
+        ? session.fetch(url, { ...init, method: "POST", body, duplex: "half" } as RequestInit)
+        : session.post(url, { ...init, body });
     return [
       withSession(
         `${call}: an upload whose source fails rejects with its error as the cause`,

@@ -281,7 +281,7 @@ export const cases: Case[] = [
           [streamed, `StreamedResponse { status: 200, url: "${scope.url}/headers?…", closed: false }`],
           [session, "Session { open: 2, queued: 1, closed: false }"],
           [session.pool, "Pool { active: 2, queued: 1, closed: false }"],
-          [web, `WebResponse { status: 200, url: "${scope.url}/headers?…", bodyUsed: false }`],
+          [web, `Response { status: 200, url: "${scope.url}/headers?…", bodyUsed: false }`],
         ];
         // workerd's `inspect` shows any `Response` in its own way, and a bundle's names are not those of the source.
         for (const [value, line] of runtime === "workerd" ? [] : shows) {

@@ -32,7 +32,13 @@ export function aspectsOf(seen: unknown, sent: Arrival[], normalize: (text: stri
   const boundaries = sent.flatMap(({ headers }) => headers.map(([, value]) => /boundary=([^;\s"]+)/.exec(value)?.[1]));
   boundaries.push(...sent.map(({ body }) => /^--(\S+)\r\ncontent-disposition:/i.exec(body)?.[1]));
   const clean = (text: string) => {
-    for (const boundary of boundaries) if (boundary) text = text.replaceAll(boundary, "BOUNDARY");
+    const last = /\r\n--(\S+)$/.exec(text)?.[1];
+    for (const boundary of boundaries) {
+      if (!boundary) continue;
+      text = text.replaceAll(boundary, "BOUNDARY");
+      // The body may have been cut off in the boundary.
+      if (last && boundary.startsWith(last)) text = text.slice(0, -last.length);
+    }
     return normalize(text);
   };
   const walk = (path: string, value: unknown) => {

@@ -1,0 +1,94 @@
+// Copyright 2026 the Hangup authors. MIT license.
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { type Fetched, type ResponseHead, WebResponse } from "../_internal/web_response.ts";
+
+const HEAD: ResponseHead = {
+  status: 200,
+  statusText: "Fine \u00fc",
+  headers: new Headers({ "content-encoding": "gzip", "content-length": "9", "content-type": "text/x" }),
+  url: "https://a.test/#part",
+  redirected: false,
+  type: "basic",
+  decoded: false,
+  history: [],
+  method: "GET",
+  asked: "https://a.test/",
+  sent: undefined,
+  repeatable: "always",
+};
+
+function respond(body: string | null, fetched?: Fetched, head: Partial<ResponseHead> = {}): Response {
+  return new WebResponse({ ...HEAD, ...head }, body === null ? null : new TextEncoder().encode(body), fetched);
+}
+
+Deno.test("WebResponse is a Response by its class, and has what the constructor cannot be given", () => {
+  const response = respond("hello", { signal: null }, { status: 600 });
+  assert(response instanceof Response);
+  assertStrictEquals(response.constructor, Response);
+  const { status, ok, statusText, url, type } = response;
+  assertEquals([status, ok, statusText, url, type], [600, false, "Fine \u00fc", "https://a.test/", "basic"]);
+});
+
+Deno.test("WebResponse of a fetch has the platform's headers, unless they are not true", () => {
+  assertStrictEquals(respond("hello", { signal: null }).headers, HEAD.headers);
+  const decoded = respond("hello", { signal: null }, { decoded: true });
+  assertEquals([...decoded.headers], [["content-type", "text/x"]]);
+  assertStrictEquals(respond(null, { signal: null }, { decoded: true, method: "HEAD" }).headers, HEAD.headers);
+  const own = respond("hello");
+  own.headers.set("x-a", "1");
+  assertEquals(HEAD.headers.has("x-a"), false);
+});
+
+Deno.test("WebResponse gives a body in memory as a byte stream, in one chunk", async () => {
+  const { body } = respond("hello", { signal: null });
+  const filler = body!.getReader({ mode: "byob" });
+  assertEquals(new TextDecoder().decode((await filler.read(new Uint8Array(9))).value), "hello");
+  assertEquals((await filler.read(new Uint8Array(9))).done, true);
+  const reader = respond("hello", { signal: null }).body!.getReader();
+  assertEquals([(await reader.read()).value?.length, (await reader.read()).done], [5, true]);
+  assertEquals((await respond("", { signal: null }).body!.getReader().read()).done, true);
+});
+
+Deno.test("WebResponse is read once, however it is read", async () => {
+  const ways: ((response: Response) => unknown)[] = [
+    (response) => response.text(),
+    (response) => response.blob(),
+    (response) => response.body!.cancel(),
+    (response) => response.body!.getReader().read(),
+  ];
+  for (const way of ways) {
+    const response = respond("hello", { signal: null });
+    assertStrictEquals(response.body, response.body);
+    assertEquals(response.bodyUsed, false);
+    await way(response);
+    assertEquals(response.bodyUsed, true);
+    await assertRejects(() => response.text(), TypeError);
+    assertThrows(() => response.clone(), TypeError);
+  }
+  const locked = respond("hello", { signal: null });
+  locked.body!.getReader();
+  await assertRejects(() => locked.arrayBuffer(), TypeError);
+});
+
+Deno.test("WebResponse fails with the reason of its signal until it, or a clone, was read", async () => {
+  const controller = new AbortController();
+  const make = () => respond("hello", { signal: controller.signal });
+  const read = make();
+  const clone = read.clone();
+  await read.text();
+  const [late, streamed, empty] = [make(), make(), respond(null, { signal: controller.signal })];
+  const reader = streamed.body!.getReader();
+  const reason = new Error("enough");
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => late.text()), reason);
+  assertEquals(late.bodyUsed, true);
+  assertStrictEquals(await assertRejects(() => reader.read()), reason);
+  assertEquals([await clone.text(), await empty.text()], ["hello", ""]);
+});
+
+Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
+  const response = respond("hello", { signal: null });
+  const bytes = await response.clone().bytes();
+  bytes.fill(0);
+  assertEquals(await response.text(), "hello");
+});

@@ -10,7 +10,6 @@ import { NetworkError } from "../errors.ts";
 import { type ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, cancelBody, hasBody, SMALL_BODY } from "./http.ts";
-import { describe } from "./options.ts";
 import type { Platform } from "./transports/platform.ts";
 import type { ResponseType } from "./web.ts";
 

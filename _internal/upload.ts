@@ -8,7 +8,7 @@
 
 import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
-import { describe, own } from "./options.ts";
+import { own } from "./options.ts";
 import type { BodyInit } from "./web.ts";
 
 /** A body that is gone once it was sent. */
@@ -108,7 +108,7 @@ export class Upload {
 
 function checkChunk(chunk: unknown): Bytes {
   if (isBytes(chunk)) return chunk;
-  throw new TypeError(`Cannot send the body as a chunk of its stream is no Uint8Array: received ${describe(chunk)}`);
+  throw new TypeError(`Cannot send the body as a chunk of its stream is not a Uint8Array: received ${typeof chunk}`);
 }
 
 function iterate<T>(body: ReadableStream<T> | AsyncIterable<T>): AsyncIterator<T, unknown> {

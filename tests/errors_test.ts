@@ -285,7 +285,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     NetworkError,
-    `Cannot read the body as a chunk of it is not a Uint8Array: received "text": GET ${url}`,
+    `Cannot read the body as a chunk of it is not a Uint8Array: received string: GET ${url}`,
     () => send(answerStrings),
   ],
   [NetworkError, `The value that "fetch" returned is not a Response: GET ${url}`, () => send(wrong(answerText))],
@@ -364,7 +364,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
-    'Cannot send the body as a chunk of its stream is no Uint8Array: received "text"',
+    "Cannot send the body as a chunk of its stream is not a Uint8Array: received string",
     () => send(hang, {}, {}, new Request(url, { method: "POST", body: strings() })),
   ],
   [TypeError, '"params" is not an option here: use "query"', () => refuse(wrong({ params: { page: 1 } }))],

@@ -30,7 +30,7 @@ export class ReadAhead {
   async #run(exchange: Exchange, source: Source, max: number): Promise<void> {
     try {
       for (let size = 0; size <= max && source.open && !this.#stopped;) {
-        const read = source.readUntimed();
+        const read = source.readWithoutTimeout();
         this.reading = read.then(() => {}, () => {});
         const { value } = await read;
         if (value === undefined) return exchange.end();

@@ -90,7 +90,7 @@ export class Source {
   }
 
   /** The same without a timeout, because nobody waits for it. */
-  async readUntimed(): Promise<Read> {
+  async readWithoutTimeout(): Promise<Read> {
     try {
       return this.take(await this.#exchange.cancellation.race(this.next()));
     } catch (cause) {
@@ -149,9 +149,8 @@ export class Source {
       return END;
     }
     if (!isBytes(read?.value)) {
-      const message = `Cannot read the body as a chunk of it is not a Uint8Array: received ${
-        describe((read as Partial<Read>)?.value)
-      }`;
+      const message =
+        `Cannot read the body as a chunk of it is not a Uint8Array: received ${typeof (read as Partial<Read>)?.value}`;
       throw new NetworkError(message, this.#exchange);
     }
     this.#count(read.value.byteLength);

@@ -172,7 +172,7 @@ Deno.test("Upload refuses chunks that are no bytes", async () => {
     await settle();
     source.give(chunk);
     const error = await read;
-    assert(error instanceof TypeError && error.message.includes("is no Uint8Array"), String(error));
+    assert(error instanceof TypeError && error.message.includes("is not a Uint8Array"), String(error));
     assertStrictEquals(failures[0], error);
   }
 });

@@ -338,6 +338,16 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
+    `Cannot read the body as throwIfNotOk() has read it; await that call, and read the response of its StatusError: GET ${url}`,
+    async () => {
+      await using session = new Session({ fetch: () => Promise.resolve(new Response("none", { status: 404 })) });
+      const response = await session.get(secret, { prefetch: false });
+      response.throwIfNotOk();
+      return await response.text();
+    },
+  ],
+  [
+    TypeError,
     `Cannot read the body as the response is closed: GET ${url}`,
     () => stream((response) => response.close().then(() => response.text())),
   ],

@@ -11,6 +11,7 @@ import type { RequestSummary } from "../request.ts";
 import { own } from "./options.ts";
 import { ORIGIN_HEADERS, type Outgoing, takeCredentials } from "./prepare.ts";
 import { isStream } from "./upload.ts";
+import type { Referring } from "./web.ts";
 
 /** Headers that speak of the body: RFC 9110, section 8. They go where the body goes. */
 const BODY_HEADERS = ["content-encoding", "content-language", "content-location", "content-type"];
@@ -40,12 +41,14 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
   if (!toGet && isStream(sent.body)) {
     throw refuseRedirect("Cannot follow the redirect as the body is a stream, which cannot be sent again", line);
   }
-  const options = own(sent.rest ?? {});
+  const options = own(sent.rest ?? {}) as Referring;
   if (options.mode === "same-origin" && url.origin !== sent.url.origin) {
     throw refuseRedirect('Cannot follow the redirect as "mode" is "same-origin", and it leads to another origin', line);
   }
   const headers = new Headers(sent.headers);
-  const rest = options.referrer === undefined ? sent.rest : { ...sent.rest, ...referTo(response, sent.url, options) };
+  const rest = options.referrer === undefined
+    ? sent.rest
+    : { ...sent.rest, ...referTo(response, sent.url, options) } as RequestInit;
   if (url.origin !== sent.url.origin) {
     for (const name of ORIGIN_HEADERS) headers.delete(name);
   }
@@ -61,9 +64,9 @@ const POLICY = /^(?:no-referrer(?:-when-downgrade)?|same-origin|(?:strict-)?orig
  * The referrer after a redirect with a policy of its own: as much of it as the redirect was told (Referrer Policy, section
  * 8.3), and the new policy.
  */
-function referTo({ headers }: Response, url: URL, options: RequestInit): RequestInit | undefined {
+function referTo({ headers }: Response, url: URL, options: Referring): Referring | undefined {
   const policies = headers.get("referrer-policy")?.split(",").map((policy) => policy.trim());
-  const referrerPolicy = policies?.findLast((policy) => POLICY.test(policy)) as ReferrerPolicy | undefined;
+  const referrerPolicy = policies?.findLast((policy) => POLICY.test(policy));
   if (referrerPolicy === undefined || !/^https?:/i.test(options.referrer!)) return undefined;
   const from = new URL(options.referrer!);
   const { referrerPolicy: before = "" } = options;

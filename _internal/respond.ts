@@ -107,7 +107,7 @@ function toHead(exchange: Exchange, { response, outgoing, init, history }: Arriv
     // If the platform follows redirects, it alone knows the way.
     url: redirected ? response.url : href,
     redirected: redirected || history.length > 0,
-    type: type === "basic" && platform.policies && visitsOthers(outgoing, history) ? "cors" : type,
+    type: type as string === "basic" && platform.policies && visitsOthers(outgoing, history) ? "cors" : type,
     decoded: coding !== null && decodes(coding.toLowerCase(), init, platform),
     method,
     asked: href,

@@ -37,6 +37,8 @@ interface Overridden {
   readonly statusText: string;
   readonly redirected: boolean;
   readonly type: ResponseType;
+  readonly headers: Headers;
+  readonly body: ReadableStream<Bytes> | null;
   readonly bodyUsed: boolean;
   clone(): Response;
   text(): Promise<string>;
@@ -139,10 +141,8 @@ class WebResponse extends BaseResponse {
     const cancel = () => {
       this.#consumed = true;
     };
-    return this.#stream ??= new ReadableStream(
-      own({ type: "bytes" as const, pull, cancel }),
-      own({ highWaterMark: 0 }),
-    );
+    const options = own({ type: "bytes" as const, pull, cancel });
+    return this.#stream ??= new ReadableStream(options, own({ highWaterMark: 0 })) as ReadableStream<Bytes>;
   }
 
   override get bodyUsed(): boolean {

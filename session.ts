@@ -24,6 +24,7 @@ import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { SLOTS } from "./_internal/slots.ts";
 import type { AllTimeouts } from "./_internal/timing.ts";
 import { globalFetch, sessionFetch } from "./_internal/transports/global_fetch.ts";
+import { after } from "./_internal/timers.ts";
 import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";
@@ -505,8 +506,7 @@ export class Session implements AsyncDisposable {
     if (grace === 0) {
       this.#cutOff();
     } else if (grace < Infinity) {
-      const timer = setTimeout(() => this.#cutOff(), Math.min(grace, MAX_DELAY));
-      this.#exchanges.idle().then(() => clearTimeout(timer));
+      this.#exchanges.idle().then(after(Math.min(grace, MAX_DELAY), () => this.#cutOff()));
     }
     return await this.#closing;
   }

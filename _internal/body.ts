@@ -13,6 +13,7 @@ import { SMALL_BODY } from "./http.ts";
 import { own } from "./options.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import type { Read, Source } from "./source.ts";
+import { realTimers } from "./timers.ts";
 
 /** How long the start of an error page is waited for, in milliseconds. */
 const ERROR_PAGE_TIME = 250;
@@ -123,6 +124,7 @@ export class BodyReader {
   /** The first `max` bytes of the body, as far as they arrive soon. The rest is not read. */
   async readSome(max: number): Promise<Bytes> {
     const bytes = new ByteCollector();
+    const { setTimeout, clearTimeout } = realTimers;
     const timer = setTimeout(() => this.close(), ERROR_PAGE_TIME);
     try {
       while (bytes.size < max) {

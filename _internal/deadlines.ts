@@ -7,6 +7,7 @@
  */
 
 import { MAX_DELAY } from "./options.ts";
+import { areTimersFaked, realTimers, takeTurns } from "./timers.ts";
 import { isWorkerd } from "./workerd.ts";
 
 /** A timer that is late by more than this, in milliseconds, is lost: workerd drops those of a request that has ended. */
@@ -21,31 +22,29 @@ const LATE = 2;
 /** How many turns of the event loop it takes until what has arrived meanwhile is read. Deno needs the most. */
 const TURNS_OF_INPUT = 8;
 
+/** While timers are faked: how soon it is noticed that they no longer are, in milliseconds. */
+const NOTICE = 250;
+
 /** A sweep is followed by a pause of at least this many times its own duration. */
 const PAUSE_FACTOR = 16;
 
-/**
- * Taken at load, because a test may fake it and never tick. On workerd it ends with the request that made it, as timers do.
- */
-const setImmediate = isWorkerd() ? undefined : (globalThis as Immediates).setImmediate;
-
-/** What is used of the globals of Deno, Bun and Node. */
-interface Immediates {
-  setImmediate?: (callback: () => void) => unknown;
-}
+/** On workerd it ends with the request that made it, as timers do. */
+const setImmediate = isWorkerd() ? undefined : takeTurns().setImmediate;
 
 /** What is used of a timer. Deno has numbers. */
 type Timer = ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void };
 
 /** The time in milliseconds, whatever a test does to the process's own clock. */
 export class Clock {
-  #last = -Infinity;
+  #read = performance.now;
+  #last: number = performance.now();
   #ahead = 0;
 
-  /** The time of `performance.now()`, but never less than before. */
+  /** The time of `performance.now()`, but never less than before, and without a leap when a test fakes it or stops to. */
   now(): number {
     const time = performance.now();
-    if (time < this.#last) this.skip(this.#last - time);
+    if (time < this.#last || performance.now !== this.#read) this.skip(this.#last - time);
+    this.#read = performance.now;
     this.#last = time;
     return time + this.#ahead;
   }
@@ -65,8 +64,9 @@ export class Clock {
  *
  * - **Nothing expires early.** `sweep` gets the true time, even if the timer fires too soon.
  * - **Nothing expires unread.** After a busy event loop, what has arrived is read before `sweep` is called.
- * - **Any clock will do.** Tests fake timers, clocks, or both. A timer that fires long before the clock says so is
- *   right; a clock that goes back stands still instead.
+ * - **Any clock will do.** Tests fake timers, clocks, or both, and put the real ones back at any time. A timer that fires
+ *   long before the clock says so is right; a clock that goes back stands still instead; a timer that is lost with the
+ *   faked ones is made anew.
  * - **No timer without a deadline.** After `clear()`, or a sweep that returned `Infinity`, none is left.
  * - **Sweeping takes a small part of the time.** A sweep may look at a million requests. The next one comes no sooner
  *   than 16 times its duration later, so sweeps take at most 1/17 of the time, and a deadline is late by that pause at most.
@@ -77,6 +77,8 @@ export class Deadlines {
   /** The `setTimeout` that made the timer, and the function that removes it. */
   #made: typeof setTimeout | undefined;
   #remove: (timer: Timer) => void = clearTimeout;
+  /** While timers are faked: a real timer that checks whether they still are. */
+  #check: Timer | undefined;
   /** When the timer is to fire; `Infinity` without one. */
   #due = Infinity;
   /** The end of the pause after the last sweep. */
@@ -129,11 +131,12 @@ export class Deadlines {
   }
 
   /**
-   * Keeps the timer from holding the process, because nothing waits. A timer that cannot do that is removed. Making and
-   * removing a timer for each request takes longer than everything else that is done for it.
+   * Keeps the timer from holding the process, because nothing waits. A timer that cannot do that is removed, and so is a
+   * faked one, which a test would find. Making and removing a timer for each request takes longer than everything else
+   * that is done for it.
    */
   rest(): void {
-    if (this.#timer?.unref === undefined) return this.clear();
+    if (this.#timer?.unref === undefined || this.#check !== undefined) return this.clear();
     this.#timer.unref();
     this.#resting = true;
   }
@@ -149,9 +152,27 @@ export class Deadlines {
   #drop(): void {
     this.#due = Infinity;
     this.#reading = undefined;
+    this.#stopChecking();
     if (this.#timer === undefined) return;
     this.#remove.call(globalThis, this.#timer);
     this.#timer = undefined;
+  }
+
+  #stopChecking(): void {
+    if (this.#check === undefined) return;
+    const { clearTimeout } = realTimers;
+    clearTimeout(this.#check);
+    this.#check = undefined;
+  }
+
+  /** Makes the timer anew if it is a faked one, and fakes are no longer ticked because the real ones are back. */
+  #checkFakes(): void {
+    const { setTimeout: set } = realTimers;
+    this.#check = set(() => {
+      if (setTimeout === this.#made) this.#checkFakes();
+      else this.#start(this.#due, this.#clock.now());
+    }, NOTICE);
+    this.#check.unref?.();
   }
 
   #start(deadline: number, now: number): void {
@@ -164,11 +185,13 @@ export class Deadlines {
     this.#made = setTimeout;
     this.#remove = clearTimeout;
     this.#timer = setTimeout(() => this.#fire(now + delay), delay);
+    if (areTimersFaked()) this.#checkFakes();
   }
 
   /** The timer has fired, which was to be at `time`. */
   #fire(time: number): void {
     this.#timer = undefined;
+    this.#stopChecking();
     const late = this.#clock.now() - time;
     if (late < 0 && (this.#early || late < -EARLY)) this.#clock.skip(-late);
     this.#early = late < 0 && !this.#early;

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { takeTurns } from "./timers.ts";
+
 /**
  * What a transport answers to the question when the socket of a released slot is free. A pool has one, made by its
  * transport; without one, a slot is free as soon as it is released.
@@ -30,11 +32,7 @@ export interface Drain {
   flush(): void;
 }
 
-/** Taken at load, because a test may fake them and never tick. */
-const { setImmediate, clearImmediate } = globalThis as {
-  setImmediate?: (callback: () => void) => unknown;
-  clearImmediate?: (timer: unknown) => void;
-};
+const { setImmediate, clearImmediate } = takeTurns();
 
 /** How many slots may drain while nobody waits. */
 const MOST_DRAINING = 1000;

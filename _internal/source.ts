@@ -10,6 +10,7 @@ import { NetworkError } from "../errors.ts";
 import { type ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, cancelBody, hasBody, SMALL_BODY } from "./http.ts";
+import { realTimers } from "./timers.ts";
 import type { Platform } from "./transports/platform.ts";
 import type { ResponseType } from "./web.ts";
 
@@ -210,6 +211,7 @@ export class Source {
     if (!this.open) return true;
     if ((this.length ?? 0) > SMALL_BODY) return false;
     this.bounded = false; // nobody is to wait for it
+    const { setTimeout, clearTimeout } = realTimers;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), DISCARD_TIME));
     try {

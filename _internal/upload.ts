@@ -9,6 +9,7 @@
 import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { own } from "./options.ts";
+import { realTimers } from "./timers.ts";
 import type { BodyInit } from "./web.ts";
 
 /** A body that is gone once it was sent. */
@@ -145,6 +146,7 @@ export async function bufferRequest(
   const reader = body.getReader() as ReadableStreamDefaultReader<Bytes>;
   const bytes = new ByteCollector();
   let pending: Promise<IteratorResult<Bytes>> | undefined;
+  const { setTimeout, clearTimeout } = realTimers;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), MEMORY_TIME));
   try {

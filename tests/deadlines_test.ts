@@ -3,6 +3,7 @@
 import { turns } from "./fake_turns.ts"; // before the module that takes setImmediate
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Clock, Deadlines } from "../_internal/deadlines.ts";
+import { realTimers } from "../_internal/timers.ts";
 import { FakeClock } from "./fake_clock.ts";
 
 /** How many turns of the event loop it may take at most until what has arrived is read. */
@@ -378,7 +379,7 @@ Deno.test("Deadlines.rest() keeps the timer, and arm() has it hold the process a
     },
     clearTimeout: (timer: { id: number }) => log.push(`clear ${timer.id}`),
   };
-  Object.assign(globalThis, fakes);
+  for (const timers of [globalThis, realTimers]) Object.assign(timers, fakes); // as a platform has them
   try {
     const clock = new Clock();
     const deadlines = new Deadlines(clock, () => Infinity);
@@ -396,8 +397,70 @@ Deno.test("Deadlines.rest() keeps the timer, and arm() has it hold the process a
     assertEquals(log.splice(0).filter((entry) => !entry.startsWith("ref")), ["unref 1", "clear 1", "set 2"]);
     deadlines.clear();
   } finally {
-    Object.assign(globalThis, { setTimeout, clearTimeout });
+    for (const timers of [globalThis, realTimers]) Object.assign(timers, { setTimeout, clearTimeout });
   }
+});
+
+/** Replaces the global timers alone, as a test does that fakes them. */
+function fakeTimers() {
+  const { setTimeout, clearTimeout } = globalThis;
+  const timers = new Map<number, () => void>();
+  let last = 0;
+  const fakes = {
+    setTimeout: (callback: () => void) => timers.set(++last, callback) && last,
+    clearTimeout: (id: number) => timers.delete(id),
+  };
+  Object.assign(globalThis, fakes);
+  return { timers, [Symbol.dispose]: () => Object.assign(globalThis, { setTimeout, clearTimeout }) };
+}
+
+Deno.test(
+  "Deadlines makes a timer anew that is lost because timers are no longer faked",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    left.add(3000);
+    {
+      using fakes = fakeTimers();
+      deadlines.arm(3000);
+      assertEquals([fakes.timers.size, clock.pending], [1, 1]);
+      await clock.tick(1000); // nobody ticks the fakes
+      assertEquals([fakes.timers.size, clock.pending, sweeps], [1, 1, []]);
+    }
+    await clock.tick(999);
+    assertEquals(sweeps, []);
+    await clock.tick(1);
+    assertEquals([sweeps, clock.pending], [[3000], 0]);
+  }),
+);
+
+Deno.test(
+  "Deadlines leaves no timer of either kind when timers are faked",
+  withDeadlines(({ clock, deadlines }) => {
+    using fakes = fakeTimers();
+    for (const end of [() => deadlines.clear(), () => deadlines.rest(), () => [...fakes.timers.values()][0]!()]) {
+      deadlines.arm(3000);
+      assertEquals([fakes.timers.size, clock.pending], [1, 1]);
+      end();
+      assertEquals(clock.pending, 0);
+      deadlines.clear();
+      fakes.timers.clear();
+    }
+    return Promise.resolve();
+  }),
+);
+
+Deno.test("Clock does not leap when a test fakes the time or no longer does", () => {
+  const clock = new Clock();
+  const before = clock.now();
+  {
+    using fake = new FakeClock().install();
+    fake.advance(10_000_000);
+    const first = clock.now();
+    assert(Math.abs(first - before) < 1000, `${first - before}`);
+    fake.advance(500);
+    assertEquals(Math.round(clock.now() - first), 500);
+  }
+  const after = clock.now();
+  assert(after > before + 499 && after < before + 2000, `${after - before}`);
 });
 
 Deno.test(

@@ -6,12 +6,17 @@
  * @module
  */
 
+import { realTimers } from "../_internal/timers.ts";
+
 interface FakeTimer {
   readonly due: number;
   readonly callback: () => void;
 }
 
-/** Replaces the global `setTimeout`, `clearTimeout` and `performance.now` while installed. */
+/**
+ * Replaces the global `setTimeout`, `clearTimeout` and `performance.now` while installed, and the timers that the module
+ * took at load: for the module it is the real clock.
+ */
 export class FakeClock {
   /** How many milliseconds too early timers fire, as real ones may, measured by `performance.now()`. */
   early = 0;
@@ -39,7 +44,7 @@ export class FakeClock {
     if (this.#restore !== undefined) throw new TypeError("Cannot install the clock as it is installed already");
     const { setTimeout, clearTimeout } = globalThis;
     this.#restore = () => {
-      Object.assign(globalThis, { setTimeout, clearTimeout });
+      for (const timers of [globalThis, realTimers]) Object.assign(timers, { setTimeout, clearTimeout });
       Reflect.deleteProperty(performance, "now");
     };
     const fakeSetTimeout = (callback: (...args: unknown[]) => void, delay = 0, ...args: unknown[]) => {
@@ -53,7 +58,9 @@ export class FakeClock {
     const fakeClearTimeout = (id?: number) => {
       if (id !== undefined) this.#timers.delete(id);
     };
-    Object.assign(globalThis, { setTimeout: fakeSetTimeout, clearTimeout: fakeClearTimeout });
+    for (const timers of [globalThis, realTimers]) {
+      Object.assign(timers, { setTimeout: fakeSetTimeout, clearTimeout: fakeClearTimeout });
+    }
     Object.defineProperty(performance, "now", { configurable: true, value: () => this.#now });
     return this;
   }

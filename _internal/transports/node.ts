@@ -13,6 +13,7 @@ import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { disown, type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
+import { areTurnsFaked } from "../timers.ts";
 import { isWorkerd } from "../workerd.ts";
 
 /** What is used of undici's `Agent` and `EnvHttpProxyAgent`. */
@@ -152,7 +153,7 @@ class NodeTransport implements Adapter {
   readonly #dispatcher: Agent | undefined;
   /** Whether the user has given options, which no `fetch` may leave out. */
   readonly #configured: boolean;
-  /** One for `http:` and one for `https:`, each made at its first use. */
+  /** One for `http:` and one for `https:`, and the same for while turns are faked; each made at its first use. */
   readonly #agents: Agent[];
   readonly #connecting: Connecting;
   readonly #make: (Agent: AgentConstructor, secure: boolean) => Agent;
@@ -197,7 +198,8 @@ class NodeTransport implements Adapter {
     if (init.dispatcher === undefined && (runtimes || this.#configured)) {
       const secure = url.protocol === "https:";
       const Agent = this.#dispatcher === undefined ? this.#globals.findAgent() : undefined;
-      const agent = this.#dispatcher ?? (Agent && (this.#agents[Number(secure)] ??= this.#makeAgent(Agent, secure)));
+      const index = Number(secure) + (areTurnsFaked() ? 2 : 0);
+      const agent = this.#dispatcher ?? (Agent && (this.#agents[index] ??= this.#makeAgent(Agent, secure)));
       if (agent !== undefined) {
         return this.#fetchTwice(runtimes ? fetch : sendThrough.bind(null, fetch), url, init, agent);
       }
@@ -336,7 +338,9 @@ class Route {
     // undici makes the request, and says so on its channel, before this call returns.
     dispatching = this;
     try {
-      return this.#agent.dispatch(options, handler);
+      // undici uses a connection again in a later turn of the event loop. That does not come while a test fakes turns and
+      // never ticks: then each request has a connection of its own, of an agent that has no others.
+      return this.#agent.dispatch(areTurnsFaked() ? { ...options, reset: true } : options, handler);
     } finally {
       dispatching = undefined;
     }

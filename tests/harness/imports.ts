@@ -29,7 +29,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["errors.ts", "cookies.ts"],
   ["_internal/causes.ts", "_internal/foreign.ts"],
   ["request.ts", "_internal/http.ts", "_internal/list.ts", "_internal/inspect.ts", "_internal/options.ts"],
-  ["_internal/text.ts", "_internal/workerd.ts"],
+  ["_internal/text.ts", "_internal/timers.ts", "_internal/workerd.ts"],
 ];
 
 /** The files by path, each with the specifiers that it imports. Relative ones are resolved to paths. */

@@ -49,7 +49,7 @@ async function once<P extends boolean>(
   init: SessionRequestInit<P> | undefined,
 ): Promise<ResponseFor<P>> {
   // No connection is used twice, so to keep one is not even begun, nor are there two at once. That is the transport's to
-  // know: in the pool, a redirect would wait until the slot of the hop before is cold.
+  // know: in the pool, a redirect would wait until the slot of the request before it has drained.
   const session = new Session({ pool: { transport: makeTransport({ idleTimeout: 0 }, 1) } });
   let streaming = false;
   try {

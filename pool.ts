@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Who may have an exchange open, and who waits.
+ * The pool: limits on the exchanges that are open at once, a queue, and the sockets.
  *
  * @module
  */
@@ -64,8 +64,8 @@ export interface PoolOptions {
    * where the runtime's bare `fetch` would go, through the proxies that the environment names too. Give one to go
    * through another proxy, or to trust an authority of one's own: `{ transport: createTransport(options) }`.
    *
-   * Where a user has set a dispatcher on Node (a mock, a proxy, an agent), the default passes requests on to it instead
-   * of going around it. That dispatcher owns the sockets then, and {@linkcode Pool.closesSockets} is `false`.
+   * If the user has set a dispatcher on Node (a mock, a proxy, an agent), the default passes requests on to it. That
+   * dispatcher owns the sockets then, and {@linkcode Pool.closesSockets} is `false`.
    */
   transport?: Transport | undefined;
 }
@@ -81,7 +81,7 @@ export interface AcquireOptions {
    * @default {30_000}
    */
   timeout?: number | undefined;
-  /** What the lease is for: named in errors, also in those of others that wait for it. Read only if there is one. */
+  /** The request that the lease is for: shown in errors, including those of requests that are queued behind it. */
   request?: RequestSummary | undefined;
   /**
    * Called at most once, if the pool closes while the lease is held: end the exchange and release the lease.
@@ -245,7 +245,7 @@ export class Pool implements AsyncDisposable {
   }
 
   /**
-   * Waits for the permission to have one exchange open. Release it in any case, else its slot is lost.
+   * Waits for the permission to have one exchange open. Always release it; otherwise its slot is lost.
    *
    * It never throws: wrong arguments too reject, before anything waits.
    *
@@ -256,7 +256,7 @@ export class Pool implements AsyncDisposable {
    * @throws {RangeError} If the timeout is not positive.
    * @throws {PoolClosedError} If the pool is closed, or closes meanwhile.
    * @throws {QueueFullError} If it would have to wait, and `maxQueued` wait already.
-   * @throws {TimeoutError} If the queue made no progress for so long as `timeout` says. It names who holds the slots.
+   * @throws {TimeoutError} If the queue made no progress within `timeout`. The error names the requests that hold the slots.
    *
    * @example Give up waiting
    * ```ts

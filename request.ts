@@ -140,9 +140,9 @@ export type ExchangeState = "queued" | "headers" | "prefetch" | "streaming";
 
 /** What is known of an open exchange: plain data, a row for `console.table`. */
 export interface ExchangeInfo {
-  /** The request's method. After a redirect, that of the hop under way. */
+  /** The request's method. After a redirect, that of the request under way. */
   readonly method: string;
-  /** The request's URL without credentials, with `?…` in place of a query. After a redirect, that of the hop. */
+  /** The request's URL without credentials, with `?…` in place of a query. After a redirect, that of the request under way. */
   readonly url: string;
   /** Where the request is in its life. */
   readonly state: ExchangeState;
@@ -175,9 +175,9 @@ export type Repeatable = "always" | "refused" | "never";
 
 /** The request that a response answers: plain data, with no way back to a session. */
 export interface SentRequest {
-  /** The method, in upper case. After a redirect, that of the last hop. */
+  /** The method. After a redirect, that of the last request. */
   readonly method: string;
-  /** The absolute URL. After a redirect, that of the last hop. */
+  /** The absolute URL. After a redirect, that of the last request. */
   readonly url: string;
   /** The headers, as given to `fetch`. */
   readonly headers: Headers;

@@ -126,7 +126,7 @@ export interface SessionOptions {
    */
   fetch?: Fetch | undefined;
   /**
-   * Where cookies are kept. Without it there are none. It is asked and told at every hop of a redirect.
+   * Where cookies are kept. Without it there are none. It is read and updated at every redirect.
    *
    * @example Keep cookies with tough-cookie
    * ```ts

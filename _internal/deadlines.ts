@@ -31,7 +31,7 @@ const PAUSE_FACTOR = 16;
 /** On workerd it ends with the request that made it, as timers do. */
 const setImmediate = isWorkerd() ? undefined : takeTurns().setImmediate;
 
-/** What is used of a timer. Deno has numbers. */
+/** The part of a timer that is used here. On Deno a timer is a number. */
 type Timer = ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void };
 
 /** The time in milliseconds, whatever a test does to the process's own clock. */

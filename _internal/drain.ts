@@ -22,7 +22,7 @@ export interface Drain {
    * @param aborted Whether the exchange was aborted, so that its socket is closed instead of used again.
    */
   add(origin: string, aborted: boolean): void;
-  /** Frees the slots that have drained for so long that their sockets must be free. */
+  /** Frees the slots whose sockets must be free by now. */
   freeOld(): void;
   /** Frees each slot as soon as its socket is free, because somebody waits. Never frees one before it returns. */
   start(): void;

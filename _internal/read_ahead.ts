@@ -44,7 +44,7 @@ export class ReadAhead {
     }
   }
 
-  /** Reads no more after the read under way. */
+  /** Stops after the read under way. */
   stop(): void {
     this.#stopped = true;
   }

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Who may have an exchange open, who waits for it, and who is next.
+ * The slots of a pool: which requests hold one, which wait, and which is next.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { List } from "./list.ts";
 /** The key under which a pool has its {@linkcode Slots}, for the session alone. */
 export const SLOTS: unique symbol = Symbol("hangup.slots");
 
-/** Whom a lease is for. */
+/** The user of a lease. */
 export interface Holder {
   /** Named in errors. */
   readonly request?: RequestSummary | undefined;
@@ -26,7 +26,7 @@ export interface Holder {
   onClose?: ((error: PoolClosedError) => unknown) | undefined;
 }
 
-/** Who waits for a lease. Exactly one of the two is called, once. */
+/** Hears what becomes of a lease request: one of the two methods is called, once. */
 export interface Waiter {
   /** Must not call back into the pool before it returns. */
   grant(lease: Lease): void;

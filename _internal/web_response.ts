@@ -218,7 +218,7 @@ class WebResponse extends BaseResponse {
   }
 }
 
-// Who asks for the class gets the standard one.
+// To a caller the class is the standard one.
 Object.defineProperty(WebResponse.prototype, "constructor", own({ value: Response }));
 
 /** The class, whose instances are to the caller what any `Response` is. */

@@ -10,12 +10,12 @@ import { type Remains, unwatch, watch } from "./dropped.ts";
 import { globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
-/** What is used of `Bun.FetchSession`. */
+/** The part of `Bun.FetchSession` that is used here. */
 interface FetchSession {
   close(): void;
 }
 
-/** What is used of the `Bun` namespace. */
+/** The part of the `Bun` namespace that is used here. */
 interface BunNamespace {
   FetchSession?: new (options: { keepAlive: { idleTimeout: number } }) => FetchSession;
 }

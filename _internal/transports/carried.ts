@@ -13,7 +13,7 @@
  */
 export const CARRIER = "hangup.carrier";
 
-/** What is used of the globals of Deno and Node. */
+/** The part of the globals of Deno and Node that is used here. */
 interface Globals {
   Deno?: { createHttpClient?(options: object): Disposable };
   process?: { versions?: { undici?: string } };

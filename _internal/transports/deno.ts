@@ -14,18 +14,18 @@ import { type Remains, unwatch, watch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
-/** What is used of `Deno.HttpClient`. */
+/** The part of `Deno.HttpClient` that is used here. */
 interface Client {
   [Symbol.dispose](): void;
 }
 
-/** What is used of a client's options. */
+/** The part of a client's options that is used here. */
 interface Options {
   readonly poolIdleTimeout?: number;
   readonly poolMaxIdlePerHost?: number;
 }
 
-/** What is used of the `Deno` namespace. */
+/** The part of the `Deno` namespace that is used here. */
 interface DenoNamespace {
   createHttpClient?(options: Options): Client;
 }
@@ -129,12 +129,12 @@ class DenoTransport implements Adapter {
       return fetch(url, init);
     }
     init.client = this.#client;
-    return url.protocol === "http:" && !isMaterial(init.body) ? fetch(url, init) : this.#fetchTwice(fetch, url, init);
+    return url.protocol === "http:" && !needsBuffer(init.body) ? fetch(url, init) : this.#fetchTwice(fetch, url, init);
   }
 
   /** Over TLS, where the server said no farewell, Deno itself does not repeat. */
   async #fetchTwice(fetch: Fetch, url: URL, init: Init): Promise<Response> {
-    if (isMaterial(init.body)) await materialize(init);
+    if (needsBuffer(init.body)) await bufferBody(init);
     if (this.#closed) return refuseClosed();
     const { origin } = url;
     try {
@@ -186,7 +186,7 @@ function isBytes(body: unknown): body is ArrayBuffer | ArrayBufferView<ArrayBuff
   return body instanceof ArrayBuffer || ArrayBuffer.isView(body);
 }
 
-function isMaterial(body: BodyInit | null | undefined): boolean {
+function needsBuffer(body: BodyInit | null | undefined): boolean {
   return body instanceof Blob || body instanceof FormData;
 }
 
@@ -194,7 +194,7 @@ function isMaterial(body: BodyInit | null | undefined): boolean {
  * Gives a request that may be repeated the bytes of its Blob or FormData, which Deno would send
  * once as a stream.
  */
-async function materialize(init: RequestInit) {
+async function bufferBody(init: RequestInit) {
   const source = new Response(init.body);
   setType(init, source.headers.get("content-type"));
   init.body = await source.arrayBuffer();

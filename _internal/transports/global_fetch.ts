@@ -15,7 +15,7 @@ interface SessionFetch extends Fetch {
   preconnect?: unknown;
 }
 
-/** What is used of `AsyncLocalStorage`. */
+/** The part of `AsyncLocalStorage` that is used here. */
 interface Context {
   run<T>(sending: Sending, send: () => T): T;
   getStore(): Sending | undefined;
@@ -27,7 +27,7 @@ interface Sending {
   href: string;
 }
 
-/** What is used of `process`. */
+/** The part of `process` that is used here. */
 interface Process {
   getBuiltinModule?(id: "node:async_hooks"): { AsyncLocalStorage?: new () => Context } | undefined;
 }

@@ -16,7 +16,7 @@ import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refus
 import { areTurnsFaked } from "../timers.ts";
 import { isWorkerd } from "../workerd.ts";
 
-/** What is used of undici's `Agent` and `EnvHttpProxyAgent`. */
+/** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
 interface Agent {
   dispatch(options: object, handler: object): boolean;
   close(): Promise<void>;
@@ -37,7 +37,7 @@ const FRESH = Symbol("hangup.fresh");
 /** On a request of undici's: its route. */
 const ROUTE = Symbol("hangup.route");
 
-/** What is used of `net.Socket`. */
+/** The part of `net.Socket` that is used here. */
 interface Socket {
   readonly bytesRead: number;
   readonly alpnProtocol?: unknown;
@@ -51,7 +51,7 @@ interface Message {
   readonly socket?: Socket;
 }
 
-/** What is used of `process`. */
+/** The part of `process` that is used here. */
 interface NodeProcess {
   readonly versions?: Readonly<Record<string, string | undefined>>;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -59,7 +59,7 @@ interface NodeProcess {
   getBuiltinModule?<Id extends keyof Modules>(id: Id): Modules[Id];
 }
 
-/** What is used of Node's modules. */
+/** The part of Node's modules that is used here. */
 interface Modules {
   "node:diagnostics_channel": { subscribe(name: string, listener: (message: Message) => void): void };
   "node:vm": { runInThisContext(code: string): Dispatchers };

@@ -9,6 +9,7 @@
 import { NetworkError, TooManyRedirectsError } from "../errors.ts";
 import { bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
+import { SMALL_BODY } from "./http.ts";
 import { keepCookies, withCookies } from "./jar.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
@@ -90,7 +91,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history: readonl
   const init = toInit(outgoing, headers, platform);
   let response: Response;
   try {
-    response = await exchange.fetch(init);
+    response = await exchange.fetch(init, headersTimeout(outgoing));
   } catch (cause) {
     throw exchange.fault(cause);
   }
@@ -114,6 +115,21 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
   }
   const inMemory = new Response(content, own({ headers: own({ "content-length": String(content.byteLength) }) }));
   return { ...arrival, source: new Source(exchange, inMemory, platform) };
+}
+
+/** What Node's own `fetch` grants from the end of an upload to the headers, in milliseconds. */
+const UPLOAD_TIMEOUT = 300_000;
+
+/**
+ * The timeout of the headers, if the request has a large body in memory: no platform tells how much of it is sent, so it gets
+ * no less time than with the platform's own `fetch`.
+ */
+function headersTimeout({ body, timeouts }: Outgoing): number | undefined {
+  const { length, byteLength, size } = Object(body) as { length?: number; byteLength?: number; size?: number };
+  // The size of a form is not known.
+  return (size ?? byteLength ?? length ?? 0) > SMALL_BODY || body instanceof FormData
+    ? Math.max(timeouts.headers, UPLOAD_TIMEOUT)
+    : undefined;
 }
 
 function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | undefined, platform: Platform) {

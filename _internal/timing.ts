@@ -29,6 +29,8 @@ export class Timing {
   #phase: Phase = "headers";
   /** How many waits of the phase are pending: of the body, several reads may be. */
   #pending = 0;
+  /** The timeout of the phase, in milliseconds. */
+  #timeout = 0;
   /** When the phase began, and how long earlier waits for the same headers took. */
   #since = 0;
   #spent = 0;
@@ -52,6 +54,7 @@ export class Timing {
   begin(phase: Phase, timeout: number = this.#timeouts[phase]): number {
     const now = this.#clock.now();
     this.#phase = phase;
+    this.#timeout = timeout;
     this.#pending++;
     this.#since = now;
     this.deadline = Math.min(this.#end, now + timeout - (phase === "headers" ? this.#spent : 0));
@@ -100,6 +103,6 @@ export class Timing {
     const now = this.#clock.now();
     const phase = now >= this.#end ? "total" : this.#phase;
     const queued = this.#queued + (this.#queuedSince === undefined ? 0 : now - this.#queuedSince);
-    return { phase, timeout: this.#timeouts[phase], queued: Math.round(queued) };
+    return { phase, timeout: phase === "total" ? this.#timeouts.total : this.#timeout, queued: Math.round(queued) };
   }
 }

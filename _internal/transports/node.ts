@@ -13,7 +13,7 @@ import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { disown, type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
-import { areTurnsFaked } from "../timers.ts";
+import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { isWorkerd } from "../workerd.ts";
 
 /** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
@@ -137,7 +137,13 @@ export function nodeTransport(
     // is not there yet.
     const signal = idleTimeout > 0 || secure ? connecting : undefined;
     const { connect } = options;
-    return new Agent({ ...settings, connect: typeof connect === "function" ? connect : { ...connect, signal } });
+    // Faked timers may leap by minutes, or leave out what undici passes to the callback, which then throws in the test.
+    const idle = areTimersFaked() ? { keepAliveTimeout: MAX_TIMEOUT, keepAliveMaxTimeout: MAX_TIMEOUT } : undefined;
+    return new Agent({
+      ...settings,
+      ...idle,
+      connect: typeof connect === "function" ? connect : { ...connect, signal },
+    });
   };
   if (dispatcher !== undefined) watchSockets(process);
   return new NodeTransport(globals, dispatcher as Agent | undefined, configured, connecting, make);
@@ -153,7 +159,7 @@ class NodeTransport implements Adapter {
   readonly #dispatcher: Agent | undefined;
   /** Whether the user has given options, which no `fetch` may leave out. */
   readonly #configured: boolean;
-  /** One for `http:` and one for `https:`, and the same for while turns are faked; each made at its first use. */
+  /** One for `http:` and one for `https:`, and the same for while time is faked; each made at its first use. */
   readonly #agents: Agent[];
   readonly #connecting: Connecting;
   readonly #make: (Agent: AgentConstructor, secure: boolean) => Agent;
@@ -198,7 +204,7 @@ class NodeTransport implements Adapter {
     if (init.dispatcher === undefined && (runtimes || this.#configured)) {
       const secure = url.protocol === "https:";
       const Agent = this.#dispatcher === undefined ? this.#globals.findAgent() : undefined;
-      const index = Number(secure) + (areTurnsFaked() ? 2 : 0);
+      const index = Number(secure) + (areTimersFaked() || areTurnsFaked() ? 2 : 0);
       const agent = this.#dispatcher ?? (Agent && (this.#agents[index] ??= this.#makeAgent(Agent, secure)));
       if (agent !== undefined) {
         return this.#fetchTwice(runtimes ? fetch : sendThrough.bind(null, fetch), url, init, agent);

@@ -71,4 +71,8 @@ const loaded: Case = {
   },
 };
 
-export const cases: Case[] = [...FAKED.flatMap((faked) => [under(faked, "before"), under(faked, "after")]), loaded];
+export const cases: Case[] = [
+  ...FAKED.map((faked) => under(faked, "before")),
+  ...[TIMERS, TURNS, FAKED.at(-1)!].map((faked) => under(faked, "after")),
+  loaded,
+];

@@ -20,7 +20,7 @@ const EARLY = 2;
 const LATE = 2;
 
 /** How many turns of the event loop it takes until what has arrived meanwhile is read. Deno needs the most. */
-const TURNS_OF_INPUT = 8;
+const TURNS_OF_INPUT = 32;
 
 /** While timers are faked: how soon it is noticed that they no longer are, in milliseconds. */
 const NOTICE = 250;

@@ -55,7 +55,7 @@ export class Source {
     // A coded body has another length once it is decoded. A browser may hide the coding from another origin.
     const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
     this.length = empty ? 0 : unknown ? undefined : announcedLength(headers);
-    this.bounded = this.length !== undefined;
+    this.bounded = empty || announcedLength(headers) !== undefined;
     this.#exchange = exchange;
     this.#fills = fillsBuffers;
     if (empty) {

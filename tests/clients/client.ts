@@ -31,9 +31,10 @@ export function client(
       `${name} leaves no socket when the session is closed in mid-stream`,
       async (session, { scope, can }) => {
         const goOn = await begin(session, scope);
-        assertEquals(session.exchanges().length, 1);
+        const { length } = session.exchanges();
+        assert(length > 0); // an SDK may listen to a second stream
         const rest = goOn().then(() => "resolved", (error) => error);
-        assertEquals((await session.close()).length, 1);
+        assertEquals((await session.close()).length, length);
         await scope.wait(can("closesSockets") ? { open: 0, pending: 0 } : { pending: 0 });
         assertClosed(await rest, tells);
       },

@@ -532,6 +532,7 @@ export const cases: Case[] = [
   })),
   {
     name: "a 205 leaves nothing open, though a body comes with it",
+    needs: ["sendsOnce"], // Chromium takes the body for the answer to the next request
     async run(t) {
       const session = new Session({ pool: { maxConnections: 2 }, timeout: 3000 });
       const head = "HTTP/1.1 205 Reset Content\r\naccess-control-allow-origin: *\r\ntransfer-encoding: chunked";

@@ -14,15 +14,19 @@ const STREAMS = { needs: ["streamsUploads" as const] };
 /** A body that is sent piece by piece, and says when its source is canceled. */
 function source(pieces: number, gap = 0): { stream: ReadableStream<Uint8Array>; canceled: Promise<unknown> } {
   let cancel = (_: unknown) => {};
+  let timer: ReturnType<typeof setTimeout>;
   const canceled = new Promise<unknown>((resolve) => cancel = resolve);
   let sent = 0;
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
       if (sent++ >= pieces) return controller.close();
-      if (gap > 0) await pause(gap);
+      if (gap > 0) await new Promise((resolve) => timer = setTimeout(resolve, gap));
       controller.enqueue(new TextEncoder().encode(`piece ${sent};`));
     },
-    cancel,
+    cancel(reason) {
+      clearTimeout(timer);
+      cancel(reason);
+    },
   });
   return { stream, canceled };
 }

@@ -116,7 +116,7 @@ function growth(samples: Sample[], what: "heap" | "external" | "rss"): number {
 }
 
 /** What is not as it must be. */
-function faults({ samples, summary, left }: Result): string[] {
+function faults(runtime: Runtime, { samples, summary, left }: Result): string[] {
   const found: string[] = [];
   const require = (holds: boolean, fault: string) => void (holds || found.push(fault));
   for (const { at, listeners, active, queued, open } of samples) {
@@ -126,7 +126,9 @@ function faults({ samples, summary, left }: Result): string[] {
   const heap = growth(samples, "heap") + growth(samples, "external");
   require(heap < MAX_GROWTH, `the heap grew by ${mega(heap)} MB`);
   const { maxOpen } = samples.at(-1)!;
-  require(maxOpen <= LIMIT, `${maxOpen} sockets were open at once, of ${LIMIT} allowed`);
+  // Bun's own thread takes sockets back, and tells nobody when: docs/soak.md.
+  const allowed = runtime === "bun" ? LIMIT + 3 : LIMIT;
+  require(maxOpen <= allowed, `${maxOpen} sockets were open at once, of ${allowed} allowed`);
   require(left === 0, `${left} sockets are left`);
   require(summary.cut === 0, `close() had to cut off ${summary.cut} exchanges`);
   require(
@@ -188,7 +190,7 @@ const figures = table(results);
 console.log(`\n${figures}\n`);
 let failed = false;
 for (const [runtime, result] of results) {
-  for (const fault of faults(result)) {
+  for (const fault of faults(runtime, result)) {
     failed = true;
     console.log(`FAILED on ${runtime}: ${fault}`);
   }

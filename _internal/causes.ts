@@ -128,6 +128,17 @@ export function staysSo(code: string | undefined): boolean {
   return findFailure(code)?.[2] === true;
 }
 
+/**
+ * Whether an error is a class of somebody's own, such as a hook throws, and no failure of the network.
+ *
+ * Another client's errors have a class of their own too, but those of the network have a code.
+ */
+export function isCustom(thrown: unknown): boolean {
+  if (!(thrown instanceof Error) || findCode(thrown) !== undefined) return false;
+  const { constructor } = thrown;
+  return Reflect.get(globalThis, constructor.name) !== constructor && explain(thrown) === undefined;
+}
+
 /** What went wrong, in a few words, if that is known. */
 export function explain(thrown: unknown): string | undefined {
   const failure = findFailure(findCode(thrown));

@@ -6,11 +6,11 @@
  * @module
  */
 
-import { NetworkError, type PoolClosedError, TimeoutError } from "../errors.ts";
+import { HangupError, NetworkError, type PoolClosedError, TimeoutError } from "../errors.ts";
 import type { ExchangeInfo, ExchangeState, Repeatable, RequestSummary } from "../request.ts";
 import { Attempt } from "./attempt.ts";
 import { Cancellation } from "./cancellation.ts";
-import { explain, neverSent, redact } from "./causes.ts";
+import { explain, isCustom, neverSent, redact } from "./causes.ts";
 import { type Clock, Deadlines } from "./deadlines.ts";
 import { displayUrl, isIdempotent } from "./http.ts";
 import { type Linked, List } from "./list.ts";
@@ -260,6 +260,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
 
   /** What to throw if there is no response. */
   fault(cause: unknown): unknown {
+    if (!this.cancellation.aborted && (cause instanceof HangupError || isCustom(cause))) return cause;
     const unsent = neverSent(cause);
     if (unsent) this.#sent--;
     const certain = unsent || isIdempotent(this.method);

@@ -12,7 +12,7 @@ import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { disown, type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
+import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { isWorkerd } from "../workerd.ts";
 
@@ -210,7 +210,7 @@ class NodeTransport implements Adapter {
         return this.#fetchTwice(runtimes ? fetch : sendThrough.bind(null, fetch), url, init, agent);
       }
       if (this.#configured) {
-        return Promise.reject(new TypeError(`Cannot send the request with options of an Agent as ${FOREIGN}`));
+        return Promise.reject(new Refusal(`Cannot send the request with options of an Agent as ${FOREIGN}`));
       }
     }
     if (!runtimes) return sendThrough(fetch, url, init);
@@ -244,7 +244,7 @@ class NodeTransport implements Adapter {
         });
       }
       if (carriers.has(request)) {
-        throw new TypeError("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
+        throw new Refusal("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
       }
     }
     init.dispatcher = route as unknown as NonNullable<Init["dispatcher"]>;

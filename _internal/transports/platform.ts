@@ -74,6 +74,11 @@ export function makePlatform(endsBodies: () => boolean, facts: Platform): Platfo
 /** The longest time in milliseconds that every runtime's timers take: 25 days. */
 export const MAX_TIMEOUT = 2 ** 31 - 1;
 
+/** A refusal of a transport's, which the caller gets as it is: no failure of the network. */
+export class Refusal extends TypeError {
+  override name = "TypeError";
+}
+
 /** What a transport answers once it is closed. */
 export function refuseClosed(): Promise<never> {
   return Promise.reject(new TypeError("Cannot send the request as the transport is closed"));

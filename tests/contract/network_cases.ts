@@ -1,8 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // Where a request can go: two origins, IPv6, a name that does not resolve, a Unix socket.
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { get, NetworkError, Pool, post, Session, type Transport } from "../../mod.ts";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { get, NetworkError, Pool, post, Session, TimeoutError, type Transport } from "../../mod.ts";
 import type { Case, Runtime } from "../harness/case.ts";
 
 /** What is used of the runtimes' own ways to a Unix socket. */
@@ -94,6 +94,38 @@ export const cases: Case[] = [
     async run() {
       const error = await assertRejects(() => post("http://255.255.255.255/"), NetworkError);
       assertEquals(error.message, "Cannot connect to the server: POST http://255.255.255.255/");
+    },
+  },
+  {
+    name: "errors of a hook arrive as they are, and only failures of the network become a NetworkError",
+    async run() {
+      class Forbidden extends Error {}
+      class FetchError extends Error {
+        code = "ECONNREFUSED";
+      }
+      const own = new TimeoutError("headers", 1);
+      const custom = new Forbidden("not in this tenant");
+      const failures = [new TypeError("fetch failed"), new Error("unplugged"), new FetchError("refused"), "unplugged"];
+      let thrown: unknown;
+      for (
+        const fetch of [() => Promise.reject(thrown), () => {
+          throw thrown;
+        }]
+      ) {
+        const session = new Session({ fetch });
+        for (thrown of [own, custom]) {
+          assertStrictEquals(await session.get("http://x.test/").catch((error) => error), thrown);
+        }
+        thrown = custom;
+        assertStrictEquals(await session.fetch("http://x.test/").catch((error) => error), custom);
+        for (thrown of failures) {
+          const error = await session.get("http://x.test/").catch((error) => error);
+          assert(error instanceof NetworkError, String(error));
+          assertStrictEquals(error.cause, thrown);
+        }
+        assertEquals([session.exchanges(), session.pool.stats().active], [[], 0]);
+        await session.close();
+      }
     },
   },
   {

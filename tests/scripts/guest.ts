@@ -154,7 +154,7 @@ async function dispatcherSetLater() {
   const refused = await outcome(session.get(`${url}/bytes/10`));
   results.push(String(refused).includes("NetworkError"), await outcome(session.get("http://mock.invalid/")));
   results.push(session.pool.closesSockets, configured.pool.closesSockets);
-  const unreached = await configured.get("http://mock.invalid/").then(String, ({ cause }) => cause.message);
+  const unreached = await configured.get("http://mock.invalid/").then(String, ({ message }) => message);
   undici.setGlobalDispatcher(before);
   results.push(unreached, await outcome(session.get(`${url}/bytes/10`)), session.pool.closesSockets);
   await session.close();

@@ -10,9 +10,12 @@ import { cancelBody } from "./http.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
 import type { Upload } from "./upload.ts";
 
-/** What one request that is sent holds: a place in the queue, then a lease, then also a controller and a response. */
+/**
+ * Everything that one request holds on its way: first a place in the queue, then a lease, and
+ * finally a controller and a response as well.
+ */
 export class Attempt implements Waiter {
-  /** The stream that is sent, if the body is one. */
+  /** The upload, if the request's body is a stream. */
   upload: Upload | undefined;
   readonly #slots: Slots;
   readonly #holder: Holder & { refuse(reason: unknown): void };
@@ -20,10 +23,15 @@ export class Attempt implements Waiter {
   #granted: (() => void) | undefined;
   #lease: Lease | undefined;
   #controller: AbortController | undefined;
-  /** Held while it is open, because on Deno an abort does not reach a response that was collected. */
+  /**
+   * A reference that prevents garbage collection, because on Deno an abort does not reach a
+   * collected response.
+   */
   #response: Response | undefined;
 
-  /** @param holder Whom the lease is for. It is told if the pool refuses. */
+  /**
+   * @param holder The user of the lease. Its `refuse()` is called if the pool refuses the request.
+   */
   constructor(slots: Slots, holder: Holder & { refuse(reason: unknown): void }) {
     this.#slots = slots;
     this.#holder = holder;
@@ -59,14 +67,17 @@ export class Attempt implements Waiter {
     return this.#lease!.fetch(url, init);
   }
 
-  /** Takes charge of the response. */
+  /** Takes charge of the response. If the exchange is already over, cancels its body instead. */
   hold(response: Response, over: boolean): void {
     // A `fetch` that ignores its signal may still answer after the abort.
     if (over) cancelBody(response);
     else this.#response = response;
   }
 
-  /** Cuts the request off. Before its release, so that the next holder of the slot does not find the socket still open. */
+  /**
+   * Aborts the request. Call it before the release, so that the next holder of the slot does not
+   * find the socket still open.
+   */
   abort(reason: unknown): void {
     this.#controller?.abort(reason);
     if (this.#leaseRequest !== undefined) this.#slots.cancel(this.#leaseRequest, reason);
@@ -75,9 +86,9 @@ export class Attempt implements Waiter {
   /**
    * Gives everything back. Later calls do nothing.
    *
-   * @param reuse Whether the body was read to its end, so that the connection can be used again. An upload can outlast the
-   * response, and then it is closed as well.
-   * @param reason Why not, if there is a reason.
+   * @param reuse Whether the body was read to its end, so that the connection can be used again. If
+   * an upload is still running, the connection is closed nevertheless.
+   * @param reason The reason for closing the connection, if there is one.
    */
   release(reuse: boolean, reason: unknown): void {
     if (!reuse || this.upload?.ended === false) this.#controller?.abort(reason);

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Reading a response's body, by the party that owns the exchange.
+ * Reading a response's body on behalf of its owner.
  *
  * @module
  */
@@ -15,23 +15,23 @@ import { ReadAhead } from "./read_ahead.ts";
 import type { Read, Source } from "./source.ts";
 import { realTimers } from "./timers.ts";
 
-/** How long the start of an error page is waited for, in milliseconds. */
+/** How long to wait for the start of an error page, in milliseconds. */
 const ERROR_PAGE_TIME = 250;
 
 const NO_BYTES: Bytes = new Uint8Array(0);
 
-// GC is only the safety net: it ends the exchange of a response that was dropped while open. Not every workerd has a
-// FinalizationRegistry.
+// Garbage collection is only a safety net: it ends the exchange of a response that was dropped
+// while open. Some versions of workerd have no FinalizationRegistry.
 const dropped = typeof FinalizationRegistry === "function"
   ? new FinalizationRegistry<Exchange>((exchange) => exchange.leak())
   : undefined;
 
 /**
- * The whole body in memory. Does not end the exchange.
+ * Reads the whole body into memory. Does not end the exchange.
  *
- * @param endsBodies Whether the platform ends a body where it was announced.
- * @param ahead What was read already.
- * @throws {BodyTooLargeError} If it is longer than `max` bytes. The rest is not read.
+ * @param endsBodies Whether the platform ends a body at its announced length.
+ * @param ahead The bytes that were read ahead.
+ * @throws {BodyTooLargeError} If the body is longer than `max` bytes. The rest is not read.
  */
 export async function bufferBody(
   exchange: Exchange,
@@ -55,24 +55,27 @@ export async function bufferBody(
 }
 
 /**
- * Reads the body of a response for a caller who owns it, and ends the exchange at the end of the body, at an error, or
- * when it is closed.
+ * Reads the body of a response for the caller who owns it. Ends the exchange at the end of the
+ * body, at an error, or when the caller closes the response.
  *
- * It belongs to one response, and everything handed to a user that can still read (an iterator, a stream) holds it. So
- * when it is collected, nobody can read on.
+ * Each reader belongs to one response. Every object of the user that can still read, such as an
+ * iterator or a stream, holds a reference to the reader. So when the reader is garbage-collected,
+ * nobody can read on.
  */
 export class BodyReader {
   readonly #exchange: Exchange;
   readonly #source: Source;
   readonly #toError: (error: unknown) => unknown;
   #ahead: ReadAhead | undefined;
-  /** The caller's signal, which still counts once the exchange is over and its body is read ahead. */
+  /**
+   * The caller's signal. It still applies after the exchange has ended, if the body was read ahead.
+   */
   #signal: AbortSignal | null | undefined;
 
   /**
    * Hands the exchange over to the caller.
    *
-   * @param toError Makes of an error what reads reject with.
+   * @param toError Converts an error into the one that reads reject with.
    */
   constructor(exchange: Exchange, source: Source, toError: (error: unknown) => unknown = (error) => error) {
     this.#exchange = exchange;
@@ -83,7 +86,7 @@ export class BodyReader {
     dropped?.register(this, exchange, exchange);
   }
 
-  /** Whether the connection was given back. */
+  /** Whether the connection has been given back. */
   get closed(): boolean {
     return this.#exchange.over;
   }
@@ -121,7 +124,10 @@ export class BodyReader {
     }
   }
 
-  /** The first `max` bytes of the body, as far as they arrive soon. The rest is not read. */
+  /**
+   * Reads the first `max` bytes of the body, or as many as arrive within 250 ms. The rest is not
+   * read.
+   */
   async readSome(max: number): Promise<Bytes> {
     const bytes = new ByteCollector();
     const { setTimeout, clearTimeout } = realTimers;
@@ -134,7 +140,7 @@ export class BodyReader {
       }
     } catch (error) {
       if (this.#exchange.byCaller) throw error;
-      // Otherwise what arrived is all there is.
+      // Otherwise the bytes that arrived are the result.
     } finally {
       clearTimeout(timer);
       this.close();
@@ -142,15 +148,15 @@ export class BodyReader {
     return bytes.take();
   }
 
-  /** Gives the connection back; what was not read of the body is lost. Later calls do nothing. */
+  /** Gives the connection back. The unread part of the body is lost. Later calls do nothing. */
   close(): void {
     dropped?.unregister(this.#exchange);
     this.#exchange.close();
   }
 
   /**
-   * The body as a stream of bytes (Streams standard, section 4.7). It gives the connection back at its end, at an error,
-   * or when it is canceled.
+   * Returns the body as a byte stream (Streams standard, section 4.7). The stream gives the
+   * connection back at its end, at an error, or when it is canceled.
    */
   stream(): ReadableStream<Bytes> {
     const underlying = {
@@ -165,7 +171,8 @@ export class BodyReader {
           controller.close();
           controller.byobRequest?.respond(0);
         } else {
-          // A byte stream takes the memory away, which somebody else may use too if it is not ours.
+          // A byte stream detaches the memory of its chunks. If the memory is not ours, others may
+          // still use it, so the chunk is copied.
           controller.enqueue(this.#source.ownsChunks ? read.value : read.value.slice());
         }
       },
@@ -175,10 +182,10 @@ export class BodyReader {
   }
 
   /**
-   * Reads the start of the body though nobody asks for it.
+   * Starts to read the body before anybody asks for it.
    *
    * @param max The most to read, in bytes.
-   * @param signal The caller's signal, which makes reads fail also when the body has arrived.
+   * @param signal The caller's signal. After it aborts, reads fail even if the body has arrived.
    */
   readAhead(max: number, signal: AbortSignal | null | undefined): void {
     if (this.closed) return;
@@ -203,8 +210,9 @@ export class BodyReader {
 }
 
 /**
- * What makes a stream fail without holding it: the exchange holds this, and must not hold what the caller has dropped. A
- * function of its own, because closures of one scope hold what any of them needs.
+ * Returns a function that makes a stream fail and holds only a weak reference to it. The exchange
+ * keeps this function, and must not keep a stream that the caller has dropped. It is a separate
+ * function because all closures of one scope share the variables that any of them needs.
  */
 function failWeakly(controller: ReadableByteStreamController, toError: (error: unknown) => unknown) {
   const held = new WeakRef(controller);

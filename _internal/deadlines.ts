@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * One timer for many deadlines, and the time that they are measured in.
+ * One timer for many deadlines, and the clock that measures them.
  *
  * @module
  */
@@ -10,37 +10,54 @@ import { MAX_DELAY } from "./options.ts";
 import { areTimersFaked, realTimers, takeTurns } from "./timers.ts";
 import { isWorkerd } from "./workerd.ts";
 
-/** A timer that is late by more than this, in milliseconds, is lost: workerd drops those of a request that has ended. */
+/**
+ * A timer that is late by more than this many milliseconds counts as lost: workerd drops the timers
+ * of a request that has ended.
+ */
 const LOST_AFTER = 1000;
 
-/** A timer that fires earlier than this, in milliseconds, runs on another clock than `performance.now()`. */
+/**
+ * A timer that is early by more than this many milliseconds runs on another clock than
+ * `performance.now()`.
+ */
 const EARLY = 2;
 
-/** A timer that fires later than this, in milliseconds, was held up by a busy event loop. */
+/** A timer that is late by more than this many milliseconds was held up by a busy event loop. */
 const LATE = 2;
 
-/** How many turns of the event loop it takes until what has arrived meanwhile is read. Deno needs the most. */
+/**
+ * The number of event-loop turns after which all input that has arrived is read. Deno needs the
+ * most.
+ */
 const TURNS_OF_INPUT = 32;
 
-/** While timers are faked: how soon it is noticed that they no longer are, in milliseconds. */
+/**
+ * While timers are faked: the interval in milliseconds at which to check whether they still are.
+ */
 const NOTICE = 250;
 
-/** A sweep is followed by a pause of at least this many times its own duration. */
+/** After a sweep, the next one waits for at least this many times the sweep's duration. */
 const PAUSE_FACTOR = 16;
 
-/** On workerd it ends with the request that made it, as timers do. */
+/**
+ * Not used on workerd, because there a callback is dropped with the request that scheduled it, as
+ * timers are.
+ */
 const setImmediate = isWorkerd() ? undefined : takeTurns().setImmediate;
 
 /** The part of a timer that is used here. On Deno a timer is a number. */
 type Timer = ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void };
 
-/** The time in milliseconds, whatever a test does to the process's own clock. */
+/** The time in milliseconds. It stays correct even if a test fakes the process's own clock. */
 export class Clock {
   #read = performance.now;
   #last: number = performance.now();
   #ahead = 0;
 
-  /** The time of `performance.now()`, but never less than before, and without a leap when a test fakes it or stops to. */
+  /**
+   * The time of `performance.now()`. It never goes back, and does not jump when a test starts or
+   * stops faking the clock.
+   */
   now(): number {
     const time = performance.now();
     if (time < this.#last || performance.now !== this.#read) this.skip(this.#last - time);
@@ -49,27 +66,30 @@ export class Clock {
     return time + this.#ahead;
   }
 
-  /** Moves the clock on, because a timer shows that it is late. */
+  /** Moves the clock forward, because a timer has shown that the clock is behind. */
   skip(ms: number): void {
     this.#ahead += ms;
   }
 }
 
 /**
- * One timer for many deadlines, because thousands of timers are slow, and on workerd forbidden.
+ * One timer for many deadlines, because thousands of timers are slow, and workerd forbids them.
  *
- * It knows the earliest deadline only. Once that has come it calls `sweep`, which ends what is due and returns the
- * next deadline. A deadline that moves to a later time, or is withdrawn, needs no call: the timer fires, `sweep` finds
- * nothing due, and the timer is armed again. All times are those of its {@linkcode Clock}, in milliseconds.
+ * It knows only the earliest deadline. Once that has come, it calls `sweep`, which ends everything
+ * that is due and returns the next deadline. If a deadline moves to a later time or is withdrawn,
+ * no call is needed: the timer fires, `sweep` finds nothing due, and the timer is armed again. All
+ * times are those of its {@linkcode Clock}, in milliseconds.
  *
  * - **Nothing expires early.** `sweep` gets the true time, even if the timer fires too soon.
- * - **Nothing expires unread.** After a busy event loop, what has arrived is read before `sweep` is called.
- * - **Any clock will do.** Tests fake timers, clocks, or both, and put the real ones back at any time. A timer that fires
- *   long before the clock says so is right; a clock that goes back stands still instead; a timer that is lost with the
- *   faked ones is made anew.
+ * - **Nothing expires unread.** After a busy event loop, input that has arrived is read before
+ *   `sweep` is called.
+ * - **Any clock will do.** Tests fake timers, clocks, or both, and restore the real ones at any
+ *   time. If a timer fires long before the clock says so, the timer is right. If the clock goes
+ *   back, this clock stands still instead. If a timer is lost with the fakes, it is made anew.
  * - **No timer without a deadline.** After `clear()`, or a sweep that returned `Infinity`, none is left.
- * - **Sweeping takes a small part of the time.** A sweep may look at a million requests. The next one comes no sooner
- *   than 16 times its duration later, so sweeps take at most 1/17 of the time, and a deadline is late by that pause at most.
+ * - **Sweeping takes a small part of the time.** A sweep may look at a million requests. After a
+ *   sweep, the next one waits for at least 16 times the sweep's duration. So sweeps take at most
+ *   1/17 of the time, and a deadline is late by at most that pause.
  */
 export class Deadlines {
   readonly #sweep: (now: number) => number;
@@ -77,28 +97,32 @@ export class Deadlines {
   /** The `setTimeout` that made the timer, and the function that removes it. */
   #made: typeof setTimeout | undefined;
   #remove: (timer: Timer) => void = clearTimeout;
-  /** While timers are faked: a real timer that checks whether they still are. */
+  /** While timers are faked, a real timer that checks whether they still are. */
   #check: Timer | undefined;
-  /** When the timer is to fire; `Infinity` without one. */
+  /** When the timer is due; `Infinity` if there is none. */
   #due = Infinity;
   /** The end of the pause after the last sweep. */
   #pause = -Infinity;
-  /** Whether the timer does not keep the process alive. */
+  /** Whether the timer lets the process end. */
   #resting = false;
   /** Whether the timer has fired a little too early, once. */
   #early = false;
-  /** While what has arrived is read: the turns that are left for it. */
+  /** While input is read before a sweep: the number of turns left for reading. */
   #reading: { turns: number } | undefined;
   #sweeping = false;
   /** The earliest deadline that was armed during a sweep. */
   #armed = Infinity;
-  /** Whether `clear()` was called during a sweep, so that what the sweep returns is out of date. */
+  /**
+   * Whether `clear()` was called during a sweep. If so, the deadline that the sweep returns is out
+   * of date.
+   */
   #cleared = false;
   readonly #clock: Clock;
 
   /**
    * @param clock The clock that deadlines are measured by.
-   * @param sweep Ends what is due at `now` and returns the earliest deadline left, `Infinity` without one.
+   * @param sweep Ends everything that is due at `now`. Returns the earliest deadline left, or
+   * `Infinity` if there is none.
    */
   constructor(clock: Clock, sweep: (now: number) => number) {
     this.#clock = clock;
@@ -106,7 +130,7 @@ export class Deadlines {
   }
 
   /**
-   * Makes sure that there is a sweep once `deadline` has come.
+   * Makes sure that a sweep runs once `deadline` has come.
    *
    * @param deadline The time, or `Infinity` for none.
    * @param now The present time, if the caller knows it.
@@ -118,7 +142,7 @@ export class Deadlines {
     }
     if (now > this.#due + LOST_AFTER) {
       this.#drop();
-      // No timer, because one of this request could be lost as well.
+      // Sweep at once, without a timer, because workerd could drop a timer of this request as well.
       if (setImmediate === undefined) this.#run();
       else this.#readInput(now);
     }
@@ -131,9 +155,10 @@ export class Deadlines {
   }
 
   /**
-   * Keeps the timer from holding the process, because nothing waits. A timer that cannot do that is removed, and so is a
-   * faked one, which a test would find. Making and removing a timer for each request takes longer than everything else
-   * that is done for it.
+   * Lets the process end in spite of the timer, because nothing waits. Making and removing a timer
+   * for each request would take longer than all other work for the request, so the timer is kept.
+   * There are two exceptions: a timer that would keep the process alive, and a faked one, which a
+   * test would find. Both are removed.
    */
   rest(): void {
     if (this.#timer?.unref === undefined || this.#check !== undefined) return this.clear();
@@ -141,7 +166,7 @@ export class Deadlines {
     this.#resting = true;
   }
 
-  /** Removes the timer, because nothing waits any more. */
+  /** Removes the timer, because nothing waits any longer. */
   clear(): void {
     this.#resting = false;
     this.#armed = Infinity;
@@ -165,7 +190,10 @@ export class Deadlines {
     this.#check = undefined;
   }
 
-  /** Makes the timer anew if it is a faked one, and fakes are no longer ticked because the real ones are back. */
+  /**
+   * Replaces a faked timer once the real timers are back, because nobody ticks the fakes any
+   * longer.
+   */
   #checkFakes(): void {
     const { setTimeout: set } = realTimers;
     this.#check = set(() => {
@@ -180,7 +208,8 @@ export class Deadlines {
     if (due === Infinity) return;
     this.#drop();
     this.#due = due;
-    // Rounded up, and never 0: timers have whole milliseconds, and one that is early would fire again and again.
+    // Round up, and never to 0: timers take whole milliseconds, and an early timer would fire again
+    // and again.
     const delay = Math.min(Math.max(Math.ceil(due - now), 1), MAX_DELAY);
     this.#made = setTimeout;
     this.#remove = clearTimeout;
@@ -188,7 +217,7 @@ export class Deadlines {
     if (areTimersFaked()) this.#checkFakes();
   }
 
-  /** The timer has fired, which was to be at `time`. */
+  /** Called when the timer that was due at `time` fires. */
   #fire(time: number): void {
     this.#timer = undefined;
     this.#stopChecking();
@@ -199,10 +228,14 @@ export class Deadlines {
     else this.#run();
   }
 
-  /** Lets what has arrived be read, then sweeps, unless the timer is removed or made anew meanwhile. */
+  /**
+   * Lets the runtime read the input that has arrived, then sweeps, unless the timer is removed or
+   * replaced meanwhile.
+   */
   #readInput(now: number): void {
     if (setImmediate === undefined) {
-      // One timer more, however late it is: in the background a browser's timers are late by up to a second.
+      // Wait for one more timer, however late it is: in a background tab, a browser's timers are
+      // late by up to a second.
       this.#start(now, now);
       this.#reading = { turns: 0 };
       return;

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * When a slot whose exchange is over is really free again.
+ * The drain: it decides when the slot of an exchange that is over is really free again.
  *
  * @module
  */
@@ -9,8 +9,8 @@
 import { takeTurns } from "./timers.ts";
 
 /**
- * What a transport answers to the question when the socket of a released slot is free. A pool has one, made by its
- * transport; without one, a slot is free as soon as it is released.
+ * Decides when the socket of a released slot is free. The transport makes one for each pool.
+ * Without a drain, a slot is free as soon as it is released.
  */
 export interface Drain {
   /** Notes that a request is sent over a slot of this origin. */
@@ -18,15 +18,19 @@ export interface Drain {
   /**
    * Takes a slot whose exchange is over.
    *
-   * @param origin The slot's origin, which was {@linkcode Drain.sent}.
-   * @param aborted Whether the exchange was aborted, so that its socket is closed instead of used again.
+   * @param origin The slot's origin. {@linkcode Drain.sent} was called with it before.
+   * @param aborted Whether the exchange was aborted. If so, its socket is closed rather than used
+   * again.
    */
   add(origin: string, aborted: boolean): void;
-  /** Frees the slots whose sockets must be free by now. */
+  /** Frees the slots that have drained for so long that their sockets must be free. */
   freeOld(): void;
-  /** Frees each slot as soon as its socket is free, because somebody waits. Never frees one before it returns. */
+  /**
+   * Frees each slot as soon as its socket is free, because a request waits. It frees no slot before
+   * this call returns.
+   */
   start(): void;
-  /** Stops, because nobody waits. */
+  /** Stops, because no request waits. */
   stop(): void;
   /** Frees every slot now. */
   flush(): void;
@@ -34,58 +38,62 @@ export interface Drain {
 
 const { setImmediate, clearImmediate } = takeTurns();
 
-/** How many slots may drain while nobody waits. */
+/** The number of slots that may drain before turns are counted although no request waits. */
 const MOST_DRAINING = 1000;
 
-/** After this many milliseconds a slot is free, though nobody counted turns. */
+/** After this many milliseconds a slot counts as free, even if no turns were counted. */
 const LONGEST = 100;
 
-/** What is known of the sockets of an origin. */
+/** The state of an origin's sockets, as far as it is known. */
 interface Sockets {
-  /** How many slots are in use or draining. */
+  /** The number of slots in use or draining. */
   slots: number;
-  /** How many sockets are surely idle. */
+  /** The number of sockets that are certainly idle. */
   idle: number;
-  /** The turn from which on no socket is being dialed. */
+  /** The turn by which the platform has finished dialing sockets. */
   dialedBy: number;
 }
 
 interface Slot {
   readonly origin: string;
   readonly aborted: boolean;
-  /** The turn in which its socket is free. */
+  /** The turn in which the slot's socket is free. */
   readonly turn: number;
-  /** Whether it has waited for a dial already. */
+  /** Whether the slot has already waited for a dialed socket. */
   readonly waited: boolean;
-  /** When its exchange was over. */
+  /** When the slot was released. */
   readonly since: number;
 }
 
 /**
- * Counts turns of the event loop, for a platform that gives no sign when a socket is back in its pool or closed, but is
- * done with that after some turns. It counts only while somebody waits, or more than 1,000 slots drain.
+ * Counts turns of the event loop, for a platform that does not tell when a socket is back in its
+ * pool or closed, but always needs a fixed number of turns for it. Turns are counted only while a
+ * request waits, or more than 1,000 slots drain.
  *
- * A platform that dials a socket for a request gives that request another one if it comes back first. Then the dialed
- * one arrives unasked. So while a socket may be dialed to an origin, its slots take as long as those of aborted
- * exchanges do.
+ * Such a platform may dial a new socket for a request, and then use another socket that comes back
+ * first. The dialed socket then arrives although no request needs it. So while the platform may be
+ * dialing a socket to an origin, the origin's slots drain as slowly as those of aborted exchanges.
  */
 export class TurnDrain implements Drain {
   readonly #free: (origins: string[]) => void;
   readonly #turns: number;
   readonly #closingTurns: number;
-  /** The slots that drain, each list in the order of its turns: those of finished exchanges, and the slower ones. */
+  /**
+   * The draining slots: those of finished exchanges, and the slower ones. Each list is in the order
+   * of `turn`.
+   */
   #fast: Slot[] = [];
   #slow: Slot[] = [];
   readonly #sockets = new Map<string, Sockets>();
   #turn = 0;
-  /** Calls at the end of the turn. */
+  /** The handle of the `setImmediate` callback that ends the turn. */
   #timer: unknown;
   #wanted = false;
 
   /**
-   * @param free Called with the origins of slots that are free.
-   * @param turns How many turns it takes until a socket can be used again.
-   * @param closingTurns How many turns it takes until a socket is closed, or a dialed one has arrived.
+   * @param free Called with the origins of the slots that became free.
+   * @param turns The number of turns until a socket can be used again.
+   * @param closingTurns The number of turns until a socket is closed, or a dialed one has arrived.
    */
   constructor(free: (origins: string[]) => void, turns: number, closingTurns: number) {
     this.#free = free;
@@ -131,7 +139,7 @@ export class TurnDrain implements Drain {
     this.#freeAll(slots);
   }
 
-  /** Whether turns are counted: somebody waits, or so many slots drain that they would fill the memory. */
+  /** Whether to count turns: a request waits, or the draining slots would take too much memory. */
   get #counts(): boolean {
     return this.#fast.length + this.#slow.length > (this.#wanted ? 0 : MOST_DRAINING);
   }
@@ -147,7 +155,10 @@ export class TurnDrain implements Drain {
     });
   }
 
-  /** Takes those out whose turn has come, but for those that wait for a dial now. */
+  /**
+   * Removes and returns the slots whose turn has come. A slot whose origin may still be dialing a
+   * socket moves to the slow list instead.
+   */
   #takeDue(slots: Slot[]): Slot[] {
     return takeWhile(slots, ({ turn }) => turn <= this.#turn).filter((slot) => {
       if (slot.aborted || slot.waited || this.#turn >= this.#sockets.get(slot.origin)!.dialedBy) return true;
@@ -167,7 +178,7 @@ export class TurnDrain implements Drain {
   }
 }
 
-/** Takes the first slots out of a list, as long as they are `free`. */
+/** Removes and returns the slots at the start of a list for which `free` is true. */
 function takeWhile(slots: Slot[], free: (slot: Slot) => boolean): Slot[] {
   let count = 0;
   while (count < slots.length && free(slots[count]!)) count++;

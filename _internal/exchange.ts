@@ -20,11 +20,11 @@ import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
 import { isStream, type StreamBody, Upload } from "./upload.ts";
 
-/** The open exchanges of one session, with the one timer that their deadlines share. */
+/** The open exchanges of one session. One timer serves all their deadlines. */
 export class Exchanges {
   /** The clock of the pool. */
   readonly clock: Clock;
-  /** Reports a streamed response that was collected while open. */
+  /** Reports a streamed response that was garbage-collected while it was open. */
   readonly onLeak: (exchange: ExchangeInfo) => void;
   readonly #open: List<Exchange> = new List();
   readonly #deadlines: Deadlines;
@@ -49,7 +49,7 @@ export class Exchanges {
     this.#idle?.resolve();
   }
 
-  /** Leaves no timer, neither now nor after a request that comes too late. */
+  /** Removes the timer. A request that comes after this call leaves no timer either. */
   close(): void {
     this.#closed = true;
     this.#deadlines.clear();
@@ -68,9 +68,9 @@ export class Exchanges {
   }
 
   /**
-   * Aborts every open exchange with a reason made for it.
+   * Aborts every open exchange, each with a reason of its own.
    *
-   * @returns Those that had no other reason to end before.
+   * @returns The exchanges that this call aborted. Exchanges that were aborted before are left out.
    */
   abort(reason: (request: RequestSummary) => Error): ExchangeInfo[] {
     if (this.#open.size === 0) return [];
@@ -97,53 +97,54 @@ export class Exchanges {
   }
 }
 
-/** The body that is read, which has to stop when the exchange is aborted. */
+/** The body that is being read. Reading stops when the exchange is aborted. */
 export interface OpenBody {
-  /** Whether it is read to an end that is certain to come. */
+  /** Whether the body is read to an end that is certain to come. */
   readonly bounded: boolean;
   abort(reason: unknown): void;
 }
 
 /**
- * The owner of everything that one request holds while it is open. {@linkcode Exchange.end} gives all of it back, exactly
- * once.
+ * The owner of everything that one request holds while it is open. {@linkcode Exchange.end} gives
+ * all of it back, exactly once.
  *
- * Whoever drives the exchange ends it: `send()`, or for a streamed response what {@linkcode Exchange.handOver} leaves
- * behind. {@linkcode Exchange.abort} only wakes that driver, so that whatever code of the caller's runs at the end runs in
- * the async context of the call, though a timer or another request aborts.
+ * The driver of the exchange ends it: `respond()`, or, for a streamed response, the handler that
+ * {@linkcode Exchange.handOver} installs. {@linkcode Exchange.abort} only wakes the driver.
+ * Therefore the caller's code that runs at the end runs in the async context of the call, even if a
+ * timer or another request aborts the exchange.
  *
- * A request that is redirected is one exchange, with an attempt for each request that is sent.
+ * A redirected request is still one exchange. It has one attempt for each request that is sent.
  */
 export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
   previous: Exchange | null = null;
   next: Exchange | null = null;
   state: ExchangeState = "queued";
-  /** Where the request was made, if that is kept. */
+  /** The stack trace of the call that made the request, if the session keeps it. */
   stack: string | undefined;
-  /** What is sent now. */
+  /** The request that is being sent. */
   outgoing: Outgoing;
   readonly timing: Timing;
   readonly cancellation: Cancellation = new Cancellation();
-  /** Whether the caller's signal aborted it. */
+  /** Whether the caller's signal aborted the exchange. */
   byCaller = false;
-  /** What the body is read from, once there is one. */
+  /** The response's body, once there is one. */
   source: OpenBody | undefined;
-  /** `undefined` once it is over. */
+  /** `undefined` once the exchange has ended. */
   #exchanges: Exchanges | undefined;
   readonly #attempt: Attempt;
   #forgetSignal: (() => void) | undefined;
-  /** Whether the request can be sent again, once a server may have received it. */
+  /** Whether the request can be sent again after a server may have received it. */
   #repeatable: Repeatable;
-  /** How many requests a server may have received. */
+  /** The number of requests that a server may have received. */
   #sent = 0;
-  /** What is reported of a response that was collected while open. */
+  /** The report on a response that was garbage-collected while it was open. */
   #leaked: ExchangeInfo | undefined;
 
   constructor(exchanges: Exchanges, slots: Slots, outgoing: Outgoing) {
     this.#exchanges = exchanges;
     this.#attempt = new Attempt(slots, this);
     this.outgoing = outgoing;
-    // The caller's own stream, or `Request`, is used up.
+    // A stream or `Request` of the caller can be used only once.
     const used = isStream(outgoing.body) || outgoing.request !== undefined;
     this.#repeatable = used ? "never" : isIdempotent(outgoing.method) ? "always" : "refused";
     this.timing = new Timing(exchanges.clock, outgoing.timeouts);
@@ -163,7 +164,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     return this.#repeatable === "refused" && this.#sent === 0 ? "always" : this.#repeatable;
   }
 
-  /** What errors of the pool name. */
+  /** The request that the pool's errors name. */
   get request(): RequestSummary {
     return this;
   }
@@ -173,7 +174,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     return this.source?.bounded ? this.timing.arrived : undefined;
   }
 
-  /** Whether the exchange is over, or about to be. */
+  /** Whether the exchange has ended, or is aborted and about to end. */
   get over(): boolean {
     return this.#exchanges === undefined || this.cancellation.aborted;
   }
@@ -191,7 +192,10 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     });
   }
 
-  /** Takes charge of a stream that is to be sent: it ends with the exchange, and its failure is the exchange's. */
+  /**
+   * Takes charge of a stream that is to be sent. The stream ends with the exchange. If the stream
+   * fails, the exchange is aborted.
+   */
   upload(body: StreamBody): void {
     const upload = new Upload(body, () => this.timing.uploaded(), (cause) => {
       this.abort(new NetworkError("Cannot send the body as its stream failed", this, cause));
@@ -200,7 +204,10 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     this.outgoing = { ...this.outgoing, body: upload.stream };
   }
 
-  /** Takes a lease. Returns `undefined` if a slot is free, and otherwise what resolves when the pool grants one. */
+  /**
+   * Takes a lease. Returns `undefined` if a slot is free, and otherwise a promise that resolves
+   * when the pool grants a lease.
+   */
   acquire(): Promise<void> | undefined {
     this.cancellation.throwIfAborted();
     const { url: { origin }, timeouts } = this.outgoing;
@@ -211,7 +218,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     });
   }
 
-  /** The pool grants no lease. */
+  /** Called if the pool refuses the lease request. */
   refuse(reason: unknown): void {
     this.abort(reason);
   }
@@ -230,7 +237,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     return this.wait("headers", response, timeout, (response) => this.#attempt.hold(response, this.over));
   }
 
-  /** Begins a wait, which {@linkcode Timing.finish} ends. */
+  /** Begins a wait under a timeout. {@linkcode Timing.finish} ends it. */
   expect(phase: Phase, timeout?: number): void {
     const now = this.timing.begin(phase, timeout);
     this.#exchanges?.arm(this.timing.deadline, now);
@@ -239,10 +246,10 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
   /**
    * Waits under a timeout.
    *
-   * @param phase Which timeout.
-   * @param work What is waited for.
-   * @param timeout The timeout in milliseconds, if it is not the request's own.
-   * @param arrive Called with what `work` gives, also after an abort.
+   * @param phase The phase whose timeout applies.
+   * @param work The promise to wait for.
+   * @param timeout The timeout in milliseconds, if it differs from the request's own.
+   * @param arrive Called with the value of `work`, even if the exchange was aborted meanwhile.
    */
   wait<T>(phase: Phase, work: PromiseLike<T>, timeout?: number, arrive?: (value: T) => void): Promise<T> {
     this.expect(phase, timeout);
@@ -258,7 +265,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     });
   }
 
-  /** What to throw if there is no response. */
+  /** Returns the error to throw if the request failed before its response arrived. */
   fault(cause: unknown): unknown {
     if (!this.cancellation.aborted && (cause instanceof HangupError || isCustom(cause))) return cause;
     const unsent = neverSent(cause);
@@ -268,26 +275,33 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     return this.failure(cause, (explain(cause) ?? "The connection failed before the response's headers") + unknown);
   }
 
-  /** What to throw for an error of the runtime's. */
+  /** Returns the error to throw for an error of the runtime. */
   failure(cause: unknown, message: string): unknown {
-    // After an abort the cause is the reason, perhaps the caller's own object.
+    // After an abort, the cause is the reason itself. It may be the caller's own object, so it
+    // stays unchanged.
     if (this.cancellation.aborted) return this.cancellation.reason;
     redact(cause, this.outgoing.url);
     return new NetworkError(message, this, cause);
   }
 
-  /** From here on the caller owns the response, and nobody waits for the exchange. */
+  /**
+   * Gives the response to the caller. From now on no call waits for the exchange, so an abort ends
+   * it directly.
+   */
   handOver(): void {
     this.cancellation.wait(() => {}).catch(() => {
       const onLeak = this.#exchanges?.onLeak;
       this.end();
       if (this.#leaked === undefined) return;
-      // Nobody waits for the exchange who could be told of a failure.
+      // No caller waits for the exchange, so there is nobody to report a failure of `onLeak` to.
       (async () => await onLeak?.(this.#leaked!))().catch(() => {});
     });
   }
 
-  /** Aborts with a reason. Returns whether it is the first one, and the exchange was not over. */
+  /**
+   * Aborts the exchange. Returns whether this reason is the first one and the exchange had not
+   * ended.
+   */
   abort(reason: unknown): boolean {
     return this.#exchanges !== undefined && this.cancellation.abort(reason);
   }
@@ -305,13 +319,16 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     this.abort(new TimeoutError(phase, timeout, this, [], this.state, queued));
   }
 
-  /** Aborts because its response was closed: nobody is to read on. */
+  /** Aborts because the response was closed, so nobody may read on. */
   close(): void {
     if (this.over) return;
     this.abort(new TypeError(`Cannot read the body as the response is closed: ${this.method} ${this.url}`));
   }
 
-  /** Aborts because the response that owned it was collected while open, and reports that. */
+  /**
+   * Aborts because the response that owned the exchange was garbage-collected while open, and
+   * reports that.
+   */
   leak(): void {
     if (this.over) return;
     this.#leaked = this.info();
@@ -332,14 +349,17 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     exchanges.delete(this);
   }
 
-  /** Gives up the request under way. Its connection is used again if the body was read to its end, and closed otherwise. */
+  /**
+   * Ends the current request. If its body was read to the end, the connection can be used again.
+   * Otherwise it is closed.
+   */
   release(reuse: boolean): void {
     this.#attempt.release(reuse, this.cancellation.reason);
   }
 
   /** Follows a redirect. */
   redirect(outgoing: Outgoing): void {
-    // Another try would send the POST again that this GET follows.
+    // The redirect has turned a POST into a GET. A retry would send the POST a second time.
     if (outgoing.method !== this.method && this.#repeatable === "refused") this.#repeatable = "never";
     this.outgoing = outgoing;
     this.source = undefined;

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * What a caller gets of a response whose headers have arrived.
+ * Building the response that the caller gets, once the headers have arrived.
  *
  * @module
  */
@@ -52,7 +52,7 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
     try {
       return new WebResponse(head, await prefetchBody(exchange, arrival, max, platform), fetched);
     } catch (error) {
-      // The caller hears of it when the body is read, as from the standard `fetch`.
+      // The error shows when the caller reads the body, as with the standard `fetch`.
       const failure = asFetchError(exchange.fail(error));
       const start = (controller: ReadableStreamDefaultController<Bytes>) => controller.error(failure);
       const body = { stream: () => new ReadableStream(own({ start })), readAll: () => Promise.reject(failure) };
@@ -69,7 +69,7 @@ async function prefetchBody(exchange: Exchange, { source, kept }: Arrival, max: 
   const content = await bufferBody(exchange, source, max, platform.endsBodies);
   exchange.cancellation.throwIfAborted();
   if (kept !== undefined) {
-    // A slow jar holds no connection.
+    // Release the connection first, so that a slow jar does not hold it.
     exchange.release(true);
     await exchange.wait("headers", kept);
   }
@@ -86,12 +86,16 @@ async function handOver(
   if (kept !== undefined) await exchange.wait("headers", kept);
   exchange.cancellation.throwIfAborted();
   exchange.state = "streaming";
-  // The response may be kept for long, and with it the exchange, but not what was sent.
+  // The caller may keep the response, and with it the exchange, for a long time. Drop what was
+  // sent.
   exchange.outgoing = { ...outgoing, body: undefined, rest: undefined, signal: undefined, jar: undefined };
   return new BodyReader(exchange, source, toError);
 }
 
-/** An error as the standard `fetch` has it: Fetch standard, section 5.6. A reason of the caller's stays as it is. */
+/**
+ * Converts an error into the one that the standard `fetch` rejects with (Fetch standard, section
+ * 5.6). The caller's own reason stays as it is.
+ */
 export function asFetchError(error: unknown): unknown {
   return error instanceof HangupError ? new TypeError("fetch failed", { cause: error }) : error;
 }
@@ -104,7 +108,7 @@ function toHead(exchange: Exchange, { response, outgoing, init, history }: Arriv
     status,
     statusText,
     headers,
-    // If the platform follows redirects, it alone knows the way.
+    // If the platform follows redirects, only the platform knows the final URL.
     url: redirected ? response.url : href,
     redirected: redirected || history.length > 0,
     type: type as string === "basic" && platform.policies && visitsOthers(outgoing, history) ? "cors" : type,
@@ -118,7 +122,10 @@ function toHead(exchange: Exchange, { response, outgoing, init, history }: Arriv
   };
 }
 
-/** Whether a request was redirected from one origin to another: section 4.1, "main fetch", of the Fetch standard. */
+/**
+ * Whether any request on the way went to another origin than the last one. See "main fetch" in
+ * section 4.1 of the Fetch standard.
+ */
 function visitsOthers({ url: { origin } }: Outgoing, history: Arrival["history"]): boolean {
   return history.some(({ url }) => new URL(url).origin !== origin);
 }

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * A request's way through its redirects: for each request that is sent the jar is asked and a lease is taken.
+ * Sending a request and following its redirects. Each request that is sent first reads the cookie
+ * jar and then takes a lease.
  *
  * @module
  */
@@ -19,18 +20,21 @@ import { globalFetch } from "./transports/global_fetch.ts";
 import type { Platform } from "./transports/platform.ts";
 import { bufferRequest, isStream } from "./upload.ts";
 
-/** A redirect on the way to a response: documented as `Redirect` in response.ts. */
+/**
+ * A redirect on the way to a response. Its public documentation is that of `Redirect` in
+ * response.ts.
+ */
 interface Redirect {
   readonly status: number;
   readonly url: string;
   readonly headers: Headers;
 }
 
-/** A response whose headers have arrived, and the way to it. */
+/** A response whose headers have arrived, with the redirects that led to it. */
 export interface Arrival {
   readonly response: Response;
   readonly source: Source;
-  /** What was sent. */
+  /** The request that this response answers. */
   readonly outgoing: Outgoing;
   readonly init: RequestInit;
   readonly history: readonly Redirect[];
@@ -38,13 +42,14 @@ export interface Arrival {
   readonly kept: Promise<void> | undefined;
 }
 
-/** Shared by all that were not redirected. */
+/** The history of every request that was not redirected. */
 const NO_REDIRECTS: readonly Redirect[] = Object.freeze([]);
 
 /**
  * Sends a request and follows its redirects.
  *
- * @throws The first reason to abort the exchange, or what is wrong with the response.
+ * @throws The first reason to abort the exchange, or an error that says what is wrong with the
+ * response.
  */
 export async function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
   const { request } = exchange.outgoing;
@@ -84,7 +89,7 @@ export async function send(exchange: Exchange, platform: Platform): Promise<Arri
 async function sendOnce(exchange: Exchange, platform: Platform, history: readonly Redirect[]): Promise<Arrival> {
   const { outgoing } = exchange;
   const { jar, url } = outgoing;
-  // The jar is asked before a lease is taken, so that a slow one holds none.
+  // Read the jar before taking a lease, so that a slow jar does not hold a slot.
   const headers = jar ? await exchange.wait("headers", withCookies(jar, outgoing)) : outgoing.headers;
   const waiting = exchange.acquire();
   if (waiting !== undefined) await waiting;
@@ -102,7 +107,10 @@ async function sendOnce(exchange: Exchange, platform: Platform, history: readonl
   return { response, source, outgoing, init, history, kept };
 }
 
-/** Checks the last body against `integrity`, with the platform's own check, which would also check those of redirects. */
+/**
+ * Checks the last body against `integrity`. The session does this itself, on the buffered body,
+ * because the platform would also check the bodies of redirects.
+ */
 async function verify(exchange: Exchange, arrival: Arrival, integrity: string, platform: Platform): Promise<Arrival> {
   const content = await bufferBody(exchange, arrival.source, arrival.outgoing.maxBodyBytes);
   const url = URL.createObjectURL(new Blob([content]));
@@ -117,16 +125,20 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
   return { ...arrival, source: new Source(exchange, inMemory, platform) };
 }
 
-/** What Node's own `fetch` grants from the end of an upload to the headers, in milliseconds. */
+/**
+ * The time that Node's own `fetch` allows between the end of an upload and the headers, in
+ * milliseconds.
+ */
 const UPLOAD_TIMEOUT = 300_000;
 
 /**
- * The timeout of the headers, if the request has a large body in memory: no platform tells how much of it is sent, so it gets
- * no less time than with the platform's own `fetch`.
+ * Returns the timeout of the headers if the request has a large body in memory, and otherwise
+ * `undefined`. No platform reports how much of such a body is sent, so the request gets at least as
+ * long as Node's own `fetch` allows.
  */
 function headersTimeout({ body, timeouts }: Outgoing): number | undefined {
   const { length, byteLength, size } = Object(body) as { length?: number; byteLength?: number; size?: number };
-  // The size of a form is not known.
+  // The size of a form is unknown, so every form counts as large.
   return (size ?? byteLength ?? length ?? 0) > SMALL_BODY || body instanceof FormData
     ? Math.max(timeouts.headers, UPLOAD_TIMEOUT)
     : undefined;
@@ -147,7 +159,7 @@ function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | u
   return own(init);
 }
 
-/** Throws if a `fetch` of the user's gives something else than a response that can be read. */
+/** Throws if a user's `fetch` returned something other than a response that can be read. */
 function checkResponse(response: Response, exchange: Exchange): void {
   if (typeof response?.status !== "number" || typeof response.headers?.get !== "function") {
     throw new NetworkError('The value that "fetch" returned is not a Response', exchange);

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The slots of a pool: which requests hold one, which wait, and which is next.
+ * The slots of a pool: which requests hold a slot, which requests wait, and which one is next.
  *
  * @module
  */
@@ -13,28 +13,31 @@ import type { Drain } from "./drain.ts";
 import { showAs } from "./inspect.ts";
 import { List } from "./list.ts";
 
-/** The key under which a pool has its {@linkcode Slots}, for the session alone. */
+/** The key under which a pool keeps its {@linkcode Slots}. Only the session uses it. */
 export const SLOTS: unique symbol = Symbol("hangup.slots");
 
 /** The user of a lease. */
 export interface Holder {
-  /** Named in errors. */
+  /** The request that errors name. */
   readonly request?: RequestSummary | undefined;
-  /** When it last made progress towards an end, on the pool's clock; `undefined` if it may have none. */
+  /**
+   * When the holder last made progress towards its end, on the pool's clock. `undefined` if the
+   * holder may never end.
+   */
   readonly progress?: number | undefined;
   /** Called if the pool closes while the lease is held. */
   onClose?: ((error: PoolClosedError) => unknown) | undefined;
 }
 
-/** Hears what becomes of a lease request: one of the two methods is called, once. */
+/** Learns the outcome of a lease request: exactly one of the two methods is called, once. */
 export interface Waiter {
   /** Must not call back into the pool before it returns. */
   grant(lease: Lease): void;
-  /** May call back. */
+  /** May call back into the pool. */
   refuse(reason: unknown): void;
 }
 
-/** A request for a lease, while it waits. It is in the list of its origin. */
+/** A request for a lease, while it waits. It is in its origin's list. */
 export class LeaseRequest {
   previous: LeaseRequest | null = null;
   next: LeaseRequest | null = null;
@@ -42,13 +45,13 @@ export class LeaseRequest {
   readonly holder: Holder;
   readonly waiter: Waiter;
   /**
-   * When it began to wait. In whole milliseconds, rounded up: engines store these in place, and others in an object of
-   * their own.
+   * When the wait began, in whole milliseconds, rounded up. Engines store small integers inline,
+   * whereas fractions take an object of their own.
    */
   readonly since: number;
-  /** The time in milliseconds that its queue may make no progress. */
+  /** How long the queue may make no progress, in milliseconds. */
   readonly timeout: number;
-  /** Whether it is still to be granted or refused. */
+  /** Whether the request is neither granted nor refused yet. */
   waiting = true;
 
   constructor(origin: Origin, timeout: number, holder: Holder, waiter: Waiter, now: number) {
@@ -63,15 +66,20 @@ export class LeaseRequest {
 /** Sends a request over the pool's transport. */
 type Send = (url: URL, init: RequestInit) => Promise<Response>;
 
-/** The permission to have one exchange open: documented as `Lease` in pool.ts. */
+/**
+ * The permission to have one exchange open. Its public documentation is that of `Lease` in pool.ts.
+ */
 export class Lease {
   previous: Lease | null = null;
   next: Lease | null = null;
-  /** These two are `undefined` once it is released, so that a lease kept for long keeps neither the pool nor its holder. */
+  /**
+   * `slots` and `holder` are `undefined` after the release. So a lease that is kept for a long time
+   * keeps neither the pool nor its holder in memory.
+   */
   slots: Slots | undefined;
   holder: Holder | undefined;
   readonly queue: Origin;
-  /** Whether a request was sent. */
+  /** Whether a request was sent over the lease. */
   sent = false;
   /** The signal of the request that was sent. */
   signal: AbortSignal | null | undefined;
@@ -110,16 +118,16 @@ export class Lease {
 
 showAs(Lease, ({ origin, released }) => ({ origin, released }));
 
-/** An origin with the requests that wait for it. */
+/** An origin, and the list of the requests that wait for its slots. */
 class Origin extends List<LeaseRequest> {
   previous: Origin | null = null;
   next: Origin | null = null;
   readonly name: string;
-  /** Whether it is in the list of those whose turn is to come. */
+  /** Whether the origin is in the list `#ready`. */
   ready = false;
-  /** How many of its slots are held or draining. */
+  /** The number of the origin's slots that are held or draining. */
   taken = 0;
-  /** When one of its slots was last given back, or its holder made progress. */
+  /** When a slot of the origin was last released or granted, or a holder last made progress. */
   moved = 0;
 
   constructor(name: string) {
@@ -142,14 +150,16 @@ export interface Limits {
  *
  * Invariants, whenever no method of this class is running:
  *
- * - `#held` has the leases. Together with the slots that drain they are `#taken`, at most `maxConnections`, and for each
- *   origin its `taken`, at most `maxConnectionsPerOrigin`.
+ * - `#held` lists the leases. `#taken` counts the leases and the draining slots; it is at most
+ *   `maxConnections`. Each origin's `taken` counts its share, and is at most
+ *   `maxConnectionsPerOrigin`.
  * - `#queued` is the sum of the origins' sizes.
- * - `#ready` has the origins that have a waiting request and a slot of their own, in the order of their turns.
+ * - `#ready` lists the origins that have both a waiting request and a free slot of their own. The
+ *   first one is served next.
  * - `#taken` is below `maxConnections` only if `#ready` is empty.
- * - The drain runs exactly while something waits.
- * - `#origins` has no origin without a waiting request or a taken slot, but for `#spare`.
- * - After `close()` nothing waits.
+ * - The drain runs if and only if a request waits.
+ * - Every origin in `#origins`, except `#spare`, has a waiting request or a taken slot.
+ * - After `close()` no request waits.
  */
 export class Slots {
   readonly #limits: Limits;
@@ -163,23 +173,27 @@ export class Slots {
   readonly #held: List<Lease> = new List();
   #taken = 0;
   #queued = 0;
-  /** The origin that was the last to be without a lease: kept, because sequential requests mostly go to one. */
+  /**
+   * The origin that became unused last. It is kept because sequential requests mostly go to one
+   * origin.
+   */
   #spare: Origin | undefined;
-  /** When a slot of any origin was last given back, or its holder made progress. */
+  /** When a slot of any origin was last released or granted, or a holder last made progress. */
   #moved = 0;
-  /** Once the pool is closed: called when no lease is held. */
+  /** Called when no lease is held. Set when the pool closes. */
   #onIdle: (() => void) | undefined;
 
   /**
    * @param limits The pool's limits.
    * @param send Sends a request.
-   * @param makeDrain Makes what says when a slot is free. Without it, a slot is free as soon as it is released.
+   * @param makeDrain Makes the drain, which decides when a released slot is free. Without it, a
+   * slot is free as soon as it is released.
    */
   constructor(limits: Limits, send: Send, makeDrain?: (free: (origins: string[]) => void) => Drain) {
     this.#limits = limits;
     this.#send = send;
     this.#deadlines = new Deadlines(this.clock, (now) => this.#sweep(now));
-    // Without a limit of its own, nothing waits for an origin's slots.
+    // Without a limit per origin, no request waits for an origin's slots, so no drain is needed.
     if (limits.maxConnectionsPerOrigin < Infinity) this.#drain = makeDrain?.((origins) => this.#drained(origins));
   }
 
@@ -201,16 +215,16 @@ export class Slots {
   }
 
   /**
-   * A lease, if a slot is free.
+   * Returns a lease if a slot is free, and otherwise `undefined`.
    *
    * @throws {PoolClosedError} If the pool is closed.
-   * @throws {QueueFullError} If no slot is free, and nothing more may wait.
+   * @throws {QueueFullError} If no slot is free and the queue is full.
    */
   tryAcquire(name: string, holder: Holder): Lease | undefined {
     if (this.#onIdle !== undefined) throw new PoolClosedError(holder.request);
     const drain = this.#drain;
     if (drain !== undefined && !this.#isFree(this.#origin(name))) {
-      // If nothing more may wait, a slot that still drains is better than no slot.
+      // If the queue is full, free all draining slots rather than refuse the request.
       if (this.#queued >= this.#limits.maxQueued) drain.flush();
       else if (this.#queued === 0) drain.freeOld();
     }
@@ -222,7 +236,7 @@ export class Slots {
     throw new QueueFullError(this.#limits.maxQueued, holder.request);
   }
 
-  /** Lets a request wait for a slot, right after `tryAcquire()` found none. */
+  /** Adds a request to the queue. Call it right after `tryAcquire()` found no free slot. */
   enqueue(name: string, timeout: number, holder: Holder, waiter: Waiter): LeaseRequest {
     const origin = this.#origin(name);
     const now = this.clock.now();
@@ -234,7 +248,9 @@ export class Slots {
     return request;
   }
 
-  /** Ends the wait of a request: it is refused with this reason, unless it was granted or refused before. */
+  /**
+   * Refuses a waiting request with this reason. Does nothing if it was granted or refused before.
+   */
   cancel(request: LeaseRequest, reason: unknown): void {
     if (!request.waiting) return;
     this.#remove(request);
@@ -266,10 +282,10 @@ export class Slots {
   }
 
   /**
-   * Closes the pool: what waits is refused, and the holders of leases are told.
+   * Closes the pool: refuses all waiting requests and calls `onClose` of each lease's holder.
    *
-   * @param onIdle Called when no lease is held; more than once, perhaps.
-   * @param failures Takes what holders throw.
+   * @param onIdle Called when no lease is held. It may be called more than once.
+   * @param failures The list to add the holders' errors to.
    */
   close(onIdle: () => void, failures: unknown[]): void {
     this.#onIdle = onIdle;
@@ -280,7 +296,8 @@ export class Slots {
     for (const { waiter, holder } of waiting) waiter.refuse(new PoolClosedError(holder.request));
     for (const { holder } of held) {
       try {
-        // If it was not released meanwhile. A promise that it may return is not waited for.
+        // A lease that was released meanwhile has no holder. If `onClose` returns a promise, it is
+        // not awaited.
         Promise.resolve(holder?.onClose?.(new PoolClosedError(holder.request))).catch((error) => failures.push(error));
       } catch (error) {
         failures.push(error);
@@ -307,7 +324,7 @@ export class Slots {
     return lease;
   }
 
-  /** The drain frees slots. */
+  /** Called by the drain when slots become free. */
   #drained(origins: string[]): void {
     for (const name of origins) this.#free(this.#origins.get(name)!);
     this.#notify(this.#assign());
@@ -329,13 +346,14 @@ export class Slots {
   }
 
   /**
-   * Decides who is next. Runs after every change of a slot or of the queue, and changes the state alone:
+   * Decides which requests get a lease. Runs after every change of a slot or of the queue. It only
+   * changes the state; {@linkcode Slots.#notify} calls the waiters afterwards.
    *
-   * - The pool has a slot, and an origin its turn: the origin's first request gets the slot, and the origin's next turn is
-   *   at the end.
-   * - Otherwise nothing happens: by the invariants nothing waits that could have a slot.
+   * - While the pool has a free slot and an origin is ready, the origin's first request gets the
+   *   slot. If the origin is still ready, it moves to the end of the list.
+   * - Otherwise nothing happens, because no waiting request could have a slot (see the invariants).
    *
-   * @returns What was granted.
+   * @returns The granted requests, each with its lease.
    */
   #assign(): [LeaseRequest, Lease][] {
     const granted: [LeaseRequest, Lease][] = [];
@@ -355,9 +373,11 @@ export class Slots {
   /**
    * Brings the lists up to date with an origin:
    *
-   * - It has a waiting request and a slot of its own: it takes its turn, at the end.
-   * - It has none, or no slot: it has no turn.
-   * - It has neither waiting requests nor taken slots: it is the spare one, and the one before it is forgotten.
+   * - If it has a waiting request and a free slot of its own, it joins the end of `#ready`, unless
+   *   it is in that list already.
+   * - If it has no waiting request, or no free slot, it leaves `#ready`.
+   * - If it has neither waiting requests nor taken slots, it becomes the spare origin, and the
+   *   spare one before it is forgotten.
    */
   #update(origin: Origin): void {
     const ready = origin.size > 0 && origin.taken < this.#limits.maxConnectionsPerOrigin;
@@ -370,7 +390,9 @@ export class Slots {
     this.#spare = origin;
   }
 
-  /** Tells those that were granted a lease, and stops what nobody waits for. */
+  /**
+   * Calls the waiters of granted requests, and stops the timer and the drain if no request waits.
+   */
   #notify(granted: [LeaseRequest, Lease][]): void {
     if (this.#queued === 0) {
       this.#deadlines.clear();
@@ -380,7 +402,10 @@ export class Slots {
     for (const [request, lease] of granted) request.waiter.grant(lease);
   }
 
-  /** Refuses the requests whose queue stood still for too long, and returns when the next one would be due. */
+  /**
+   * Refuses the requests whose queue made no progress for too long. Returns the time of the next
+   * deadline.
+   */
   #sweep(now: number): number {
     for (const { holder, queue } of this.#held) {
       const progress = holder?.progress ?? 0;
@@ -392,7 +417,8 @@ export class Slots {
     let all: RequestSummary[] | undefined;
     for (const origin of this.#origins.values()) {
       const full = origin.taken >= this.#limits.maxConnectionsPerOrigin;
-      // If the pool is full, progress of any origin brings the turn of this one nearer.
+      // If the whole pool is full, progress at any origin brings this origin's requests closer to a
+      // slot.
       const moved = full ? origin.moved : this.#moved;
       let holders: RequestSummary[] | undefined;
       for (const request of origin) {
@@ -411,7 +437,10 @@ export class Slots {
     return next;
   }
 
-  /** The requests that hold the leases, or those of one origin. Plain data: an error keeps no exchange alive. */
+  /**
+   * The requests that hold leases: all of them, or those of one origin. They are plain data, so
+   * that an error keeps no exchange in memory.
+   */
   #holders(origin?: Origin): RequestSummary[] {
     const holders: RequestSummary[] = [];
     for (const { holder, queue } of this.#held) {

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The body of a response as the platform gives it, with an end that is certain.
+ * The body of a response as the platform gives it. Every read is bounded and checked.
  *
  * @module
  */
@@ -14,13 +14,13 @@ import { realTimers } from "./timers.ts";
 import type { Platform } from "./transports/platform.ts";
 import type { ResponseType } from "./web.ts";
 
-/** How long a body is read only to save its connection, in milliseconds. */
+/** How long an unwanted body is read so that its connection can be used again, in milliseconds. */
 const DISCARD_TIME = 250;
 
-/** What a reader gives: a chunk, or the end of the body. */
+/** The result of a read: a chunk, or the end of the body. */
 export type Read = { done: false; value: Bytes } | { done: true; value?: Bytes | undefined };
 
-/** A reader that fills the buffer that it is given: Streams standard, section 4.5. */
+/** A BYOB reader: it fills the buffer that it is given. See the Streams standard, section 4.5. */
 interface Filler {
   read(view: Bytes): Promise<{ done: boolean; value: Bytes | undefined }>;
   cancel(reason: unknown): Promise<void>;
@@ -28,31 +28,41 @@ interface Filler {
 
 const END: Read = { done: true, value: undefined };
 
-/** The body of one response. Each read has the idle timeout, unless it says otherwise. */
+/**
+ * The body of one response. Each read has the idle timeout, unless its documentation says
+ * otherwise.
+ */
 export class Source {
-  /** The number of bytes that the body will have, if that is known. */
+  /** The length of the body in bytes, if it is known. */
   readonly length: number | undefined;
-  /** Whether the body is read to an end that is certain to come: it was announced, or there is a cap. */
+  /**
+   * Whether the body is read to an end that is certain to come, because its length was announced or
+   * a cap applies.
+   */
   bounded: boolean;
   /** Called when the exchange is aborted. */
   onAbort: ((reason: unknown) => void) | undefined;
   readonly #exchange: Exchange;
-  /** Whether a body is best read into a buffer that is given for it. */
+  /** Whether to read the body with a BYOB reader. */
   readonly #fills: boolean;
   /** `undefined` once the body is at its end. */
   #response: Response | undefined;
   #reader: ReadableStreamDefaultReader<Bytes> | undefined;
   #filler: Filler | undefined;
-  /** What is given to the filler for a chunk. */
+  /** The memory that the filler reads the next chunk into. */
   #block: Bytes | undefined;
-  /** It grows with what arrives: to clear a large one takes longer than to read a small body. */
+  /**
+   * The size of the next block. It starts small and grows with the body, because clearing a large
+   * block takes longer than reading a small body.
+   */
   #blockSize = 4096;
   #received = 0;
 
   constructor(exchange: Exchange, response: Response, { fillsBuffers = false }: Platform) {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
-    // A coded body has another length once it is decoded. A browser may hide the coding from another origin.
+    // A coded body has another length after decoding. A browser may hide `content-encoding` of a
+    // response from another origin.
     const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
     this.length = empty ? 0 : unknown ? undefined : announcedLength(headers);
     this.bounded = empty || announcedLength(headers) !== undefined;
@@ -66,19 +76,23 @@ export class Source {
     }
   }
 
-  /** Whether the body is not at its end. */
+  /** Whether the end of the body has not been reached yet. */
   get open(): boolean {
     return this.#response !== undefined;
   }
 
-  /** Whether there is a stream at all: a user's `fetch` may give none. On Bun, looking makes a stream of the body. */
+  /**
+   * Whether there is a stream: a user's `fetch` may give none. On Bun, reading `response.body`
+   * turns the body into a stream.
+   */
   get hasStream(): boolean {
     return this.#response !== undefined && this.#response.body !== null;
   }
 
   /**
-   * Whether a platform that ends bodies where they were announced does so here: the response has come over the network,
-   * rather than from a constructor, and nothing else says where it ends.
+   * Whether `content-length` alone says where this body ends. If so, a platform with `endsBodies`
+   * ends it there. The response must come from the network rather than from a constructor, and must
+   * have no `transfer-encoding`.
    */
   get endsWhereAnnounced(): boolean {
     const response = this.#response;
@@ -90,7 +104,7 @@ export class Source {
     return this.take(await this.wait(this.next()));
   }
 
-  /** The same without a timeout, because nobody waits for it. */
+  /** Reads the next chunk without a timeout, because no caller waits for it. */
   async readWithoutTimeout(): Promise<Read> {
     try {
       return this.take(await this.#exchange.cancellation.race(this.next()));
@@ -99,12 +113,15 @@ export class Source {
     }
   }
 
-  /** Whether the memory of chunks is that of no one else. */
+  /** Whether this module alone uses the memory of the chunks. */
   get ownsChunks(): boolean {
     return this.#filler !== undefined;
   }
 
-  /** The same without a timeout, as the platform gives it; to be passed to {@linkcode Source.take}. */
+  /**
+   * Reads the next chunk without a timeout and without a check. Pass the result to
+   * {@linkcode Source.take}.
+   */
   next(): Promise<Read> {
     try {
       if (this.#response === undefined) return Promise.resolve(END);
@@ -116,7 +133,7 @@ export class Source {
     }
   }
 
-  /** Takes the one reader that the body is read with. */
+  /** Creates the reader of the body, unless there is one. */
   #open(): void {
     if (this.#reader !== undefined || this.#filler !== undefined) return;
     const body = this.#response?.body;
@@ -124,7 +141,10 @@ export class Source {
     if (this.#filler === undefined) this.#reader = body?.getReader() as ReadableStreamDefaultReader<Bytes> | undefined;
   }
 
-  /** A chunk in memory of ours. If it is small it is a copy, so that it keeps no large block in memory. */
+  /**
+   * Reads a chunk into our own memory. A small chunk is copied, so that it does not keep a large
+   * block in memory.
+   */
   async #fillChunk(filler: Filler): Promise<Read> {
     const { done, value } = await filler.read(this.#block ?? new Uint8Array(this.#blockSize));
     if (done || value === undefined) return END;
@@ -143,7 +163,7 @@ export class Source {
     }
   }
 
-  /** Checks and counts what a reader gave. */
+  /** Checks the result of a read and counts its bytes. */
   take(read: Read): Read {
     if (read?.done === true) {
       this.#finish();
@@ -158,7 +178,10 @@ export class Source {
     return read;
   }
 
-  /** The whole body, if the platform ends it where it was announced. */
+  /**
+   * Reads the whole body at once. Call it only if the platform ends the body at its announced
+   * length.
+   */
   async readWhole(): Promise<Bytes> {
     const buffer = await this.wait(this.#response!.arrayBuffer());
     this.#count(buffer.byteLength);
@@ -167,9 +190,10 @@ export class Source {
   }
 
   /**
-   * Reads the rest of the body into memory, until there are more than `max` bytes.
+   * Reads the rest of the body into memory. Stops as soon as there are more than `max` bytes.
    *
-   * One wait for the whole of it, though each read has its own time: a body may have a million chunks.
+   * Each read has its own timeout, but all share one wait for an abort, because a body may have a
+   * million chunks.
    */
   async readInto(bytes: ByteCollector, max: number): Promise<void> {
     try {
@@ -192,7 +216,8 @@ export class Source {
         bytes.append(read.value);
         continue;
       }
-      // No byte is expected after the last one that was announced, so there is no need for room.
+      // After the last announced byte only the end is expected, so one byte of room is enough to
+      // notice an excess.
       const whole = this.#received === this.length;
       const { done, value } = await filler.read(whole ? new Uint8Array(1) : bytes.room());
       timing.finish();
@@ -203,20 +228,21 @@ export class Source {
   }
 
   /**
-   * Reads a body that nobody wants, within a bound, to save its connection.
+   * Reads an unwanted body so that its connection can be used again. Reads at most 64 KiB and for
+   * at most 250 ms.
    *
    * @returns Whether the body was read to its end. If not, the exchange must be aborted.
    */
   async discard(): Promise<boolean> {
     if (!this.open) return true;
     if ((this.length ?? 0) > SMALL_BODY) return false;
-    this.bounded = false; // nobody is to wait for it
+    this.bounded = false; // queued requests do not count its bytes as progress
     const { setTimeout, clearTimeout } = realTimers;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), DISCARD_TIME));
     try {
       for (let budget = SMALL_BODY; budget > 0;) {
-        // That an unwanted body fails is no failure of the request.
+        // If an unwanted body fails, the request does not fail.
         const read = await this.#exchange.wait("idle", Promise.race([this.next().catch(() => undefined), late]));
         if (read === undefined || read.done) return read !== undefined;
         budget -= Number(read.value?.byteLength ?? Infinity);
@@ -227,7 +253,7 @@ export class Source {
     }
   }
 
-  /** The exchange is aborted: nobody reads on. */
+  /** Stops reading, because the exchange is aborted. */
   abort(reason: unknown): void {
     const response = this.#response;
     this.#response = undefined;
@@ -237,7 +263,7 @@ export class Source {
       if (reader !== undefined) Promise.resolve(reader.cancel(reason)).catch(() => {});
       else if (response !== undefined) cancelBody(response);
     } catch {
-      // The reader is none of the platform's, and it is not waited for.
+      // The reader is not the platform's own. Its failure does not matter here.
     }
   }
 
@@ -247,10 +273,12 @@ export class Source {
 
   #count(bytes: number): void {
     this.#received += bytes;
-    if (this.#received > this.length!) throw this.#mismatch(); // never, if the length is not known
+    if (this.#received > this.length!) throw this.#mismatch(); // always false if the length is not known
   }
 
-  /** The end of the body must be where it was announced. Not every runtime notices. */
+  /**
+   * Ends the body, and checks its length against the announced one, because not every runtime does.
+   */
   #finish(): void {
     if (this.#response !== undefined && this.length !== undefined && this.#received !== this.length) {
       throw this.#mismatch();
@@ -268,6 +296,6 @@ function getFiller(body: ReadableStream | null | undefined): Filler | undefined 
   try {
     return body?.getReader({ mode: "byob" }) as Filler | undefined;
   } catch {
-    return undefined; // The body is no byte stream: it is a mock's, or an instrument's.
+    return undefined; // The body is not a byte stream: a mock or an instrumented `fetch` made it.
   }
 }

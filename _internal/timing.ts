@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * How long a request may take, in all and phase by phase.
+ * How long a request may take, in total and in each phase.
  *
  * @module
  */
@@ -9,7 +9,7 @@
 import type { Timeouts } from "../request.ts";
 import type { Clock } from "./deadlines.ts";
 
-/** What a request waits for under a timeout of its own, besides the queue, whose timeout is the pool's. */
+/** The phases of a request that have a timeout here. The pool applies the timeout of the queue. */
 export type Phase = "headers" | "idle";
 
 /** A timeout for every phase. */
@@ -17,7 +17,7 @@ export type AllTimeouts = { readonly [Name in keyof Timeouts]-?: number };
 
 /** The times of one request, on the clock of its pool. */
 export class Timing {
-  /** When the timeout of the current phase passes, or the total one. */
+  /** When the timeout of the current phase or the total timeout passes, whichever is first. */
   deadline: number;
   /** When bytes of the body last arrived. */
   arrived = 0;
@@ -27,14 +27,19 @@ export class Timing {
   /** When the total timeout passes. */
   readonly #end: number;
   #phase: Phase = "headers";
-  /** How many waits of the phase are pending: of the body, several reads may be. */
+  /** The number of pending waits in the phase. Several reads of the body may be pending at once. */
   #pending = 0;
   /** The timeout of the phase, in milliseconds. */
   #timeout = 0;
-  /** When the phase began, and how long earlier waits for the same headers took. */
+  /**
+   * `#since` is when the phase began. `#spent` is how long earlier waits for the same headers took.
+   */
   #since = 0;
   #spent = 0;
-  /** When the request began to queue, and for how long it has queued before. */
+  /**
+   * `#queuedSince` is when the request joined the queue. `#queued` is how long it had queued before
+   * that.
+   */
   #queuedSince: number | undefined;
   #queued = 0;
 
@@ -50,7 +55,7 @@ export class Timing {
     return Math.round(this.#clock.now() - this.#started);
   }
 
-  /** A wait begins. Returns the present time. */
+  /** Starts a wait. Returns the present time. */
   begin(phase: Phase, timeout: number = this.#timeouts[phase]): number {
     const now = this.#clock.now();
     this.#phase = phase;
@@ -61,7 +66,7 @@ export class Timing {
     return now;
   }
 
-  /** What a wait was for is there. */
+  /** Ends a wait, because its result has arrived. */
   finish(): void {
     const now = this.#clock.now();
     if (--this.#pending > 0) {
@@ -73,7 +78,10 @@ export class Timing {
     else this.arrived = now;
   }
 
-  /** Part of an upload was taken: only a stall of the upload counts. */
+  /**
+   * Called when the transport takes a chunk of an upload. The timeout of the headers starts anew,
+   * because only a stalled upload should time out.
+   */
   uploaded(): void {
     if (this.#phase !== "headers" || this.#pending === 0) return;
     this.#since = this.#clock.now();
@@ -81,24 +89,27 @@ export class Timing {
     this.deadline = Math.min(this.#end, this.#since + this.#timeouts.headers);
   }
 
-  /** The request begins to queue. */
+  /** Called when the request joins the queue. */
   queue(): void {
     this.#queuedSince = this.#clock.now();
   }
 
-  /** The request has a lease, if it had to queue for it or not. */
+  /** Called when the request has a lease, whether or not it had to queue. */
   dequeue(): void {
     if (this.#queuedSince === undefined) return;
     this.#queued += this.#clock.now() - this.#queuedSince;
     this.#queuedSince = undefined;
   }
 
-  /** A redirect is followed, and has the whole of the timeout for its headers. */
+  /** Called when a redirect is followed. The timeout of the headers starts anew. */
   redirect(): void {
     this.#spent = 0;
   }
 
-  /** Which timeout has passed, with its length, and how long the request had queued in whole milliseconds. */
+  /**
+   * Returns which timeout has passed, its length, and how long the request had queued, in whole
+   * milliseconds.
+   */
   expired(): { phase: Phase | "total"; timeout: number; queued: number } {
     const now = this.#clock.now();
     const phase = now >= this.#end ? "total" : this.#phase;

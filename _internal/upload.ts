@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Bodies that are streams, on their way to the transport.
+ * Request bodies that are streams.
  *
  * @module
  */
@@ -12,37 +12,38 @@ import { own } from "./options.ts";
 import { realTimers } from "./timers.ts";
 import type { BodyInit } from "./web.ts";
 
-/** A body that is gone once it was sent. */
+/** A body that can be sent only once. */
 export type StreamBody = ReadableStream<Bytes> | AsyncIterable<Bytes>;
 
-/** Whether a body is gone once it was sent. */
+/** Whether a body can be sent only once. */
 export function isStream(body: unknown): body is StreamBody {
   return typeof body === "object" && body !== null && (body instanceof ReadableStream || Symbol.asyncIterator in body);
 }
 
 /**
- * A stream between its source and the transport, which may read on for ever, leave it locked, or keep its failure to
- * itself. It ends with its exchange, sent or not, and its source is released then.
+ * A stream between the user's source and the transport. The transport may read without end, leave
+ * the stream locked, or hide its failure. The stream ends with its exchange, whether or not it was
+ * sent, and then releases its source.
  *
- * The source is read by one async function, begun at the call, so that it runs in the async context of the call however
- * the transport reads.
+ * One async function, started by the constructor, reads the source. So the source runs in the async
+ * context of the call, however the transport reads.
  */
 export class Upload {
-  /** What the transport gets. It reads as the transport reads. */
+  /** The stream for the transport. It reads the source only when the transport reads the stream. */
   readonly stream: ReadableStream<Bytes>;
-  /** Whether the source has come to its end, has failed or was released. */
+  /** Whether the source has ended, has failed or was released. */
   ended = false;
   readonly #source: AsyncIterator<Bytes, unknown>;
   #controller!: ReadableStreamDefaultController<Bytes>;
-  /** Lets the source be read on. */
+  /** Resumes reading the source. */
   #demand: (() => void) | undefined;
-  /** Tells the transport that there is something. */
+  /** Resolves the transport's pending `pull`. */
   #supply: (() => void) | undefined;
 
   /**
    * @param body The source.
    * @param onProgress Called when the transport takes a chunk.
-   * @param onFailure Called if the source failed, before `stream` does.
+   * @param onFailure Called if the source fails, before `stream` fails.
    */
   constructor(body: StreamBody, onProgress: () => void, onFailure: (cause: unknown) => void) {
     this.stream = new ReadableStream(
@@ -65,7 +66,7 @@ export class Upload {
     this.#pump(onFailure);
   }
 
-  /** Reads the source, a chunk for each that the transport asks for. */
+  /** Reads one chunk from the source each time the transport asks for one. */
   async #pump(onFailure: (cause: unknown) => void): Promise<void> {
     try {
       while (!this.ended) {
@@ -92,7 +93,7 @@ export class Upload {
     this.#controller.close();
   }
 
-  /** Ends the stream and releases its source, unless it has ended. */
+  /** Ends the stream and releases its source, unless the stream has ended already. */
   end(reason: unknown): void {
     if (this.ended) return;
     this.ended = true;
@@ -101,7 +102,7 @@ export class Upload {
     this.#return(reason);
   }
 
-  /** Never awaited, because it may never settle. */
+  /** Releases the source. The promise is never awaited, because it may never settle. */
   #return(reason: unknown): void {
     (async () => await this.#source.return?.(reason))().catch(() => {});
   }
@@ -121,24 +122,29 @@ function iterate<T>(body: ReadableStream<T> | AsyncIterable<T>): AsyncIterator<T
   };
 }
 
-/** How long a body that may be in memory already is read ahead, in milliseconds. Browsers take a while for it. */
+/**
+ * How long a `Request`'s body is read to find out whether it is in memory, in milliseconds.
+ * Browsers take a while to deliver a body from memory.
+ */
 const MEMORY_TIME = 10;
 
-/** How much of a stream is read ahead to find out whether it is in memory, in bytes. */
+/** The most that is read of a stream to find out whether it is in memory, in bytes. */
 const MOST_AHEAD = 64 * 1024 * 1024;
 
 /**
- * The body of a `Request`: as bytes if it is in memory already, because it was made from a string, a form or the like, so
- * that it is sent with its length and can be sent again at a redirect. Otherwise as the stream that it is.
+ * Returns the body of a `Request`. If it is in memory already, because it was made from a string, a
+ * form or the like, it is returned as bytes. It is then sent with its length and can be sent again
+ * at a redirect. Otherwise it is returned as a stream.
  *
- * @param cancellation Of the request. If it is aborted meanwhile, the body is canceled.
+ * @param cancellation The cancellation of the request. If the request is aborted meanwhile, the
+ * body is canceled.
  */
 export async function bufferRequest(
   request: Request,
   cancellation: Cancellation,
 ): Promise<BodyInit | AsyncIterable<Bytes> | undefined> {
   const { body } = request;
-  // Firefox gives no stream.
+  // In Firefox, a `Request` has no `body`.
   if (!(body instanceof ReadableStream) || isForm(request)) {
     const buffer = await request.arrayBuffer();
     return buffer.byteLength > 0 || body !== undefined ? buffer : undefined;
@@ -167,12 +173,18 @@ export async function bufferRequest(
   return resume(reader, bytes.take(), pending);
 }
 
-/** Whether a request was made from a `FormData` on Node: from 26 on, canceling such a body ends the process. */
+/**
+ * Whether a request was made from a `FormData` on Node. From Node 26 on, canceling such a body ends
+ * the process.
+ */
 function isForm(request: Request): boolean {
   return /boundary=-*formdata-undici-/.test(request.headers.get("content-type") ?? "");
 }
 
-/** A stream whose start was read already. No generator, because one that was never started releases nothing. */
+/**
+ * Returns a stream whose start was read already. It is not a generator, because a generator that
+ * was never started does not release its source.
+ */
 function resume(
   reader: ReadableStreamDefaultReader<Bytes>,
   start: Bytes,

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * A response as the Fetch standard has it.
+ * A standard `Response` made from ours.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
 import type { ResponseType } from "./web.ts";
 
-/** What both responses are made from: all but the body. */
+/** Everything that the responses are made from, except the body. */
 export interface ResponseHead {
   readonly status: number;
   readonly statusText: string;
@@ -24,14 +24,20 @@ export interface ResponseHead {
   /** Whether the body had a `content-encoding` that the platform has decoded. */
   readonly decoded: boolean;
   readonly history: readonly Redirect[];
-  /** Of the request: its method, URL and headers, `undefined` for none. */
+  /**
+   * The method of the request. `asked` is its URL, and `sent` its headers, `undefined` if it has
+   * none.
+   */
   readonly method: string;
   readonly asked: string;
   readonly sent: Headers | undefined;
   readonly repeatable: Repeatable;
 }
 
-/** What is overridden. Some type packages declare properties, which no method or accessor may override. */
+/**
+ * The members that `WebResponse` overrides. Some type packages declare them as properties, which no
+ * method or accessor may override.
+ */
 interface Overridden {
   readonly url: string;
   readonly statusText: string;
@@ -55,38 +61,42 @@ type Base = Omit<Response, keyof Overridden> & Overridden;
 
 const BaseResponse = Response as unknown as new (...args: ConstructorParameters<typeof Response>) => Base;
 
-/** What a response of `session.fetch` has besides. */
+/** The extra state of a response of `session.fetch`. */
 export interface Fetched {
-  /** The caller's signal, which counts until the body, or that of a clone, is read, though it is in memory. */
+  /**
+   * The caller's signal. It applies until the body, or that of a clone, is read, even if the body
+   * is in memory.
+   */
   signal: AbortSignal | null | undefined;
 }
 
-/** A body that is a stream, and what reads the whole of it from where it is, if that is faster. */
+/** A body that is a stream. If reading all of it directly is faster, `readAll()` does that. */
 export interface Readable {
   stream(): ReadableStream<Bytes>;
   readAll?(max: number): Promise<Bytes>;
 }
 
 /**
- * A `Response` that keeps what its constructor cannot be given: the URL, the type, a status outside 200 to 599, and any
- * reason phrase.
+ * A `Response` with values that its constructor does not accept: the URL, the type, a status
+ * outside 200 to 599, and any reason phrase.
  *
- * What reads the whole body reads it from where it is, faster and in less memory than through a stream. The stream is
- * there for everything else.
+ * Methods that read the whole body take it directly from memory or from its reader, which is faster
+ * and needs less memory than the stream. Everything else uses the stream.
  */
 class WebResponse extends BaseResponse {
   readonly #head: ResponseHead;
-  /** What the whole body is read from, unless the platform has to. */
+  /** The source of the whole body; `undefined` if only the platform's stream can be read. */
   #content: Bytes | Readable | undefined;
-  /** Of `session.fetch`, whose responses are as those of the standard `fetch`. */
+  /** Set for a response of `session.fetch`, which behaves like one of the standard `fetch`. */
   readonly #fetched: Fetched | undefined;
-  /** The stream of a body in memory, once somebody asks for it. */
+  /** The stream of a body in memory, once `body` was read. */
   #stream: ReadableStream<Bytes> | undefined;
   #consumed = false;
 
   /**
-   * @param body The body: in memory, or what reads it.
-   * @param fetched Given if the body in memory is this response's own, and the headers must not change.
+   * @param body The body: its bytes, or an object that reads it.
+   * @param fetched Given for a response of `session.fetch`: a body in memory belongs to this
+   * response alone, and its headers must not change.
    */
   constructor(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched) {
     const { status, headers } = head;
@@ -100,7 +110,7 @@ class WebResponse extends BaseResponse {
       super.headers.delete("content-encoding");
       super.headers.delete("content-length");
     }
-    // No override, because Node's constructor reads `status` itself.
+    // `status` cannot be an accessor, because Node's constructor reads it.
     if (this.status !== status) Object.defineProperties(this, own({ status: { value: status }, ok: { value: false } }));
   }
 
@@ -120,13 +130,16 @@ class WebResponse extends BaseResponse {
     return this.#head.type;
   }
 
-  /** The platform's own, if they are true, because those cannot be changed. */
+  /** The platform's own headers, which cannot be changed, if they describe the body correctly. */
   override get headers(): Headers {
     const { decoded, headers, method, status } = this.#head;
     return this.#fetched === undefined || decoded && hasBody(method, status) ? super.headers : headers;
   }
 
-  /** A byte stream (Streams standard, section 4.7) also where the platform makes another one of bytes in memory. */
+  /**
+   * A byte stream (Streams standard, section 4.7), even if the platform makes another kind of
+   * stream from bytes in memory.
+   */
   override get body(): ReadableStream<Bytes> | null {
     const content = this.#content;
     if (!(content instanceof Uint8Array)) return super.body as ReadableStream<Bytes> | null;
@@ -156,7 +169,7 @@ class WebResponse extends BaseResponse {
       return new OwnResponse(this.#head, content.slice(), this.#fetched);
     }
     const { body } = super.clone();
-    this.#content = undefined; // what it gives goes to both now
+    this.#content = undefined; // both responses now share the stream
     return new OwnResponse({ ...this.#head, headers: this.headers }, body && { stream: () => body }, this.#fetched);
   }
 
@@ -188,13 +201,13 @@ class WebResponse extends BaseResponse {
     return content === undefined ? await super.formData() : await this.#rebuild(content).formData();
   }
 
-  /** Reads the body from where it is. `undefined` if the platform has to. */
+  /** Reads the body directly. Returns `undefined` if only the platform can read it. */
   async #consume(): Promise<Bytes | undefined> {
     const content = this.#content;
     if (content === undefined) return undefined;
     this.#checkUnused();
     this.#consumed = true;
-    // Nobody else is to read it.
+    // Lock the stream, so that nobody else reads it.
     if (!(content instanceof Uint8Array)) return super.body!.getReader(), await content.readAll!(Infinity);
     this.#stream?.getReader();
     this.#finish();
@@ -218,10 +231,10 @@ class WebResponse extends BaseResponse {
   }
 }
 
-// To a caller the class is the standard one.
+// Hide the class, so that callers see a standard `Response`.
 Object.defineProperty(WebResponse.prototype, "constructor", own({ value: Response }));
 
-/** The class, whose instances are to the caller what any `Response` is. */
+/** The class, typed so that its instances are plain `Response`s to the caller. */
 const OwnResponse = WebResponse as unknown as new (...args: ConstructorParameters<typeof WebResponse>) => Response;
 export { OwnResponse as WebResponse };
 

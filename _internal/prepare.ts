@@ -88,6 +88,7 @@ export function prepare(
   const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
   const standard = own(rest as RequestInit);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
+  refuseMissing(given.headers);
   if (isPlain(standard.body)) refuse('"body"', 'what fetch() takes; to send JSON, use "json"', standard.body);
   if (method !== undefined) standard.method = method;
   if (isStream(standard.body)) Object.assign(standard, { duplex: "half" });
@@ -247,6 +248,15 @@ function withType(headers: Headers | undefined, type: string): Headers {
   headers ??= new Headers();
   if (!headers.has("content-type")) headers.set("content-type", type);
   return headers;
+}
+
+/** Refuses a header without a value, which `fetch` would send as the text "undefined". */
+function refuseMissing(headers: unknown): void {
+  for (const [name, value] of Object.entries(headers ?? {})) {
+    if (value === undefined) {
+      throw new TypeError(`"headers" has no value for ${describe(name)}: leave the name out to send no such header`);
+    }
+  }
 }
 
 function toJson(value: unknown, request: string): string {

@@ -388,6 +388,11 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
+    '"headers" has no value for "x-token": leave the name out to send no such header',
+    () => refuse({ headers: { "x-token": undefined as unknown as string } }),
+  ],
+  [
+    TypeError,
     'Cannot send the request as "method" is not a token: received "GET /"',
     () => refuse({ method: "GET /" }),
   ],

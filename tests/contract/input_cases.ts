@@ -29,6 +29,7 @@ const REQUESTS: [what: string, init: unknown, error: ErrorClass, message: string
   ["a forbidden method", { method: "connect" }, TypeError, '"method" is forbidden'],
   ["a header with a line break", { headers: { "x-a": "1\r\nx-b: 2" } }, TypeError, 'the name or value of "x-a"'],
   ["a header pair with a line break", { headers: [["x-a", "1\n2"]] }, TypeError, 'the name or value of "x-a"'],
+  ["a header without a value", { headers: { "x-a": undefined } }, TypeError, '"headers" has no value for "x-a"'],
   ["a header name with a space", { headers: { "x a": "1" } }, TypeError, 'the name or value of "x a"'],
   [
     "a negative timeout",

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Requests without a session of the caller's: each has one of its own, which lives for that call.
+ * Requests without a session: each has a session of its own, which lives for one call.
  *
  * @module
  */
@@ -12,15 +12,15 @@ import { StreamedResponse } from "./response.ts";
 import { type RequestInput, type ResponseFor, Session } from "./session.ts";
 
 /**
- * Sends one request in a session of its own. When the promise settles, no socket is open; with `prefetch: false` the
- * session lives in the response and ends with it.
+ * Sends one request in a session of its own. When the promise settles, no socket is open. With
+ * `prefetch: false`, the session instead lives as long as the response.
  *
- * Each request has a connection of its own, the next one after a redirect too. For more than one to a server make a
- * {@linkcode Session}.
+ * Each request has a connection of its own, and so has each redirect. To send more than one request
+ * to a server, make a {@linkcode Session}.
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -48,8 +48,9 @@ async function once<P extends boolean>(
   input: RequestInput,
   init: SessionRequestInit<P> | undefined,
 ): Promise<ResponseFor<P>> {
-  // No connection is used twice, so to keep one is not even begun, nor are there two at once. That is the transport's to
-  // know: in the pool, a redirect would wait until the slot of the request before it has drained.
+  // No connection is used twice, so the transport keeps none, and opens one at a time. The
+  // transport has the limit rather than the pool: with a limit in the pool, a redirect would wait
+  // until the slot of the request before it has drained.
   const session = new Session({ pool: { transport: makeTransport({ idleTimeout: 0 }, 1) } });
   let streaming = false;
   try {
@@ -67,7 +68,7 @@ async function once<P extends boolean>(
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -109,7 +110,7 @@ export function get<P extends boolean = true>(
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -136,7 +137,7 @@ export function head<P extends boolean = true>(
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -163,7 +164,7 @@ export function options<P extends boolean = true>(
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -191,7 +192,7 @@ export function post<P extends boolean = true>(
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -219,7 +220,7 @@ export function put<P extends boolean = true>(
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -248,7 +249,7 @@ export function patch<P extends boolean = true>(
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *

@@ -170,7 +170,8 @@ const isLimit = (n: number) => n >= 1 && (Number.isInteger(n) || n === Infinity)
  *
  * Sessions may share a pool. It has no global state, and nothing of it is left once it is closed.
  *
- * - **Never above a limit.** The leases held are at most `maxConnections`, and `maxConnectionsPerOrigin` for each origin.
+ * - **Never above a limit.** The leases held are at most `maxConnections`, and at most
+ *   `maxConnectionsPerOrigin` for each origin.
  * - **No lost wake-up.** A request waits only while its origin or the pool is full. If a waiting
  *   request is aborted, the next one gets its place.
  * - **Fair.** Within an origin, first come, first served. Origins take turns. A full origin never
@@ -278,7 +279,8 @@ export class Pool implements AsyncDisposable {
    * @throws {PoolClosedError} If the pool is closed, or closes meanwhile.
    * @throws {QueueFullError} If the request would have to wait, but `maxQueued` requests are
    * waiting already.
-   * @throws {TimeoutError} If the queue made no progress within `timeout`. The error names the requests that hold the slots.
+   * @throws {TimeoutError} If the queue made no progress within `timeout`. The error names the
+   * requests that hold the slots.
    *
    * @example Give up waiting
    * ```ts

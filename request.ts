@@ -127,8 +127,8 @@ export interface Timeouts {
   headers?: number | undefined;
   /**
    * The longest gap between two chunks of the body while a read is pending. A slow reader does not
-   * cause a timeout. A body that announces at most 64 KiB may be read in one step, so then this is
-   * the time for the whole body. For {@linkcode Session.fetch} the default is 300,000.
+   * cause a timeout. A prefetched body that announces at most 64 KiB may be read in one step, so
+   * this is then the time for the whole body. For {@linkcode Session.fetch} the default is 300,000.
    *
    * @default {30_000}
    */

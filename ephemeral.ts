@@ -106,7 +106,8 @@ export function get<P extends boolean = true>(
 }
 
 /**
- * Sends one HEAD request, whose response has no body, as {@linkcode request} does: RFC 9110, section 9.3.2.
+ * Sends one HEAD request, as {@linkcode request} does: RFC 9110, section 9.3.2. The response has no
+ * body.
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
@@ -160,7 +161,8 @@ export function options<P extends boolean = true>(
 }
 
 /**
- * Sends one POST request, as {@linkcode request} does: RFC 9110, section 9.3.3. It reaches the server at most once.
+ * Sends one POST request, as {@linkcode request} does: RFC 9110, section 9.3.3. It reaches the
+ * server at most once.
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
@@ -216,7 +218,8 @@ export function put<P extends boolean = true>(
 }
 
 /**
- * Sends one PATCH request, as {@linkcode request} does: RFC 5789. It reaches the server at most once.
+ * Sends one PATCH request, as {@linkcode request} does: RFC 5789. It reaches the server at most
+ * once.
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
@@ -224,7 +227,7 @@ export function put<P extends boolean = true>(
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
- * @example Send a change with a media type of its own
+ * @example Send a change with its own media type
  * ```ts
  * import { patch } from "@hangup/session";
  * import { assertEquals } from "@std/assert";

@@ -19,7 +19,7 @@ import type { Transport } from "./transport.ts";
 /**
  * Options for {@linkcode Pool}.
  *
- * @example Refuse at once what would have to wait
+ * @example Reject requests that would have to wait
  * ```ts
  * import { QueueFullError, Session } from "@hangup/session";
  * import { assertRejects } from "@std/assert";
@@ -88,7 +88,10 @@ export interface AcquireOptions {
    * @default {30_000}
    */
   timeout?: number | undefined;
-  /** The request that the lease is for: shown in errors, including those of requests that are queued behind it. */
+  /**
+   * The request that the lease is for. Errors show it, including those of requests that are queued
+   * behind it.
+   */
   request?: RequestSummary | undefined;
   /**
    * Called at most once, if the pool closes while the lease is held. It should end the exchange and
@@ -102,7 +105,7 @@ export interface AcquireOptions {
 /**
  * The permission to have one exchange open, granted by {@linkcode Pool.acquire}.
  *
- * @example Hold it for a scope
+ * @example Hold a lease for a scope
  * ```ts
  * import { Pool } from "@hangup/session";
  * import { assertEquals } from "@std/assert";

@@ -25,13 +25,14 @@ export type StandardRequestInit = { [Name in keyof RequestInit]?: RequestInit[Na
  */
 export interface SessionRequestInit<P extends boolean = true> extends StandardRequestInit {
   /**
-   * Whether the body is read into memory before the promise resolves. If not, the response owns the connection.
+   * Whether the body is read into memory before the promise resolves. If not, the response owns the
+   * connection.
    *
    * @default {true}
    */
   prefetch?: P | undefined;
   /**
-   * A value that is sent as JSON, with `content-type: application/json` unless the headers say otherwise.
+   * A value to send as JSON, with `content-type: application/json` unless the headers have one.
    *
    * @example Send JSON
    * ```ts
@@ -49,8 +50,8 @@ export interface SessionRequestInit<P extends boolean = true> extends StandardRe
   /**
    * Parameters to add to the URL. The URL's own parameters stay as they are, byte for byte.
    *
-   * An object's values are encoded as by `URLSearchParams` (URL standard, section 6.2). An array repeats the name, and
-   * `undefined` leaves it out. A string is added as it is.
+   * An object's values are encoded as by `URLSearchParams` (URL standard, section 6.2). An array
+   * repeats the name, and `undefined` leaves it out. A string is added as it is.
    *
    * @example Add parameters
    * ```ts
@@ -98,7 +99,7 @@ export type QueryValue = string | number | bigint | boolean | undefined;
  * Timeouts, in milliseconds. `Infinity` switches one off. When a timeout passes, the request
  * rejects with a {@linkcode TimeoutError}.
  *
- * @example Be patient with the headers, and not with the body
+ * @example Wait long for the headers and briefly for the body
  * ```ts
  * import { Session, TimeoutError } from "@hangup/session";
  * import { assertEquals, assertRejects } from "@std/assert";

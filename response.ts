@@ -20,7 +20,7 @@ import type { Redirect, RequestSummary, SentRequest } from "./request.ts";
  * The members that {@linkcode PrefetchedResponse} and {@linkcode StreamedResponse} share:
  * everything except the body.
  *
- * @example See which way a request went
+ * @example See the redirects of a request
  * ```ts
  * import { Session } from "@hangup/session";
  * import { assertEquals } from "@std/assert";
@@ -99,13 +99,13 @@ export abstract class HangupResponse {
     return (await this.bytes()).buffer;
   }
 
-  /** The body as text, decoded as UTF-8. */
+  /** Returns the body as text, decoded as UTF-8. */
   async text(): Promise<string> {
     return UTF8.decode(await this.read());
   }
 
   /**
-   * The body, parsed as JSON.
+   * Returns the body, parsed as JSON.
    *
    * @typeParam T The type that you expect. It is not checked.
    * @throws {SyntaxError} If the body is not JSON.
@@ -125,13 +125,14 @@ export abstract class HangupResponse {
     }
   }
 
-  /** The body as a `Blob` with the response's media type. */
+  /** Returns the body as a `Blob` with the response's media type. */
   async blob(): Promise<Blob> {
     return new Blob([await this.read()], own({ type: this.headers.get("content-type") ?? "" }));
   }
 
   /**
-   * The body, parsed as `multipart/form-data` (RFC 7578) or `application/x-www-form-urlencoded` (URL standard, section 5).
+   * Returns the body, parsed as `multipart/form-data` (RFC 7578) or
+   * `application/x-www-form-urlencoded` (URL standard, section 5).
    *
    * @throws {TypeError} If the body is neither.
    *
@@ -201,7 +202,7 @@ export class PrefetchedResponse extends HangupResponse {
     return this.#content;
   }
 
-  /** The body as text, decoded as UTF-8. */
+  /** Returns the body as text, decoded as UTF-8. */
   // The same as in the base class, but without `await`, because most requests end with this call.
   override text(): Promise<string> {
     return Promise.resolve(UTF8.decode(this.content));
@@ -212,7 +213,7 @@ export class PrefetchedResponse extends HangupResponse {
     return Promise.resolve(this.content);
   }
 
-  /** A copy of the body. */
+  /** Returns a copy of the body. */
   override bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return Promise.resolve(this.content.slice());
   }
@@ -223,7 +224,7 @@ export class PrefetchedResponse extends HangupResponse {
    * @returns This response.
    * @throws {StatusError} If the status is outside 200 to 299.
    *
-   * @example Look at what came instead
+   * @example Read the response of a StatusError
    * ```ts
    * import { Session, StatusError } from "@hangup/session";
    * import { assertEquals, assertThrows } from "@std/assert";
@@ -244,7 +245,7 @@ export class PrefetchedResponse extends HangupResponse {
    * and body, for edge handlers and libraries. If the body was decoded, `content-encoding` and
    * `content-length` are left out, because they describe the encoded body.
    *
-   * @example Answer with what another server said
+   * @example Pass on the answer of another server
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -363,7 +364,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    *
    * @throws {TypeError} If the body is being read in another way.
    *
-   * @example Pipe it through what decodes it
+   * @example Decode the stream as text
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -457,7 +458,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * @throws The reason of the request's signal, unchanged, if that signal aborts before the start
    * of the body is read.
    *
-   * @example Stream what is there alone
+   * @example Stream only a response that is OK
    * ```ts
    * import { Session, StatusError } from "@hangup/session";
    * import { assertEquals, assertRejects } from "@std/assert";
@@ -498,7 +499,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   /**
    * Closes the connection. The unread part of the body is lost. Later calls do nothing.
    *
-   * @example Look at the headers alone
+   * @example Read only the headers
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";

@@ -30,11 +30,12 @@ const PASSING = [408, 425, 429, 500, 502, 503, 504];
  * The method that counts is the one of the original request: after a POST that was redirected to a
  * GET, the result is `false`, because another try would be another POST. It is also `false` if the
  * body is a stream or the body of a `Request`, because both can be read only once. The error's
- * {@linkcode HangupError.repeatable} says what is known of the request.
+ * {@linkcode HangupError.repeatable} says whether the request can be sent again.
  *
- * If {@linkcode Session.fetch} was called, give the `TypeError` that it rejected with.
+ * If the request was made with {@linkcode Session.fetch}, pass the `TypeError` that it rejected
+ * with.
  *
- * @param error What a request threw.
+ * @param error The error that a request threw.
  * @returns Whether the same request may be sent again.
  *
  * @example Retry with `@std/async`
@@ -88,7 +89,7 @@ export function isRetriable(error: unknown): boolean {
  * A server can ask for years. Cap the time, and note that `setTimeout()` cannot wait for more than
  * 2,147,483,647 ms.
  *
- * @param error What a request threw.
+ * @param error The error that a request threw.
  * @returns The time in milliseconds, 0 or more; `undefined` if there is no such header or it is
  * malformed.
  *

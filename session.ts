@@ -41,7 +41,7 @@ export interface SessionOptions {
    * keeps its last part, `"v1"` does not, and a URL that begins with `/` starts at the host. An
    * absolute URL is left as it is.
    *
-   * @example Ask for relative URLs
+   * @example Use relative URLs
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -315,7 +315,7 @@ export class Session implements AsyncDisposable {
    *
    * @returns Plain data, the oldest exchange first.
    *
-   * @example See what is open
+   * @example List the open exchanges
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -367,7 +367,7 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a GET request: RFC 9110, section 9.3.1. Everything else is as for {@linkcode Session.request}.
+   * Sends a GET request: RFC 9110, section 9.3.1. Otherwise it is like {@linkcode Session.request}.
    *
    * @example Ask for a page of a list
    * ```ts
@@ -385,10 +385,10 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a HEAD request: RFC 9110, section 9.3.2. The response has no body. Everything else is as for
+   * Sends a HEAD request: RFC 9110, section 9.3.2. The response has no body. Otherwise it is like
    * {@linkcode Session.request}.
    *
-   * @example Ask for the size alone
+   * @example Ask only for the size
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -404,7 +404,7 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends an OPTIONS request: RFC 9110, section 9.3.7. Everything else is as for {@linkcode Session.request}.
+   * Sends an OPTIONS request: RFC 9110, section 9.3.7. Otherwise it is like {@linkcode Session.request}.
    *
    * @example Ask whether a method is allowed
    * ```ts
@@ -422,7 +422,7 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a POST request: RFC 9110, section 9.3.3. It reaches the server at most once. Everything else is as for
+   * Sends a POST request: RFC 9110, section 9.3.3. It reaches the server at most once. Otherwise it is like
    * {@linkcode Session.request}.
    *
    * @example Send a form
@@ -441,9 +441,9 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a PUT request: RFC 9110, section 9.3.4. Everything else is as for {@linkcode Session.request}.
+   * Sends a PUT request: RFC 9110, section 9.3.4. Otherwise it is like {@linkcode Session.request}.
    *
-   * @example Replace only what nobody else has changed
+   * @example Replace a resource only if nobody else has changed it
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -460,10 +460,10 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a PATCH request: RFC 5789. It reaches the server at most once. Everything else is as for
+   * Sends a PATCH request: RFC 5789. It reaches the server at most once. Otherwise it is like
    * {@linkcode Session.request}.
    *
-   * @example Send a JSON Patch, with the media type of its own
+   * @example Send a JSON Patch with its own media type
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -480,9 +480,9 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a DELETE request: RFC 9110, section 9.3.5. Everything else is as for {@linkcode Session.request}.
+   * Sends a DELETE request: RFC 9110, section 9.3.5. Otherwise it is like {@linkcode Session.request}.
    *
-   * @example Delete what may be gone already
+   * @example Delete a resource that may be gone already
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -508,7 +508,7 @@ export class Session implements AsyncDisposable {
    * @returns The exchanges that were aborted.
    * @throws {RangeError} If `grace` is negative or not a number.
    *
-   * @example Give what is open a second to finish
+   * @example Give open exchanges a second to finish
    * ```ts
    * import { Session, SessionClosedError } from "@hangup/session";
    * import { assertEquals, assertRejects } from "@std/assert";

@@ -14,7 +14,7 @@ import { makeTransport } from "./_internal/transports/choose.ts";
  * A transport does not end exchanges: the session aborts each one through `init.signal` before it
  * calls `close()`.
  *
- * @example Log every request, over sockets that are still closed with the session
+ * @example Log every request, over sockets that the session still closes
  * ```ts
  * import { createTransport, Session } from "@hangup/session";
  * import { assertEquals } from "@std/assert";

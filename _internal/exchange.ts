@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * One request's life: what it holds, and how all of it is given back.
+ * The life of one request: it owns resources, and gives all of them back at its end.
  *
  * @module
  */
@@ -169,7 +169,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     return this;
   }
 
-  /** When bytes of a body that has an end last arrived. */
+  /** When bytes of the body last arrived, if the body has an end. */
   get progress(): number | undefined {
     return this.source?.bounded ? this.timing.arrived : undefined;
   }
@@ -305,7 +305,9 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     return this.#exchanges !== undefined && this.cancellation.abort(reason);
   }
 
-  /** Ends the exchange because of an error, and returns what to throw: the first reason. */
+  /**
+   * Ends the exchange because of an error. Returns the first reason, which is the error to throw.
+   */
   fail(error: unknown): unknown {
     this.abort(error);
     this.end();

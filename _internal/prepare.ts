@@ -17,7 +17,7 @@ import { carried } from "./transports/carried.ts";
 import { isStream, type StreamBody } from "./upload.ts";
 import type { BodyInit, HeadersInit, RequestRedirect } from "./web.ts";
 
-/** What a session adds to each of its requests. */
+/** The defaults that a session adds to each of its requests. */
 export interface RequestDefaults {
   readonly baseUrl: URL | undefined;
   readonly headers: Headers | undefined;

@@ -167,7 +167,7 @@ class NodeTransport implements Adapter {
   readonly #configured: boolean;
   /**
    * Four agents: one for `http:`, one for `https:`, and another two for use while a test fakes
-   * timers. Each is made at its first use.
+   * timers or turns. Each is made at its first use.
    */
   readonly #agents: Agent[];
   readonly #connecting: Connecting;

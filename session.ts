@@ -201,7 +201,7 @@ export type RequestInput = string | URL | Request;
 export type ResponseFor<P extends boolean> = P extends false ? StreamedResponse : PrefetchedResponse;
 
 /**
- * Requests that share defaults, a pool of connections and an end.
+ * Sends requests that share defaults, a pool of connections and a lifetime.
  *
  * - **Nothing outlives it.** When `await close()` returns, nothing of the session is open or running.
  * - **Nothing waits for ever.** Every phase of a request has a timeout; see {@linkcode Timeouts}.
@@ -233,9 +233,9 @@ export class Session implements AsyncDisposable {
   /** The pool that grants the session's connections. */
   readonly pool: Pool;
   /**
-   * A drop-in for the standard `fetch`, bound to the session, for libraries that take one. A body
-   * that announces at most 64 KiB is read ahead, so that it holds no connection even if nobody
-   * reads it. Other bodies are streamed. Because such libraries have deadlines of their own, the
+   * A drop-in for the standard `fetch`, bound to the session, for libraries that take one. The
+   * first 64 KiB of a body are read ahead, so that a small body holds no connection even if nobody
+   * reads it. The rest is streamed. Because such libraries have deadlines of their own, the
    * `headers` and `idle` timeouts are 300,000 ms unless the session sets them.
    *
    * Its type is that of the global `fetch`, whichever types your project has. On Bun, it also has a

@@ -55,7 +55,7 @@ export class Exchanges {
     this.#deadlines.clear();
   }
 
-  /** Makes sure that {@linkcode Exchange.expire} is called at `deadline`. */
+  /** Makes sure that {@linkcode Exchange.expire} is called once `deadline` has come. */
   arm(deadline: number, now: number): void {
     if (deadline < Infinity) this.#deadlines.arm(deadline, now);
   }

@@ -120,7 +120,7 @@ export function prepare(
  * Checks and completes the arguments of `Session.fetch()`. Ignores this module's own options,
  * because the standard `fetch` ignores unknown ones.
  *
- * @throws {TypeError} If an argument is of a wrong type or form.
+ * @throws {TypeError} If an argument has a wrong type or form.
  */
 export function prepareFetch(
   input: string | URL | Request,

@@ -1,13 +1,14 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Cookies, which a jar of the user's keeps.
+ * Cookies, kept in the user's own jar.
  *
  * @module
  */
 
 /**
- * Where a session keeps cookies (RFC 6265): the two methods of tough-cookie's `CookieJar` that it needs, sync or async.
+ * A store for a session's cookies (RFC 6265). It has the two methods of tough-cookie's `CookieJar`
+ * that a session needs. Both may be synchronous or asynchronous.
  *
  * @example Keep the cookies of one host, without their attributes
  * ```ts
@@ -27,16 +28,18 @@
  */
 export interface CookieJar {
   /**
-   * The value of the `Cookie` header for a URL, `""` for none. What it throws, the request throws.
+   * Returns the value of the `Cookie` header for a URL, or `""` for none. If it throws, the request
+   * rejects with the same error.
    *
-   * @param url The absolute URL that is asked for.
+   * @param url The absolute URL of the request.
    */
   getCookieString(url: string): string | Promise<string>;
   /**
-   * Takes the value of one `Set-Cookie` header. A cookie that it rejects is ignored, as browsers do.
+   * Stores the value of one `Set-Cookie` header. If it throws, the cookie is ignored, as in
+   * browsers.
    *
    * @param cookie The header's value.
-   * @param url The absolute URL that answered.
+   * @param url The absolute URL of the response.
    */
   setCookie(cookie: string, url: string): unknown;
 }

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Requests without a session of the caller's: each has one of its own, which lives for that call.
+ * Requests without a session: each has a session of its own, which lives for one call.
  *
  * @module
  */
@@ -12,15 +12,15 @@ import { StreamedResponse } from "./response.ts";
 import { type RequestInput, type ResponseFor, Session } from "./session.ts";
 
 /**
- * Sends one request in a session of its own. When the promise settles, no socket is open; with `prefetch: false` the
- * session lives in the response and ends with it.
+ * Sends one request in a session of its own. When the promise settles, no socket is open. With
+ * `prefetch: false`, the session instead lives as long as the response.
  *
- * Each request has a connection of its own, the next one after a redirect too. For more than one to a server make a
- * {@linkcode Session}.
+ * Each request has a connection of its own, and so has each redirect. To send more than one request
+ * to a server, make a {@linkcode Session}.
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -48,8 +48,9 @@ async function once<P extends boolean>(
   input: RequestInput,
   init: SessionRequestInit<P> | undefined,
 ): Promise<ResponseFor<P>> {
-  // No connection is used twice, so to keep one is not even begun, nor are there two at once. That is the transport's to
-  // know: in the pool, a redirect would wait until the slot of the request before it has drained.
+  // No connection is used twice, so the transport keeps none, and opens one at a time. The
+  // transport has the limit rather than the pool: with a limit in the pool, a redirect would wait
+  // until the slot of the request before it has drained.
   const session = new Session({ pool: { transport: makeTransport({ idleTimeout: 0 }, 1) } });
   let streaming = false;
   try {
@@ -67,7 +68,7 @@ async function once<P extends boolean>(
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -105,11 +106,12 @@ export function get<P extends boolean = true>(
 }
 
 /**
- * Sends one HEAD request, whose response has no body, as {@linkcode request} does: RFC 9110, section 9.3.2.
+ * Sends one HEAD request, as {@linkcode request} does: RFC 9110, section 9.3.2. The response has no
+ * body.
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -136,7 +138,7 @@ export function head<P extends boolean = true>(
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -159,11 +161,12 @@ export function options<P extends boolean = true>(
 }
 
 /**
- * Sends one POST request, as {@linkcode request} does: RFC 9110, section 9.3.3. It reaches the server at most once.
+ * Sends one POST request, as {@linkcode request} does: RFC 9110, section 9.3.3. It reaches the
+ * server at most once.
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -191,7 +194,7 @@ export function post<P extends boolean = true>(
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
@@ -215,15 +218,16 @@ export function put<P extends boolean = true>(
 }
 
 /**
- * Sends one PATCH request, as {@linkcode request} does: RFC 5789. It reaches the server at most once.
+ * Sends one PATCH request, as {@linkcode request} does: RFC 5789. It reaches the server at most
+ * once.
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *
- * @example Send a change with a media type of its own
+ * @example Send a change with its own media type
  * ```ts
  * import { patch } from "@hangup/session";
  * import { assertEquals } from "@std/assert";
@@ -248,7 +252,7 @@ export function patch<P extends boolean = true>(
  *
  * @typeParam P Whether the body is prefetched.
  * @param input The absolute URL, or a `Request`.
- * @param init The request's options, before those of a `Request`.
+ * @param init The request's options. They take precedence over those of a `Request`.
  * @returns The response, whatever its status.
  * @throws As {@linkcode Session.request} does.
  *

@@ -20,7 +20,7 @@
  * anything, and a `SyntaxError` for a body that is not JSON. If the caller's own signal aborts, the
  * module throws the signal's reason, unchanged.
  *
- * `StatusError` stands in response.ts, because it has a response.
+ * `StatusError` is in response.ts, because it holds a response.
  *
  * @module
  */
@@ -51,8 +51,7 @@ export class HangupError extends Error {
   /** The request's URL without credentials and query values, if there is a request. */
   readonly url: string | undefined;
   /**
-   * Whether the same request can be sent again, if that is known. {@linkcode isRetriable} asks for
-   * it.
+   * Whether the same request can be sent again, if that is known. {@linkcode isRetriable} uses it.
    */
   readonly repeatable: Repeatable | undefined;
 
@@ -298,11 +297,11 @@ export class TooManyRedirectsError extends HangupError {
  */
 export class NetworkError extends HangupError {
   /**
-   * What failed, in Node's word for it, if the runtime tells: `ECONNREFUSED`, `ENOTFOUND`,
+   * What failed, as Node's error code, if the runtime tells: `ECONNREFUSED`, `ENOTFOUND`,
    * `EAI_AGAIN`, `ECONNRESET`, `ETIMEDOUT`, `EHOSTUNREACH`, `EPIPE`, `EPROTO`, `CERT_HAS_EXPIRED`,
    * `DEPTH_ZERO_SELF_SIGNED_CERT` and the like. Workers and browsers never tell. Deno does not tell
-   * why a body broke off, nor a self-signed certificate from one of an unknown issuer: both are
-   * `UNABLE_TO_VERIFY_LEAF_SIGNATURE` there.
+   * why a body broke off. Deno also reports a self-signed certificate like one of an unknown
+   * issuer, as `UNABLE_TO_VERIFY_LEAF_SIGNATURE`.
    */
   readonly code: string | undefined;
 

@@ -3,8 +3,9 @@
 /**
  * HTTP sessions that hang up: on Deno, Bun, Node, edge workers and in browsers.
  *
- * When {@linkcode get} returns, no socket is open. When {@linkcode Session.close} returns, nothing of the session is open
- * or running. A streamed response holds its connection until its first end, and no longer.
+ * When {@linkcode get} returns, no socket is open. When {@linkcode Session.close} returns, nothing
+ * of the session is open or running. A streamed response holds its connection until its body ends,
+ * fails or is closed, and no longer.
  *
  * @example One request
  * ```ts

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The pool: limits on the exchanges that are open at once, a queue, and the sockets.
+ * The pool: it limits the exchanges that are open at once, queues requests, and owns the sockets.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import type { Transport } from "./transport.ts";
 /**
  * Options for {@linkcode Pool}.
  *
- * @example Refuse at once what would have to wait
+ * @example Reject requests that would have to wait
  * ```ts
  * import { QueueFullError, Session } from "@hangup/session";
  * import { assertRejects } from "@std/assert";
@@ -32,59 +32,70 @@ import type { Transport } from "./transport.ts";
  */
 export interface PoolOptions {
   /**
-   * The number of exchanges open at once, a positive integer or `Infinity`. Sockets that a runtime keeps idle to other
-   * origins, or dials in reserve, are not counted.
+   * The largest number of exchanges open at once: a positive integer or `Infinity`. It does not
+   * count sockets that a runtime keeps idle to other origins, or dials in reserve.
    *
    * @default {128}
    */
   maxConnections?: number | undefined;
   /**
-   * The number of exchanges open at once to one origin (RFC 6454: scheme, host and port), a positive integer or
-   * `Infinity`, at most `maxConnections`: one stuck origin cannot starve the rest.
+   * The largest number of exchanges open at once to one origin (RFC 6454: scheme, host and port): a
+   * positive integer or `Infinity`, at most `maxConnections`. So one stuck origin cannot starve the
+   * rest.
    *
    * @default {64} or `maxConnections`, whichever is less.
    */
   maxConnectionsPerOrigin?: number | undefined;
   /**
-   * The number of requests that may wait, an integer of 0 or more or `Infinity`. Beyond it there is a
-   * {@linkcode QueueFullError} at once; with 0, nothing ever waits.
+   * The largest number of requests that may wait: an integer of 0 or more, or `Infinity`. One more
+   * is rejected at once with a {@linkcode QueueFullError}. With 0, no request ever waits.
    *
    * @default {Infinity}
    */
   maxQueued?: number | undefined;
   /**
-   * The time in milliseconds that an idle socket is kept, where the runtime lets us say. With 0 none is kept: each request
-   * has a connection of its own. Not used together with `transport`.
+   * How long an idle socket is kept, in milliseconds, if the runtime has such a setting. With 0,
+   * none is kept: each request has a connection of its own. It has no effect if there is a
+   * `transport`.
    *
    * @default {30_000}
    */
   idleTimeout?: number | undefined;
   /**
-   * What sends the requests. The pool owns it and closes it. By default it is what `createTransport()` makes: it goes
-   * where the runtime's bare `fetch` would go, through the proxies that the environment names too. Give one to go
-   * through another proxy, or to trust an authority of one's own: `{ transport: createTransport(options) }`.
+   * The transport that sends the requests. The pool owns it and closes it. The default is a
+   * transport made by `createTransport()`. It goes where the runtime's bare `fetch` would go,
+   * including through the proxies that the environment names. To use another proxy, or to trust
+   * your own certificate authority, give one: `{ transport: createTransport(options) }`.
    *
-   * If the user has set a dispatcher on Node (a mock, a proxy, an agent), the default passes requests on to it. That
-   * dispatcher owns the sockets then, and {@linkcode Pool.closesSockets} is `false`.
+   * If the user has set a dispatcher on Node (a mock, a proxy, an agent), the default transport
+   * passes requests on to it. That dispatcher then owns the sockets, and
+   * {@linkcode Pool.closesSockets} is `false`.
    */
   transport?: Transport | undefined;
 }
 
 /** Options for {@linkcode Pool.acquire}. */
 export interface AcquireOptions {
-  /** Ends the wait: `acquire()` rejects with the signal's reason itself. It has no effect on a lease once granted. */
+  /**
+   * Ends the wait when it aborts: `acquire()` rejects with the signal's reason, unchanged. It has
+   * no effect on a lease that has been granted.
+   */
   signal?: AbortSignal | null | undefined;
   /**
-   * The time in milliseconds that the queue may make no progress at all, or `Infinity`. A long queue that moves is no
-   * error.
+   * How long the queue may make no progress at all, in milliseconds, or `Infinity`. A long queue
+   * that moves does not time out.
    *
    * @default {30_000}
    */
   timeout?: number | undefined;
-  /** The request that the lease is for: shown in errors, including those of requests that are queued behind it. */
+  /**
+   * The request that the lease is for. Errors show it, including those of requests that are queued
+   * behind it.
+   */
   request?: RequestSummary | undefined;
   /**
-   * Called at most once, if the pool closes while the lease is held: end the exchange and release the lease.
+   * Called at most once, if the pool closes while the lease is held. It should end the exchange and
+   * release the lease.
    *
    * @param error The error to end the exchange with.
    */
@@ -94,7 +105,7 @@ export interface AcquireOptions {
 /**
  * The permission to have one exchange open, granted by {@linkcode Pool.acquire}.
  *
- * @example Hold it for a scope
+ * @example Hold a lease for a scope
  * ```ts
  * import { Pool } from "@hangup/session";
  * import { assertEquals } from "@std/assert";
@@ -119,13 +130,14 @@ export interface Lease extends Disposable {
    * Sends a request through the pool's transport.
    *
    * @param url The absolute URL.
-   * @param init As for the standard `fetch`. The object belongs to the transport, which may add to it.
-   * @returns The response, as soon as its headers are there.
+   * @param init The options of the standard `fetch`. The object belongs to the transport, which may
+   * add to it.
+   * @returns The response, as soon as its headers have arrived.
    * @throws {TypeError} If the lease was released.
    * @throws {PoolClosedError} If the pool is closed.
    */
   fetch(url: URL, init: RequestInit): Promise<Response>;
-  /** Gives the slot to the next that waits. Later calls do nothing. */
+  /** Gives the slot to the next waiting request. Later calls do nothing. */
   release(): void;
 }
 
@@ -135,7 +147,10 @@ export interface PoolStats {
   active: number;
   /** The number of requests that wait. */
   queued: number;
-  /** The same for each origin with a lease or a request that waits. The object has no prototype. */
+  /**
+   * The same two numbers for each origin with a lease or a waiting request. The object has no
+   * prototype.
+   */
   origins: Record<string, { active: number; queued: number }>;
 }
 
@@ -143,7 +158,10 @@ const DEFAULT_MAX_CONNECTIONS = 128;
 const DEFAULT_MAX_CONNECTIONS_PER_ORIGIN = 64;
 const DEFAULT_QUEUE_TIMEOUT = 30_000;
 
-/** Throws unless `value` is a number and `valid`: a `TypeError` or `RangeError` that says what was `expected`. */
+/**
+ * Throws a `TypeError` or `RangeError` that names what was `expected`, unless `value` is a number
+ * and `valid`.
+ */
 function assertNumber(value: unknown, action: string, name: string, expected: string, valid: (n: number) => boolean) {
   if (typeof value !== "number" || !valid(value)) refuse(`Cannot ${action} as "${name}"`, expected, value);
 }
@@ -151,16 +169,20 @@ function assertNumber(value: unknown, action: string, name: string, expected: st
 const isLimit = (n: number) => n >= 1 && (Number.isInteger(n) || n === Infinity);
 
 /**
- * Limits the exchanges open at once, makes the others wait, and owns the sockets.
+ * Limits the exchanges open at once, queues the other requests, and owns the sockets.
  *
- * Sessions may share a pool. It has no global state, and dies when it is closed.
+ * Sessions may share a pool. It has no global state, and nothing of it is left once it is closed.
  *
- * - **Never above a limit.** The leases held are at most `maxConnections`, and `maxConnectionsPerOrigin` for each origin.
- * - **No lost wake-up.** A request waits only while its origin or the pool is full. One that is cancelled passes its turn on.
- * - **Fair.** First come, first served within an origin; in turn between origins. A full origin blocks no other.
+ * - **Never above a limit.** The leases held are at most `maxConnections`, and at most
+ *   `maxConnectionsPerOrigin` for each origin.
+ * - **No lost wake-up.** A request waits only while its origin or the pool is full. If a waiting
+ *   request is aborted, the next one gets its place.
+ * - **Fair.** Within an origin, first come, first served. Origins take turns. A full origin never
+ *   blocks another.
  * - **Exactly once.** Releasing a lease again does nothing.
- * - **Closed is closed.** No lease is granted after `close()`, which settles when none is held and the sockets are closed.
- * - **O(1).** Each operation takes constant time, amortised, with a million waiting too.
+ * - **Closed is closed.** No lease is granted after `close()`. Its promise settles when no lease is
+ *   held and the sockets are closed.
+ * - **O(1).** Each operation takes amortized constant time, even if a million requests wait.
  *
  * @example Lend a connection
  * ```ts
@@ -190,7 +212,7 @@ const isLimit = (n: number) => n >= 1 && (Number.isInteger(n) || n === Infinity)
  */
 export class Pool implements AsyncDisposable {
   readonly #transport: Transport;
-  /** What `close()` returns; `undefined` while the pool is open. */
+  /** The promise that `close()` returns; `undefined` while the pool is open. */
   #closing: Promise<void> | undefined;
   /** @ignore */
   readonly [SLOTS]: Slots;
@@ -198,7 +220,7 @@ export class Pool implements AsyncDisposable {
   readonly [PLATFORM]: Platform;
 
   /**
-   * Creates a pool. Nothing is opened before the first request.
+   * Creates a pool. It opens no connection before the first request.
    *
    * @param options The limits, and the transport.
    * @throws {RangeError} If a limit or timeout is out of range.
@@ -234,7 +256,10 @@ export class Pool implements AsyncDisposable {
     this[SLOTS] = new Slots({ maxConnections, maxConnectionsPerOrigin, maxQueued }, send, this[PLATFORM].drain);
   }
 
-  /** Whether `close()` closes the sockets. Where the platform owns them, `close()` only ensures that nothing is in flight. */
+  /**
+   * Whether `close()` closes the sockets. If the platform owns them, `close()` only ensures that
+   * nothing is in flight.
+   */
   get closesSockets(): boolean {
     return this.#transport.closesSockets;
   }
@@ -247,16 +272,18 @@ export class Pool implements AsyncDisposable {
   /**
    * Waits for the permission to have one exchange open. Always release it; otherwise its slot is lost.
    *
-   * It never throws: wrong arguments too reject, before anything waits.
+   * It never throws: wrong arguments reject too, before any wait.
    *
-   * @param origin The origin to exchange with, as in `URL.origin`.
+   * @param origin The origin of the request, as in `URL.origin`.
    * @param options How to wait.
    * @returns The lease.
    * @throws {TypeError} If an argument has the wrong type.
    * @throws {RangeError} If the timeout is not positive.
    * @throws {PoolClosedError} If the pool is closed, or closes meanwhile.
-   * @throws {QueueFullError} If it would have to wait, and `maxQueued` wait already.
-   * @throws {TimeoutError} If the queue made no progress within `timeout`. The error names the requests that hold the slots.
+   * @throws {QueueFullError} If the request would have to wait, but `maxQueued` requests are
+   * waiting already.
+   * @throws {TimeoutError} If the queue made no progress within `timeout`. The error names the
+   * requests that hold the slots.
    *
    * @example Give up waiting
    * ```ts
@@ -344,13 +371,14 @@ export class Pool implements AsyncDisposable {
   }
 
   /**
-   * Closes the pool and its sockets: what waits is rejected with {@linkcode PoolClosedError}, and the holders of leases
-   * are told to end.
+   * Closes the pool and its sockets. Waiting requests are rejected with
+   * {@linkcode PoolClosedError}, and the `onClose` of each lease's holder is called.
    *
-   * A lease that is never released keeps the promise pending, though the sockets are closed at once.
+   * If a lease is never released, the promise stays pending, but the sockets are closed at once.
    *
-   * @returns A promise, the same for every call, that settles when no lease is held and the transport is closed. It
-   * rejects if the transport, or a holder's `onClose`, failed; all the rest was done nevertheless.
+   * @returns A promise, the same one for every call. It settles when no lease is held and the
+   * transport is closed. It rejects if the transport or an `onClose` failed; everything else was
+   * done nevertheless.
    *
    * @example Close explicitly
    * ```ts
@@ -364,7 +392,8 @@ export class Pool implements AsyncDisposable {
    */
   close(): Promise<void> {
     if (this.#closing !== undefined) return this.#closing;
-    // Set before the first callback runs, because that may call back into the pool.
+    // Set `#closing` before the first callback runs, because the callback may call back into the
+    // pool.
     let resolve!: (rest: Promise<void>) => void;
     this.#closing = new Promise((settle) => resolve = settle);
     const failures: unknown[] = [];
@@ -378,7 +407,7 @@ export class Pool implements AsyncDisposable {
     return this.close();
   }
 
-  /** Closes the transport once the pool is idle, and before that too if it is not idle at once. */
+  /** Closes the transport once no lease is held. If leases are held now, also closes it at once. */
   async #closeTransport(idle: Promise<void>, failures: unknown[]): Promise<void> {
     const close = async () => {
       try {
@@ -387,9 +416,10 @@ export class Pool implements AsyncDisposable {
         failures.push(error);
       }
     };
-    // Holders may release in reaction to an abort, a turn of the microtask queue later.
+    // Wait for one microtask, because holders may release their leases in reaction to an abort.
     await undefined;
-    // A socket in use now goes back to its runtime's pool when its exchange is over, so the transport is closed again then.
+    // A socket that is in use now goes back to the runtime's pool when its exchange ends. So the
+    // transport is closed a second time then.
     const early = this[SLOTS].active > 0 ? close() : undefined;
     await idle;
     await early;

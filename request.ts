@@ -1,32 +1,38 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * What a caller may ask of a request, and what is said of one: types alone.
+ * The options of a request, and the data that describes one. This file has types only.
  *
  * @module
  */
 
-/** The options of the standard `fetch`, as the project's own types have them. `undefined` leaves one out. */
+/**
+ * The options of the standard `fetch`, as your project's own types define them. `undefined` leaves
+ * an option out.
+ */
 export type StandardRequestInit = { [Name in keyof RequestInit]?: RequestInit[Name] | undefined };
 
 /**
- * Options for a request: those of the standard `fetch` (Fetch standard, section 5.4, `RequestInit`), and these.
+ * Options for a request: those of the standard `fetch` (Fetch standard, section 5.4,
+ * `RequestInit`), and the ones below.
  *
- * A function of yours that takes `SessionRequestInit` and passes it on returns a {@linkcode PrefetchedResponse}. One that
- * streams as well has a type parameter: `<P extends boolean = true>(init?: SessionRequestInit<P>)` for a
+ * If your own function takes `SessionRequestInit` and passes it on, it returns a
+ * {@linkcode PrefetchedResponse}. If it should stream too, give it a type parameter:
+ * `<P extends boolean = true>(init?: SessionRequestInit<P>)` returns a
  * {@linkcode ResponseFor}`<P>`.
  *
  * @typeParam P The type of `prefetch`, which decides the type of the response.
  */
 export interface SessionRequestInit<P extends boolean = true> extends StandardRequestInit {
   /**
-   * Whether the body is read into memory before the promise resolves. If not, the response owns the connection.
+   * Whether the body is read into memory before the promise resolves. If not, the response owns the
+   * connection.
    *
    * @default {true}
    */
   prefetch?: P | undefined;
   /**
-   * A value that is sent as JSON, with `content-type: application/json` unless the headers say otherwise.
+   * A value to send as JSON, with `content-type: application/json` unless the headers have one.
    *
    * @example Send JSON
    * ```ts
@@ -42,10 +48,10 @@ export interface SessionRequestInit<P extends boolean = true> extends StandardRe
    */
   json?: unknown;
   /**
-   * Parameters that are added to the URL. Its own stay as they are, byte for byte.
+   * Parameters to add to the URL. The URL's own parameters stay as they are, byte for byte.
    *
-   * An object's values are encoded as by `URLSearchParams` (URL standard, section 6.2). An array repeats the name, and
-   * `undefined` leaves it out. A string is added as it is.
+   * An object's values are encoded as by `URLSearchParams` (URL standard, section 6.2). An array
+   * repeats the name, and `undefined` leaves it out. A string is added as it is.
    *
    * @example Add parameters
    * ```ts
@@ -59,26 +65,27 @@ export interface SessionRequestInit<P extends boolean = true> extends StandardRe
    */
   query?: Record<string, QueryValue | readonly QueryValue[]> | URLSearchParams | string | undefined;
   /**
-   * Whether a status outside 200 to 299 rejects with {@linkcode StatusError}. The connection is given back then, also that
-   * of a streamed response.
+   * Whether a status outside 200 to 299 rejects with {@linkcode StatusError}. If it does, the
+   * connection is given back, even that of a streamed response.
    *
    * @default {SessionOptions.throwIfNotOk}
    */
   throwIfNotOk?: boolean | undefined;
   /**
-   * Timeouts in milliseconds; a number is the total one. Those that are left out are the session's.
+   * Timeouts in milliseconds; a number is the total one. Timeouts that are left out are the
+   * session's.
    *
    * @default {SessionOptions.timeout}
    */
   timeout?: number | Timeouts | undefined;
   /**
-   * The cap of a body in memory, in bytes, counted after decoding.
+   * The largest body to hold in memory, in bytes after decoding.
    *
    * @default {SessionOptions.maxBodyBytes}
    */
   maxBodyBytes?: number | undefined;
   /**
-   * How many redirects are followed.
+   * The largest number of redirects to follow.
    *
    * @default {SessionOptions.maxRedirects}
    */
@@ -89,9 +96,10 @@ export interface SessionRequestInit<P extends boolean = true> extends StandardRe
 export type QueryValue = string | number | bigint | boolean | undefined;
 
 /**
- * Timeouts, in milliseconds. `Infinity` switches one off. When one has passed, there is a {@linkcode TimeoutError}.
+ * Timeouts, in milliseconds. `Infinity` switches one off. When a timeout passes, the request
+ * rejects with a {@linkcode TimeoutError}.
  *
- * @example Be patient with the headers, and not with the body
+ * @example Wait long for the headers and briefly for the body
  * ```ts
  * import { Session, TimeoutError } from "@hangup/session";
  * import { assertEquals, assertRejects } from "@std/assert";
@@ -104,28 +112,30 @@ export type QueryValue = string | number | bigint | boolean | undefined;
  */
 export interface Timeouts {
   /**
-   * Time that the request's queue may make no progress at all. A long burst that moves is no error.
+   * How long the request's queue may make no progress at all. A long queue that moves does not time
+   * out.
    *
    * @default {30_000}
    */
   queue?: number | undefined;
   /**
-   * Time from the grant of a connection to the response's headers. It starts anew at each redirect. For
-   * {@linkcode Session.fetch} the default is 300,000.
+   * The time from the grant of a connection to the response's headers. It starts anew at each
+   * redirect, and while an upload makes progress. For {@linkcode Session.fetch} the default is
+   * 300,000.
    *
    * @default {30_000}
    */
   headers?: number | undefined;
   /**
-   * Gap between two chunks of the body while a read is pending: a slow reader is no error. A body in memory that is
-   * announced with at most 64 KiB is read at once, so for it this is the time of the whole. For
-   * {@linkcode Session.fetch} the default is 300,000.
+   * The longest gap between two chunks of the body while a read is pending. A slow reader does not
+   * cause a timeout. A prefetched body that announces at most 64 KiB may be read in one step, so
+   * this is then the time for the whole body. For {@linkcode Session.fetch} the default is 300,000.
    *
    * @default {30_000}
    */
   idle?: number | undefined;
   /**
-   * Time for the whole request: queue, headers, redirects and body together.
+   * The time for the whole request: queue, headers, redirects and body together.
    *
    * @default {Infinity}
    */
@@ -133,26 +143,33 @@ export interface Timeouts {
 }
 
 /**
- * Where a request is in its life: waiting for a connection, for the headers, for the body that is read into memory, or in
- * the hands of a {@linkcode StreamedResponse}.
+ * The state of a request: waiting for a connection (`"queued"`), waiting for the headers
+ * (`"headers"`), reading the body into memory (`"prefetch"`), or owned by a
+ * {@linkcode StreamedResponse} (`"streaming"`).
  */
 export type ExchangeState = "queued" | "headers" | "prefetch" | "streaming";
 
-/** What is known of an open exchange: plain data, a row for `console.table`. */
+/** A description of an open exchange: plain data, a row for `console.table`. */
 export interface ExchangeInfo {
-  /** The request's method. After a redirect, that of the request under way. */
+  /** The request's method. After a redirect, the method of the current request. */
   readonly method: string;
-  /** The request's URL without credentials, with `?…` in place of a query. After a redirect, that of the request under way. */
+  /**
+   * The request's URL without credentials, with `?…` in place of a query. After a redirect, the URL
+   * of the current request.
+   */
   readonly url: string;
-  /** Where the request is in its life. */
+  /** The state of the request. */
   readonly state: ExchangeState;
   /** Time since the request was made, in milliseconds. */
   readonly age: number;
-  /** Where the request was made, in the runtime's own words; there only if the session has `traceLeaks`. */
+  /**
+   * The stack trace of the call that made the request, in the runtime's own format. It is present
+   * only if the session has `traceLeaks`.
+   */
   readonly stack?: string | undefined;
 }
 
-/** The request that an error speaks of. The URL is without credentials and query values. */
+/** The request that an error is about. The URL is without credentials and query values. */
 export interface RequestSummary {
   /** The request's method, in upper case. */
   readonly method: string;
@@ -165,19 +182,21 @@ export interface RequestSummary {
 /**
  * Whether the same request can be sent again without the risk that a server carries it out twice:
  *
- * - `"always"`: nothing was sent yet, or the request's method is idempotent (RFC 9110, section 9.2.2).
- * - `"refused"`: only if the server says that it did not act on the request, as with the status 429.
- * - `"never"`: its body is a stream, which is gone once it was sent, or the body of a `Request`, which can be used once;
- *   or a redirect has turned a POST into a GET, so that a new request would be a second POST; or a new request would
- *   fail in the same way.
+ * - `"always"`: yes, because nothing was sent yet, or the request's method is idempotent (RFC 9110,
+ *   section 9.2.2).
+ * - `"refused"`: only if the server says that it did not act on the request, for example with
+ *   status 429.
+ * - `"never"`: no. Either the body is a stream or the body of a `Request`, which can be sent only
+ *   once. Or a redirect has turned a POST into a GET, so that a new request would be a second POST.
+ *   Or a new request would fail in the same way.
  */
 export type Repeatable = "always" | "refused" | "never";
 
-/** The request that a response answers: plain data, with no way back to a session. */
+/** The request that a response answers: plain data, without a reference to the session. */
 export interface SentRequest {
-  /** The method. After a redirect, that of the last request. */
+  /** The method. After a redirect, the method of the last request. */
   readonly method: string;
-  /** The absolute URL. After a redirect, that of the last request. */
+  /** The absolute URL. After a redirect, the URL of the last request. */
   readonly url: string;
   /** The headers, as given to `fetch`. */
   readonly headers: Headers;
@@ -189,6 +208,6 @@ export interface Redirect {
   readonly status: number;
   /** The absolute URL that was redirected. */
   readonly url: string;
-  /** The headers of the redirect, `location` among them. */
+  /** The headers of the redirect, including `location`. */
   readonly headers: Headers;
 }

@@ -17,9 +17,10 @@ import { BodyTooLargeError, HangupError } from "./errors.ts";
 import type { Redirect, RequestSummary, SentRequest } from "./request.ts";
 
 /**
- * What {@linkcode PrefetchedResponse} and {@linkcode StreamedResponse} have in common: all but the body.
+ * The members that {@linkcode PrefetchedResponse} and {@linkcode StreamedResponse} share:
+ * everything except the body.
  *
- * @example See which way a request went
+ * @example See the redirects of a request
  * ```ts
  * import { Session } from "@hangup/session";
  * import { assertEquals } from "@std/assert";
@@ -57,23 +58,23 @@ export abstract class HangupResponse {
     return this.#head.headers;
   }
 
-  /** The absolute URL that answered, the last one of a chain of redirects, with its fragment. */
+  /** The absolute URL that answered, with its fragment. After redirects, it is the last one. */
   get url(): string {
     return this.#head.url;
   }
 
-  /** Whether a redirect was followed, by us or by the platform. */
+  /** Whether a redirect was followed, by this module or by the platform. */
   get redirected(): boolean {
     return this.#head.redirected;
   }
 
-  /** The request that this answers: plain data. */
+  /** The request that this response answers: plain data. */
   get request(): SentRequest {
     const { method, asked, sent } = this.#head;
     return this.#request ??= { method, url: asked, headers: sent ?? new Headers() };
   }
 
-  /** The redirects on the way, the first one first. */
+  /** The redirects that were followed, in order. */
   get history(): readonly Redirect[] {
     return this.#head.history;
   }
@@ -84,27 +85,29 @@ export abstract class HangupResponse {
   }
 
   /**
-   * The body as bytes, a copy where it is in memory.
+   * Returns the body as bytes. If the body is in memory, they are a copy.
    *
-   * @throws {TypeError} If it is streamed and has been read already. So do the next five.
-   * @throws {BodyTooLargeError} If it is streamed and longer than `maxBodyBytes`. So do the next five.
+   * @throws {TypeError} If the body is streamed and has been read already. The next five methods
+   * throw it too.
+   * @throws {BodyTooLargeError} If the body is streamed and longer than `maxBodyBytes`. The next
+   * five methods throw it too.
    */
   abstract bytes(): Promise<Uint8Array<ArrayBuffer>>;
 
-  /** The same as an `ArrayBuffer`. */
+  /** Returns the body as an `ArrayBuffer`, in the same way as {@linkcode HangupResponse.bytes}. */
   async arrayBuffer(): Promise<ArrayBuffer> {
     return (await this.bytes()).buffer;
   }
 
-  /** The body as text, decoded as UTF-8. */
+  /** Returns the body as text, decoded as UTF-8. */
   async text(): Promise<string> {
     return UTF8.decode(await this.read());
   }
 
   /**
-   * The body, parsed as JSON.
+   * Returns the body, parsed as JSON.
    *
-   * @typeParam T The type that the caller expects. It is not checked.
+   * @typeParam T The type that you expect. It is not checked.
    * @throws {SyntaxError} If the body is not JSON.
    */
   async json<T = unknown>(): Promise<T> {
@@ -122,13 +125,14 @@ export abstract class HangupResponse {
     }
   }
 
-  /** The body as a `Blob` with the response's media type. */
+  /** Returns the body as a `Blob` with the response's media type. */
   async blob(): Promise<Blob> {
     return new Blob([await this.read()], own({ type: this.headers.get("content-type") ?? "" }));
   }
 
   /**
-   * The body, parsed as `multipart/form-data` (RFC 7578) or `application/x-www-form-urlencoded` (URL standard, section 5).
+   * Returns the body, parsed as `multipart/form-data` (RFC 7578) or
+   * `application/x-www-form-urlencoded` (URL standard, section 5).
    *
    * @throws {TypeError} If the body is neither.
    *
@@ -164,8 +168,9 @@ export abstract class HangupResponse {
 }
 
 /**
- * A response that is whole in memory. It owns bytes and nothing else: there is nothing to close, and its body can be read
- * as often as one likes. What reads it is named as in the Fetch standard, section 5.3, "Body mixin".
+ * A response whose whole body is in memory. It owns bytes and nothing else: there is nothing to
+ * close, and you can read its body any number of times. Its methods are those of the Fetch
+ * standard, section 5.3, "Body mixin".
  *
  * @example Read a body twice
  * ```ts
@@ -181,7 +186,7 @@ export abstract class HangupResponse {
  * ```
  */
 export class PrefetchedResponse extends HangupResponse {
-  // No field: JSON.stringify() would print each byte.
+  // A private field, because JSON.stringify() would print each byte of a public one.
   readonly #content: Uint8Array<ArrayBuffer>;
 
   /** @ignore */
@@ -190,13 +195,15 @@ export class PrefetchedResponse extends HangupResponse {
     this.#content = content;
   }
 
-  /** The body, decoded. It is not copied: who writes to it changes what the other members return. */
+  /**
+   * The decoded body. It is not a copy: if you write to it, the other members return the change.
+   */
   get content(): Uint8Array<ArrayBuffer> {
     return this.#content;
   }
 
-  /** The body as text, decoded as UTF-8. */
-  // As in the base class, without its awaits: most requests end with this.
+  /** Returns the body as text, decoded as UTF-8. */
+  // The same as in the base class, but without `await`, because most requests end with this call.
   override text(): Promise<string> {
     return Promise.resolve(UTF8.decode(this.content));
   }
@@ -206,7 +213,7 @@ export class PrefetchedResponse extends HangupResponse {
     return Promise.resolve(this.content);
   }
 
-  /** A copy of the body. */
+  /** Returns a copy of the body. */
   override bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return Promise.resolve(this.content.slice());
   }
@@ -217,7 +224,7 @@ export class PrefetchedResponse extends HangupResponse {
    * @returns This response.
    * @throws {StatusError} If the status is outside 200 to 299.
    *
-   * @example Look at what came instead
+   * @example Read the response of a StatusError
    * ```ts
    * import { Session, StatusError } from "@hangup/session";
    * import { assertEquals, assertThrows } from "@std/assert";
@@ -234,11 +241,11 @@ export class PrefetchedResponse extends HangupResponse {
   }
 
   /**
-   * A fresh web `Response` (Fetch standard, section 5.5) with the same status, headers, URL and body: for edge handlers and
-   * libraries. If the body was decoded, `content-encoding` and `content-length` are left out, as they speak of the encoded
-   * one.
+   * Returns a new web `Response` (Fetch standard, section 5.5) with the same status, headers, URL
+   * and body, for edge handlers and libraries. If the body was decoded, `content-encoding` and
+   * `content-length` are left out, because they describe the encoded body.
    *
-   * @example Answer with what another server said
+   * @example Pass on the answer of another server
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -254,7 +261,7 @@ export class PrefetchedResponse extends HangupResponse {
 }
 
 /**
- * A response's status is outside 200 to 299, and the caller asked for an error then.
+ * A response's status is outside 200 to 299, and the caller wanted an error in this case.
  *
  * @example Read the body of an error
  * ```ts
@@ -276,7 +283,7 @@ export class StatusError extends HangupError {
    * Creates the error.
    *
    * @param response The response, in memory.
-   * @param request The request, if more is known about it than `response.request` says.
+   * @param request The request, if it says more than `response.request` does.
    */
   constructor(response: PrefetchedResponse, request?: RequestSummary) {
     const status = `${response.status} ${response.statusText}`.trimEnd();
@@ -286,18 +293,19 @@ export class StatusError extends HangupError {
     this.#response = response;
   }
 
-  /** The response, in memory. If it was streamed, it has the first 64 KiB of the body. */
+  /** The response, in memory. If it was streamed, it has only the first 64 KiB of the body. */
   get response(): PrefetchedResponse {
     return this.#response;
   }
 }
 
 /**
- * A response whose body is still on its way. It owns a connection until the first of: the end of the body, an error,
- * {@linkcode StreamedResponse.close}, the end of its scope (`await using`), leaving a `for await` loop, a timeout, the
- * close of its session or pool.
+ * A response whose body is still arriving. It owns a connection until the first of these: the end
+ * of the body, an error, {@linkcode StreamedResponse.close}, the end of its scope (`await using`),
+ * leaving a `for await` loop, a timeout, the close of its session or pool.
  *
- * The body can be read once, in one way. Reading all of it into memory is capped by `maxBodyBytes`, as a prefetch is.
+ * The body can be read only once, in one way. `maxBodyBytes` also limits reading it into memory, as
+ * it limits a prefetch.
  *
  * @example Leave a loop early
  * ```ts
@@ -334,7 +342,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   #reader: BodyReader;
   #maxBodyBytes: number;
   #body: ReadableStream<Uint8Array<ArrayBuffer>> | null | undefined;
-  /** Why the body cannot be read any more. */
+  /** Why the body can no longer be read. */
   #used: string | undefined;
 
   /** @ignore */
@@ -350,12 +358,13 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   /**
-   * The body as a stream of bytes (Streams standard, section 4.2), or `null` where there is none. It reads as its consumer
-   * reads and gives the connection back at its end, at an error, or when it is canceled.
+   * The body as a stream of bytes (Streams standard, section 4.2), or `null` if there is none. The
+   * stream reads only as fast as its consumer. It gives the connection back at its end, at an
+   * error, or when it is canceled.
    *
    * @throws {TypeError} If the body is being read in another way.
    *
-   * @example Pipe it through what decodes it
+   * @example Decode the stream as text
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -375,7 +384,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   /**
-   * The chunks of the body. Leaving the loop closes the connection.
+   * Iterates over the chunks of the body. Leaving the loop closes the connection.
    *
    * @throws {TypeError} If the body is being read already.
    */
@@ -394,7 +403,8 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   /**
-   * The lines of the body, decoded as UTF-8, without their `\n` or `\r\n`. Leaving the loop closes the connection.
+   * Iterates over the lines of the body, decoded as UTF-8, without their `\n` or `\r\n`. Leaving
+   * the loop closes the connection.
    *
    * @throws {TypeError} If the body is being read already.
    * @throws {BodyTooLargeError} If a line is longer than `maxBodyBytes`.
@@ -424,7 +434,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   /**
-   * The whole body.
+   * Returns the whole body.
    *
    * @throws {TypeError} If the body has been read already.
    * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
@@ -439,14 +449,16 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   /**
-   * Makes a status outside 200 to 299 an error, which keeps the first 64 KiB of the body. The connection is given back.
-   * Await it: otherwise the error shows only where the body is read, as a `TypeError`.
+   * Makes a status outside 200 to 299 an error, which keeps the first 64 KiB of the body. In that
+   * case, the connection is given back. Always await this call; otherwise the error shows only when
+   * the body is read, as a `TypeError`.
    *
-   * @returns This response, still to be read.
+   * @returns This response, whose body can still be read.
    * @throws {StatusError} If the status is outside 200 to 299.
-   * @throws The reason of the request's signal, as it is, if that aborts before the start of the body is read.
+   * @throws The reason of the request's signal, unchanged, if that signal aborts before the start
+   * of the body is read.
    *
-   * @example Stream what is there alone
+   * @example Stream only a response that is OK
    * ```ts
    * import { Session, StatusError } from "@hangup/session";
    * import { assertEquals, assertRejects } from "@std/assert";
@@ -460,7 +472,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   throwIfNotOk(): Promise<this> {
     if (this.ok) return Promise.resolve(this);
     const refused = this.#refuse();
-    // If the caller forgot to await it, a rejection that nobody handles would end the process.
+    // If the caller forgets to await this, an unhandled rejection would end the process.
     refused.catch(() => {});
     return refused;
   }
@@ -472,10 +484,12 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   /**
-   * A web `Response` with the same status, headers and URL that takes over the body: for edge handlers and libraries. If
-   * the body is decoded, `content-encoding` and `content-length` are left out, as they speak of the encoded one.
+   * Returns a web `Response` with the same status, headers and URL that takes over the body, for
+   * edge handlers and libraries. If the body is decoded, `content-encoding` and `content-length`
+   * are left out, because they describe the encoded body.
    *
-   * @returns The `Response`. Who reads or cancels its body gives the connection back.
+   * @returns The `Response`. Reading its body to the end, or canceling it, gives the connection
+   * back.
    * @throws {TypeError} If the body is being read already.
    */
   toResponse(): Response {
@@ -483,9 +497,9 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   /**
-   * Closes the connection; what was not read of the body is lost. Later calls do nothing.
+   * Closes the connection. The unread part of the body is lost. Later calls do nothing.
    *
-   * @example Look at the headers alone
+   * @example Read only the headers
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -501,7 +515,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     return Promise.resolve();
   }
 
-  /** Calls {@linkcode StreamedResponse.close}: what `await using` does at the end of the scope. */
+  /** Calls {@linkcode StreamedResponse.close}. `await using` calls this at the end of the scope. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -516,7 +530,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 }
 
-/** A response that a server may pass on: it frames the body itself. */
+/** Makes a response that a server may pass on. The server itself frames the body. */
 function passedOn(response: Response): Response {
   response.headers.delete("transfer-encoding");
   return response;
@@ -528,5 +542,8 @@ showAs(StreamedResponse, ({ status, url, closed }) => ({ status, url: showUrl(ur
 const LINE_FEED = 10;
 
 const UTF8 = new TextDecoder();
-/** Keeps a byte order mark, which is none within a text. */
+/**
+ * Keeps a U+FEFF at the start of a line, because only the start of the whole text can have a byte
+ * order mark.
+ */
 const UTF8_WITH_BOM = new TextDecoder("utf-8", { ignoreBOM: true, fatal: false });

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * What may be sent again, and when.
+ * Which requests may be sent again, and when.
  *
  * @module
  */
@@ -11,12 +11,11 @@ import { isIdempotent } from "./_internal/http.ts";
 import { HangupError, NetworkError, QueueFullError, TimeoutError } from "./errors.ts";
 import { StatusError } from "./response.ts";
 
-/** Statuses of failures that may pass: RFC 9110, section 15; RFC 6585 (429); RFC 8470 (425). */
+/** Statuses of temporary failures: RFC 9110, section 15; RFC 6585 (429); RFC 8470 (425). */
 const PASSING = [408, 425, 429, 500, 502, 503, 504];
 
 /**
- * Whether the request that failed may be sent again: the request cannot arrive twice, and another
- * try may help.
+ * Whether a failed request may be sent again: it cannot arrive twice, and another try may help.
  *
  * | error | result |
  * |---|---|
@@ -31,11 +30,12 @@ const PASSING = [408, 425, 429, 500, 502, 503, 504];
  * The method that counts is the one of the original request: after a POST that was redirected to a
  * GET, the result is `false`, because another try would be another POST. It is also `false` if the
  * body is a stream or the body of a `Request`, because both can be read only once. The error's
- * {@linkcode HangupError.repeatable} says what is known of the request.
+ * {@linkcode HangupError.repeatable} says whether the request can be sent again.
  *
- * If {@linkcode Session.fetch} was called, give the `TypeError` that it rejected with.
+ * If the request was made with {@linkcode Session.fetch}, pass the `TypeError` that it rejected
+ * with.
  *
- * @param error What a request threw.
+ * @param error The error that a request threw.
  * @returns Whether the same request may be sent again.
  *
  * @example Retry with `@std/async`
@@ -89,7 +89,7 @@ export function isRetriable(error: unknown): boolean {
  * A server can ask for years. Cap the time, and note that `setTimeout()` cannot wait for more than
  * 2,147,483,647 ms.
  *
- * @param error What a request threw.
+ * @param error The error that a request threw.
  * @returns The time in milliseconds, 0 or more; `undefined` if there is no such header or it is
  * malformed.
  *
@@ -127,7 +127,10 @@ export function retryAfter(error: unknown): number | undefined {
   return Number.isFinite(wait) ? Math.max(0, wait) : undefined;
 }
 
-/** This module's error: what was thrown, or the cause of the `TypeError` of `session.fetch`. */
+/**
+ * Returns this module's error: either `error` itself, or the cause of a `TypeError` of
+ * `session.fetch`.
+ */
 function findFailure(error: unknown): HangupError | undefined {
   const [first, second] = causes(error);
   const failure = first instanceof TypeError ? second : first;
@@ -138,10 +141,11 @@ const DATE = /^[A-Z]\w+, ([ \d]\d)[ -](\w{3})[ -](\d\d|\d{4}) ([01]\d|2[0-3]):([
 const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 /**
- * Parses a date in one of the three forms that HTTP has (RFC 9110, section 5.6.7). `Date.parse()`
- * would take many others, and some engines not all of these.
+ * Parses a date in one of the three forms that HTTP allows (RFC 9110, section 5.6.7).
+ * `Date.parse()` cannot be used, because it accepts many other forms, and because some engines do
+ * not accept all three.
  *
- * @param now What a year of two digits is close to.
+ * @param now The time that decides the century of a year with two digits.
  */
 function parseDate(text: string, now: number): number | undefined {
   // "Sun Nov  6 08:49:37 1994" becomes "Sun, 06 Nov 1994 08:49:37 GMT".
@@ -152,7 +156,7 @@ function parseDate(text: string, now: number): number | undefined {
   const [day, , digits, ...time] = match.slice(1).map(Number) as [number, number, number, number, number, number];
   let year = digits;
   if (match[3]!.length === 2) {
-    // At most 50 years ahead, and less than 50 ago.
+    // The year is at most 50 years in the future and less than 50 in the past.
     const latest = new Date(now).getUTCFullYear() + 50;
     year = latest - (latest - year) % 100;
   }

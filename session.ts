@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The session: lifetime, defaults and HTTP policy.
+ * The session: its lifetime, its defaults and its HTTP policy.
  *
  * @module
  */
@@ -37,10 +37,11 @@ import type { PrefetchedResponse, StreamedResponse } from "./response.ts";
 /** Options for {@linkcode Session}. */
 export interface SessionOptions {
   /**
-   * What relative URLs are resolved against, by the rules of the URL standard: `"v1/"` keeps its last part, `"v1"` does
-   * not, and a URL that begins with `/` starts at the host. An absolute URL is left as it is.
+   * The URL that relative URLs are resolved against, by the rules of the URL standard: `"v1/"`
+   * keeps its last part, `"v1"` does not, and a URL that begins with `/` starts at the host. An
+   * absolute URL is left as it is.
    *
-   * @example Ask for relative URLs
+   * @example Use relative URLs
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -53,8 +54,9 @@ export interface SessionOptions {
    */
   baseUrl?: string | URL | undefined;
   /**
-   * Headers of every request. Those given with a request, or with its `Request`, replace the ones of the same name.
-   * `Authorization`, `Cookie`, `Host` and `Proxy-Authorization` stop where a redirect leaves the origin.
+   * Headers of every request. A header given with a request, or with its `Request`, replaces the
+   * one of the same name. A redirect to another origin drops `Authorization`, `Cookie`, `Host` and
+   * `Proxy-Authorization`.
    *
    * @example Replace a header
    * ```ts
@@ -75,14 +77,15 @@ export interface SessionOptions {
    */
   timeout?: number | Timeouts | undefined;
   /**
-   * The cap of a body in memory, in bytes, counted after decoding; or `Infinity`. Beyond it there is a
-   * {@linkcode BodyTooLargeError}.
+   * The largest body to hold in memory, in bytes after decoding, or `Infinity`. A longer body
+   * causes a {@linkcode BodyTooLargeError}.
    *
    * @default {67_108_864}
    */
   maxBodyBytes?: number | undefined;
   /**
-   * Whether a status outside 200 to 299 rejects with {@linkcode StatusError}, for the methods but `fetch`.
+   * Whether a status outside 200 to 299 rejects with {@linkcode StatusError}. It has no effect on
+   * `fetch`.
    *
    * @default {false}
    *
@@ -98,21 +101,23 @@ export interface SessionOptions {
    */
   throwIfNotOk?: boolean | undefined;
   /**
-   * How many redirects are followed (RFC 9110, section 15.4), an integer of 0 or more or `Infinity`. Beyond it there is a
-   * {@linkcode TooManyRedirectsError}.
+   * The largest number of redirects to follow (RFC 9110, section 15.4): an integer of 0 or more, or
+   * `Infinity`. One more causes a {@linkcode TooManyRedirectsError}.
    *
    * @default {20}
    */
   maxRedirects?: number | undefined;
   /**
-   * The pool, or options for one. A `Pool` given here is borrowed: closing the session leaves it open.
+   * The pool, or options for a new one. A `Pool` given here is borrowed: closing the session leaves
+   * it open.
    *
    * @default {new Pool()}
    */
   pool?: Pool | PoolOptions | undefined;
   /**
-   * What sends the requests in place of the runtime's transport: mocks, service bindings, another `fetch`. The sockets are
-   * its own then, and not closed by `close()`; middleware over the session's sockets is a {@linkcode Transport}.
+   * The function that sends the requests instead of the runtime's transport: a mock, a service
+   * binding, another `fetch`. It then owns its sockets, and `close()` does not close them. To add
+   * middleware that uses the session's own sockets, write a {@linkcode Transport}.
    *
    * @example Answer by URL, in a test
    * ```ts
@@ -126,7 +131,8 @@ export interface SessionOptions {
    */
   fetch?: Fetch | undefined;
   /**
-   * Where cookies are kept. Without it there are none. It is read and updated at every redirect.
+   * The jar that keeps the cookies. Without it, the session keeps none. The jar is read and updated
+   * at every redirect.
    *
    * @example Keep cookies with tough-cookie
    * ```ts
@@ -142,14 +148,16 @@ export interface SessionOptions {
    */
   cookieJar?: CookieJar | undefined;
   /**
-   * Called when a streamed response was collected while open. By default a warning is printed, once.
+   * Called when a streamed response was garbage-collected while open. By default, a warning is
+   * printed, once.
    *
-   * @param exchange What was dropped; with `traceLeaks` its `stack` says where it was made.
+   * @param exchange The exchange of the dropped response. With `traceLeaks`, its `stack` says where
+   * the request was made.
    */
   onLeak?: ((exchange: ExchangeInfo) => void) | undefined;
   /**
-   * Whether the stack of each request is kept while it is open, as {@linkcode ExchangeInfo.stack}, so that a leak can be
-   * traced to its origin. It costs some microseconds a request.
+   * Whether each request keeps its stack trace while it is open, as {@linkcode ExchangeInfo.stack},
+   * so that a leak can be traced to its origin. It costs some microseconds a request.
    *
    * @default {false}
    */
@@ -163,7 +171,7 @@ export type Fetch = (input: any, init?: any) => Promise<Response>;
 /** Options for {@linkcode Session.close}. */
 export interface CloseOptions {
   /**
-   * Time in milliseconds that open exchanges are given to finish before they are cut off.
+   * How long open exchanges may take to finish before they are aborted, in milliseconds.
    *
    * @default {0}
    */
@@ -171,12 +179,18 @@ export interface CloseOptions {
 }
 
 const DEFAULT_TIMEOUTS: AllTimeouts = { queue: 30_000, headers: 30_000, idle: 30_000, total: Infinity };
-/** A drop-in `fetch` is used under deadlines of its caller's; these are those of Node's own. */
+/**
+ * The callers of a drop-in `fetch` have deadlines of their own. These timeouts are those of Node's
+ * own `fetch`.
+ */
 const DROP_IN_TIMEOUTS: AllTimeouts = { ...DEFAULT_TIMEOUTS, headers: 300_000, idle: 300_000 };
 const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
 const DEFAULT_MAX_REDIRECTS = 20;
 
-/** Where a request goes: a URL, by the rules of the URL standard, or a `Request` of the Fetch standard, section 5.4. */
+/**
+ * The target of a request: a URL, by the rules of the URL standard, or a `Request` of the Fetch
+ * standard, section 5.4.
+ */
 export type RequestInput = string | URL | Request;
 
 /**
@@ -187,7 +201,7 @@ export type RequestInput = string | URL | Request;
 export type ResponseFor<P extends boolean> = P extends false ? StreamedResponse : PrefetchedResponse;
 
 /**
- * Requests that share defaults, a pool of connections and an end.
+ * Sends requests that share defaults, a pool of connections and a lifetime.
  *
  * - **Nothing outlives it.** When `await close()` returns, nothing of the session is open or running.
  * - **Nothing waits for ever.** Every phase of a request has a timeout; see {@linkcode Timeouts}.
@@ -219,12 +233,14 @@ export class Session implements AsyncDisposable {
   /** The pool that grants the session's connections. */
   readonly pool: Pool;
   /**
-   * A drop-in for the standard `fetch`, bound, for libraries that take one. Bodies that announce at most 64 KiB are read
-   * ahead, so that they hold no connection though nobody reads them; others are streamed. As such libraries have
-   * deadlines of their own, its `headers` and `idle` timeouts are 300,000 ms unless the session sets them.
+   * A drop-in for the standard `fetch`, bound to the session, for libraries that take one. The
+   * first 64 KiB of a body are read ahead, so that a small body holds no connection even if nobody
+   * reads it. The rest is streamed. Because such libraries have deadlines of their own, the
+   * `headers` and `idle` timeouts are 300,000 ms unless the session sets them.
    *
-   * Its type is that of the global `fetch`, whichever types your project has. On Bun it has a `preconnect()` too, which
-   * does nothing: a session opens no socket ahead of a request.
+   * Its type is that of the global `fetch`, whichever types your project has. On Bun, it also has a
+   * `preconnect()`, which does nothing, because a session opens no socket before a request needs
+   * it.
    *
    * @example Hand a session to a library
    * ```ts
@@ -244,14 +260,14 @@ export class Session implements AsyncDisposable {
   readonly #defaults: RequestDefaults;
   #closed = false;
   #closing: Promise<ExchangeInfo[]> | undefined;
-  /** What `close()` has cut off. */
+  /** The exchanges that `close()` has aborted. */
   #aborted: ExchangeInfo[] = [];
 
   /**
-   * Creates a session. It opens no connection and starts no timer.
+   * Creates a session. This opens no connection and starts no timer.
    *
    * @param options The session's defaults, limits and pool.
-   * @throws {TypeError} If an option is of a wrong type, or two of them exclude each other.
+   * @throws {TypeError} If an option has the wrong type, or two options exclude each other.
    * @throws {RangeError} If a number is out of its range.
    */
   constructor(options: SessionOptions = {}) {
@@ -283,7 +299,7 @@ export class Session implements AsyncDisposable {
     this.#exchanges = new Exchanges(this.pool[SLOTS].clock, onLeak ?? warnOfLeak);
     this.pool[PLATFORM].onDropped?.(warnOfDrop);
     this.fetch = sessionFetch((input, init) => {
-      // The runtime alone can read these, and they need no connection.
+      // Only the runtime can read these URLs, and they need no connection.
       if (/^\s*(?:data|blob):/i.test(String((input as Request)?.url ?? input))) return globalFetch()(input, init);
       return this.#perform(() => prepareFetch(input, init, dropInDefaults), respondAsFetch, asFetchError);
     }) as Session["fetch"];
@@ -295,11 +311,11 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * What is open now, like `lsof` for the session.
+   * Lists the open exchanges, like `lsof` for the session.
    *
    * @returns Plain data, the oldest exchange first.
    *
-   * @example See what is open
+   * @example List the open exchanges
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -316,13 +332,16 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a request. The response is whole in memory, or, with `prefetch: false`, owns its connection.
+   * Sends a request. The response is complete and in memory. With `prefetch: false`, it owns its
+   * connection instead.
    *
    * @typeParam P Whether the body is prefetched.
-   * @param input The URL, relative to `baseUrl` where there is one, or a `Request`.
-   * @param init The request's options, before those of a `Request` and of the session.
+   * @param input The URL, relative to `baseUrl` if there is one, or a `Request`.
+   * @param init The request's options. They take precedence over those of a `Request` and of the
+   * session.
    * @returns The response, whatever its status.
-   * @throws {TypeError} If an argument is of a wrong type or form, or two of them exclude each other.
+   * @throws {TypeError} If an argument has a wrong type or form, or two arguments exclude each
+   * other.
    * @throws {RangeError} If a number is out of its range.
    * @throws {SessionClosedError} If the session is closed, or was closed meanwhile.
    * @throws {PoolClosedError} If the pool is closed, or was closed meanwhile.
@@ -331,7 +350,7 @@ export class Session implements AsyncDisposable {
    * @throws {BodyTooLargeError} If the body is longer than `maxBodyBytes`.
    * @throws {TooManyRedirectsError} If there are more redirects than `maxRedirects`.
    * @throws {NetworkError} If the network, the peer or the protocol failed.
-   * @throws The reason of `init.signal`, as it is, if that aborted.
+   * @throws The reason of `init.signal`, unchanged, if that signal aborted.
    *
    * @example Give one request its own limits
    * ```ts
@@ -348,7 +367,7 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a GET request: RFC 9110, section 9.3.1. Everything else is as for {@linkcode Session.request}.
+   * Sends a GET request: RFC 9110, section 9.3.1. Otherwise it is like {@linkcode Session.request}.
    *
    * @example Ask for a page of a list
    * ```ts
@@ -366,10 +385,10 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a HEAD request: RFC 9110, section 9.3.2. The response has no body. Everything else is as for
+   * Sends a HEAD request: RFC 9110, section 9.3.2. The response has no body. Otherwise it is like
    * {@linkcode Session.request}.
    *
-   * @example Ask for the size alone
+   * @example Ask only for the size
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -385,7 +404,7 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends an OPTIONS request: RFC 9110, section 9.3.7. Everything else is as for {@linkcode Session.request}.
+   * Sends an OPTIONS request: RFC 9110, section 9.3.7. Otherwise it is like {@linkcode Session.request}.
    *
    * @example Ask whether a method is allowed
    * ```ts
@@ -403,7 +422,7 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a POST request: RFC 9110, section 9.3.3. It reaches the server at most once. Everything else is as for
+   * Sends a POST request: RFC 9110, section 9.3.3. It reaches the server at most once. Otherwise it is like
    * {@linkcode Session.request}.
    *
    * @example Send a form
@@ -422,9 +441,9 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a PUT request: RFC 9110, section 9.3.4. Everything else is as for {@linkcode Session.request}.
+   * Sends a PUT request: RFC 9110, section 9.3.4. Otherwise it is like {@linkcode Session.request}.
    *
-   * @example Replace only what nobody else has changed
+   * @example Replace a resource only if nobody else has changed it
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -441,10 +460,10 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a PATCH request: RFC 5789. It reaches the server at most once. Everything else is as for
+   * Sends a PATCH request: RFC 5789. It reaches the server at most once. Otherwise it is like
    * {@linkcode Session.request}.
    *
-   * @example Send a JSON Patch, with the media type of its own
+   * @example Send a JSON Patch with its own media type
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -461,9 +480,9 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a DELETE request: RFC 9110, section 9.3.5. Everything else is as for {@linkcode Session.request}.
+   * Sends a DELETE request: RFC 9110, section 9.3.5. Otherwise it is like {@linkcode Session.request}.
    *
-   * @example Delete what may be gone already
+   * @example Delete a resource that may be gone already
    * ```ts
    * import { Session } from "@hangup/session";
    * import { assertEquals } from "@std/assert";
@@ -479,16 +498,17 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Ends the session: new requests are rejected, and so is everything that is open once `grace` has passed. The session's
-   * own pool is closed with its sockets; a borrowed one stays open.
+   * Ends the session. New requests are rejected. Open exchanges are aborted once `grace` has
+   * passed. The session closes its own pool with its sockets, and leaves a borrowed one open.
    *
-   * Every call returns what the first one returned; a later one can only shorten the time that is left.
+   * Every call returns the result of the first one. A later call can only shorten the time that is
+   * left.
    *
-   * @param options How long to wait for what is open.
-   * @returns The exchanges that were cut off.
+   * @param options How long to wait for open exchanges.
+   * @returns The exchanges that were aborted.
    * @throws {RangeError} If `grace` is negative or not a number.
    *
-   * @example Give what is open a second to finish
+   * @example Give open exchanges a second to finish
    * ```ts
    * import { Session, SessionClosedError } from "@hangup/session";
    * import { assertEquals, assertRejects } from "@std/assert";
@@ -511,13 +531,16 @@ export class Session implements AsyncDisposable {
     return await this.#closing;
   }
 
-  /** Calls {@linkcode Session.close}, without `grace`: what `await using` does at the end of the scope. */
+  /**
+   * Calls {@linkcode Session.close} without `grace`. `await using` calls this at the end of the
+   * scope.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
   #cutOff(): void {
-    // Not spread into push(): an engine's stack holds some 100,000 arguments.
+    // Do not spread these into push(), because an engine's stack holds only some 100,000 arguments.
     for (const info of this.#exchanges.abort((request) => new SessionClosedError(request))) this.#aborted.push(info);
   }
 
@@ -533,7 +556,7 @@ export class Session implements AsyncDisposable {
     return this.#perform(outgoing, respond) as Promise<ResponseFor<P>>;
   }
 
-  /** Sends a request as one exchange. Wrong arguments reject too. */
+  /** Sends a request as one exchange. It never throws: wrong arguments reject too. */
   #perform<T>(
     makeOutgoing: () => Outgoing,
     drive: (exchange: Exchange, platform: Platform) => Promise<T>,
@@ -545,7 +568,8 @@ export class Session implements AsyncDisposable {
       const { signal, body } = outgoing;
       exchange = new Exchange(this.#exchanges, this.pool[SLOTS], outgoing);
       if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
-      // Taken charge of before anything else can fail, because a stream that is never sent is canceled too.
+      // Take charge of the stream before anything else can fail, so that a stream that is never
+      // sent is canceled too.
       if (isStream(body)) exchange.upload(body);
       if (signal) exchange.follow(signal);
       if (this.#closed) throw new SessionClosedError(exchange);
@@ -570,7 +594,7 @@ function parseBaseUrl(baseUrl: string | URL): URL {
   return url;
 }
 
-/** The headers without those that are for the origin of `baseUrl` alone. */
+/** Returns the headers without those that are for the origin of `baseUrl` only. */
 function withoutCredentials(headers: Headers): Headers {
   const others = new Headers(headers);
   for (const name of ORIGIN_HEADERS) others.delete(name);
@@ -605,7 +629,10 @@ function checkJar(jar: CookieJar | undefined): CookieJar | undefined {
 let warned = false;
 let warnedOfDrop = false;
 
-/** Called when a session's transport was collected unclosed. At module level, because a closure would hold the session. */
+/**
+ * Called when a session's transport was garbage-collected before it was closed. It is at module
+ * level because a closure would keep the session in memory.
+ */
 function warnOfDrop(): void {
   if (warnedOfDrop) return;
   warnedOfDrop = true;

@@ -11,10 +11,10 @@ import { makeTransport } from "./_internal/transports/choose.ts";
 /**
  * Sends requests and owns the sockets that they use.
  *
- * Ending an exchange is not its task: the session aborts each one through `init.signal` before it
+ * A transport does not end exchanges: the session aborts each one through `init.signal` before it
  * calls `close()`.
  *
- * @example Log every request, over sockets that are still closed with the session
+ * @example Log every request, over sockets that the session still closes
  * ```ts
  * import { createTransport, Session } from "@hangup/session";
  * import { assertEquals } from "@std/assert";
@@ -35,47 +35,50 @@ import { makeTransport } from "./_internal/transports/choose.ts";
  */
 export interface Transport {
   /**
-   * Whether `close()` closes the sockets. Otherwise it only ensures that nothing is in flight. It
-   * may change: while the global `fetch` is a mock or a wrapper, or on Node the user has set a
-   * dispatcher for the process, the sockets are theirs.
+   * Whether `close()` closes the sockets. Otherwise it only ensures that nothing is in flight. The
+   * value may change: while the global `fetch` is a mock or a wrapper, or, on Node, while the user
+   * has set a dispatcher for the process, that mock, wrapper or dispatcher owns the sockets.
    */
   readonly closesSockets: boolean;
   /**
-   * Sends one request and resolves with the response's headers. It follows no redirect, because
-   * `init.redirect` is `"manual"`, except in browsers, which hide redirects from who asks for that.
+   * Sends one request. The promise resolves when the response's headers have arrived. It follows no
+   * redirect, because `init.redirect` is `"manual"`. Browsers are the exception, because there
+   * `"manual"` hides the redirect.
    *
    * @param url The absolute URL, `http:` or `https:`.
-   * @param init As for the standard `fetch`. The object belongs to the transport, which may add to
-   * it.
-   * @returns The response. What it rejects with becomes the `cause` of a {@linkcode NetworkError}.
+   * @param init The options of the standard `fetch`. The object belongs to the transport, which may
+   * add to it.
+   * @returns The response. If the promise rejects, its reason becomes the `cause` of a
+   * {@linkcode NetworkError}.
    */
   fetch(url: URL, init: RequestInit): Promise<Response>;
   /**
-   * Closes the transport's sockets. Called at least once, with every exchange ended; idempotent.
+   * Closes the transport's sockets. It must be idempotent, because the pool may call it before and
+   * after the last exchange has ended.
    */
   close(): void | Promise<void>;
 }
 
 /**
- * Options for {@linkcode createTransport}. Besides `idleTimeout` they are the runtime's own, passed
- * on as they are:
+ * Options for {@linkcode createTransport}. Except `idleTimeout`, they are the runtime's own and are
+ * passed on unchanged:
  *
- * - On Deno those of `Deno.createHttpClient()`, such as `caCerts` and `proxy`.
- * - On Bun those of its `fetch()`, such as `tls` and `proxy`.
- * - On Node those of undici's `Agent`, such as `connect: { ca }`. Or a `dispatcher` of one's own,
- *   such as a `ProxyAgent` of the version of undici that `process.versions.undici` names: the
+ * - On Deno, the options of `Deno.createHttpClient()`, such as `caCerts` and `proxy`.
+ * - On Bun, the options of its `fetch()`, such as `tls` and `proxy`.
+ * - On Node, the options of undici's `Agent`, such as `connect: { ca }`. Or your own `dispatcher`,
+ *   such as a `ProxyAgent` of the version of undici that `process.versions.undici` names. The
  *   transport owns it and closes it.
- * - Elsewhere further fields of what `fetch()` takes, such as `cf` on workerd.
+ * - Elsewhere, further options of `fetch()`, such as `cf` on workerd.
  *
- * What a request itself has goes first: a `client` on Deno, a `dispatcher` on Node, any option of
- * `fetch()` on Bun. The sockets are then those of that client or dispatcher. On Deno such a client
- * may repeat a POST without a body if it keeps idle connections: `Deno.createHttpClient({
- * poolMaxIdlePerHost: 0 })` keeps none.
+ * The options of a request take precedence: a `client` on Deno, a `dispatcher` on Node, any option
+ * of `fetch()` on Bun. That client or dispatcher then owns the sockets. On Deno, such a client may
+ * repeat a POST without a body if it keeps idle connections.
+ * `Deno.createHttpClient({ poolMaxIdlePerHost: 0 })` keeps none.
  */
 export interface TransportOptions {
   /**
-   * Time in milliseconds that an idle socket is kept, where the runtime lets us say, at most 25
-   * days. With 0 none is kept: each request has a connection of its own.
+   * How long an idle socket is kept, in milliseconds, if the runtime has such a setting; at most 25
+   * days. With 0, none is kept: each request has a connection of its own.
    *
    * @default {30_000}
    */
@@ -85,14 +88,14 @@ export interface TransportOptions {
 }
 
 /**
- * Makes the transport that suits the platform: one that owns its sockets where the runtime allows
- * it. A pool makes it for itself; make one to give it options of the runtime's own.
+ * Makes the transport that suits the platform. It owns its sockets if the runtime allows that. A
+ * pool makes one by itself; make one only to set options of the runtime.
  *
  * @param options The options for its sockets.
  * @returns The transport; its `closesSockets` says whether it owns its sockets.
- * @throws {TypeError} If `idleTimeout` is not a number, or the runtime has no use for an option: on
- * Node also if the user has set a dispatcher for the process. If that is set later, requests are
- * refused.
+ * @throws {TypeError} If `idleTimeout` is not a number, or an option has no effect on this runtime.
+ * On Node, options have no effect if the user has set a dispatcher for the process. If the user
+ * sets one later, requests are rejected.
  * @throws {RangeError} If `idleTimeout` is negative.
  *
  * @example Go through a proxy, on Deno

@@ -1,12 +1,15 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Bytes of unknown number, gathered in memory.
+ * Collecting an unknown number of bytes in memory.
  *
  * @module
  */
 
-/** The size of the first block if nothing is announced, and of the largest one, in bytes. */
+/**
+ * The size of the first block if no length is announced, and the size of the largest block, in
+ * bytes.
+ */
 const FIRST_BLOCK = 4096;
 const LARGEST_BLOCK = 1024 * 1024;
 
@@ -14,34 +17,36 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 
 const NO_BYTES: Bytes = new Uint8Array(0);
 
-/** Whether something is a `Uint8Array`, of whatever realm. */
+/** Whether a value is a `Uint8Array`, even one of another realm. */
 export function isBytes(value: unknown): value is Bytes {
   return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]";
 }
 
 /**
- * Bytes that arrive in pieces, in growing blocks of our own. So it does not matter how small the pieces are, nor how
- * large the buffers are that the platform keeps behind them: what is held is at most twice what has arrived.
+ * Collects bytes that arrive in pieces, in growing blocks of our own memory. So the memory held is
+ * at most twice the bytes that have arrived, however small the pieces are, and however large the
+ * platform's buffers behind them.
  */
 export class ByteCollector {
-  /** The number of bytes gathered. */
+  /** The number of bytes collected. */
   size = 0;
   /** The blocks that are full. */
   readonly #full: Bytes[] = [];
   #block: Bytes = NO_BYTES;
-  /** How many bytes of the block are used. */
+  /** The number of bytes used in the current block. */
   #used = 0;
   readonly #announced: number;
 
-  /** @param announced The number of bytes to be expected. It is only a hint, and need not be true. */
+  /** @param announced The expected number of bytes. It is only a hint, and may be wrong. */
   constructor(announced: number = FIRST_BLOCK) {
     this.#announced = announced;
   }
 
   /**
-   * Copies a piece.
+   * Adds a piece, mostly by copying it.
    *
-   * @param ours Whether nobody else uses the memory of the piece, so that it may be kept as it is.
+   * @param ours Whether nobody else uses the memory of the piece, so that it may be kept without a
+   * copy.
    */
   append(piece: Bytes, ours = false): void {
     if (ours && this.size === 0 && piece.byteLength === piece.buffer.byteLength) {
@@ -57,7 +62,7 @@ export class ByteCollector {
     }
   }
 
-  /** Where the next bytes go: at least one. */
+  /** Returns the memory for the next bytes. It has room for at least one. */
   room(): Bytes {
     if (this.#used === this.#block.byteLength) {
       if (this.#used > 0) this.#full.push(this.#block);
@@ -68,7 +73,10 @@ export class ByteCollector {
     return this.#block.subarray(this.#used);
   }
 
-  /** Takes back what `room()` gave and a BYOB reader has filled: the same memory under another name. */
+  /**
+   * Takes back the memory that `room()` returned, after a BYOB reader has filled it. The reader has
+   * moved the memory to a new buffer.
+   */
   fill(view: Bytes): void {
     this.#block = new Uint8Array(view.buffer);
     this.#advance(view.byteLength);
@@ -79,7 +87,7 @@ export class ByteCollector {
     this.size += bytes;
   }
 
-  /** The bytes, in a buffer of their exact size. Nothing can be gathered afterwards. */
+  /** Returns the bytes in a buffer of their exact size. Add nothing afterwards. */
   take(): Bytes {
     const last = this.#used === this.#block.byteLength ? this.#block : this.#block.slice(0, this.#used);
     if (this.#full.length === 0) return last;
@@ -88,7 +96,8 @@ export class ByteCollector {
     for (const block of [...this.#full, last]) {
       whole.set(block, offset);
       offset += block.byteLength;
-      // At once, because garbage collection comes late and they take as much memory again.
+      // Free the block at once, because garbage collection comes late and the blocks take as much
+      // memory as the result.
       block.buffer.transfer?.(0);
     }
     return whole;

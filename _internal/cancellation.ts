@@ -1,27 +1,28 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Why a request is cut short, and who must not wait any longer then.
+ * Why a request is aborted, and which waits end because of it.
  *
  * @module
  */
 
 /**
- * The first reason to abort a request, and those who wait for something meanwhile.
+ * Holds the first reason to abort a request, and the pending waits that it ends.
  *
- * Whoever aborts, those who wait go on in the async context in which they began to wait, as a promise's reactions do.
+ * Whoever aborts, the code after a wait continues in the async context in which the wait began, as
+ * with any promise.
  */
 export class Cancellation {
-  /** Whether there is a reason. */
+  /** Whether the request is aborted. */
   aborted = false;
-  /** The first reason, as it was given: that of a signal may be `undefined`. */
+  /** The first reason, unchanged. The reason of a signal may be `undefined`. */
   reason: unknown;
   #waits: ((reason: unknown) => void)[] | undefined;
 
   /**
-   * Takes a reason and rejects with it whatever waits.
+   * Aborts with a reason: rejects all pending waits with it.
    *
-   * @returns Whether it is the first reason. A later one has no effect.
+   * @returns Whether this reason is the first one. A later reason has no effect.
    */
   abort(reason: unknown): boolean {
     if (this.aborted) return false;
@@ -33,7 +34,7 @@ export class Cancellation {
     return true;
   }
 
-  /** Throws the reason, if there is one. */
+  /** Throws the reason if the request is aborted. */
   throwIfAborted(): void {
     if (this.aborted) throw this.reason;
   }
@@ -41,8 +42,8 @@ export class Cancellation {
   /**
    * Waits until `resolve` is called.
    *
-   * @param begin Called at once, with what ends the wait.
-   * @returns A promise that rejects as soon as there is a reason.
+   * @param begin Called at once with the two functions that end the wait.
+   * @returns A promise that also rejects as soon as the request is aborted.
    */
   wait<T>(begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => void): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -59,12 +60,12 @@ export class Cancellation {
     });
   }
 
-  /** Settles as `work` does, or rejects as soon as there is a reason. */
+  /** Settles as `work` does, or rejects as soon as the request is aborted. */
   race<T>(work: PromiseLike<T>): Promise<T> {
     return this.wait((resolve, reject) => work.then(resolve, reject));
   }
 
-  /** Once a wait is over nothing of it is kept, so that what it ended with can be collected. */
+  /** Drops a wait that is over, so that its result can be garbage-collected. */
   #forget(reject: (reason: unknown) => void): void {
     const index = this.#waits?.indexOf(reject) ?? -1;
     if (index >= 0) this.#waits!.splice(index, 1);

@@ -1,13 +1,13 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The runtimes' own errors: what they mean, and what they must not show. Anybody may have thrown
+ * The runtimes' own errors: what they mean, and what they must not show. Any code may have thrown
  * them, so nothing here relies on their shape, and nothing here throws or loops without end.
  *
  * @module
  */
 
-/** The code that Node gives a failure, for runtimes that have words or codes of their own. */
+/** Node's codes for failures, with the words by which other runtimes report the same failure. */
 const CODES: readonly [code: string, words: RegExp][] = [
   // The words contain a space, so they cannot be a part of a URL that the message quotes.
   ["ECONNREFUSED", /^ConnectionRefused:|Connection refused|os error 10061/],
@@ -38,7 +38,7 @@ const CODES: readonly [code: string, words: RegExp][] = [
  */
 const NODE_CODE = /^(?!UND_ERR_(?:SOCKET|\w+_TIMEOUT)$)[A-Z][A-Z\d_]+$/;
 
-/** What failed, by Node's code, and whether it stays so: then another try does not help. */
+/** What failed, for each of Node's codes. If `stays` is true, another try does not help. */
 const FAILURES: readonly [what: string, codes: RegExp, stays: boolean][] = [
   ["The server refuses connections", /^ECONNREFUSED$/, false],
   ["The host name does not resolve", /^ENOTFOUND$|^EAI_/, false],
@@ -51,13 +51,13 @@ const FAILURES: readonly [what: string, codes: RegExp, stays: boolean][] = [
 ];
 
 /**
- * Says that there was no connection yet, whatever the code: an open connection can be lost with
- * `EHOSTUNREACH` or `ECONNRESET` as well.
+ * Matches errors that say that there was no connection yet. The code alone is not enough: an open
+ * connection can also be lost with `EHOSTUNREACH` or `ECONNRESET`.
  */
 const CONNECTING =
   /^UND_ERR_CONNECT_|^\w*: connect E|client error \(Connect\)|Unable to connect|typo in the url|before secure TLS connection/;
 
-/** More errors than this are not looked at: a getter may create a new cause each time. */
+/** The largest number of errors to look at, because a getter may create a new cause each time. */
 const MOST = 100;
 
 /** The result of `work`, or `undefined` if it throws, as getters and proxies may. */
@@ -72,8 +72,8 @@ function attempt<T>(work: () => T): T | undefined {
 const read = (error: object, key: string): unknown => attempt(() => Reflect.get(error, key));
 
 /**
- * What was thrown, its causes, and the errors of an `AggregateError`, each once, the outer ones
- * first. An error is any object with a message, because an error of another realm is not an
+ * Returns the thrown error, its causes, and the errors of an `AggregateError`, each once, outer
+ * errors first. An error is any object with a message, because an error of another realm is not an
  * instance of `Error` here.
  */
 export function causes(thrown: unknown): Set<object> {
@@ -94,7 +94,7 @@ export function causes(thrown: unknown): Set<object> {
   return found;
 }
 
-/** The code and the message of an error, such as `ENOENT: no such file`. */
+/** Returns the code and the message of an error, such as `ENOENT: no such file`. */
 function textOf(error: object): string {
   const [code, message] = ["code", "message"].map((key) => {
     const value = read(error, key);
@@ -111,7 +111,7 @@ function codeOf(error: object): string | undefined {
 }
 
 /**
- * Node's code for what was thrown, if that is known: `ECONNREFUSED`, `ENOTFOUND`,
+ * Returns Node's code for the thrown error, if it is known: `ECONNREFUSED`, `ENOTFOUND`,
  * `CERT_HAS_EXPIRED`.
  */
 export function findCode(thrown: unknown): string | undefined {
@@ -123,7 +123,7 @@ export function findCode(thrown: unknown): string | undefined {
 
 const findFailure = (code = "") => FAILURES.find(([, codes]) => codes.test(code));
 
-/** Whether another try meets the same failure again. */
+/** Whether another try would fail in the same way. */
 export function staysSo(code: string | undefined): boolean {
   return findFailure(code)?.[2] === true;
 }
@@ -154,23 +154,22 @@ export function neverSent(thrown: unknown): boolean {
   const roots = [...causes(thrown)].filter((error) => causes(error).size === 1);
   return roots.length > 0 && roots.every((error) => {
     const code = codeOf(error);
-    // On Bun, everything that goes wrong with TLS is EPROTO, at any time.
+    // On Bun, every TLS failure is EPROTO, even one after the request was sent.
     return CONNECTING.test(textOf(error)) || findFailure(code) !== undefined && code !== "EPROTO";
   });
 }
 
 /**
- * Takes the query and the fragment out of a runtime's own error, which may quote the whole URL:
- * Deno does in its message, Bun in a property. Removes what Node's parser quotes of the response,
- * which may be a cookie.
+ * Removes the query and the fragment of the URL from a runtime's own error, which may quote the
+ * whole URL: Deno does in its message, Bun in a property. Also removes the part of the response
+ * that Node's parser quotes, because it may contain a cookie.
  *
- * @param thrown What was thrown. It is changed in place, with its causes, as far as it can be
- * changed.
+ * @param thrown The thrown error. It and its causes are changed in place, if they can be changed.
  * @param url The URL of the request, without credentials.
  */
 export function redact(thrown: unknown, { search, hash }: URL): void {
   for (const error of causes(thrown)) {
-    // Not by its code: Node 24 and later give it none.
+    // Check the name, because from Node 24 on this error has no code.
     if (read(error, "name") === "HTTPParserError") attempt(() => Reflect.deleteProperty(error, "data"));
     if (search === "" && hash === "") continue;
     for (const key of new Set(["message", "stack", ...attempt(() => Object.keys(error)) ?? []])) {

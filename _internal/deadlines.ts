@@ -66,7 +66,10 @@ export class Clock {
     return time + this.#ahead;
   }
 
-  /** Moves the clock forward, because a timer has shown that the clock is behind. */
+  /**
+   * Moves the clock by this many milliseconds, because a timer has shown that the clock is behind,
+   * or because the process's clock has jumped.
+   */
   skip(ms: number): void {
     this.#ahead += ms;
   }
@@ -86,7 +89,8 @@ export class Clock {
  * - **Any clock will do.** Tests fake timers, clocks, or both, and restore the real ones at any
  *   time. If a timer fires long before the clock says so, the timer is right. If the clock goes
  *   back, this clock stands still instead. If a timer is lost with the fakes, it is made anew.
- * - **No timer without a deadline.** After `clear()`, or a sweep that returned `Infinity`, none is left.
+ * - **No timer without a deadline.** After `clear()`, or after a sweep that returned `Infinity`, no
+ *   timer is left.
  * - **Sweeping takes a small part of the time.** A sweep may look at a million requests. After a
  *   sweep, the next one waits for at least 16 times the sweep's duration. So sweeps take at most
  *   1/17 of the time, and a deadline is late by at most that pause.
@@ -105,7 +109,7 @@ export class Deadlines {
   #pause = -Infinity;
   /** Whether the timer lets the process end. */
   #resting = false;
-  /** Whether the timer has fired a little too early, once. */
+  /** Whether the previous timer fired slightly too early. */
   #early = false;
   /** While input is read before a sweep: the number of turns left for reading. */
   #reading: { turns: number } | undefined;

@@ -156,8 +156,8 @@ export class TurnDrain implements Drain {
   }
 
   /**
-   * Removes and returns the slots whose turn has come. A slot whose origin may still be dialing a
-   * socket moves to the slow list instead.
+   * Removes and returns the slots whose turn has come. If the platform may still be dialing a
+   * socket to a slot's origin, the slot moves to the slow list instead, once.
    */
   #takeDue(slots: Slot[]): Slot[] {
     return takeWhile(slots, ({ turn }) => turn <= this.#turn).filter((slot) => {

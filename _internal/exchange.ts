@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * One request's life: what it holds, and how all of it is given back.
+ * The life of one request: it owns resources, and gives all of them back at its end.
  *
  * @module
  */
@@ -55,7 +55,7 @@ export class Exchanges {
     this.#deadlines.clear();
   }
 
-  /** Makes sure that {@linkcode Exchange.expire} is called at `deadline`. */
+  /** Makes sure that {@linkcode Exchange.expire} is called once `deadline` has come. */
   arm(deadline: number, now: number): void {
     if (deadline < Infinity) this.#deadlines.arm(deadline, now);
   }
@@ -169,7 +169,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     return this;
   }
 
-  /** When bytes of a body that has an end last arrived. */
+  /** When bytes of the body last arrived, if the body has an end. */
   get progress(): number | undefined {
     return this.source?.bounded ? this.timing.arrived : undefined;
   }
@@ -306,7 +306,9 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     return this.#exchanges !== undefined && this.cancellation.abort(reason);
   }
 
-  /** Ends the exchange because of an error, and returns what to throw: the first reason. */
+  /**
+   * Ends the exchange because of an error. Returns the first reason, which is the error to throw.
+   */
   fail(error: unknown): unknown {
     this.abort(error);
     this.end();

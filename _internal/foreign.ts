@@ -1,19 +1,19 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Options of other clients, and what stands for them here.
+ * Options of other clients, and the options of this module that replace them.
  *
  * @module
  */
 
-/** What an option of another client is called here. */
+/** For each option of another client, what to use here instead. */
 type Names = Readonly<Record<string, string>>;
 
 const QUERY = '"query"';
 const FORM = '"body: new URLSearchParams(…)", or a FormData';
 const BASE_URL = 'the session\'s "baseUrl"';
 
-/** Those of a request. */
+/** The options of a request. */
 export const REQUEST_OPTIONS_OF_OTHERS: Names = {
   __proto__: null as unknown as string,
   auth: 'the header "authorization", or a URL with a name and password',
@@ -31,7 +31,7 @@ export const REQUEST_OPTIONS_OF_OTHERS: Names = {
   validateStatus: '"throwIfNotOk: true"',
 };
 
-/** Those of a session. */
+/** The options of a session. */
 export const SESSION_OPTIONS_OF_OTHERS: Names = {
   ...REQUEST_OPTIONS_OF_OTHERS,
   baseURL: '"baseUrl"',
@@ -42,7 +42,7 @@ export const SESSION_OPTIONS_OF_OTHERS: Names = {
 /**
  * Refuses an option that another client has and this one would ignore.
  *
- * @throws {TypeError} If there is one. It names what stands for it.
+ * @throws {TypeError} If there is such an option. The message names its replacement.
  */
 export function refuseForeign(options: object, names: Names): void {
   for (const option in options) {

@@ -1,13 +1,14 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Facts of HTTP, as RFC 9110 and the Fetch standard have them.
+ * Facts about HTTP from RFC 9110 and the Fetch standard.
  *
  * @module
  */
 
 /**
- * A URL as it may be shown in errors, logs and {@linkcode ExchangeInfo}: without credentials, fragment and query.
+ * Formats a URL for errors, logs and {@linkcode ExchangeInfo}: without credentials, fragment and
+ * query.
  *
  * @param url The URL to show.
  * @returns The URL with `?…` in place of its query.
@@ -17,35 +18,46 @@ export function displayUrl(url: URL): string {
   return url.search === "" ? path : `${path}?…`;
 }
 
-/** The same for a URL that is absolute, as text. */
+/** Does the same for an absolute URL that is a string. */
 export function showUrl(url: string): string {
   return displayUrl(new URL(url));
 }
 
-/** Whether a request may be sent again: RFC 9110, section 9.2.2. */
+/**
+ * Whether a method is idempotent, so that the request may be sent again: RFC 9110, section 9.2.2.
+ */
 export function isIdempotent(method: string): boolean {
   return /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i.test(method);
 }
 
-/** Statuses whose responses have no body: the Fetch standard's "null body status". */
+/**
+ * Whether a response to this method with this status has a body. See "null body status" in the
+ * Fetch standard.
+ */
 export function hasBody(method: string, status: number): boolean {
   return method !== "HEAD" && status !== 101 && status !== 103 && status !== 204 && status !== 205 && status !== 304;
 }
 
-/** The number of bytes that the headers announce. */
+/** Returns the number of bytes that the headers announce, if they do. */
 export function announcedLength(headers: Headers): number | undefined {
   const length = headers.get("content-length");
   return length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
 }
 
-/** How much of a body is read only to save its connection, is read ahead, or is kept of an error page, in bytes. */
+/**
+ * The largest part of a body that is read only to keep its connection usable, that is read ahead,
+ * or that is kept of an error page, in bytes.
+ */
 export const SMALL_BODY: number = 64 * 1024;
 
-/** Cancels a body that nobody reads. What it answers is not waited for, and may be nonsense. */
+/**
+ * Cancels a body that nobody reads. The result is not awaited, and `cancel()` may be a mock's that
+ * returns no promise.
+ */
 export function cancelBody(response: Response): void {
   try {
     Promise.resolve(response.body?.cancel()).catch(() => {});
   } catch {
-    // It is locked, or no stream.
+    // The body is locked, or is not a stream.
   }
 }

@@ -1,20 +1,20 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * How objects show themselves in logs.
+ * How objects appear in logs.
  *
  * @module
  */
 
-/** The symbols under which runtimes look for a method that does so: Node and Bun, and Deno. */
+/** The keys of the method that runtimes call to print an object: Node and Bun, and Deno. */
 const METHODS = ["nodejs.util.inspect.custom", "Deno.customInspect"];
 
 /**
- * Has the instances of a class shown as one telling line, such as `Session { open: 3, queued: 12 }`: what they hold may be
- * secret, or long.
+ * Makes runtimes print the instances of a class as one line, such as
+ * `Session { open: 3, queued: 12 }`, because their contents may be secret or long.
  *
  * @param type The class.
- * @param facts What is told of an instance.
+ * @param facts Returns the properties of an instance to print.
  */
 export function showAs<T extends object>(type: { readonly prototype: T }, facts: (instance: T) => object): void {
   function show(this: T): string {

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * What is asked of a cookie jar, and given to it.
+ * Reading cookies from a jar and storing cookies in it.
  *
  * @module
  */
@@ -9,7 +9,7 @@
 import type { CookieJar } from "../cookies.ts";
 import type { Outgoing } from "./prepare.ts";
 
-/** A request's headers with the cookies that the jar has for its URL. */
+/** Returns a request's headers with the jar's cookies for its URL. */
 export async function withCookies(jar: CookieJar, { headers, url }: Outgoing): Promise<Headers | undefined> {
   const cookies = await jar.getCookieString(url.href);
   if (!cookies) return headers;
@@ -18,13 +18,16 @@ export async function withCookies(jar: CookieJar, { headers, url }: Outgoing): P
   try {
     all.set("cookie", given ? `${given}; ${cookies}` : cookies);
   } catch {
-    // The cause would quote it.
+    // No `cause`, because it would quote the cookies.
     throw new TypeError("Cannot send the request as what the cookie jar gave is not valid in a header");
   }
   return all;
 }
 
-/** Gives the jar the cookies that came, one after the other, until the request is over. Never rejects. */
+/**
+ * Stores the cookies of a response in the jar, one after the other. Stops if the request is
+ * aborted. Never rejects.
+ */
 export async function keepCookies(
   jar: CookieJar,
   url: URL,
@@ -36,7 +39,7 @@ export async function keepCookies(
     try {
       await jar.setCookie(cookie, url.href);
     } catch {
-      // A server can send what no jar takes; that is no failure of the request.
+      // A server may send a cookie that no jar accepts. The request does not fail because of it.
     }
   }
 }

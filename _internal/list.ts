@@ -1,18 +1,21 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * A list whose items know their neighbours.
+ * A doubly linked list.
  *
  * @module
  */
 
-/** What a {@linkcode List} needs of its items. An item is in one list at most. */
+/** The links that a {@linkcode List} needs in its items. An item can be in only one list. */
 export interface Linked<T> {
   previous: T | null;
   next: T | null;
 }
 
-/** A doubly linked list whose links are in its items: removing from the middle is O(1), and nothing is allocated. */
+/**
+ * A doubly linked list whose links are in its items. Removing an item from the middle is O(1), and
+ * nothing is allocated.
+ */
 export class List<T extends Linked<T>> {
   first: T | null = null;
   last: T | null = null;

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Reading options where `Object.prototype` may be polluted, and refusing wrong ones.
+ * Reading options safely even if `Object.prototype` is polluted, and refusing wrong options.
  *
  * @module
  */
@@ -10,20 +10,22 @@ import { printable } from "./text.ts";
 
 const EMPTY = {};
 
-/** The longest delay that a timer takes, in milliseconds. With a longer one it fires at once. */
+/** The longest delay that a timer accepts, in milliseconds. With a longer one it fires at once. */
 export const MAX_DELAY: number = 2 ** 31 - 1;
 
 /**
- * Options without what every object inherits once something is assigned to `Object.prototype`. Otherwise a `timeout`,
- * `body` or `proxy` there would become an option of every request.
+ * Returns options without the properties that every object inherits if some code has assigned to
+ * `Object.prototype`. Otherwise a `timeout`, `body` or `proxy` there would become an option of
+ * every request.
  */
 export function own<T extends object>(options: T): T {
-  // Only what was assigned is enumerable. In a clean process this loop is all that happens.
+  // Only properties that were assigned are enumerable. In a clean process, this loop has no
+  // iterations, so `own` costs nothing.
   for (const _ in EMPTY) return withoutInherited(options);
   return options;
 }
 
-/** Options as a plain object, also if a class computes them. */
+/** Returns options as a plain object, even if they are an instance of a class with getters. */
 export function plain<T extends object>(options: T): T {
   const prototype = Object.getPrototypeOf(options);
   return prototype === null || prototype === Object.prototype ? own(options) : withoutInherited(options);
@@ -32,16 +34,16 @@ export function plain<T extends object>(options: T): T {
 function withoutInherited<T extends object>(options: T): T {
   const copy = Object.create(null);
   for (let source: object | null = options; source !== null; source = Object.getPrototypeOf(source)) {
-    if (source !== options && Object.getPrototypeOf(source) === null) break; // a realm's `Object.prototype`
+    if (source !== options && Object.getPrototypeOf(source) === null) break; // the `Object.prototype` of some realm
     for (const key of Reflect.ownKeys(source)) if (key !== "constructor") copy[key] ??= Reflect.get(options, key);
   }
   return copy;
 }
 
 /**
- * Throws what is wrong with an option that must be a number.
+ * Throws an error that says what an option must be.
  *
- * @throws {RangeError} If it is one.
+ * @throws {RangeError} If the value is a number.
  * @throws {TypeError} Otherwise.
  */
 export function refuse(subject: string, expected: string, value: unknown): never {
@@ -49,7 +51,10 @@ export function refuse(subject: string, expected: string, value: unknown): never
   throw typeof value === "number" ? new RangeError(message) : new TypeError(message);
 }
 
-/** A value as a message may show it. That of an object may be long, or secret. */
+/**
+ * Formats a value for a message. The contents of an object are not shown, because they may be long
+ * or secret.
+ */
 export function describe(value: unknown): string {
   if (typeof value === "string") return printable(JSON.stringify(value));
   if (typeof value === "bigint") return `${value}n`;

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * From what a caller gives to what is sent: arguments are checked here, before a connection is asked for.
+ * Turning the caller's arguments into a request that is ready to be sent. All arguments are checked
+ * here, before the request asks for a connection.
  *
  * @module
  */
@@ -16,11 +17,11 @@ import { carried } from "./transports/carried.ts";
 import { isStream, type StreamBody } from "./upload.ts";
 import type { BodyInit, HeadersInit, RequestRedirect } from "./web.ts";
 
-/** What a session adds to each of its requests. */
+/** The defaults that a session adds to each of its requests. */
 export interface RequestDefaults {
   readonly baseUrl: URL | undefined;
   readonly headers: Headers | undefined;
-  /** The same without what is for the origin of `baseUrl` alone. */
+  /** `headers` without those that are for the origin of `baseUrl` only. */
   readonly headersElsewhere: Headers | undefined;
   readonly timeouts: AllTimeouts;
   readonly maxBodyBytes: number;
@@ -29,14 +30,17 @@ export interface RequestDefaults {
   readonly jar: CookieJar | undefined;
 }
 
-/** A request that is ready to be sent: checked, and complete. */
+/** A request that is checked, complete and ready to be sent. */
 export interface Outgoing {
   readonly method: string;
   readonly url: URL;
-  /** `undefined` for none: most requests have none, and thousands may wait. */
+  /**
+   * `undefined` if there are no headers. Most requests have none, and thousands of requests may
+   * wait, so this saves memory.
+   */
   readonly headers: Headers | undefined;
   readonly body: BodyInit | null | undefined;
-  /** A `Request` whose body is this one. It may be in memory already. */
+  /** The `Request` whose body is to be sent. That body may be in memory already. */
   readonly request: Request | undefined;
   readonly prefetch: boolean;
   readonly throwIfNotOk: boolean;
@@ -46,7 +50,10 @@ export interface Outgoing {
   readonly maxBodyBytes: number;
   readonly maxRedirects: number;
   readonly jar: CookieJar | undefined;
-  /** What is passed on to `fetch` as it is: `credentials`, `cache`, a runtime's own options. */
+  /**
+   * Options that are passed to `fetch` unchanged: `credentials`, `cache`, and the runtime's own
+   * options.
+   */
   readonly rest: RequestInit | undefined;
 }
 
@@ -55,13 +62,19 @@ const TIMEOUT_PHASES = ["queue", "headers", "idle", "total"] as const;
 /** Methods that every runtime knows. */
 const USUAL_METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/;
 
-/** Headers that frame the message. They are the runtime's to set: a wrong one would smuggle a second request. */
+/**
+ * Headers that frame the message. Only the runtime may set them, because a wrong one could smuggle
+ * a second request.
+ */
 const FRAMING_HEADERS = ["transfer-encoding", "expect", "keep-alive", "te", "trailer", "upgrade"];
 
-/** Headers that are for one origin only. */
+/** Headers that must not go to another origin. */
 export const ORIGIN_HEADERS = ["authorization", "cookie", "host", "proxy-authorization"];
 
-/** What a `Request` has that is passed on, with the value that need not be. */
+/**
+ * The properties of a `Request` that are passed on, each with its default. Defaults are not passed
+ * on.
+ */
 const REQUEST_DEFAULTS = {
   cache: "default",
   credentials: "same-origin",
@@ -75,8 +88,8 @@ const REQUEST_DEFAULTS = {
 /**
  * Checks the arguments of `Session.request()` and completes them with the session's defaults.
  *
- * @throws {TypeError} If an argument is of a wrong type or form, or two of them exclude each other.
- * @throws {RangeError} If a number is out of its range.
+ * @throws {TypeError} If an argument has a wrong type or form, or two arguments exclude each other.
+ * @throws {RangeError} If a number is out of range.
  */
 export function prepare(
   input: string | URL | Request,
@@ -105,9 +118,10 @@ export function prepare(
 }
 
 /**
- * The same for `Session.fetch()`. It ignores our options, as the standard ignores what it does not know.
+ * Checks and completes the arguments of `Session.fetch()`. Ignores this module's own options,
+ * because the standard `fetch` ignores unknown ones.
  *
- * @throws {TypeError} If an argument is of a wrong type or form.
+ * @throws {TypeError} If an argument has a wrong type or form.
  */
 export function prepareFetch(
   input: string | URL | Request,
@@ -141,29 +155,31 @@ export function prepareFetch(
     redirect,
     signal,
   } as RequestInit;
-  // The runtime knows best which methods it can send, and as what.
+  // The runtime itself decides which methods it can send, and in which form.
   if (method !== undefined) standard.method = USUAL_METHOD.test(method) ? method : asRequest({ method }).method;
   if (isRequest(init)) inherit(standard, init);
   return complete(input, standard, defaults, undefined, undefined, carrier);
 }
 
-/** A request of the platform's own. It throws if something is wrong with these options. */
+/** Creates a platform `Request`, which throws if something is wrong with these options. */
 function asRequest(init: RequestInit): Request {
   return new Request("http://localhost", own(init));
 }
 
 /**
- * Refuses a stream that was read already, or whatever else the platform's `Request` finds.
+ * Throws if a stream has been read already, or if the platform's `Request` refuses it for another
+ * reason.
  *
- * @param duplex What the caller says of it, which Node demands.
+ * @param duplex The caller's `duplex` option, which Node requires.
  */
 function checkStream(body: StreamBody, duplex: unknown): void {
-  // Not every platform takes an iterable. It is not begun here.
+  // An iterable is replaced with an empty stream, because some platforms refuse iterables, and
+  // because a check must not start it.
   const stream = body instanceof ReadableStream ? body : new ReadableStream();
   asRequest({ method: "POST", body: stream, duplex, mode: "cors" } as RequestInit);
 }
 
-/** Checks what the standard knows, and completes it. */
+/** Checks the standard options and completes them with the defaults. */
 function complete(
   input: string | URL | Request,
   init: RequestInit,
@@ -191,7 +207,8 @@ function complete(
   }
   const content = json === undefined ? body : toJson(json, `${method} ${displayUrl(url)}`);
 
-  // An own body of the options goes first, unless it is null: Fetch standard, section 5.4.
+  // A body in the options takes precedence over that of a `Request`, unless it is null: Fetch
+  // standard, section 5.4.
   const owner = content === undefined || content === null ? carrier ?? request : undefined;
   const inherited = owner !== undefined && mayHaveBody(owner, method);
   if (inherited && owner.bodyUsed || content instanceof ReadableStream && content.locked) {
@@ -226,12 +243,18 @@ function isRequest(value: unknown): value is Request {
   return value instanceof Request || Object.prototype.toString.call(value) === "[object Request]";
 }
 
-/** Firefox does not tell whether a `Request` has a body. */
+/**
+ * Returns whether a request may have a body. In Firefox, a `Request` does not say whether it has
+ * one.
+ */
 function mayHaveBody(request: Request, method: string): boolean {
   return request.body === undefined ? method !== "GET" && method !== "HEAD" : request.body !== null;
 }
 
-/** A body as it is now, whatever its owner does to it later: Fetch standard, section 5.2, "extract a body". */
+/**
+ * Copies a body, so that it is sent as it is now even if its owner changes it later: Fetch
+ * standard, section 5.2, "extract a body".
+ */
 function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefined {
   if (typeof body !== "object" || body === null) return body;
   if (body instanceof URLSearchParams) return new URLSearchParams(body);
@@ -243,7 +266,7 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   return copy;
 }
 
-/** The headers with this `content-type`, unless they have one. */
+/** Adds this `content-type` to the headers, unless they have one. */
 function withType(headers: Headers | undefined, type: string): Headers {
   headers ??= new Headers();
   if (!headers.has("content-type")) headers.set("content-type", type);
@@ -265,14 +288,17 @@ function toJson(value: unknown, request: string): string {
   try {
     text = JSON.stringify(value);
   } catch (error) {
-    // What an engine says of a cycle or a BigInt names neither the option nor the request.
+    // An engine's error about a cycle or a BigInt names neither the option nor the request.
     cause = error;
   }
   if (text !== undefined) return text;
   throw new TypeError(`Cannot send the request as "json" cannot be converted to JSON: ${request}`, { cause });
 }
 
-/** Whether something is an object literal, an array or a `Map`, which no `fetch` takes for a body. */
+/**
+ * Whether a value is an object literal, an array or a `Map`, which `fetch` does not accept as a
+ * body.
+ */
 function isPlain(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
@@ -283,8 +309,8 @@ function isPlain(value: unknown): boolean {
 /**
  * Checks timeouts and completes them.
  *
- * @throws {TypeError} If one is not a number, or is not known.
- * @throws {RangeError} If one is not positive.
+ * @throws {TypeError} If a timeout is not a number, or its phase is unknown.
+ * @throws {RangeError} If a timeout is not positive.
  */
 export function mergeTimeouts(
   defaults: AllTimeouts,
@@ -320,9 +346,10 @@ export function checkLimit(option: string, value: number): number {
 }
 
 /**
- * Makes `Headers` of what a caller gives.
+ * Converts the caller's headers to a `Headers` object.
  *
- * @throws {TypeError} If a name or a value is not valid. The value is not shown, because it may be a secret.
+ * @throws {TypeError} If a name or value is not valid. The message does not show the value, because
+ * it may be a secret.
  */
 export function parseHeaders(given: HeadersInit): Headers {
   let headers: Headers;
@@ -345,7 +372,7 @@ function describeBadHeader(given: HeadersInit | undefined): string {
       return `the name or value of ${describe(name)}`;
     }
   }
-  // A string may be a whole header.
+  // Do not show a string, because it may be a whole header.
   return given === null ? "null" : typeof given;
 }
 
@@ -385,13 +412,19 @@ function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | null
   throw new TypeError(`"signal" must be an AbortSignal: received ${describe(signal)}`);
 }
 
-/** Checks what goes to the runtime's `fetch`, before anything is sent: its own `Request` knows what is wrong with it. */
+/**
+ * Checks the options for the runtime's `fetch` before anything is sent. The platform's `Request`
+ * finds what is wrong with them.
+ */
 function checkOptions(rest: RequestInit): void {
   const given = REQUEST_OPTIONS.filter((name) => Object.hasOwn(rest, name) && rest[name] !== undefined);
   if (given.length > 0) asRequest(Object.fromEntries(given.map((name) => [name, rest[name]])));
 }
 
-/** Shows nothing of a URL but its scheme, because a password may stand anywhere in one that is malformed. */
+/**
+ * Parses a URL. The error shows only the scheme, because a malformed URL may have a password
+ * anywhere.
+ */
 function resolve(input: string | URL, baseUrl: URL | undefined): URL {
   let url: URL;
   try {
@@ -404,7 +437,7 @@ function resolve(input: string | URL, baseUrl: URL | undefined): URL {
     throw new TypeError(`Cannot send the request as the URL ${problem}${shown ? `: received ${shown}` : ""}`);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    // In "ada:secret@example.com" the name of the user is the scheme.
+    // In "ada:secret@example.com" the user name looks like a scheme, so it is not shown.
     const shown = /^[^:]*:(?!\/\/).*@/.test(url.href) ? "" : `: received "${url.protocol}"`;
     throw new TypeError(`Cannot send the request as the URL's scheme is not http or https${shown}`);
   }
@@ -418,10 +451,14 @@ function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefi
   return headers;
 }
 
-/** Moves a URL's user name and password to where HTTP has them (RFC 7617), and returns the headers then. */
+/**
+ * Moves a URL's user name and password to the header `Authorization` (RFC 7617). Returns the
+ * headers.
+ */
 export function takeCredentials(url: URL, headers: Headers | undefined): Headers | undefined {
   if (url.username === "" && url.password === "") return headers;
-  // They are ASCII, all else being escaped as UTF-8. A "%" that escapes nothing stands for itself.
+  // User name and password are ASCII, because a URL escapes all other characters as UTF-8. A "%"
+  // that escapes nothing stands for itself.
   const bytes = `${url.username}:${url.password}`
     .replace(/%([0-9a-f]{2})/gi, (_, code) => String.fromCharCode(parseInt(code, 16)));
   headers ??= new Headers();
@@ -430,7 +467,10 @@ export function takeCredentials(url: URL, headers: Headers | undefined): Headers
   return headers;
 }
 
-/** Adds parameters to those of the URL, which stay as they are, byte for byte: a signature may depend on them. */
+/**
+ * Adds parameters to the URL. Its own parameters stay as they are, byte for byte, because a
+ * signature may depend on them.
+ */
 function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): void {
   const added = typeof query === "string" ? query.replace(/^\?/, "") : String(toParams(query));
   if (added !== "") url.search += (url.search === "" || url.search.endsWith("&") ? "" : "&") + added;
@@ -459,12 +499,15 @@ function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, strin
   return params;
 }
 
-/** Those that this platform's `Request` has. */
+/** The names in {@linkcode REQUEST_DEFAULTS} that this platform's `Request` supports. */
 const REQUEST_OPTIONS =
   (Object.keys(REQUEST_DEFAULTS) as (keyof typeof REQUEST_DEFAULTS & keyof RequestInit & keyof Request)[])
     .filter((name) => Object.hasOwn(Request.prototype, name));
 
-/** Passes on what a `Request` says besides method, URL, headers, body, redirect and signal. */
+/**
+ * Copies a `Request`'s properties to the options, except method, URL, headers, body, redirect and
+ * signal. Options that are given already take precedence.
+ */
 function inherit(rest: RequestInit, request: Request): RequestInit {
   Object.assign(rest, { ...carried(request), ...rest });
   for (const name of REQUEST_OPTIONS) {

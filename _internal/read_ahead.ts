@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Reading the start of a body though nobody asks for it.
+ * Reading the start of a body before anybody asks for it.
  *
  * @module
  */
@@ -11,13 +11,14 @@ import type { Exchange } from "./exchange.ts";
 import type { Source } from "./source.ts";
 
 /**
- * Reads the start of a body under no timeout, because nobody waits for it: a body that is small gives its connection back
- * though nobody reads it.
+ * Reads the start of a body without a timeout, because nobody waits for it. So a small body gives
+ * its connection back even if nobody reads it.
  *
- * It does not know who owns the body, so that an owner who drops it can be collected while a read is pending.
+ * It holds no reference to the owner of the body, so that a dropped owner can be garbage-collected
+ * while a read is pending.
  */
 export class ReadAhead {
-  /** The read under way. It never rejects: a failure is the exchange's. */
+  /** The pending read. It never rejects: if the read fails, the exchange fails. */
   reading: Promise<void> | undefined;
   #bytes: ByteCollector = new ByteCollector();
   #stopped = false;
@@ -44,17 +45,17 @@ export class ReadAhead {
     }
   }
 
-  /** Stops after the read under way. */
+  /** Stops after the pending read. */
   stop(): void {
     this.#stopped = true;
   }
 
-  /** What was read, and is not taken yet. */
+  /** Returns the bytes that were read and are not taken yet. */
   take(): Bytes | undefined {
     return this.#bytes.size > 0 ? this.takeCollector().take() : undefined;
   }
 
-  /** The same, to be read into. */
+  /** Returns the same bytes in a collector that can be filled further. */
   takeCollector(): ByteCollector {
     const bytes = this.#bytes;
     this.#bytes = new ByteCollector();

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * What a redirect asks for: section 4.4, "HTTP-redirect fetch", of the Fetch standard.
+ * Following a redirect: section 4.4, "HTTP-redirect fetch", of the Fetch standard.
  *
  * @module
  */
@@ -13,24 +13,26 @@ import { ORIGIN_HEADERS, type Outgoing, takeCredentials } from "./prepare.ts";
 import { isStream } from "./upload.ts";
 import type { Referring } from "./web.ts";
 
-/** Headers that speak of the body: RFC 9110, section 8. They go where the body goes. */
+/** Headers that describe the body: RFC 9110, section 8. They are dropped with the body. */
 const BODY_HEADERS = ["content-encoding", "content-language", "content-location", "content-type"];
 
-/** Whether a response is a redirect, perhaps to nowhere. */
+/** Whether a response's status is that of a redirect. It may lack a `Location`. */
 export function isRedirect({ status }: Response): boolean {
   return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
 }
 
-/** The error for a redirect that cannot be followed. Another try would meet the same redirect. */
+/**
+ * Makes the error for a redirect that cannot be followed. Another try would meet the same redirect.
+ */
 export function refuseRedirect(message: string, { method, url }: RequestSummary): NetworkError {
   return new NetworkError(message, { method, url, repeatable: "never" });
 }
 
 /**
- * The request that follows a redirect.
+ * Returns the request that follows a redirect.
  *
- * @throws {NetworkError} If the redirect cannot be followed: its `Location` is malformed or of another scheme, or the body
- * would have to be sent again and cannot.
+ * @throws {NetworkError} If the redirect cannot be followed, because its `Location` is malformed or
+ * of another scheme, or because the body cannot be sent again.
  */
 export function followRedirect(sent: Outgoing, response: Response, line: RequestSummary): Outgoing {
   const url = parseLocation(response.headers.get("location")!, sent.url, line);
@@ -61,8 +63,8 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
 const POLICY = /^(?:no-referrer(?:-when-downgrade)?|same-origin|(?:strict-)?origin(?:-when-cross-origin)?|unsafe-url)$/;
 
 /**
- * The referrer after a redirect with a policy of its own: as much of it as the redirect was told (Referrer Policy, section
- * 8.3), and the new policy.
+ * Returns the referrer after a redirect that sets a policy: the part of the referrer that the
+ * redirect received (Referrer Policy, section 8.3), and the new policy.
  */
 function referTo({ headers }: Response, url: URL, options: Referring): Referring | undefined {
   const policies = headers.get("referrer-policy")?.split(",").map((policy) => policy.trim());
@@ -83,7 +85,7 @@ function parseLocation(location: string, base: URL, line: RequestSummary): URL {
   try {
     url = new URL(decodeLocation(location), base);
   } catch {
-    // The cause would quote it.
+    // No `cause`, because it would quote the location.
     throw refuseRedirect("Cannot follow the redirect as its Location is malformed", line);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
@@ -93,7 +95,10 @@ function parseLocation(location: string, base: URL, line: RequestSummary): URL {
   return url;
 }
 
-/** A header's value has a character for each byte. Those of a Location that is not ASCII are UTF-8, if they can be. */
+/**
+ * Decodes a `Location`. A header's value has one character for each byte. If they are not ASCII,
+ * they are decoded as UTF-8, if possible.
+ */
 function decodeLocation(location: string): string {
   if (!/[\u0080-\u00ff]/.test(location) || /[\u0100-\uffff]/.test(location)) return location;
   try {

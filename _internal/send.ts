@@ -108,8 +108,9 @@ async function sendOnce(exchange: Exchange, platform: Platform, history: readonl
 }
 
 /**
- * Checks the last body against `integrity`. The session does this itself, on the buffered body,
- * because the platform would also check the bodies of redirects.
+ * Checks the last body against `integrity`. The option is not passed on with the request, because
+ * the platform would also check the bodies of redirects. Instead, the buffered body is fetched from
+ * a `blob:` URL, so that the platform checks only that.
  */
 async function verify(exchange: Exchange, arrival: Arrival, integrity: string, platform: Platform): Promise<Arrival> {
   const content = await bufferBody(exchange, arrival.source, arrival.outgoing.maxBodyBytes);

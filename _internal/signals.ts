@@ -1,19 +1,19 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Abort signals with many callbacks and one listener.
+ * Many callbacks on one abort signal, with only one listener.
  *
- * A signal that outlives its requests (a server's, a user's session's) is given to thousands of them. With a listener
- * for each, Node prints `MaxListenersExceededWarning`, and on Node 20 removing one of n takes O(n);
- * `AbortSignal.any()` leaks on Bun and workerd. Here every distinct signal has one listener, while there is something
- * to call, and none after.
+ * A signal that outlives its requests, such as that of a server, may be given to thousands of
+ * requests. With one listener for each, Node prints `MaxListenersExceededWarning`, and on Node 20
+ * removing one of n takes O(n). `AbortSignal.any()` leaks on Bun and workerd. Here every signal has
+ * one listener while there are callbacks, and none afterwards.
  *
  * @module
  */
 
 import { own } from "./options.ts";
 
-/** What is called when a signal aborts. */
+/** A function to call when a signal aborts. */
 type AbortCallback = (reason: unknown) => void;
 
 interface Registration {
@@ -27,7 +27,8 @@ function register(signal: AbortSignal): Registration {
   const callbacks = new Set<AbortCallback>();
   const listener = () => {
     const reason = reasonOf(signal);
-    // Live iteration: a callback removed meanwhile is not called any more, one added meanwhile still is.
+    // The iteration is live: a callback that is removed meanwhile is not called, and one that is
+    // added meanwhile is.
     for (const callback of callbacks) {
       callbacks.delete(callback);
       callback(reason);
@@ -40,7 +41,7 @@ function register(signal: AbortSignal): Registration {
   return registration;
 }
 
-/** The reason of a signal, which may be anybody's object. */
+/** Returns the reason of a signal. The signal may be a user's object whose getter throws. */
 function reasonOf(signal: AbortSignal): unknown {
   try {
     return signal.reason;
@@ -52,24 +53,26 @@ function reasonOf(signal: AbortSignal): unknown {
 /**
  * Calls `callback` once when `signal` aborts, unless the disposer is called before.
  *
- * Callbacks must not throw. A signal that is aborted already never calls: check `signal.aborted` first.
+ * Callbacks must not throw. If the signal is aborted already, the callback is never called, so
+ * check `signal.aborted` first.
  *
  * @param signal The signal to watch.
- * @param callback Called with the signal's reason. It has to be a function of its own for each call of `onAbort`.
- * @returns The disposer, O(1) and idempotent.
+ * @param callback Called with the signal's reason. Each call of `onAbort` needs a function of its
+ * own.
+ * @returns The disposer. It is O(1) and idempotent.
  */
 export function onAbort(signal: AbortSignal, callback: AbortCallback): () => void {
   const { callbacks } = registrations.get(signal) ?? register(signal);
   callbacks.add(callback);
   return () => {
     const registration = registrations.get(signal);
-    // While it fires it stays registered: the listener removes it.
+    // While the signal fires, its registration stays: the listener removes it.
     if (!registration?.callbacks.delete(callback) || registration.callbacks.size > 0 || signal.aborted) return;
     registrations.delete(signal);
     try {
       signal.removeEventListener("abort", registration.listener);
     } catch {
-      // It is no signal of the platform's. A listener that stays calls nothing.
+      // The signal is not the platform's own. The listener stays, but has no callback to call.
     }
   };
 }

@@ -13,7 +13,9 @@ import type { Drain } from "./drain.ts";
 import { showAs } from "./inspect.ts";
 import { List } from "./list.ts";
 
-/** The key under which a pool keeps its {@linkcode Slots}. Only the session uses it. */
+/**
+ * The key under which a pool keeps its {@linkcode Slots}. It is internal: only the session uses it.
+ */
 export const SLOTS: unique symbol = Symbol("hangup.slots");
 
 /** The user of a lease. */
@@ -267,7 +269,7 @@ export class Slots {
     return this.#send(url, init);
   }
 
-  /** Takes a lease back. */
+  /** Takes a lease back. Its slot drains before it is free, if a request was sent. */
   release(lease: Lease): void {
     const { queue } = lease;
     this.#held.remove(lease);
@@ -371,7 +373,7 @@ export class Slots {
   }
 
   /**
-   * Brings the lists up to date with an origin:
+   * Updates `#ready`, `#spare` and `#origins` after a change of an origin:
    *
    * - If it has a waiting request and a free slot of its own, it joins the end of `#ready`, unless
    *   it is in that list already.

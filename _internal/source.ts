@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The body of a response as the platform gives it. Every read is bounded and checked.
+ * The body of a response as the platform gives it. Reads check its length, and stop when the
+ * exchange is aborted.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Text that comes from outside, on its way into a message.
+ * Making text from outside safe to show in a message.
  *
  * @module
  */

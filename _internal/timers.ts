@@ -1,12 +1,12 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The timers and turns of the process, whatever a test does to the global ones.
+ * The real timers and event-loop turns of the process, even if a test replaces the global ones.
  *
  * @module
  */
 
-/** What a platform has of timers and turns of the event loop. */
+/** The functions of a platform for timers and turns of the event loop. */
 interface Timers {
   setTimeout: typeof setTimeout;
   clearTimeout: typeof clearTimeout;
@@ -19,8 +19,8 @@ const globals = globalThis as unknown as Timers;
 type Process = { getBuiltinModule?(name: string): Timers | undefined };
 
 /**
- * The timers of the process as far as they can be had: jest may load the module when the global ones are fakes of
- * `@sinonjs/fake-timers`, which have a `clock`.
+ * Finds the real timers of the process, if possible. When jest loads the module, the global ones
+ * may be fakes of `@sinonjs/fake-timers`, which have a `clock`.
  */
 function find(name: "setTimeout" | "setImmediate"): Timers {
   if (!isFake(globals[name])) return globals;
@@ -36,32 +36,37 @@ const { setTimeout: set, clearTimeout: clear } = find("setTimeout");
 const { setImmediate } = globals;
 
 /**
- * Taken at load, for short waits that a user knows nothing of: a test that fakes timers may never tick, and a redirect
- * would hang in it. To be called without `this`, because browsers refuse another one than the global object.
+ * The real timers, taken at load, for short waits that the user does not see. A test that fakes
+ * timers may never tick them, and a redirect would hang in it. Call them without `this`, because
+ * browsers accept only the global object.
  */
 export const realTimers: Pick<Timers, "setTimeout" | "clearTimeout"> = { setTimeout: set, clearTimeout: clear };
 
-/** The turns of the event loop. They are taken at load, because a test may fake them and never tick. */
+/**
+ * Returns the real turns of the event loop. Call it at load, because a test may fake them and never
+ * tick.
+ */
 export function takeTurns(): Pick<Timers, "setImmediate" | "clearImmediate"> {
   const turns = find("setImmediate");
   return isFake(turns.setImmediate) ? {} : turns;
 }
 
-/** Whether a test fakes timers now. */
+/** Whether a test is faking timers. */
 export function areTimersFaked(): boolean {
   return globals.setTimeout !== realTimers.setTimeout;
 }
 
-/** Whether a test fakes turns now. */
+/** Whether a test is faking turns. */
 export function areTurnsFaked(): boolean {
   const { setImmediate: now } = globals;
   return now !== setImmediate || isFake(now);
 }
 
 /**
- * Calls back after a time, in real time or in that of a test that fakes timers, whichever comes first.
+ * Calls back after a delay, measured in real time or in the faked time of a test, whichever ends
+ * first.
  *
- * @returns What removes the timers.
+ * @returns A function that removes the timers.
  */
 export function after(ms: number, callback: () => void): () => void {
   const timers = areTimersFaked() ? [globals, realTimers] : [realTimers];

@@ -66,7 +66,7 @@ export class Upload {
     this.#pump(onFailure);
   }
 
-  /** Reads one chunk from the source each time the transport asks for one. */
+  /** Reads one chunk from the source for each chunk that the transport requests. */
   async #pump(onFailure: (cause: unknown) => void): Promise<void> {
     try {
       while (!this.ended) {

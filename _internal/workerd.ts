@@ -6,7 +6,10 @@
  * @module
  */
 
-/** Whether the platform is workerd, where a timer ends with the request that made it, and not every coding is decoded. */
+/**
+ * Whether the platform is workerd. There, a timer ends with the request that made it, and some
+ * codings are not decoded.
+ */
 export function isWorkerd(): boolean {
   const { navigator } = globalThis as { navigator?: { userAgent?: string } };
   return navigator?.userAgent === "Cloudflare-Workers";

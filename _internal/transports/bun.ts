@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The transport for Bun: from 1.4.3 a `Bun.FetchSession` of its own.
+ * The transport for Bun. From Bun 1.4.3 on, it has its own `Bun.FetchSession`.
  *
  * @module
  */
@@ -20,7 +20,7 @@ interface BunNamespace {
   FetchSession?: new (options: { keepAlive: { idleTimeout: number } }) => FetchSession;
 }
 
-/** What Bun's `fetch()` takes besides the standard's options. */
+/** The options of Bun's `fetch()`, including those that are not in the standard. */
 type Init = RequestInit & { keepalive?: boolean | undefined; session?: FetchSession; decompress?: boolean };
 
 /**
@@ -28,8 +28,8 @@ type Init = RequestInit & { keepalive?: boolean | undefined; session?: FetchSess
  *
  * @param idle Time in milliseconds that an idle socket is kept.
  * @param own Options of Bun's `fetch()`.
- * @returns The transport, or `undefined` on another platform, and on a Bun without
- * `Bun.FetchSession` if `idle` is not 0.
+ * @returns The transport, or `undefined` on another platform. Also `undefined` on a Bun without
+ * `Bun.FetchSession`, unless `idle` is 0.
  */
 export function bunTransport(idle: number, own: object = {}): Adapter | undefined {
   const bun = (globalThis as { Bun?: BunNamespace }).Bun;
@@ -44,10 +44,10 @@ export function bunTransport(idle: number, own: object = {}): Adapter | undefine
 
 class BunTransport implements Adapter {
   readonly [PLATFORM]: Platform;
-  /** `undefined` if no idle socket is kept. */
+  /** `undefined` if the transport keeps no idle socket. */
   readonly #session: FetchSession | undefined;
   readonly #options: [string, unknown][];
-  /** Bun itself closes a session that was collected. */
+  /** `owners` is empty because Bun itself closes a session that was garbage-collected. */
   readonly #remains: Remains = { used: false, owners: [], release() {} };
   #closed = false;
 
@@ -68,7 +68,7 @@ class BunTransport implements Adapter {
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
-    // Bun itself would go on: a closed session opens sockets as before.
+    // Check this here, because Bun does not: a closed session of Bun still opens sockets.
     if (this.#closed) return refuseClosed();
     this.#remains.used = true;
     for (const [name, value] of this.#options) (init as Record<string, unknown>)[name] ??= value;
@@ -81,8 +81,8 @@ class BunTransport implements Adapter {
   }
 
   /**
-   * A request under way puts its socket back into the session, so that the pool closes it once more
-   * at the end.
+   * A request that is still running puts its socket back into the session. Therefore the pool calls
+   * this again when the last request has ended.
    */
   close() {
     this.#closed = true;
@@ -91,7 +91,10 @@ class BunTransport implements Adapter {
   }
 }
 
-/** Bun passes over what says nothing, and decodes no two codings. */
+/**
+ * Whether Bun decodes a body. It ignores empty and `identity` codings, and does not decode a body
+ * with two codings.
+ */
 function decodes(coding: string): boolean {
   const codings = coding.split(",").map((part) => part.trim()).filter((part) => part !== "" && part !== "identity");
   return codings.length === 1 && /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(codings[0]!);

@@ -1,15 +1,14 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * What a `Request` carries beside the standard's properties: a client or a dispatcher of the
- * caller's.
+ * A client or dispatcher of the caller that a `Request` carries in addition to the standard's
+ * properties.
  *
  * @module
  */
 
 /**
- * On the options of a request: the `Request` that the caller gave, if it may carry a dispatcher
- * that nobody can read.
+ * The option that holds the caller's `Request`, if that may carry a dispatcher that cannot be read.
  */
 export const CARRIER = "hangup.carrier";
 
@@ -20,9 +19,9 @@ interface Globals {
 }
 
 /**
- * The options that make a transport send over what a `Request` carries.
+ * Returns the options that make a transport use the client or dispatcher that a `Request` carries.
  *
- * Bun's carries nothing. Node from version 24 on shows nobody whether it does.
+ * On Bun, a `Request` carries none. From Node 24 on, nobody can see whether it carries one.
  *
  * @returns The options, or `undefined` if the request carries nothing.
  */
@@ -42,7 +41,7 @@ export function carried(request: Request): object | undefined {
   return { client: Object.create(Object.getPrototypeOf(like), { [key!]: { value: rid } }) };
 }
 
-/** Reads what is kept under the symbol with this description. */
+/** Reads the property whose key is the symbol with this description. */
 function read(request: Request, description: string): unknown {
   const key = Object.getOwnPropertySymbols(request).find((symbol) => symbol.description === description);
   return key && (request as unknown as Record<symbol, unknown>)[key];

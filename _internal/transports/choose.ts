@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Which transport suits the platform.
+ * The choice of the transport for the platform.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import { nodeTransport } from "./node.ts";
 import type { Adapter } from "./platform.ts";
 import { portable } from "./portable.ts";
 
-/** The time in milliseconds that an idle socket is kept. */
+/** The default time that an idle socket is kept, in milliseconds. */
 export const DEFAULT_IDLE_TIMEOUT = 30_000;
 
 /**
  * Makes a pool's own transport.
  *
  * @param options The options for its sockets.
- * @param connections The pool's limit for one origin. What opens a socket while one is on its way
- * back keeps to it too.
+ * @param connections The pool's limit for one origin. It also applies to a transport that could
+ * open a new socket while another one is still on its way back to its pool.
  */
 export function makeTransport(options: { idleTimeout?: number | undefined }, connections?: number): Adapter {
   const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...rest } = withoutInherited(options);

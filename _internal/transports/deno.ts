@@ -1,8 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The transport for Deno: an HTTP client of its own, and no request that Deno could send twice
- * unasked.
+ * The transport for Deno. It has its own HTTP client, and keeps Deno from sending requests twice on
+ * its own.
  *
  * @module
  */
@@ -31,21 +31,21 @@ interface DenoNamespace {
 }
 
 /**
- * Up to here in bytes or UTF-16 units, a body is copied into a Blob. That is cheaper than a
- * connection, but its memory is native and freed by garbage collection.
+ * The largest body that is copied into a Blob, in bytes or UTF-16 units. A copy is cheaper than a
+ * new connection, but its memory is native and is freed only by garbage collection.
  */
 const SMALL_BODY = 64 * 1024;
 
 /**
- * What makes a client keep no idle connection, so that there is no stale one on which Deno would
- * repeat.
+ * The options that make a client keep no idle connection. Then there is no stale connection that
+ * could make Deno repeat a request.
  */
 const NO_POOL = { poolMaxIdlePerHost: 0 };
 
-/** How many origins are kept in mind. */
+/** The largest number of origins to remember. */
 const MAX_ANSWERED = 1000;
 
-/** What Deno's `fetch()` takes besides the standard's options. */
+/** The options of Deno's `fetch()`, including those that are not in the standard. */
 type Init = RequestInit & { client?: Client };
 
 /**
@@ -67,18 +67,24 @@ class DenoTransport implements Adapter {
   readonly [PLATFORM]: Platform;
   readonly #deno: DenoNamespace;
   readonly #options: Options;
-  /** Whether the user has given options, which no `fetch` may leave out. */
+  /**
+   * Whether the user has given options. If so, a wrapper of `fetch` must not replace the client
+   * with a default of its own.
+   */
   readonly #configured: boolean;
   readonly #client: Client;
   /**
-   * Keeps no idle connection. The same client if no other is asked for, otherwise made at its first
-   * use.
+   * The client that keeps no idle connection. It is the same as `#client` if that keeps none
+   * either. Otherwise it is made at its first use.
    */
   #once: Client | undefined;
-  /** Both clients. */
+  /** All clients that were made. */
   readonly #clients: Client[];
   readonly #remains: Remains<Client>;
-  /** The origins that have answered over TLS: a connection to another one is not a reused one. */
+  /**
+   * The origins that have answered over TLS. A connection to any other origin cannot be a reused
+   * one.
+   */
   readonly #answered = new Set<string>();
   #closed = false;
 
@@ -89,12 +95,12 @@ class DenoTransport implements Adapter {
     this.#client = deno.createHttpClient!(options);
     this.#clients = [this.#client];
     if (options.poolMaxIdlePerHost === 0) this.#once = this.#client;
-    // Deno never closes a client that was collected.
+    // Deno never closes a client that was garbage-collected.
     watch(this, this.#remains = { used: false, owners: this.#clients, release: dispose });
     this[PLATFORM] = makePlatform(() => this.fetch === DenoTransport.prototype.fetch && this.closesSockets, {
       fillsBuffers: true,
-      // Deno's side learns some turns later that a socket comes back, or is closed. Fewer do, but
-      // not for all.
+      // Deno learns only some turns later that a socket has come back or is closed. Smaller numbers
+      // are enough for most sockets, but not for all.
       drain: (free) => new TurnDrain(free, 6, 128),
       decodes: (coding, { headers }) => decodes(coding, new Headers(headers)),
       onDropped: (report) => this.#remains.report = report,
@@ -112,15 +118,15 @@ class DenoTransport implements Adapter {
     const pooled = this.#once !== this.#client;
     const repeatable = pooled && isIdempotent(init.method ?? "GET");
     if (!isRuntimes(fetch)) {
-      // A mock gets the body as it is.
+      // The body stays as it is, because a mock may look at it.
       const client = repeatable ? this.#client : this.#onceClient();
       if (this.#configured) init.client ??= client;
       else if (init.client === undefined) hide(init, "client", client);
       return sendThrough(fetch, url, init);
     }
     if (init.client !== undefined) {
-      // The client may have idle connections. Deno repeats a request without a body there all the
-      // same.
+      // The client may have idle connections. On those, Deno still repeats a request without a
+      // body.
       if (!isIdempotent(init.method ?? "GET")) disguise(init, Infinity);
       return fetch(url, init);
     }
@@ -132,7 +138,10 @@ class DenoTransport implements Adapter {
     return url.protocol === "http:" && !needsBuffer(init.body) ? fetch(url, init) : this.#fetchTwice(fetch, url, init);
   }
 
-  /** Over TLS, where the server said no farewell, Deno itself does not repeat. */
+  /**
+   * Sends a request, and once more if its reused TLS connection was stale. Deno does not repeat it
+   * if the server closed the connection without a TLS close alert.
+   */
   async #fetchTwice(fetch: Fetch, url: URL, init: Init): Promise<Response> {
     if (needsBuffer(init.body)) await bufferBody(init);
     if (this.#closed) return refuseClosed();
@@ -151,8 +160,8 @@ class DenoTransport implements Adapter {
   }
 
   /**
-   * A pool goes once no fetch awaits headers on it: within some 15 ms where they were aborted just
-   * before.
+   * Deno closes a client's sockets once no `fetch` awaits headers on it. If such a `fetch` was
+   * aborted just before, that takes some 15 ms.
    */
   close() {
     if (this.#closed) return;
@@ -175,8 +184,8 @@ function dispose(client: Client) {
 }
 
 /**
- * Deno decodes what it asked for itself. It asks for nothing if the request is for a range or names
- * codings.
+ * Whether Deno decodes a body. It decodes only codings that it has asked for itself. It asks for
+ * none if the request is for a range or names codings.
  */
 function decodes(coding: string, request: Headers): boolean {
   return (coding === "gzip" || coding === "br") && !request.has("range") && !request.has("accept-encoding");
@@ -191,8 +200,8 @@ function needsBuffer(body: BodyInit | null | undefined): boolean {
 }
 
 /**
- * Gives a request that may be repeated the bytes of its Blob or FormData, which Deno would send
- * once as a stream.
+ * Replaces the Blob or FormData of a repeatable request with its bytes. Otherwise Deno would read
+ * the body as a stream, and could send it only once.
  */
 async function bufferBody(init: RequestInit) {
   const source = new Response(init.body);
@@ -200,26 +209,27 @@ async function bufferBody(init: RequestInit) {
   init.body = await source.arrayBuffer();
 }
 
-/** Says of what type the body is, unless the headers do. */
+/** Sets the content type of the body, unless the headers have one. */
 function setType(init: RequestInit, type: string | null) {
   const headers = init.headers = new Headers(init.headers);
   if (type && !headers.has("content-type")) headers.set("content-type", type);
 }
 
 /**
- * Gives a request that must arrive at most once a body that Deno does not keep for a second try.
+ * Replaces the body of a request that must arrive at most once with one that Deno does not keep for
+ * a second try.
  *
- * Deno repeats strings, bytes and absent bodies, and none that it reads as a stream: Blobs,
- * FormData, streams.
+ * Deno repeats requests whose body is a string, bytes or absent. It repeats none whose body it
+ * reads as a stream: Blobs, FormData and streams.
  *
  * @param max The size of the largest body to copy.
- * @returns Whether the request may go over a reused connection now.
+ * @returns Whether the request may now use a reused connection.
  */
 function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   const { body } = init;
   if (body instanceof ReadableStream) {
-    // Out of the stream of a `Response` or `Request` Deno would recover the string or bytes that it
-    // was made from.
+    // From the stream of a `Response` or `Request`, Deno would recover the string or bytes that it
+    // was made from. The pipe prevents that.
     init.body = body.pipeThrough(new TransformStream());
     return true;
   }

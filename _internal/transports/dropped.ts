@@ -1,30 +1,30 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * What becomes of a transport that nobody closes before it is collected.
+ * Cleaning up after a transport that is garbage-collected before it is closed.
  *
  * @module
  */
 
 /**
- * What a transport leaves behind. Nothing in here may refer to the transport, which would then
- * never be collected. A closure may do so unseen: all closures of one function share what any of
- * them uses.
+ * The part of a transport that outlives it. Nothing in here may refer to the transport; otherwise
+ * the transport is never garbage-collected. A closure can do so unnoticed, because all closures of
+ * one function share the variables that any of them uses.
  *
- * @typeParam T The type of what owns sockets.
+ * @typeParam T The type of the objects that own sockets.
  */
 export interface Remains<T = unknown> {
   /** Whether the transport has sent a request. */
   used: boolean;
-  /** What owns sockets. */
+  /** The objects that own sockets. */
   readonly owners: readonly T[];
-  /** Gives the sockets of an owner back. */
+  /** Closes the sockets of an owner. */
   readonly release: (owner: T) => void;
-  /** Tells the user. Must not throw. */
+  /** Reports the dropped transport to the user. Must not throw. */
   report?: (() => void) | undefined;
 }
 
-// Not every workerd has a FinalizationRegistry.
+// Some versions of workerd have no FinalizationRegistry.
 const registry = typeof FinalizationRegistry === "function"
   ? new FinalizationRegistry<Remains>(({ used, owners, release, report }) => {
     owners.forEach(release);
@@ -32,12 +32,12 @@ const registry = typeof FinalizationRegistry === "function"
   })
   : undefined;
 
-/** Releases the remains of a transport when it is collected. */
+/** Releases the remains of a transport when the transport is garbage-collected. */
 export function watch<T>(transport: object, remains: Remains<T>) {
   registry?.register(transport, remains as Remains, transport);
 }
 
-/** To be called when a transport is closed. */
+/** Stops watching a transport. Call it when the transport is closed. */
 export function unwatch(transport: object) {
   registry?.unregister(transport);
 }

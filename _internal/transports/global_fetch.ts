@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Whose `fetch` is global: the runtime's, a mock or wrapper of the user's, or that of a session.
+ * The owner of the global `fetch`: the runtime, a mock or wrapper of the user, or a session.
  *
  * @module
  */
@@ -33,8 +33,8 @@ interface Process {
 }
 
 /**
- * Under this key a session's `fetch` has the function that was global before it. All copies of this
- * module share the key, so that each recognizes the sessions of the others.
+ * The key under which a session's `fetch` keeps the function that was global before it. All copies
+ * of this module share the key, so that each copy recognizes the sessions of the others.
  */
 const BEHIND: unique symbol = Symbol.for("hangup.behind");
 
@@ -48,21 +48,22 @@ let runtimeFetch: Fetch | undefined;
 let foreignFetch: Fetch | undefined;
 
 {
-  // The first one is trusted without a look at its whole source, so that new versions of runtimes
-  // work. Mocks have properties of their own, and npm's undici mends stack traces.
+  // The first global function is trusted without a check of its whole source, so that new versions
+  // of runtimes work. It must have no properties of its own, because mocks have some. It must not
+  // adjust stack traces, because npm's undici does that.
   const first = globalFetch();
   const source = first && sourceOf(first);
   const isLike = source?.startsWith("function fetch(") && !source.includes("StackTrace");
   if (isLike && Object.keys(first).length === 0) runtimeFetch = first;
 }
 
-/** Follows a request through the user's functions. Made for the first one that needs it. */
+/** Follows a request through the user's functions. It is made when the first request needs it. */
 let context: Context | undefined;
 
 /**
- * The function to send requests with. It is looked up for each request, because a mock may take its
- * place at any time. If the global one belongs to a session, this is the one before it: a session
- * must not send through itself.
+ * Returns the function to send requests with. It is looked up for each request, because a mock may
+ * replace the global one at any time. If a session's `fetch` is global, this returns the function
+ * that was global before it, because a session must not send through itself.
  */
 export function globalFetch(): Fetch {
   let fetch: SessionFetch = globalThis.fetch;
@@ -80,7 +81,10 @@ export function isRuntimes(fetch: Fetch): boolean {
   return runtimes;
 }
 
-/** Says that what {@linkcode isRuntimes} took for the runtime's is not. */
+/**
+ * Corrects {@linkcode isRuntimes}: the function that it took for the runtime's is not the
+ * runtime's.
+ */
 export function disown() {
   foreignFetch = runtimeFetch;
   runtimeFetch = undefined;
@@ -114,7 +118,9 @@ export async function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Pr
  */
 export function sessionFetch(perform: Fetch): Fetch {
   const behind: SessionFetch = globalFetch();
-  // A property, whose name no bundler changes; and no arrow, because the standard function is a constructor by its looks.
+  // The function is a property, because bundlers do not rename properties. It is not an arrow
+  // function, because the standard `fetch` looks like a constructor, and an arrow function does
+  // not.
   const { fetch }: { fetch: SessionFetch } = {
     fetch: function (input, init) {
       try {
@@ -122,13 +128,13 @@ export function sessionFetch(perform: Fetch): Fetch {
         const returns = href && href === String((input as Request)?.url ?? input);
         return returns ? behind(input, init) : perform(input, init);
       } catch (error) {
-        return Promise.reject(error); // of an input that cannot be converted to a string
+        return Promise.reject(error); // thrown if the input cannot be converted to a string
       }
     },
   };
   fetch[BEHIND] = behind;
-  // Bun's `preconnect()` opens a socket for a later request. A session opens none that no request
-  // holds, and may leave the hint unused.
+  // Bun's `preconnect()` opens a socket for a later request. A session opens no socket without a
+  // request, so here it does nothing. It is only a hint, so that is allowed.
   if (behind?.preconnect !== undefined) fetch.preconnect = () => {};
   return fetch;
 }
@@ -137,7 +143,8 @@ function makeContext(): Context {
   const { process } = globalThis as { process?: Process };
   const { AsyncLocalStorage } = process?.getBuiltinModule?.("node:async_hooks") ?? {};
   if (AsyncLocalStorage) return new AsyncLocalStorage();
-  // Browsers have none. This one follows a request as long as the user's function does not wait.
+  // Browsers have no `AsyncLocalStorage`. This replacement follows a request only until the user's
+  // function first waits.
   let current: Sending | undefined;
   return {
     run(sending, send) {

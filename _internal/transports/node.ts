@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The transport for Node: an `Agent` of its own, made with the constructor of the dispatcher that
+ * The transport for Node. It has its own `Agent`, made with the constructor of the dispatcher that
  * bare `fetch` uses.
  *
  * @module
@@ -23,7 +23,7 @@ interface Agent {
   destroy(reason: Error): Promise<void>;
 }
 
-/** What Node's `fetch()` takes besides the standard's options. */
+/** The options of Node's `fetch()`, including those that are not in the standard. */
 type Init = RequestInit & { dispatcher?: unknown; [CARRIER]?: Request };
 
 /** The `Request`s that are known to carry a dispatcher. */
@@ -31,10 +31,10 @@ const carriers = new WeakSet<Request>();
 
 type AgentConstructor = new (options: object) => Agent;
 
-/** On a socket: how many bytes had come over it when the first request was sent. */
+/** The key of the number of bytes that a socket had received when its first request was sent. */
 const FRESH = Symbol("hangup.fresh");
 
-/** On a request of undici's: its route. */
+/** The key of the route of a request of undici. */
 const ROUTE = Symbol("hangup.route");
 
 /** The part of `net.Socket` that is used here. */
@@ -45,7 +45,7 @@ interface Socket {
   [FRESH]?: number;
 }
 
-/** What undici publishes on its diagnostics channels. */
+/** A message that undici publishes on its diagnostics channels. */
 interface Message {
   readonly request: { [ROUTE]?: Route };
   readonly socket?: Socket;
@@ -65,7 +65,7 @@ interface Modules {
   "node:vm": { runInThisContext(code: string): Dispatchers };
 }
 
-/** Under symbols of undici's, the dispatchers of the process. */
+/** The dispatchers of the process, under undici's symbols. */
 interface Dispatchers {
   [key: symbol]: unknown;
 }
@@ -73,31 +73,34 @@ interface Dispatchers {
 /** A dispatcher of the process. */
 type Dispatcher = Agent & Record<PropertyKey, unknown>;
 
-/** The codes of a connection that died. */
+/** The error codes of a connection that died. */
 const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
 
 /**
- * Given to all agents, as undici would make an error for each, and a stack trace takes longer than
- * the rest of a close.
+ * The error to destroy all agents with. Without it, undici would make an error for each agent, and
+ * its stack trace takes longer than the rest of a close.
  */
 const CLOSED = new Error("The transport is closed");
 
 /** How long undici waits for a connection, in milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 
-/** The session has its own timeouts. For connecting, undici's 10 s stay, as for bare `fetch`. */
+/**
+ * The session has its own timeouts, so undici's are off. Only its 10 s for connecting stay, as for
+ * bare `fetch`.
+ */
 const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
 
-/** What makes an agent open a connection for each request. */
+/** The options that make an agent open a new connection for each request. */
 const ONE_REQUEST = { pipelining: 0, keepAliveTimeout: 1 };
 
 /**
- * The dispatcher that `fetch` of undici up to 7 uses. Version 8 keeps a mere wrapper for older ones
- * here.
+ * The key of the dispatcher that `fetch` uses in undici up to version 7. Version 8 keeps only a
+ * wrapper for older versions there.
  */
 const OLD_DISPATCHER = Symbol.for("undici.globalDispatcher.1");
 
-/** The dispatcher that `fetch` of undici 8 uses. */
+/** The key of the dispatcher that `fetch` uses in undici 8. */
 const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
 
 /**
@@ -105,10 +108,10 @@ const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
  *
  * @param idleTimeout Time in milliseconds that an idle socket is kept.
  * @param own Options of undici's `Agent`, or a `dispatcher` to use and to close.
- * @param connections The number of sockets to one origin.
+ * @param connections The largest number of sockets to one origin.
  * @returns The transport, or `undefined` on another platform.
- * @throws {TypeError} If there is a `proxy`, which would be ignored; or if there are options, and
- * `fetch` goes through a dispatcher of the user's that they cannot reach.
+ * @throws {TypeError} If there is a `proxy` option, which would have no effect. Also if there are
+ * options, and `fetch` goes through a dispatcher of the user that they cannot reach.
  */
 export function nodeTransport(
   idleTimeout: number,
@@ -133,11 +136,14 @@ export function nodeTransport(
   const pooled = { keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
   const settings = { ...options, ...NO_TIMEOUTS, ...(idleTimeout > 0 ? pooled : ONE_REQUEST) };
   const make = (Agent: AgentConstructor, secure: boolean) => {
-    // The signal makes a connection a quarter dearer. Without TLS the peer sees nothing of one that
-    // is not there yet.
+    // The signal makes connecting a quarter slower. It is left out if there is neither TLS nor an
+    // idle socket to keep, because without TLS the peer notices nothing of a connection that is not
+    // established yet.
     const signal = idleTimeout > 0 || secure ? connecting : undefined;
     const { connect } = options;
-    // Faked timers may leap by minutes, or leave out what undici passes to the callback, which then throws in the test.
+    // A faked timer may jump by minutes. It may also leave out the arguments that undici passes to
+    // the callback, which then throws in the user's test. So undici gets no short timeouts while
+    // timers are faked.
     const idle = areTimersFaked() ? { keepAliveTimeout: MAX_TIMEOUT, keepAliveMaxTimeout: MAX_TIMEOUT } : undefined;
     return new Agent({
       ...settings,
@@ -155,11 +161,14 @@ const FOREIGN = "fetch goes through another dispatcher";
 class NodeTransport implements Adapter {
   readonly [PLATFORM]: Platform;
   readonly #globals: Globals;
-  /** The user's own. */
+  /** The user's own dispatcher. */
   readonly #dispatcher: Agent | undefined;
-  /** Whether the user has given options, which no `fetch` may leave out. */
+  /** Whether the user has given options. If so, a request that cannot use them must fail. */
   readonly #configured: boolean;
-  /** One for `http:` and one for `https:`, and the same for while time is faked; each made at its first use. */
+  /**
+   * Four agents: one for `http:`, one for `https:`, and another two for use while a test fakes
+   * timers or turns. Each is made at its first use.
+   */
   readonly #agents: Agent[];
   readonly #connecting: Connecting;
   readonly #make: (Agent: AgentConstructor, secure: boolean) => Agent;
@@ -179,13 +188,13 @@ class NodeTransport implements Adapter {
     this.#connecting = connecting;
     this.#make = make;
     this.#agents = dispatcher === undefined ? [] : [dispatcher, dispatcher];
-    // A dispatcher of the user's may have other users.
+    // The user's dispatcher may have other users, so it is not released here.
     const owners = dispatcher === undefined ? this.#agents : [];
     this.#remains = { used: dispatcher !== undefined, owners, release };
     this[PLATFORM] = makePlatform(
       () => this.fetch === NodeTransport.prototype.fetch && dispatcher === undefined && this.closesSockets,
       {
-        // Several codings on one body too.
+        // Node decodes a body with several codings too.
         decodes: (coding) => coding.split(",").every((part) => this.#decodes(part.trim())),
         onDropped: (report) => this.#remains.report = report,
         policies: true,
@@ -223,8 +232,8 @@ class NodeTransport implements Adapter {
       const route = new Route(agent, fresh, this.#configured ? undefined : this.#globals);
       try {
         const response = await this.#send(fetch, url, init, route);
-        // undici reads on for as long as the server sends a body, which a response with this status
-        // does not have.
+        // A response with status 205 has no body, but undici reads on as long as the server sends
+        // one.
         if (response.status === 205 && response.headers.get("content-length") !== "0") route.end();
         return response;
       } catch (error) {
@@ -271,10 +280,10 @@ class NodeTransport implements Adapter {
 }
 
 /**
- * Ends the sockets that are not connected yet: `destroy()` leaves them to undici's 10 s. As far as
- * Node looks, it is an abort signal. Of a real one Node never takes its listeners off, so this one
- * forgets those that must have connected by now, and holds them weakly, as each has a socket, which
- * holds it.
+ * Ends the sockets that are not connected yet, because an agent's `destroy()` would leave them open
+ * for undici's 10 s. Node takes this object for an abort signal. Node never removes its listeners
+ * from a real signal, so this one drops each listener once its socket must have connected. It holds
+ * them weakly, because each listener keeps a socket in memory, and the socket keeps this object.
  */
 class Connecting {
   readonly aborted = false;
@@ -298,22 +307,23 @@ class Connecting {
 }
 
 /**
- * One request's way to an agent. `fetch` takes it for a dispatcher; it notes which connection the
- * request went over.
+ * The way of one request to an agent. `fetch` takes it for a dispatcher. It records which
+ * connection the request used.
  *
- * A second try has to go over a fresh one: it closes what it is given of others, each of which may
- * be stale too, until the agent opens one. So a try never has a connection beside those that the
- * agent may have.
+ * A second try must use a fresh connection. It closes every other connection that the agent offers,
+ * because each may be stale too, until the agent opens a new one. So a try never uses more
+ * connections than the agent may have.
  */
 class Route {
-  /** Whether it was given a connection that is not fresh, and closed that. */
+  /** Whether the agent offered a connection that is not fresh, and this route closed it. */
   refused = false;
-  /** Whether it was used, and not another one that a `Request` carries. */
+  /** Whether `fetch` used this route rather than a dispatcher that the `Request` carries. */
   used = false;
   readonly #agent: Agent;
   readonly #fresh: boolean;
   /**
-   * `undefined` if the agent is the user's, or has options of the user's: then no other will do.
+   * `undefined` if the agent is the user's own or has the user's options. Then no other agent can
+   * replace it.
    */
   readonly #globals: Globals | undefined;
   #socket: Socket | undefined;
@@ -327,7 +337,8 @@ class Route {
   }
 
   /**
-   * Whether the request went over a connection that had served another, and no byte has come since.
+   * Whether the request used a connection that had served another request, and no byte has arrived
+   * since.
    */
   get stale(): boolean {
     return this.#reused && this.#socket?.bytesRead === this.#bytesRead;
@@ -341,11 +352,12 @@ class Route {
       disown();
       return other.dispatch(options, handler);
     }
-    // undici makes the request, and says so on its channel, before this call returns.
+    // undici creates the request, and publishes that on its channel, before `dispatch()` returns.
     dispatching = this;
     try {
-      // undici uses a connection again in a later turn of the event loop. That does not come while a test fakes turns and
-      // never ticks: then each request has a connection of its own, of an agent that has no others.
+      // undici reuses a connection only in a later turn of the event loop. If a test fakes turns
+      // and never ticks, that turn never comes. So each request then gets its own connection, from
+      // an agent that is used for nothing else.
       return this.#agent.dispatch(areTurnsFaked() ? { ...options, reset: true } : options, handler);
     } finally {
       dispatching = undefined;
@@ -353,8 +365,8 @@ class Route {
   }
 
   /**
-   * The request is about to be written. undici may do that again, over another connection, where it
-   * could not.
+   * Called when undici is about to write the request. undici may call it again with another
+   * connection if the write failed.
    */
   sent(socket: Socket) {
     this.#socket = socket;
@@ -364,28 +376,29 @@ class Route {
     if (this.refused) this.end();
   }
 
-  /** Destroys the socket, unless others may use it, over HTTP/2. */
+  /** Destroys the socket, unless other requests may share it, as over HTTP/2. */
   end() {
     if (this.#socket?.alpnProtocol !== "h2") this.#socket?.destroy();
   }
 }
 
-/** The route that calls its agent now. */
+/** The route whose agent is being called. */
 let dispatching: Route | undefined;
 
 let watching = false;
 
 /**
- * Learns from undici's diagnostics channels which socket each request goes over: no error tells it
- * in every case.
+ * Subscribes to undici's diagnostics channels to learn which socket each request uses. Errors do
+ * not always say so.
  *
- * The listeners stay for as long as the process runs. Other users' requests cost them a look.
+ * The listeners stay until the process ends. For other users' requests, each costs one property
+ * access.
  */
 function watchSockets(process: NodeProcess) {
   if (watching) return;
   watching = true;
   const channels = process.getBuiltinModule?.("node:diagnostics_channel");
-  // Without them nothing counts as reused, and nothing is sent twice.
+  // Without the channels, no connection counts as reused, so no request is sent twice.
   if (channels === undefined) return;
   channels.subscribe("undici:request:create", ({ request }) => {
     if (dispatching !== undefined) request[ROUTE] = dispatching;
@@ -395,31 +408,37 @@ function watchSockets(process: NodeProcess) {
   });
 }
 
-/** Whether the options complete the `Request` that they came with: after a redirect they do not. */
+/**
+ * Whether the options still belong to the `Request` that they came with. After a redirect they do
+ * not.
+ */
 function isWhole(request: Request, url: URL, init: Init): boolean {
   return request.url === url.href && (request.body === null || init.body != null);
 }
 
-/** A response may outlive its transport: this waits for what is under way, and for nothing else. */
+/**
+ * Closes an agent gracefully: a response may outlive its transport, so requests under way can
+ * finish.
+ */
 function release(agent: Agent) {
   agent.close().catch(() => {});
 }
 
-/** `fetch` wraps the error of the connection. */
+/** Whether an error says that the connection died. `fetch` wraps the connection's own error. */
 function isDead(error: unknown): boolean {
   const { code, cause } = error as { code?: string; cause?: { code?: string } };
   return DEAD.has(cause?.code ?? code ?? "");
 }
 
-/** What undici has set for the whole process. */
+/** The dispatchers that undici keeps for the whole process. */
 class Globals {
   /** The version of the runtime's own undici. */
   readonly version: number;
   readonly #process: NodeProcess;
-  /** Under which `fetch` looks for its dispatcher. */
+  /** The key under which `fetch` finds its dispatcher. */
   readonly #key: symbol;
   #dispatchers: Dispatchers | undefined;
-  /** The dispatcher that was looked at last, with its method. */
+  /** The dispatcher that {@linkcode Globals.findAgent} checked last, and its `dispatch` method. */
   #dispatcher: Dispatcher | undefined;
   #dispatch: unknown;
   #Agent: AgentConstructor | undefined;
@@ -435,11 +454,11 @@ class Globals {
   }
 
   /**
-   * Finds the constructor of the dispatcher that bare `fetch` uses, so that its agents suit this
-   * `fetch`. There is none if the user has a say in the matter: a mock, a proxy, an agent with
-   * options or interceptors must not be passed by.
+   * Finds the constructor of the dispatcher that bare `fetch` uses, so that our agents fit this
+   * `fetch`. Returns `undefined` if the user has set a dispatcher, such as a mock, a proxy, or an
+   * agent with options or interceptors, because requests must not bypass it.
    *
-   * Looked up for each request, because `setGlobalDispatcher()` may be called at any time.
+   * It is called for each request, because the user may call `setGlobalDispatcher()` at any time.
    */
   findAgent(): AgentConstructor | undefined {
     const dispatcher = this.#all[this.#key] as Dispatcher | undefined;
@@ -450,8 +469,8 @@ class Globals {
   }
 
   /**
-   * Has a route in the place of the global dispatcher for one call. `fetch` looks for the global
-   * one, before it returns, only if the `Request` that it is given carries none.
+   * Replaces the global dispatcher with a route for one call. `fetch` looks up the global one
+   * before it returns, and only if its `Request` carries no dispatcher.
    */
   instead<T>(route: Route, call: () => T): T {
     const before = this.#all[this.#key];
@@ -463,7 +482,7 @@ class Globals {
     }
   }
 
-  /** The dispatcher for a handler of another version of undici. */
+  /** Returns the dispatcher for a handler of another version of undici. */
   otherDispatcher(handler: object): Dispatcher | undefined {
     const isNew = "onRequestStart" in handler;
     if (isNew === this.version >= 8) return undefined;
@@ -472,10 +491,10 @@ class Globals {
 }
 
 function findDispatchers(process: NodeProcess): Dispatchers {
-  // Reading any of undici's globals loads it, and with it come the dispatchers.
+  // Reading any of undici's globals loads undici, which creates the dispatchers.
   void (globalThis as { Headers?: unknown }).Headers;
   if (OLD_DISPATCHER in globalThis) return globalThis as unknown as Dispatchers;
-  // In another realm, such as that of a test runner, they stay with the main one.
+  // In another realm, such as that of a test runner, only the main realm has the dispatchers.
   const main = process.getBuiltinModule?.("node:vm").runInThisContext("globalThis") ?? {};
   void (main as { Headers?: unknown }).Headers;
   return main;
@@ -483,7 +502,7 @@ function findDispatchers(process: NodeProcess): Dispatchers {
 
 function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor | undefined {
   const constructor = dispatcher.constructor as unknown as AgentConstructor;
-  // `compose()` makes a proxy object that has another `dispatch`, and nothing else.
+  // `compose()` makes a proxy object that differs only in its `dispatch`.
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
   const isDefault = constructor.name === "Agent" ||
     constructor.name === "EnvHttpProxyAgent" && usesEnvProxy(process);
@@ -494,19 +513,19 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
   return constructor;
 }
 
-/** Whether dispatchers have no settings of the user's. */
+/** For each dispatcher, whether it has no settings of the user. */
 const plain = new WeakMap<object, boolean>();
 
 /**
- * Whether Node itself, at its start, made the proxy agent. One made by the user may have a
- * `noProxy` nobody can see.
+ * Whether Node itself made the proxy agent when it started. An agent made by the user may have a
+ * `noProxy` option that nobody can see.
  */
 function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {
   return env.NODE_USE_ENV_PROXY === "1" || execArgv.includes("--use-env-proxy") ||
     / --use-env-proxy /.test(` ${env.NODE_OPTIONS} `);
 }
 
-/** The names of the symbols under which undici's dispatchers keep what they were made with. */
+/** The descriptions of the symbols under which undici's dispatchers keep their settings. */
 const SETTINGS = new Set([
   "options",
   "factory",
@@ -521,8 +540,8 @@ const SETTINGS = new Set([
 ]);
 
 /**
- * Whether two dispatchers were made with the same settings. Where those cannot be found, they were
- * not.
+ * Whether two dispatchers were made with the same settings. If the settings cannot be found,
+ * returns `false`.
  */
 function isAlike(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
@@ -536,7 +555,7 @@ function isAlike(a: unknown, b: unknown): boolean {
 function settings(value: object): PropertyKey[] | undefined {
   const prototype = Object.getPrototypeOf(value);
   const keys = Reflect.ownKeys(value);
-  // A plain object's, perhaps of another realm.
+  // This is a plain object, perhaps of another realm: all its keys are settings.
   if (prototype === null || Object.getPrototypeOf(prototype) === null) return keys;
   const known = keys.filter((key) => typeof key === "symbol" && SETTINGS.has(key.description ?? ""));
   return known.length > 0 ? known : undefined;

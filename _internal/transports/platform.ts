@@ -1,44 +1,43 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * What an adapter knows of its platform, beside the public contract of a transport.
+ * The facts about its platform that an adapter adds to the public contract of a transport.
  *
  * @module
  */
 
 import type { Drain } from "../drain.ts";
 
-/** The key under which an adapter has its {@linkcode Platform}. A user's own transport has none. */
+/**
+ * The key under which an adapter keeps its {@linkcode Platform}. A user's own transport has none.
+ */
 export const PLATFORM: unique symbol = Symbol("hangup.platform");
 
 /** Facts of a platform that neither the transport's user nor the pool can know. */
 export interface Platform {
   /**
-   * Whether the platform follows redirects itself, because it hides them from `fetch`'s caller. If
-   * so, `init.redirect` is the caller's own value, and `maxRedirects` and `history` have no effect.
-   * Otherwise it is always `"manual"`.
+   * Whether the platform follows redirects itself, because it hides them from the caller of
+   * `fetch`. If so, `init.redirect` is the caller's own value, and `maxRedirects` and `history`
+   * have no effect. Otherwise `init.redirect` is always `"manual"`.
    */
   readonly followsRedirects?: boolean;
   /**
    * Whether the platform ends a body at its `content-length`, so that `arrayBuffer()` takes no more
-   * memory than that. It never does if there is a `transfer-encoding`, be it empty. It may not if
-   * the caller gives a dispatcher or client with the request. Read it after the response has
-   * arrived.
+   * memory than that. A body with a `transfer-encoding`, even an empty one, never ends there. If
+   * the request has its own dispatcher or client, the body may not end there. The value may change,
+   * so read it after the response has arrived.
    */
   readonly endsBodies?: boolean;
-  /**
-   * Whether a body is best read into a buffer that is given for it, by a BYOB reader (Streams
-   * standard, section 4.5).
-   */
+  /** Whether reading a body with a BYOB reader is best (Streams standard, section 4.5). */
   readonly fillsBuffers?: boolean;
   /**
-   * Whether the platform's `fetch` checks the integrity of a body, be it that of a redirect, and marks responses of another
-   * origin with the type "cors".
+   * Whether the platform's `fetch` checks the integrity of bodies, including those of redirects,
+   * and gives responses from another origin the type "cors".
    */
   readonly policies?: boolean;
   /**
-   * Makes what says when a slot is free again. Without it, a slot is free as soon as its exchange
-   * is over.
+   * Makes the drain, which decides when a slot is free again. Without it, a slot is free as soon as
+   * its exchange is over.
    */
   readonly drain?: (free: (origins: string[]) => void) => Drain;
   /**
@@ -47,18 +46,20 @@ export interface Platform {
    * count as decoded.
    *
    * @param coding The response's `content-encoding`, in lower case.
-   * @param init What the request was sent with.
+   * @param init The options that the request was sent with.
    */
   decodes?(coding: string, init: RequestInit): boolean;
   /**
-   * Sets a function to call if the transport is collected unclosed after it has sent a request.
+   * Sets a function to call if the transport has sent a request and is garbage-collected before it
+   * is closed.
    *
-   * @param report Must not throw, nor refer to the transport, its pool or its session.
+   * @param report The function. It must not throw, and must not refer to the transport, its pool or
+   * its session.
    */
   onDropped?(report: () => void): void;
 }
 
-/** A transport of this module: see `Transport`, with what is known of its platform. */
+/** A transport of this module: a `Transport` with the facts of its platform. */
 export interface Adapter {
   readonly [PLATFORM]: Platform;
   readonly closesSockets: boolean;
@@ -66,12 +67,15 @@ export interface Adapter {
   close(): void | Promise<void>;
 }
 
-/** Makes a platform whose `endsBodies` may change, as the user may replace `fetch` at any time. */
+/**
+ * Makes a `Platform` whose `endsBodies` is computed at each access, because the user may replace
+ * `fetch` at any time.
+ */
 export function makePlatform(endsBodies: () => boolean, facts: Platform): Platform {
   return Object.defineProperty({ ...facts }, "endsBodies", { get: endsBodies });
 }
 
-/** The longest time in milliseconds that every runtime's timers take: 25 days. */
+/** The longest delay in milliseconds that the timers of every runtime accept: 25 days. */
 export const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /** A refusal of a transport's, which the caller gets as it is: no failure of the network. */
@@ -85,8 +89,9 @@ export function refuseClosed(): Promise<never> {
 }
 
 /**
- * Adds an option that a copy of the object, as in `{ ...init }`, does not have: so a wrapper of
- * `fetch` that gives a default of its own, as in `{ client, ...init }`, goes first.
+ * Adds an option that is not enumerable, so a copy such as `{ ...init }` does not have it.
+ * Therefore the default of a user's wrapper of `fetch`, as in `{ client, ...init }`, takes
+ * precedence.
  */
 export function hide(init: object, name: string, value: unknown) {
   Object.defineProperty(init, name, { value, writable: true, configurable: true });

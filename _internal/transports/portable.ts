@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The transport for every other platform, and over a `fetch` of the user's: it owns no socket.
+ * The transport for all other platforms, and for a user's own `fetch`. It owns no sockets.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch
 import { type Adapter, PLATFORM, refuseClosed } from "./platform.ts";
 
 /**
- * Makes a transport over any `fetch`, which works on every platform and owns no socket.
+ * Makes a transport over any `fetch`. It works on every platform and owns no sockets.
  *
- * @param fetch The function that sends the requests. By default the global one, looked up anew for
- * each request.
- * @param own Further fields of what `fetch` takes, for requests that do not have them.
+ * @param fetch The function that sends the requests. The default is the global one, looked up anew
+ * for each request.
+ * @param own Further options of `fetch`, used by requests that do not have them.
  * @returns The transport; its `closesSockets` is `false`.
  */
 export function portable(fetch?: Fetch, own?: object): Adapter {
@@ -41,9 +41,9 @@ export function portable(fetch?: Fetch, own?: object): Adapter {
 let hidden: boolean | undefined;
 
 /**
- * Whether `fetch` is that of a browser, which gives a redirect as an opaque response without status
- * and `Location`. To see one would take a request; but who hides redirects also forbids the header
- * `Cookie`.
+ * Whether `fetch` is a browser's. A browser shows a redirect only as an opaque response without a
+ * status and `Location`. Finding that out would take a request, but the platforms that hide
+ * redirects also forbid the header `Cookie`, which is easy to check.
  */
 function hidesRedirects(): boolean {
   return hidden ??= !new Request("http://localhost/", { headers: { cookie: "a=1" } }).headers.has("cookie");

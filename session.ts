@@ -25,6 +25,7 @@ import { SLOTS } from "./_internal/slots.ts";
 import type { AllTimeouts } from "./_internal/timing.ts";
 import { globalFetch, sessionFetch } from "./_internal/transports/global_fetch.ts";
 import { after } from "./_internal/timers.ts";
+import { DEFAULT_TIMEOUT } from "./_internal/timing.ts";
 import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";
@@ -178,7 +179,12 @@ export interface CloseOptions {
   grace?: number | undefined;
 }
 
-const DEFAULT_TIMEOUTS: AllTimeouts = { queue: 30_000, headers: 30_000, idle: 30_000, total: Infinity };
+const DEFAULT_TIMEOUTS: AllTimeouts = {
+  queue: DEFAULT_TIMEOUT,
+  headers: DEFAULT_TIMEOUT,
+  idle: DEFAULT_TIMEOUT,
+  total: Infinity,
+};
 /**
  * The callers of a drop-in `fetch` have deadlines of their own. These timeouts are those of Node's
  * own `fetch`.

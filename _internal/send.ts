@@ -17,6 +17,7 @@ import type { Outgoing } from "./prepare.ts";
 import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
 import { Source } from "./source.ts";
 import { globalFetch } from "./transports/global_fetch.ts";
+import { DEFAULT_TIMEOUT } from "./timing.ts";
 import type { Platform } from "./transports/platform.ts";
 import { bufferRequest, isStream } from "./upload.ts";
 
@@ -126,23 +127,18 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
   return { ...arrival, source: new Source(exchange, inMemory, platform) };
 }
 
-/**
- * The time that Node's own `fetch` allows between the end of an upload and the headers, in
- * milliseconds.
- */
+/** The time in milliseconds that Node's own `fetch` allows from the end of an upload to the headers. */
 const UPLOAD_TIMEOUT = 300_000;
 
 /**
- * Returns the timeout of the headers if the request has a large body in memory, and otherwise
- * `undefined`. No platform reports how much of such a body is sent, so the request gets at least as
- * long as Node's own `fetch` allows.
+ * The timeout of the headers if the request has a large body in memory, and the caller has set none. No platform
+ * tells how much of the body is sent, so the request gets no less time than with the platform's own `fetch`.
  */
 function headersTimeout({ body, timeouts }: Outgoing): number | undefined {
+  if (timeouts.headers !== DEFAULT_TIMEOUT) return undefined;
   const { length, byteLength, size } = Object(body) as { length?: number; byteLength?: number; size?: number };
-  // The size of a form is unknown, so every form counts as large.
-  return (size ?? byteLength ?? length ?? 0) > SMALL_BODY || body instanceof FormData
-    ? Math.max(timeouts.headers, UPLOAD_TIMEOUT)
-    : undefined;
+  // The size of a form is not known.
+  return (size ?? byteLength ?? length ?? 0) > SMALL_BODY || body instanceof FormData ? UPLOAD_TIMEOUT : undefined;
 }
 
 function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | undefined, platform: Platform) {

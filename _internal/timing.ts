@@ -15,6 +15,9 @@ export type Phase = "headers" | "idle";
 /** A timeout for every phase. */
 export type AllTimeouts = { readonly [Name in keyof Timeouts]-?: number };
 
+/** The timeout of the queue, of the headers and between bytes, in milliseconds, if the caller sets none. */
+export const DEFAULT_TIMEOUT = 30_000;
+
 /** The times of one request, on the clock of its pool. */
 export class Timing {
   /** When the timeout of the current phase or the total timeout passes, whichever is first. */

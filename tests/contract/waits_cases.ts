@@ -208,31 +208,6 @@ export const cases: Case[] = [
       await session.close();
     },
   },
-  {
-    name: "timeout.headers leaves a large body in memory the time to be sent",
-    async run() {
-      const session = new Session({
-        timeout: { headers: 50 },
-        fetch: async (_, { signal }) => {
-          await new Promise<void>((resolve) => {
-            const timer = setTimeout(resolve, 150);
-            signal.addEventListener("abort", () => {
-              clearTimeout(timer);
-              resolve();
-            });
-          });
-          return new Response("done");
-        },
-      });
-      const form = new FormData();
-      for (const body of ["x".repeat(70_000), new Uint8Array(70_000), new Blob(["x".repeat(70_000)]), form]) {
-        const answer = session.post(NOBODY, { body }).then((response) => response.text());
-        assertEquals(await outcome(answer), "done");
-      }
-      assertEquals(await outcome(session.post(NOBODY, { body: "x" })), "headers");
-      await session.close();
-    },
-  },
   ...([["an async generator", (count, gap) => pieces(count, gap)], [
     "a stream",
     (count, gap) => asStream(pieces(count, gap)),

@@ -1,0 +1,32 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { Session, type SessionRequestInit, TimeoutError } from "../mod.ts";
+import { FakeClock } from "./fake_clock.ts";
+
+/** How long a request waits for headers that never come. */
+async function wait(init: SessionRequestInit): Promise<number> {
+  const clock = new FakeClock().install();
+  try {
+    const session = new Session({ fetch: () => new Promise(() => {}) });
+    let error: unknown;
+    session.post("http://x.test/", init).catch((thrown) => error = thrown);
+    for (let second = 1; second <= 400; second++) {
+      await clock.tick(1000);
+      if (error === undefined) continue;
+      assertEquals([error instanceof TimeoutError, (error as TimeoutError).timeout], [true, second * 1000]);
+      await session.close();
+      return second;
+    }
+    throw new Error("No timeout");
+  } finally {
+    clock.restore();
+  }
+}
+
+Deno.test("a large body in memory gets 300 s for the headers, unless the caller says otherwise", async () => {
+  const large = [new Uint8Array(70_000), "x".repeat(70_000), new Blob([new Uint8Array(70_000)]), new FormData()];
+  for (const body of large) assertEquals(await wait({ body }), 300);
+  assertEquals(await wait({ body: "x" }), 30);
+  assertEquals(await wait({ body: large[0], timeout: { headers: 5000 } }), 5);
+});

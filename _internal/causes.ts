@@ -134,9 +134,13 @@ export function staysSo(code: string | undefined): boolean {
  * Another client's errors have a class of their own too, but those of the network have a code.
  */
 export function isCustom(thrown: unknown): boolean {
-  if (!(thrown instanceof Error) || findCode(thrown) !== undefined) return false;
-  const { constructor } = thrown;
-  return Reflect.get(globalThis, constructor.name) !== constructor && explain(thrown) === undefined;
+  try {
+    if (!(thrown instanceof Error) || findCode(thrown) !== undefined) return false;
+    const { constructor } = thrown;
+    return Reflect.get(globalThis, constructor.name) !== constructor && explain(thrown) === undefined;
+  } catch {
+    return false; // It is a proxy, or has accessors that throw.
+  }
 }
 
 /** What went wrong, in a few words, if that is known. */

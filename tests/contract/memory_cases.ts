@@ -41,10 +41,22 @@ interface Growth {
   grown: number;
 }
 
-async function measure({ run, scope }: TestContext, path: string, way: string, cap?: number): Promise<Growth> {
-  const { code, stdout, stderr } = await run("scripts/memory.ts", scope.url, path, way, ...(cap ? [String(cap)] : []));
-  assertEquals([code, stderr], [0, ""]);
-  return JSON.parse(stdout);
+/** The least of three tries at the most: on a busy machine an engine lets more garbage pile up. What is held is held in each. */
+async function measure(t: TestContext, path: string, way: string, cap?: number): Promise<Growth> {
+  let least: Growth | undefined;
+  for (let tries = 0; tries < 3 && !(least && least.grown <= 16 * MB); tries++) {
+    const { code, stdout, stderr } = await t.run(
+      "scripts/memory.ts",
+      t.scope.url,
+      path,
+      way,
+      ...(cap ? [String(cap)] : []),
+    );
+    assertEquals([code, stderr], [0, ""]);
+    const growth: Growth = JSON.parse(stdout);
+    if (least === undefined || growth.grown < least.grown) least = growth;
+  }
+  return least!;
 }
 
 function assertGrown({ grown }: Growth, held: number): void {

@@ -139,7 +139,7 @@ export interface Result {
 }
 
 /** A case that takes longer has hung. */
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 45_000;
 
 /** The surroundings that a registrar gives its cases. */
 export interface Surroundings {

@@ -26,7 +26,7 @@ export function runScript(given: string | Script, ...args: string[]): Promise<Ex
   child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text);
   child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text);
   // Less than a case's limit, so that a process that hangs is reported as such.
-  const timer = setTimeout(() => child.kill("SIGKILL"), 18_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), 40_000);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) => {

@@ -131,7 +131,9 @@ export const cases: Case[] = [
     needs: ["processes"],
     async run(t) {
       const { calls, open, active, status } = await collected(t, `onLeak ${how}`);
-      assertEquals([calls, open, active, status], [2, 0, 0, 200]);
+      // A close() ends what was not collected in the same round.
+      assert(calls === 2 || how === "calls close()" && calls === 1, `${calls} calls`);
+      assertEquals([open, active, status], [0, 0, 200]);
       await t.scope.wait({ open: 0, pending: 0 }, 1000);
     },
   })),

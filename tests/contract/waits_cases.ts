@@ -262,7 +262,7 @@ export const cases: Case[] = [
           await session.get(`${scope.url}/bytes/10`, { timeout: 5000 }); // a connection is there
           const busy = async () => {
             await turn(scope.url);
-            work(300);
+            work(600);
           };
           assertEquals(await outcome(run(session, scope.url, busy)), 100);
         } finally {

@@ -60,7 +60,7 @@ export class Clock {
    */
   now(): number {
     const time = performance.now();
-    if (time < this.#last || performance.now !== this.#read) this.skip(this.#last - time);
+    if (time < this.#last || performance.now !== this.#read) this.advance(this.#last - time);
     this.#read = performance.now;
     this.#last = time;
     return time + this.#ahead;
@@ -70,7 +70,7 @@ export class Clock {
    * Moves the clock by this many milliseconds, because a timer has shown that the clock is behind,
    * or because the process's clock has jumped.
    */
-  skip(ms: number): void {
+  advance(ms: number): void {
     this.#ahead += ms;
   }
 }
@@ -226,7 +226,7 @@ export class Deadlines {
     this.#timer = undefined;
     this.#stopChecking();
     const late = this.#clock.now() - time;
-    if (late < 0 && (this.#early || late < -EARLY)) this.#clock.skip(-late);
+    if (late < 0 && (this.#early || late < -EARLY)) this.#clock.advance(-late);
     this.#early = late < 0 && !this.#early;
     if (late > LATE && this.#reading === undefined) this.#readInput(time + late);
     else this.#run();

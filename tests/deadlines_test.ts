@@ -497,10 +497,10 @@ Deno.test("Clock.now() stands still instead of going back, and goes on from ther
   });
 });
 
-Deno.test("Clock.skip() moves the time on", async () => {
+Deno.test("Clock.advance() moves the time on", async () => {
   await withNow(() => 1000, () => {
     const clock = new Clock();
-    clock.skip(250);
+    clock.advance(250);
     assertEquals(clock.now(), 1250);
     assertEquals(clock.now(), 1250);
   });

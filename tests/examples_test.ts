@@ -163,7 +163,7 @@ const CONTENT = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251);
 /** How a server answers downloads, and what it was asked. */
 interface Files {
   etag?: string;
-  /** A resumed answer begins so many bytes later than asked for. */
+  /** By how many bytes a resumed answer begins later than requested. */
   shift?: number;
   /** Whether answers have no Content-Length. */
   chunked?: boolean;

@@ -9,7 +9,7 @@ import type { Case, TestContext } from "../harness/case.ts";
 
 const needs = ["asyncContext" as const];
 
-/** Who called: what a program keeps in its async context. */
+/** The caller's name, kept in the async context as a program would keep a request id. */
 type Context = AsyncLocalStorage<string>;
 
 /** What ran for whom, and in whose context it ran. */
@@ -325,7 +325,7 @@ export const cases: Case[] = [
       await CUTS[cut]!(session, log, () => controller.abort());
       await Promise.all(all);
       await session.close();
-      // Who aborts the signal runs its listeners, as with bare fetch; a timeout or close() is nobody's but the request's.
+      // An abort runs its listeners in the context of the code that aborts, as with bare fetch. A timeout or close() runs in the request's own context.
       if (cut === "its signal") assertEquals(log.entries.length, 3);
       else assertEquals(log.count("aborted"), 3);
     },

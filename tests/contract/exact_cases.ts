@@ -39,7 +39,7 @@ function rawUrl(origin: string, phrase: string): string {
   return `${origin}/raw?${new URLSearchParams({ head: lines.join("\r\n"), body: "hi" })}`;
 }
 
-// deno-lint-ignore no-control-regex
+// deno-lint-ignore no-control-regex -- control characters are what must not reach a message
 const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
 
 /** URLs whose own query is to stay as the URL standard has it. */

@@ -160,7 +160,7 @@ const LINES: [text: string, lines: string[] | undefined][] = [
   ["😀a", undefined],
 ];
 
-/** The text as chunks of so many bytes. */
+/** The text in chunks of `size` bytes. */
 function cut(text: string, size: number): ReadableStream<Uint8Array<ArrayBuffer>> {
   const bytes = new TextEncoder().encode(text);
   return new ReadableStream({

@@ -25,7 +25,7 @@ function assertIdle(session: Session): void {
   assertEquals([session.exchanges(), active, queued], [[], 0, 0]);
 }
 
-/** Pieces of an upload, a gap of so many ms before each; or, with `Infinity`, none at all. */
+/** The pieces of an upload, with a gap of this many milliseconds before each. With `Infinity`, no piece comes. */
 async function* pieces(count: number, gap: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   for (let i = 0; i < count; i++) {
     await (gap === Infinity ? never() : pause(gap));

@@ -198,7 +198,7 @@ const during: Situation[] = [
   }),
 ];
 
-/** Who has the signal. */
+/** The ways to give `fetch` a signal. */
 const HOLDERS: Record<string, (url: string, signal: AbortSignal) => Parameters<Fetch>> = {
   "a Request": (url, signal) => [new Request(url, { signal })],
   "a Request, not init": (url, signal) => [new Request(url, { signal }), { headers: { "x-a": "1" } }],

@@ -1,6 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What is sent as a body.
+// Request bodies of each type that `fetch` accepts.
 import {
   ask,
   BROKEN_OFF,

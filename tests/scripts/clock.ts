@@ -9,7 +9,7 @@ import type { Session, SessionOptions } from "../../mod.ts";
 const [url = "", faked = "", when = ""] = process.argv.slice(2);
 const toFake = faked === "" ? [] : faked.split(",");
 
-/** What is used of `@sinonjs/fake-timers`, which jest and vitest have inside. */
+/** The part of `@sinonjs/fake-timers` that is used here. jest and vitest fake timers with that package. */
 interface FakeTimers {
   install(config: { toFake: string[] }): FakeTime;
 }

@@ -119,7 +119,7 @@ async function instrumented() {
   return { results, read: await Promise.all(read) };
 }
 
-/** What is used of each version of npm's undici. */
+/** The part of npm's undici that is used here, the same in each version. */
 interface Undici {
   fetch: Fetch;
   install?(): void;

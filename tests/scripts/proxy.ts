@@ -5,7 +5,7 @@
 import process from "node:process";
 import { createTransport, get, Session } from "../../mod.ts";
 
-/** What is used of each version of undici. */
+/** The part of undici that is used here, the same in each version. */
 interface Undici {
   setGlobalDispatcher(dispatcher: Dispatcher): void;
   MockAgent: new () => Dispatcher & {

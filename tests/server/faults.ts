@@ -441,7 +441,7 @@ export type FaultName = keyof typeof faults;
 
 /**
  * `/raw?head=HTTP/1.1 200 OK&chunk=1024&times=20&body=TEXT`: what no route can send. The head is sent as it is, a byte for each
- * character, then `times` chunks of so many bytes (which may be without end), then the body as it is. By default the head is that
+ * character, then `times` chunks of `chunk` bytes (`times` may be `Infinity`), then the body as it is. By default the head is that
  * of a chunked body, and the body is its end. Chunks leave in pieces of at most 1,000 and 64 KiB.
  */
 function rawChunks(query: URLSearchParams): Fault {

@@ -61,7 +61,7 @@ const routes: Record<string, Route> = {
   /** `/hang`: headers never come. */
   "hang": async (exchange) => await exchange.gone,
 
-  /** `/later/MS`: 100 bytes, after so many milliseconds. */
+  /** `/later/MS`: 100 bytes, after `MS` milliseconds. */
   "later": async (exchange, arg) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const pause = new Promise<void>((resolve) => timer = setTimeout(resolve, Number(arg)));

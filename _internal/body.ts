@@ -13,7 +13,7 @@ import { SMALL_BODY } from "./http.ts";
 import { own } from "./options.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import type { Read, Source } from "./source.ts";
-import { realTimers } from "./timers.ts";
+import { afterReal } from "./timers.ts";
 
 /** How long to wait for the start of an error page, in milliseconds. */
 const ERROR_PAGE_TIME = 250;
@@ -130,8 +130,7 @@ export class BodyReader {
    */
   async readSome(max: number): Promise<Bytes> {
     const bytes = new ByteCollector();
-    const { setTimeout, clearTimeout } = realTimers;
-    const timer = setTimeout(() => this.close(), ERROR_PAGE_TIME);
+    const removeTimer = afterReal(ERROR_PAGE_TIME, () => this.close());
     try {
       while (bytes.size < max) {
         const { value: chunk } = await this.read();
@@ -142,7 +141,7 @@ export class BodyReader {
       if (this.#exchange.byCaller) throw error;
       // Otherwise the bytes that arrived are the result.
     } finally {
-      clearTimeout(timer);
+      removeTimer();
       this.close();
     }
     return bytes.take();

@@ -7,7 +7,7 @@
  */
 
 import { MAX_DELAY } from "./options.ts";
-import { areTimersFaked, realTimers, takeTurns } from "./timers.ts";
+import { afterReal, areTimersFaked, takeTurns } from "./timers.ts";
 import { isWorkerd } from "./workerd.ts";
 
 /**
@@ -101,8 +101,8 @@ export class Deadlines {
   /** The `setTimeout` that made the timer, and the function that removes it. */
   #made: typeof setTimeout | undefined;
   #remove: (timer: Timer) => void = clearTimeout;
-  /** While timers are faked, a real timer that checks whether they still are. */
-  #check: Timer | undefined;
+  /** While timers are faked, stops the check whether they still are. */
+  #stopChecking: (() => void) | undefined;
   /** When the timer is due; `Infinity` if there is none. */
   #due = Infinity;
   /** The end of the pause after the last sweep. */
@@ -150,7 +150,7 @@ export class Deadlines {
       if (setImmediate === undefined) this.#run();
       else this.#readInput(now);
     }
-    if (Math.max(deadline, this.#pause) < this.#due || this.#made !== setTimeout && this.#timer !== undefined) {
+    if (Math.max(deadline, this.#pause) < this.#due || this.#timer !== undefined && !this.#isCurrent) {
       this.#start(deadline, now);
     }
     if (!this.#resting) return;
@@ -165,7 +165,7 @@ export class Deadlines {
    * test would find. Both are removed.
    */
   rest(): void {
-    if (this.#timer?.unref === undefined || this.#check !== undefined) return this.clear();
+    if (this.#timer?.unref === undefined || this.#stopChecking !== undefined) return this.clear();
     this.#timer.unref();
     this.#resting = true;
   }
@@ -181,17 +181,15 @@ export class Deadlines {
   #drop(): void {
     this.#due = Infinity;
     this.#reading = undefined;
-    this.#stopChecking();
+    this.#forgetFakes();
     if (this.#timer === undefined) return;
     this.#remove.call(globalThis, this.#timer);
     this.#timer = undefined;
   }
 
-  #stopChecking(): void {
-    if (this.#check === undefined) return;
-    const { clearTimeout } = realTimers;
-    clearTimeout(this.#check);
-    this.#check = undefined;
+  #forgetFakes(): void {
+    this.#stopChecking?.();
+    this.#stopChecking = undefined;
   }
 
   /**
@@ -199,12 +197,15 @@ export class Deadlines {
    * longer.
    */
   #checkFakes(): void {
-    const { setTimeout: set } = realTimers;
-    this.#check = set(() => {
-      if (setTimeout === this.#made) this.#checkFakes();
+    this.#stopChecking = afterReal(NOTICE, () => {
+      if (this.#isCurrent) this.#checkFakes();
       else this.#start(this.#due, this.#clock.now());
-    }, NOTICE);
-    this.#check.unref?.();
+    });
+  }
+
+  /** Whether the timer is of the kind that would be made now. */
+  get #isCurrent(): boolean {
+    return this.#made === setTimeout && areTimersFaked() === (this.#stopChecking !== undefined);
   }
 
   #start(deadline: number, now: number): void {
@@ -224,7 +225,7 @@ export class Deadlines {
   /** Called when the timer that was due at `time` fires. */
   #fire(time: number): void {
     this.#timer = undefined;
-    this.#stopChecking();
+    this.#forgetFakes();
     const late = this.#clock.now() - time;
     if (late < 0 && (this.#early || late < -EARLY)) this.#clock.advance(-late);
     this.#early = late < 0 && !this.#early;

@@ -11,7 +11,7 @@ import { NetworkError } from "../errors.ts";
 import { type ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, cancelBody, hasBody, SMALL_BODY } from "./http.ts";
-import { realTimers } from "./timers.ts";
+import { afterReal } from "./timers.ts";
 import type { Platform } from "./transports/platform.ts";
 import type { ResponseType } from "./web.ts";
 
@@ -238,9 +238,8 @@ export class Source {
     if (!this.open) return true;
     if ((this.length ?? 0) > SMALL_BODY) return false;
     this.bounded = false; // queued requests do not count its bytes as progress
-    const { setTimeout, clearTimeout } = realTimers;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), DISCARD_TIME));
+    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const removeTimer = afterReal(DISCARD_TIME, () => resolve(undefined));
     try {
       for (let budget = SMALL_BODY; budget > 0;) {
         // If an unwanted body fails, the request does not fail.
@@ -250,7 +249,7 @@ export class Source {
       }
       return false;
     } finally {
-      clearTimeout(timer!);
+      removeTimer();
     }
   }
 

@@ -36,9 +36,8 @@ const { setTimeout: set, clearTimeout: clear } = find("setTimeout");
 const { setImmediate } = globals;
 
 /**
- * The real timers, taken at load, for short waits that the user does not see. A test that fakes
- * timers may never tick them, and a redirect would hang in it. Call them without `this`, because
- * browsers accept only the global object.
+ * The timers that are real as far as the module knows, taken at load. Call them without `this`,
+ * because browsers accept only the global object.
  */
 export const realTimers: Pick<Timers, "setTimeout" | "clearTimeout"> = { setTimeout: set, clearTimeout: clear };
 
@@ -51,9 +50,9 @@ export function takeTurns(): Pick<Timers, "setImmediate" | "clearImmediate"> {
   return isFake(turns.setImmediate) ? {} : turns;
 }
 
-/** Whether a test is faking timers. */
+/** Whether a test is faking timers. Bun's own fakes are the same functions, with a `clock`. */
 export function areTimersFaked(): boolean {
-  return globals.setTimeout !== realTimers.setTimeout;
+  return globals.setTimeout !== realTimers.setTimeout || isFake(globals.setTimeout);
 }
 
 /** Whether a test is faking turns. */
@@ -63,20 +62,41 @@ export function areTurnsFaked(): boolean {
 }
 
 /**
+/**
+ * Calls back after a delay in real time, for short waits that the user does not see. A test that
+ * fakes timers may never tick them, and a redirect would hang in it.
+ *
+ * @returns A function that removes the timer.
+ */
+export function afterReal(ms: number, callback: () => void): () => void {
+  const { setTimeout, clearTimeout } = realTimers;
+  if (!isFake(setTimeout) || typeof SharedArrayBuffer !== "function" || Atomics.waitAsync === undefined) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  }
+  // No library fakes this kind of wait.
+  const word = new Int32Array(new SharedArrayBuffer(4));
+  Promise.resolve(Atomics.waitAsync(word, 0, 0, ms).value).then((how) => how === "timed-out" && callback());
+  return () => void Atomics.notify(word, 0);
+}
+
+/**
  * Calls back after a delay, measured in real time or in the faked time of a test, whichever ends
  * first.
  *
  * @returns A function that removes the timers.
  */
 export function after(ms: number, callback: () => void): () => void {
-  const timers = areTimersFaked() ? [globals, realTimers] : [realTimers];
-  const removes = timers.map(({ setTimeout, clearTimeout }) => {
-    const timer = setTimeout(() => {
-      remove();
-      callback();
-    }, ms);
-    return () => clearTimeout(timer);
-  });
-  const remove = () => removes.forEach((remove) => remove());
+  const call = () => {
+    remove();
+    callback();
+  };
+  const removeReal = afterReal(ms, call);
+  const { setTimeout, clearTimeout } = globals;
+  const timer = areTimersFaked() ? setTimeout(call, ms) : undefined;
+  const remove = () => {
+    removeReal();
+    if (timer !== undefined) clearTimeout(timer);
+  };
   return remove;
 }

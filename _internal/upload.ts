@@ -9,7 +9,7 @@
 import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { own } from "./options.ts";
-import { realTimers } from "./timers.ts";
+import { afterReal } from "./timers.ts";
 import type { BodyInit } from "./web.ts";
 
 /** A body that can be sent only once. */
@@ -152,9 +152,8 @@ export async function bufferRequest(
   const reader = body.getReader() as ReadableStreamDefaultReader<Bytes>;
   const bytes = new ByteCollector();
   let pending: Promise<IteratorResult<Bytes>> | undefined;
-  const { setTimeout, clearTimeout } = realTimers;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), MEMORY_TIME));
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const removeTimer = afterReal(MEMORY_TIME, () => resolve(undefined));
   try {
     while (bytes.size <= MOST_AHEAD) {
       pending = reader.read() as Promise<IteratorResult<Bytes>>;
@@ -168,7 +167,7 @@ export async function bufferRequest(
     reader.cancel(error).catch(() => {});
     throw error;
   } finally {
-    clearTimeout(timer!);
+    removeTimer();
   }
   return resume(reader, bytes.take(), pending);
 }

@@ -11,7 +11,7 @@ import { own, refuse } from "./_internal/options.ts";
 import { onAbort } from "./_internal/signals.ts";
 import { type Holder, SLOTS, Slots } from "./_internal/slots.ts";
 import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
-import { type Adapter, PLATFORM, type Platform } from "./_internal/transports/platform.ts";
+import { type Adapter, facts, PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import type { PoolClosedError } from "./errors.ts";
 import type { RequestSummary } from "./request.ts";
 import type { Transport } from "./transport.ts";
@@ -251,7 +251,7 @@ export class Pool implements AsyncDisposable {
       );
     }
     this.#transport = transport ?? makeTransport({ idleTimeout }, maxConnectionsPerOrigin);
-    this[PLATFORM] = (this.#transport as Partial<Adapter>)[PLATFORM] ?? {};
+    this[PLATFORM] = (this.#transport as Partial<Adapter>)[PLATFORM] ?? facts();
     const send = (url: URL, init: RequestInit) => this.#transport.fetch(url, init);
     this[SLOTS] = new Slots({ maxConnections, maxConnectionsPerOrigin, maxQueued }, send, this[PLATFORM].drain);
   }

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { own } from "./options.ts";
+
 /** The keys of the method that runtimes call to print an object: Node and Bun, and Deno. */
 const METHODS = ["nodejs.util.inspect.custom", "Deno.customInspect"];
 
@@ -21,5 +23,5 @@ export function showAs<T extends object>(type: { readonly prototype: T }, facts:
     const told = Object.entries(facts(this)).map(([name, fact]) => `${name}: ${JSON.stringify(fact)}`);
     return `${this.constructor.name} { ${told.join(", ")} }`;
   }
-  for (const name of METHODS) Object.defineProperty(type.prototype, Symbol.for(name), { value: show });
+  for (const name of METHODS) Object.defineProperty(type.prototype, Symbol.for(name), own({ value: show }));
 }

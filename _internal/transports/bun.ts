@@ -8,6 +8,7 @@
 
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { own as withoutInherited } from "../options.ts";
 import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Bun.FetchSession` that is used here. */
@@ -39,7 +40,7 @@ export function bunTransport(idle: number, own: object = {}): Adapter | undefine
   if (typeof FetchSession !== "function") return undefined;
   // Bun counts in seconds, and refuses both 0 and Infinity.
   const idleTimeout = Math.min(Math.max(idle, 1), MAX_TIMEOUT) / 1000;
-  return new BunTransport(new FetchSession({ keepAlive: { idleTimeout } }), own);
+  return new BunTransport(new FetchSession(withoutInherited({ keepAlive: withoutInherited({ idleTimeout }) })), own);
 }
 
 class BunTransport implements Adapter {

@@ -12,6 +12,7 @@ import { isIdempotent } from "../http.ts";
 import type { BodyInit } from "../web.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { own as withoutInherited } from "../options.ts";
 import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Deno.HttpClient` that is used here. */
@@ -92,7 +93,7 @@ class DenoTransport implements Adapter {
     this.#deno = deno;
     this.#options = options;
     this.#configured = configured;
-    this.#client = deno.createHttpClient!(options);
+    this.#client = deno.createHttpClient!(withoutInherited(options));
     this.#clients = [this.#client];
     if (options.poolMaxIdlePerHost === 0) this.#once = this.#client;
     // Deno never closes a client that was garbage-collected.
@@ -172,7 +173,7 @@ class DenoTransport implements Adapter {
 
   #onceClient(): Client {
     if (this.#once === undefined) {
-      this.#once = this.#deno.createHttpClient!({ ...this.#options, ...NO_POOL });
+      this.#once = this.#deno.createHttpClient!(withoutInherited({ ...this.#options, ...NO_POOL }));
       this.#clients.push(this.#once);
     }
     return this.#once;

@@ -12,6 +12,7 @@ import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { disown, type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { own as withoutInherited } from "../options.ts";
 import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { isWorkerd } from "../workerd.ts";
@@ -121,7 +122,7 @@ export function nodeTransport(
   const process = (globalThis as { process?: NodeProcess }).process;
   if (process?.versions?.undici === undefined || isWorkerd()) return undefined;
   const { dispatcher, ...given } = own;
-  if ("proxy" in given) {
+  if (Object.hasOwn(given, "proxy")) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }
   const globals = new Globals(process);
@@ -145,11 +146,8 @@ export function nodeTransport(
     // the callback, which then throws in the user's test. So undici gets no short timeouts while
     // timers are faked.
     const idle = areTimersFaked() ? { keepAliveTimeout: MAX_TIMEOUT, keepAliveMaxTimeout: MAX_TIMEOUT } : undefined;
-    return new Agent({
-      ...settings,
-      ...idle,
-      connect: typeof connect === "function" ? connect : { ...connect, signal },
-    });
+    const own = typeof connect === "function" ? connect : withoutInherited({ ...connect, signal });
+    return new Agent(withoutInherited({ ...settings, ...idle, connect: own }));
   };
   if (dispatcher !== undefined) watchSockets(process);
   return new NodeTransport(globals, dispatcher as Agent | undefined, configured, connecting, make);

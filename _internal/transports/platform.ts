@@ -7,6 +7,7 @@
  */
 
 import type { Drain } from "../drain.ts";
+import { own } from "../options.ts";
 
 /**
  * The key under which an adapter keeps its {@linkcode Platform}. A user's own transport has none.
@@ -67,12 +68,17 @@ export interface Adapter {
   close(): void | Promise<void>;
 }
 
+/** Makes a `Platform` to which `Object.prototype` adds nothing. */
+export function facts(known: Platform = {}): Platform {
+  return Object.assign(Object.create(null), known);
+}
+
 /**
  * Makes a `Platform` whose `endsBodies` is computed at each access, because the user may replace
  * `fetch` at any time.
  */
-export function makePlatform(endsBodies: () => boolean, facts: Platform): Platform {
-  return Object.defineProperty({ ...facts }, "endsBodies", { get: endsBodies });
+export function makePlatform(endsBodies: () => boolean, known: Platform): Platform {
+  return Object.defineProperty(facts(known), "endsBodies", own({ get: endsBodies }));
 }
 
 /** The longest delay in milliseconds that the timers of every runtime accept: 25 days. */
@@ -94,5 +100,5 @@ export function refuseClosed(): Promise<never> {
  * precedence.
  */
 export function hide(init: object, name: string, value: unknown) {
-  Object.defineProperty(init, name, { value, writable: true, configurable: true });
+  Object.defineProperty(init, name, own({ value, writable: true, configurable: true }));
 }

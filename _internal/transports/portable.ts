@@ -8,7 +8,7 @@
 
 import { isWorkerd } from "../workerd.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { type Adapter, PLATFORM, refuseClosed } from "./platform.ts";
+import { type Adapter, facts, PLATFORM, refuseClosed } from "./platform.ts";
 
 /**
  * Makes a transport over any `fetch`. It works on every platform and owns no sockets.
@@ -21,10 +21,10 @@ import { type Adapter, PLATFORM, refuseClosed } from "./platform.ts";
 export function portable(fetch?: Fetch, own?: object): Adapter {
   let closed = false;
   return {
-    [PLATFORM]: {
+    [PLATFORM]: facts({
       followsRedirects: hidesRedirects(),
       ...(isWorkerd() && { decodes: (coding: string) => coding === "gzip" || coding === "br" }),
-    },
+    }),
     closesSockets: false,
     fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) return refuseClosed();

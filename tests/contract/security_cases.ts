@@ -164,6 +164,49 @@ function prepared(name: string, over: "fetch" | "transport"): () => Promise<unkn
   };
 }
 
+/** What must not become an option of the runtime's pools, or of a property that the module defines. */
+const POOL_POLLUTION: Record<string, unknown> = {
+  value: "evil",
+  writable: true,
+  enumerable: true,
+  proxy: { url: "http://127.0.0.1:1" },
+  keepAlive: { idleTimeout: -1 },
+  idleTimeout: -1,
+  poolMaxIdlePerHost: -1,
+  poolIdleTimeout: -1,
+  connections: 0,
+  drain: "evil",
+  decodes: "evil",
+};
+
+/** Where undici copies its options into plain objects, under bare `fetch` as well. */
+const UNDICI = ["keepAlive", "idleTimeout"];
+
+function poolPollution(name: string): Case {
+  return {
+    name: `Object.prototype.${name} is no option of the runtime's pool`,
+    async run({ scope, runtime }) {
+      const url = `${scope.url}/bytes/10`;
+      const fails = runtime.startsWith("node") && UNDICI.includes(name);
+      Reflect.set(Object.prototype, name, POOL_POLLUTION[name]);
+      let sizes: number[];
+      try {
+        const session = new Session();
+        if (fails) {
+          await assertRejects(() => fetch(url));
+          await assertRejects(() => session.get(url), NetworkError);
+        }
+        const responses = fails ? [] : [await get(url), await session.get(url), await session.get(url)];
+        sizes = responses.map(({ content }) => content.byteLength);
+        await session.close();
+      } finally {
+        Reflect.deleteProperty(Object.prototype, name);
+      }
+      assertEquals(sizes, fails ? [] : [10, 10, 10]);
+    },
+  };
+}
+
 function pollution(name: string): Case {
   return {
     name: `Object.prototype.${name} is no option`,
@@ -395,6 +438,7 @@ export const cases: Case[] = [
     ),
 
   ...Object.keys(POLLUTION).map(pollution),
+  ...Object.keys(POOL_POLLUTION).map(poolPollution),
   {
     name: "__proto__ in json, query, headers and options pollutes nothing",
     async run({ scope }) {

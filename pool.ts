@@ -6,6 +6,7 @@
  * @module
  */
 
+import { nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { own, refuse } from "./_internal/options.ts";
 import { onAbort } from "./_internal/signals.ts";
@@ -428,6 +429,7 @@ export class Pool implements AsyncDisposable {
   }
 }
 
+nameDisposal(Pool, "asyncDispose");
 showAs(Pool, (pool) => {
   const { active, queued } = pool.stats();
   return { active, queued, closed: pool.closed };

@@ -8,6 +8,7 @@
 
 import type { BodyReader } from "./_internal/body.ts";
 import { ByteCollector } from "./_internal/bytes.ts";
+import { nameDisposal } from "./_internal/disposal.ts";
 import { hasBody, showUrl, SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { printable } from "./_internal/text.ts";
@@ -537,6 +538,7 @@ function passedOn(response: Response): Response {
 }
 
 showAs(PrefetchedResponse, ({ status, url, content }) => ({ status, url: showUrl(url), bytes: content.byteLength }));
+nameDisposal(StreamedResponse, "asyncDispose");
 showAs(StreamedResponse, ({ status, url, closed }) => ({ status, url: showUrl(url), closed }));
 
 const LINE_FEED = 10;

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { nameDisposal } from "./_internal/disposal.ts";
 import { Exchange, Exchanges } from "./_internal/exchange.ts";
 import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
 import { showAs } from "./_internal/inspect.ts";
@@ -586,6 +587,7 @@ export class Session implements AsyncDisposable {
   }
 }
 
+nameDisposal(Session, "asyncDispose");
 showAs(Session, (session) => {
   const exchanges = session.exchanges();
   const queued = exchanges.filter(({ state }) => state === "queued").length;

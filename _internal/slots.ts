@@ -9,6 +9,7 @@
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
 import { Clock, Deadlines } from "./deadlines.ts";
+import { nameDisposal } from "./disposal.ts";
 import type { Drain } from "./drain.ts";
 import { showAs } from "./inspect.ts";
 import { List } from "./list.ts";
@@ -118,6 +119,7 @@ export class Lease {
   }
 }
 
+nameDisposal(Lease, "dispose");
 showAs(Lease, ({ origin, released }) => ({ origin, released }));
 
 /** An origin, and the list of the requests that wait for its slots. */

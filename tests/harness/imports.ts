@@ -28,7 +28,14 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["_internal/cancellation.ts", "_internal/deadlines.ts", "_internal/signals.ts", "_internal/bytes.ts"],
   ["errors.ts", "cookies.ts"],
   ["_internal/causes.ts", "_internal/foreign.ts"],
-  ["request.ts", "_internal/http.ts", "_internal/list.ts", "_internal/inspect.ts", "_internal/options.ts"],
+  [
+    "request.ts",
+    "_internal/http.ts",
+    "_internal/list.ts",
+    "_internal/inspect.ts",
+    "_internal/options.ts",
+    "_internal/disposal.ts",
+  ],
   ["_internal/text.ts", "_internal/timers.ts", "_internal/workerd.ts"],
 ];
 

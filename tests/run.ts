@@ -11,7 +11,7 @@
 //   deno task test -- --times                says which suites take longest
 //   deno task docs:matrix                    writes the matrix into docs/matrix.md, which a whole run compares
 //
-// Prints what failed, the matrix of cases and runtimes, and `N passed, N failed`.
+// Prints the matrix of cases and runtimes, what failed, and `N passed, N failed`.
 import process from "node:process";
 import { fileURLToPath as fromFileUrl } from "node:url";
 import { parseArgs } from "node:util";
@@ -221,6 +221,7 @@ for (const rows of results.values()) {
   for (const row of rows) if (row.contract) titles.add(`[${row.suite}] ${row.name}`);
 }
 let passed = 0, failed = 0, lacking = 0;
+const failures: string[] = []; // printed last, where a log that is cut off at its beginning still has them
 for (const runtime of chosen) {
   const rows = results.get(runtime) ?? [];
   const seen = new Set(rows.map((row) => `[${row.suite}] ${row.name}`));
@@ -230,14 +231,14 @@ for (const runtime of chosen) {
     rows.push({ suite, name, error: DID_NOT_RUN, ms: 0, contract: true });
   }
   const missing = rows.filter((row) => row.error === DID_NOT_RUN).length;
-  if (missing > 0) console.log(`\nFAILED on ${runtime}: ${missing} cases did not run`);
+  if (missing > 0) failures.push(`FAILED on ${runtime}: ${missing} cases did not run`);
   for (const row of rows) {
     if (row.lacks) lacking++;
     else if (row.error === undefined) passed++;
     else {
       failed++;
       if (row.error === DID_NOT_RUN) continue;
-      console.log(`\nFAILED on ${runtime}: [${row.suite}] ${row.name}\n${row.error.replace(/^/gm, "  ")}`);
+      failures.push(`FAILED on ${runtime}: [${row.suite}] ${row.name}\n${row.error.replace(/^/gm, "  ")}`);
     }
   }
 }
@@ -266,11 +267,12 @@ if (titles.size > 0) {
       await Deno.writeTextFile(path, page);
     } else if (everywhere ? written !== page : !agrees(written, rows, chosen, cellOf)) {
       failed++;
-      console.log("\nFAILED: docs/matrix.md is out of date: run `deno task docs:matrix`");
+      failures.push("FAILED: docs/matrix.md is out of date: run `deno task docs:matrix`");
     }
   }
 }
 if (lacking > 0) console.log(`\n${lacking} cells name a capability that the platform lacks`);
+for (const failure of failures) console.log(`\n${failure}`);
 if (passed + failed === 0) {
   console.log(`\nNo case matches`);
   process.exitCode = 1;

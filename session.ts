@@ -582,7 +582,7 @@ export class Session implements AsyncDisposable {
       if (this.#closed) throw new SessionClosedError(exchange);
       return drive(exchange, this.pool[PLATFORM]);
     } catch (error) {
-      return Promise.reject(exchange ? toError(exchange.fail(error)) : error);
+      return Promise.reject(exchange ? toError(exchange.endWith(error)) : error);
     }
   }
 }

@@ -99,7 +99,7 @@ class DenoTransport implements Adapter {
     // Deno never closes a client that was garbage-collected.
     watch(this, this.#remains = { used: false, owners: this.#clients, release: dispose });
     this[PLATFORM] = makePlatform(() => this.fetch === DenoTransport.prototype.fetch && this.closesSockets, {
-      fillsBuffers: true,
+      prefersByob: true,
       // Deno learns only some turns later that a socket has come back or is closed. Smaller numbers
       // are enough for most sockets, but not for all.
       drain: (free) => new TurnDrain(free, 6, 128),

@@ -30,7 +30,7 @@ export interface Platform {
    */
   readonly endsBodies?: boolean;
   /** Whether reading a body with a BYOB reader is best (Streams standard, section 4.5). */
-  readonly fillsBuffers?: boolean;
+  readonly prefersByob?: boolean;
   /**
    * Whether the platform's `fetch` checks the integrity of bodies, including those of redirects,
    * and gives responses from another origin the type "cors".

@@ -11,7 +11,7 @@ import { PrefetchedResponse, StreamedResponse } from "../response.ts";
 import { BodyReader, bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Bytes } from "./bytes.ts";
-import { SMALL_BODY } from "./http.ts";
+import { isKnownCoding, SMALL_BODY } from "./http.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { type Arrival, send } from "./send.ts";
@@ -131,5 +131,5 @@ function visitsOthers({ url: { origin } }: Outgoing, history: Arrival["history"]
 }
 
 function decodes(coding: string, init: RequestInit, platform: Platform): boolean {
-  return platform.decodes?.(coding, init) ?? /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(coding);
+  return platform.decodes?.(coding, init) ?? isKnownCoding(coding);
 }

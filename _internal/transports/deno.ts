@@ -12,8 +12,8 @@ import { isIdempotent } from "../http.ts";
 import type { BodyInit } from "../web.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { own as withoutInherited } from "../options.ts";
-import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
+import { MAX_DELAY, own as withoutInherited } from "../options.ts";
+import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Deno.HttpClient` that is used here. */
 interface Client {
@@ -60,7 +60,7 @@ export function denoTransport(idleTimeout: number, own: object = {}): Adapter | 
   const deno = (globalThis as { Deno?: DenoNamespace }).Deno;
   if (typeof deno?.createHttpClient !== "function") return undefined;
   // Deno takes the time modulo 2 ** 32.
-  const idle = idleTimeout > 0 ? { poolIdleTimeout: Math.min(Math.ceil(idleTimeout), MAX_TIMEOUT) } : NO_POOL;
+  const idle = idleTimeout > 0 ? { poolIdleTimeout: Math.min(Math.ceil(idleTimeout), MAX_DELAY) } : NO_POOL;
   return new DenoTransport(deno, { ...own, ...idle }, Object.keys(own).length > 0);
 }
 

@@ -12,7 +12,7 @@ import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { disown, type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { isPlainObject, MAX_DELAY, own as withoutInherited } from "../options.ts";
+import { isPlainObject, MAX_DELAY, own } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { isWorkerd } from "../workerd.ts";
@@ -99,7 +99,7 @@ const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
  * Makes the transport for Node.
  *
  * @param idleTimeout Time in milliseconds that an idle socket is kept.
- * @param own Options of undici's `Agent`, or a `dispatcher` to use and to close.
+ * @param options Options of undici's `Agent`, or a `dispatcher` to use and to close.
  * @param connections The largest number of sockets to one origin.
  * @returns The transport, or `undefined` on another platform.
  * @throws {TypeError} If there is a `proxy` option, which would have no effect. Also if there are
@@ -107,12 +107,12 @@ const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
  */
 export function nodeTransport(
   idleTimeout: number,
-  own: { dispatcher?: unknown; connect?: object } = {},
+  options: { dispatcher?: unknown; connect?: object } = {},
   connections = Infinity,
 ): Adapter | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
   if (process?.versions?.undici === undefined || isWorkerd()) return undefined;
-  const { dispatcher, ...given } = own;
+  const { dispatcher, ...given } = options;
   if (Object.hasOwn(given, "proxy")) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }
@@ -122,8 +122,8 @@ export function nodeTransport(
     throw new TypeError(`Cannot create a transport with options of an Agent as ${FOREIGN}`);
   }
   if (dispatcher !== undefined) watchSockets(process);
-  const options = connections < Infinity ? { connections, ...given } : given;
-  return new NodeTransport(globals, dispatcher as Agent | undefined, configured, options, idleTimeout);
+  const agentOptions = connections < Infinity ? { connections, ...given } : given;
+  return new NodeTransport(globals, dispatcher as Agent | undefined, configured, agentOptions, idleTimeout);
 }
 
 /** Why options of an `Agent` cannot be used. */
@@ -250,7 +250,7 @@ class NodeTransport implements Adapter {
     // timers are faked.
     const idle = areTimersFaked() ? MAX_DELAY : Math.ceil(this.#idleTimeout);
     const keepAliveTimeout = Math.min(Math.max(idle, 1), MAX_DELAY);
-    return new Agent(withoutInherited({
+    return new Agent(own({
       ...this.#options,
       // The session has its own timeouts. Only undici's 10 s for connecting stay, as for bare
       // `fetch`.
@@ -260,7 +260,7 @@ class NodeTransport implements Adapter {
       // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
       keepAliveMaxTimeout: keepAliveTimeout,
       ...(!keepsIdle && { pipelining: 0 }), // a new connection for each request
-      connect: typeof connect === "function" ? connect : withoutInherited({ ...connect, signal }),
+      connect: typeof connect === "function" ? connect : own({ ...connect, signal }),
     }));
   }
 

@@ -10,7 +10,7 @@ import { nameDisposal } from "./_internal/disposal.ts";
 import { Exchange, Exchanges } from "./_internal/exchange.ts";
 import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
 import { showAs } from "./_internal/inspect.ts";
-import { describe, MAX_DELAY, own, refuse } from "./_internal/options.ts";
+import { checkFunction, checkMethods, checkNumber, MAX_DELAY, own, refuse } from "./_internal/options.ts";
 import {
   checkLimit,
   mergeTimeouts,
@@ -295,12 +295,13 @@ export class Session implements AsyncDisposable {
       maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES),
       maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),
       throwIfNotOk: throwIfNotOk === true,
-      jar: checkJar(cookieJar),
+      jar: cookieJar,
     };
-    const dropInDefaults = { ...defaults, timeouts: mergeTimeouts(DROP_IN_TIMEOUTS, timeout) };
+    const dropInDefaults = { ...defaults, throwIfNotOk: false, timeouts: mergeTimeouts(DROP_IN_TIMEOUTS, timeout) };
+    if (cookieJar) checkMethods('"cookieJar"', cookieJar, "getCookieString", "setCookie");
     this.#defaults = defaults;
     this.#traceLeaks = traceLeaks === true;
-    checkFunction("onLeak", onLeak ?? warnOfLeak);
+    checkFunction('"onLeak"', onLeak ?? warnOfLeak);
     this.#borrowed = options.pool instanceof Pool;
     this.pool = choosePool(options.pool, options.fetch);
     this.#exchanges = new Exchanges(this.pool[SLOTS].clock, onLeak ?? warnOfLeak);
@@ -527,7 +528,7 @@ export class Session implements AsyncDisposable {
    */
   async close(options: CloseOptions = {}): Promise<ExchangeInfo[]> {
     const { grace = 0 } = own(options);
-    if (typeof grace !== "number" || !(grace >= 0)) refuse('"grace"', "a non-negative number of milliseconds", grace);
+    checkNumber('"grace"', "a non-negative number of milliseconds", grace);
     this.#closed = true;
     this.#closing ??= this.#shutDown();
     if (grace === 0) {
@@ -582,7 +583,7 @@ export class Session implements AsyncDisposable {
       if (this.#closed) throw new SessionClosedError(exchange);
       return drive(exchange, this.pool[PLATFORM]);
     } catch (error) {
-      return Promise.reject(exchange ? toError(exchange.fail(error)) : error);
+      return Promise.reject(exchange ? toError(exchange.endWith(error)) : error);
     }
   }
 }
@@ -611,27 +612,14 @@ function withoutCredentials(headers: Headers): Headers {
 
 function choosePool(pool: Pool | PoolOptions | undefined, fetch: Fetch | undefined): Pool {
   if (pool !== undefined && (typeof pool !== "object" || pool === null)) {
-    throw new TypeError(`"pool" must be a Pool or options for one: received ${describe(pool)}`);
+    refuse('"pool" must be a Pool or options for one', pool);
   }
   if (fetch === undefined) return pool instanceof Pool ? pool : new Pool(pool);
-  checkFunction("fetch", fetch);
+  checkFunction('"fetch"', fetch);
   if (pool instanceof Pool || pool?.transport) {
     throw new TypeError('Cannot create a session as "fetch" and the pool\'s transport exclude each other');
   }
   return new Pool({ ...pool, transport: portable(fetch) });
-}
-
-function checkFunction<T>(option: string, value: T): T {
-  if (typeof value !== "function") throw new TypeError(`"${option}" must be a function: received ${typeof value}`);
-  return value;
-}
-
-function checkJar(jar: CookieJar | undefined): CookieJar | undefined {
-  if (jar && !(typeof jar.getCookieString === "function" && typeof jar.setCookie === "function")) {
-    const methods = 'the methods "getCookieString" and "setCookie"';
-    throw new TypeError(`"cookieJar" must have ${methods}: received ${typeof jar}`);
-  }
-  return jar;
 }
 
 let warned = false;

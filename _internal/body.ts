@@ -99,13 +99,13 @@ export class BodyReader {
         const value = this.#ahead?.take();
         if (value !== undefined) return { done: false, value };
         if (this.#ahead?.reading === undefined) break;
-        await this.#source.wait(this.#ahead.reading);
+        await this.#source.withIdleTimeout(this.#ahead.reading);
       }
       const read = await this.#source.read();
       if (read.done) this.#end();
       return read;
     } catch (error) {
-      throw this.#fail(error);
+      throw this.#endWith(error);
     }
   }
 
@@ -114,13 +114,13 @@ export class BodyReader {
     try {
       this.#throwIfAborted();
       this.#ahead?.stop();
-      while (this.#ahead?.reading !== undefined) await this.#source.wait(this.#ahead.reading);
+      while (this.#ahead?.reading !== undefined) await this.#source.withIdleTimeout(this.#ahead.reading);
       this.#throwIfAborted();
       const content = await bufferBody(this.#exchange, this.#source, max, false, this.#ahead?.takeCollector());
       this.#end();
       return content;
     } catch (error) {
-      throw this.#fail(error);
+      throw this.#endWith(error);
     }
   }
 
@@ -202,9 +202,9 @@ export class BodyReader {
     this.#exchange.end();
   }
 
-  #fail(error: unknown): unknown {
+  #endWith(error: unknown): unknown {
     dropped?.unregister(this.#exchange);
-    return this.#toError(this.#exchange.fail(error));
+    return this.#toError(this.#exchange.endWith(error));
   }
 }
 

@@ -45,7 +45,7 @@ export class Cancellation {
    * @param begin Called at once with the two functions that end the wait.
    * @returns A promise that also rejects as soon as the request is aborted.
    */
-  wait<T>(begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => void): Promise<T> {
+  abortablePromise<T>(begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.aborted) reject(this.reason);
       else if (this.#waits === undefined || this.#waits.length === 0) this.#waits = [reject];
@@ -62,7 +62,7 @@ export class Cancellation {
 
   /** Settles as `work` does, or rejects as soon as the request is aborted. */
   race<T>(work: PromiseLike<T>): Promise<T> {
-    return this.wait((resolve, reject) => work.then(resolve, reject));
+    return this.abortablePromise((resolve, reject) => work.then(resolve, reject));
   }
 
   /** Drops a wait that is over, so that its result can be garbage-collected. */

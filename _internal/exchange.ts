@@ -213,7 +213,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     const { url: { origin }, timeouts } = this.outgoing;
     if (this.#attempt.tryAcquire(origin)) return undefined;
     this.timing.queue();
-    return this.cancellation.wait<void>((resolve) => {
+    return this.cancellation.abortablePromise<void>((resolve) => {
       this.#attempt.enqueue(origin, timeouts.queue, resolve as () => void);
     });
   }
@@ -234,7 +234,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     this.state = "headers";
     this.#sent++;
     const response = this.#attempt.fetch(this.outgoing.url, init);
-    return this.wait("headers", response, timeout, (response) => this.#attempt.hold(response, this.over));
+    return this.withTimeout("headers", response, timeout, (response) => this.#attempt.hold(response, this.over));
   }
 
   /** Begins a wait under a timeout. {@linkcode Timing.finish} ends it. */
@@ -251,9 +251,9 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
    * @param timeout The timeout in milliseconds, if it differs from the request's own.
    * @param arrive Called with the value of `work`, even if the exchange was aborted meanwhile.
    */
-  wait<T>(phase: Phase, work: PromiseLike<T>, timeout?: number, arrive?: (value: T) => void): Promise<T> {
+  withTimeout<T>(phase: Phase, work: PromiseLike<T>, timeout?: number, arrive?: (value: T) => void): Promise<T> {
     this.expect(phase, timeout);
-    return this.cancellation.wait((resolve, reject) => {
+    return this.cancellation.abortablePromise((resolve, reject) => {
       work.then((value) => {
         this.timing.finish();
         arrive?.(value);
@@ -266,17 +266,20 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
   }
 
   /** Returns the error to throw if the request failed before its response arrived. */
-  fault(cause: unknown): unknown {
+  sendError(cause: unknown): unknown {
     if (!this.cancellation.aborted && (cause instanceof HangupError || isCustom(cause))) return cause;
     const unsent = neverSent(cause);
     if (unsent) this.#sent--;
     const certain = unsent || isIdempotent(this.method);
     const unknown = certain ? "" : ", so the outcome of the request is unknown";
-    return this.failure(cause, (explain(cause) ?? "The connection failed before the response's headers") + unknown);
+    return this.networkError(
+      cause,
+      (explain(cause) ?? "The connection failed before the response's headers") + unknown,
+    );
   }
 
   /** Returns the error to throw for an error of the runtime. */
-  failure(cause: unknown, message: string): unknown {
+  networkError(cause: unknown, message: string): unknown {
     // After an abort, the cause is the reason itself. It may be the caller's own object, so it
     // stays unchanged.
     if (this.cancellation.aborted) return this.cancellation.reason;
@@ -289,7 +292,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
    * it directly.
    */
   handOver(): void {
-    this.cancellation.wait(() => {}).catch(() => {
+    this.cancellation.abortablePromise(() => {}).catch(() => {
       const onLeak = this.#exchanges?.onLeak;
       this.end();
       if (this.#leaked === undefined) return;
@@ -309,7 +312,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
   /**
    * Ends the exchange because of an error. Returns the first reason, which is the error to throw.
    */
-  fail(error: unknown): unknown {
+  endWith(error: unknown): unknown {
     this.abort(error);
     this.end();
     return this.cancellation.aborted ? this.cancellation.reason : error;

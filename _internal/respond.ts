@@ -11,7 +11,7 @@ import { PrefetchedResponse, StreamedResponse } from "../response.ts";
 import { BodyReader, bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Bytes } from "./bytes.ts";
-import { SMALL_BODY } from "./http.ts";
+import { isKnownCoding, SMALL_BODY } from "./http.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { type Arrival, send } from "./send.ts";
@@ -31,7 +31,7 @@ export async function respond(exchange: Exchange, platform: Platform): Promise<P
       response = new StreamedResponse(head, await handOver(exchange, arrival), maxBodyBytes);
     }
   } catch (error) {
-    throw exchange.fail(error);
+    throw exchange.endWith(error);
   }
   return throwIfNotOk ? await response.throwIfNotOk() : response;
 }
@@ -53,13 +53,13 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
       return new WebResponse(head, await prefetchBody(exchange, arrival, max, platform), fetched);
     } catch (error) {
       // The error shows when the caller reads the body, as with the standard `fetch`.
-      const failure = asFetchError(exchange.fail(error));
+      const failure = asFetchError(exchange.endWith(error));
       const start = (controller: ReadableStreamDefaultController<Bytes>) => controller.error(failure);
       const body = { stream: () => new ReadableStream(own({ start })), readAll: () => Promise.reject(failure) };
       return new WebResponse(head, body, fetched);
     }
   } catch (error) {
-    throw asFetchError(exchange.fail(error));
+    throw asFetchError(exchange.endWith(error));
   }
 }
 
@@ -71,7 +71,7 @@ async function prefetchBody(exchange: Exchange, { source, kept }: Arrival, max: 
   if (kept !== undefined) {
     // Release the connection first, so that a slow jar does not hold it.
     exchange.release(true);
-    await exchange.wait("headers", kept);
+    await exchange.withTimeout("headers", kept);
   }
   exchange.end();
   return content;
@@ -83,7 +83,7 @@ async function handOver(
   { source, outgoing, kept }: Arrival,
   toError?: (error: unknown) => unknown,
 ): Promise<BodyReader> {
-  if (kept !== undefined) await exchange.wait("headers", kept);
+  if (kept !== undefined) await exchange.withTimeout("headers", kept);
   exchange.cancellation.throwIfAborted();
   exchange.state = "streaming";
   // The caller may keep the response, and with it the exchange, for a long time. Drop what was
@@ -131,5 +131,5 @@ function visitsOthers({ url: { origin } }: Outgoing, history: Arrival["history"]
 }
 
 function decodes(coding: string, init: RequestInit, platform: Platform): boolean {
-  return platform.decodes?.(coding, init) ?? /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(coding);
+  return platform.decodes?.(coding, init) ?? isKnownCoding(coding);
 }

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { own } from "./options.ts";
+import { own, refuse } from "./options.ts";
 
 /** A function to call when a signal aborts. */
 type AbortCallback = (reason: unknown) => void;
@@ -48,6 +48,12 @@ function reasonOf(signal: AbortSignal): unknown {
   } catch (error) {
     return error;
   }
+}
+
+/** Throws a `TypeError` unless an option is missing or is a signal, of whatever realm. */
+export function checkSignal(subject: string, signal: AbortSignal | null | undefined): void {
+  if (signal === undefined || signal === null || typeof signal.aborted === "boolean") return;
+  refuse(`${subject} must be an AbortSignal`, signal);
 }
 
 /**

@@ -45,7 +45,7 @@ export class Source {
   onAbort: ((reason: unknown) => void) | undefined;
   readonly #exchange: Exchange;
   /** Whether to read the body with a BYOB reader. */
-  readonly #fills: boolean;
+  readonly #prefersByob: boolean;
   /** `undefined` once the body is at its end. */
   #response: Response | undefined;
   #reader: ReadableStreamDefaultReader<Bytes> | undefined;
@@ -59,7 +59,7 @@ export class Source {
   #blockSize = 4096;
   #received = 0;
 
-  constructor(exchange: Exchange, response: Response, { fillsBuffers = false }: Platform) {
+  constructor(exchange: Exchange, response: Response, { prefersByob = false }: Platform) {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
     // A coded body has another length after decoding. A browser may hide `content-encoding` of a
@@ -68,7 +68,7 @@ export class Source {
     this.length = empty ? 0 : unknown ? undefined : announcedLength(headers);
     this.bounded = empty || announcedLength(headers) !== undefined;
     this.#exchange = exchange;
-    this.#fills = fillsBuffers;
+    this.#prefersByob = prefersByob;
     if (empty) {
       cancelBody(response);
     } else {
@@ -102,7 +102,7 @@ export class Source {
 
   /** The next chunk, or `done` at the end of the body. */
   async read(): Promise<Read> {
-    return this.take(await this.wait(this.next()));
+    return this.take(await this.withIdleTimeout(this.next()));
   }
 
   /** Reads the next chunk without a timeout, because no caller waits for it. */
@@ -110,7 +110,7 @@ export class Source {
     try {
       return this.take(await this.#exchange.cancellation.race(this.next()));
     } catch (cause) {
-      throw cause instanceof NetworkError ? cause : this.#failure(cause);
+      throw cause instanceof NetworkError ? cause : this.#readError(cause);
     }
   }
 
@@ -138,7 +138,7 @@ export class Source {
   #open(): void {
     if (this.#reader !== undefined || this.#filler !== undefined) return;
     const body = this.#response?.body;
-    if (this.#fills) this.#filler = getFiller(body);
+    if (this.#prefersByob) this.#filler = getFiller(body);
     if (this.#filler === undefined) this.#reader = body?.getReader() as ReadableStreamDefaultReader<Bytes> | undefined;
   }
 
@@ -156,11 +156,11 @@ export class Source {
   }
 
   /** Waits for bytes under the idle timeout. */
-  async wait<T>(bytes: Promise<T>): Promise<T> {
+  async withIdleTimeout<T>(bytes: Promise<T>): Promise<T> {
     try {
-      return await this.#exchange.wait("idle", bytes);
+      return await this.#exchange.withTimeout("idle", bytes);
     } catch (cause) {
-      throw this.#failure(cause);
+      throw this.#readError(cause);
     }
   }
 
@@ -184,7 +184,7 @@ export class Source {
    * length.
    */
   async readWhole(): Promise<Bytes> {
-    const buffer = await this.wait(this.#response!.arrayBuffer());
+    const buffer = await this.withIdleTimeout(this.#response!.arrayBuffer());
     this.#count(buffer.byteLength);
     this.#finish();
     return new Uint8Array(buffer);
@@ -200,7 +200,7 @@ export class Source {
     try {
       await this.#exchange.cancellation.race(this.#readAll(bytes, max));
     } catch (cause) {
-      throw cause instanceof NetworkError ? cause : this.#failure(cause);
+      throw cause instanceof NetworkError ? cause : this.#readError(cause);
     }
   }
 
@@ -243,7 +243,7 @@ export class Source {
     try {
       for (let budget = SMALL_BODY; budget > 0;) {
         // If an unwanted body fails, the request does not fail.
-        const read = await this.#exchange.wait("idle", Promise.race([this.next().catch(() => undefined), late]));
+        const read = await this.#exchange.withTimeout("idle", Promise.race([this.next().catch(() => undefined), late]));
         if (read === undefined || read.done) return read !== undefined;
         budget -= Number(read.value?.byteLength ?? Infinity);
       }
@@ -267,8 +267,8 @@ export class Source {
     }
   }
 
-  #failure(cause: unknown): unknown {
-    return this.#exchange.failure(cause, "The connection failed before the end of the body");
+  #readError(cause: unknown): unknown {
+    return this.#exchange.networkError(cause, "The connection failed before the end of the body");
   }
 
   #count(bytes: number): void {

@@ -62,7 +62,6 @@ export function areTurnsFaked(): boolean {
 }
 
 /**
-/**
  * Calls back after a delay in real time, for short waits that the user does not see. A test that
  * fakes timers may never tick them, and a redirect would hang in it.
  *

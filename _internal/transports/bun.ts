@@ -6,10 +6,11 @@
  * @module
  */
 
+import { isKnownCoding } from "../http.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { own as withoutInherited } from "../options.ts";
-import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
+import { MAX_DELAY, own as withoutInherited } from "../options.ts";
+import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Bun.FetchSession` that is used here. */
 interface FetchSession {
@@ -39,7 +40,7 @@ export function bunTransport(idle: number, own: object = {}): Adapter | undefine
   const { FetchSession } = bun;
   if (typeof FetchSession !== "function") return undefined;
   // Bun counts in seconds, and refuses both 0 and Infinity.
-  const idleTimeout = Math.min(Math.max(idle, 1), MAX_TIMEOUT) / 1000;
+  const idleTimeout = Math.min(Math.max(idle, 1), MAX_DELAY) / 1000;
   return new BunTransport(new FetchSession(withoutInherited({ keepAlive: withoutInherited({ idleTimeout }) })), own);
 }
 
@@ -74,11 +75,10 @@ class BunTransport implements Adapter {
     this.#remains.used = true;
     for (const [name, value] of this.#options) (init as Record<string, unknown>)[name] ??= value;
     const fetch = globalFetch();
-    const runtimes = isRuntimes(fetch);
     if (this.#session === undefined) init.keepalive = false;
-    else if (runtimes) init.session ??= this.#session;
+    else if (isRuntimes(fetch)) init.session ??= this.#session;
     else if (init.session === undefined) hide(init, "session", this.#session);
-    return runtimes ? fetch(url, init) : sendThrough(fetch, url, init);
+    return sendThrough(fetch, url, init);
   }
 
   /**
@@ -98,5 +98,5 @@ class BunTransport implements Adapter {
  */
 function decodes(coding: string): boolean {
   const codings = coding.split(",").map((part) => part.trim()).filter((part) => part !== "" && part !== "identity");
-  return codings.length === 1 && /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(codings[0]!);
+  return codings.length === 1 && isKnownCoding(codings[0]!);
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { own as withoutInherited, refuse } from "../options.ts";
+import { checkNumber, own as withoutInherited } from "../options.ts";
 import { bunTransport } from "./bun.ts";
 import { denoTransport } from "./deno.ts";
 import { nodeTransport } from "./node.ts";
@@ -26,9 +26,7 @@ export const DEFAULT_IDLE_TIMEOUT = 30_000;
 export function makeTransport(options: { idleTimeout?: number | undefined }, connections?: number): Adapter {
   const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...rest } = withoutInherited(options);
   const own = withoutInherited(rest);
-  if (!(typeof idleTimeout === "number" && idleTimeout >= 0)) {
-    refuse('Cannot create a transport as "idleTimeout"', "a non-negative number of milliseconds", idleTimeout);
-  }
+  checkNumber('Cannot create a transport as "idleTimeout"', "a non-negative number of milliseconds", idleTimeout);
   return denoTransport(idleTimeout, own) ?? bunTransport(idleTimeout, own) ??
     nodeTransport(idleTimeout, own, connections) ??
     portable(undefined, Object.keys(own).length > 0 ? own : undefined);

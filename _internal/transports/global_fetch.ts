@@ -95,10 +95,14 @@ function sourceOf(fetch: Fetch): string {
 }
 
 /**
- * Sends a request through a function of the user's. If that function calls the `fetch` of a session
- * for the same request, {@linkcode sessionFetch} notices.
+ * Sends a request. If it goes through a function of the user's, and that function calls the `fetch`
+ * of a session for the same request, {@linkcode sessionFetch} notices.
  */
-export async function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
+export function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
+  return isRuntimes(fetch) ? fetch(url, init) : follow(fetch, url, init);
+}
+
+async function follow(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
   context ??= makeContext();
   const sending = { href: url.href };
   try {

@@ -7,13 +7,13 @@
  * @module
  */
 
-import { isIdempotent } from "../http.ts";
+import { isIdempotent, isKnownCoding } from "../http.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { disown, type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { own as withoutInherited } from "../options.ts";
-import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
+import { isPlainObject, MAX_DELAY, own as withoutInherited } from "../options.ts";
+import { type Adapter, makePlatform, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { isWorkerd } from "../workerd.ts";
 
@@ -87,15 +87,6 @@ const CLOSED = new Error("The transport is closed");
 const CONNECT_TIMEOUT = 10_000;
 
 /**
- * The session has its own timeouts, so undici's are off. Only its 10 s for connecting stay, as for
- * bare `fetch`.
- */
-const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
-
-/** The options that make an agent open a new connection for each request. */
-const ONE_REQUEST = { pipelining: 0, keepAliveTimeout: 1 };
-
-/**
  * The key of the dispatcher that `fetch` uses in undici up to version 7. Version 8 keeps only a
  * wrapper for older versions there.
  */
@@ -130,27 +121,9 @@ export function nodeTransport(
   if (configured && dispatcher === undefined && globals.findAgent() === undefined) {
     throw new TypeError(`Cannot create a transport with options of an Agent as ${FOREIGN}`);
   }
-  const options = connections < Infinity ? { connections, ...given } : given;
-  const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
-  const connecting = new Connecting();
-  // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
-  const pooled = { keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
-  const settings = { ...options, ...NO_TIMEOUTS, ...(idleTimeout > 0 ? pooled : ONE_REQUEST) };
-  const make = (Agent: AgentConstructor, secure: boolean) => {
-    // The signal makes connecting a quarter slower. It is left out if there is neither TLS nor an
-    // idle socket to keep, because without TLS the peer notices nothing of a connection that is not
-    // established yet.
-    const signal = idleTimeout > 0 || secure ? connecting : undefined;
-    const { connect } = options;
-    // A faked timer may jump by minutes. It may also leave out the arguments that undici passes to
-    // the callback, which then throws in the user's test. So undici gets no short timeouts while
-    // timers are faked.
-    const idle = areTimersFaked() ? { keepAliveTimeout: MAX_TIMEOUT, keepAliveMaxTimeout: MAX_TIMEOUT } : undefined;
-    const own = typeof connect === "function" ? connect : withoutInherited({ ...connect, signal });
-    return new Agent(withoutInherited({ ...settings, ...idle, connect: own }));
-  };
   if (dispatcher !== undefined) watchSockets(process);
-  return new NodeTransport(globals, dispatcher as Agent | undefined, configured, connecting, make);
+  const options = connections < Infinity ? { connections, ...given } : given;
+  return new NodeTransport(globals, dispatcher as Agent | undefined, configured, options, idleTimeout);
 }
 
 /** Why options of an `Agent` cannot be used. */
@@ -168,8 +141,10 @@ class NodeTransport implements Adapter {
    * timers or turns. Each is made at its first use.
    */
   readonly #agents: Agent[];
-  readonly #connecting: Connecting;
-  readonly #make: (Agent: AgentConstructor, secure: boolean) => Agent;
+  readonly #connecting = new Connecting();
+  /** The options for the agents. */
+  readonly #options: { connect?: object };
+  readonly #idleTimeout: number;
   readonly #remains: Remains<Agent>;
   #closed = false;
 
@@ -177,14 +152,14 @@ class NodeTransport implements Adapter {
     globals: Globals,
     dispatcher: Agent | undefined,
     configured: boolean,
-    connecting: Connecting,
-    make: (Agent: AgentConstructor, secure: boolean) => Agent,
+    options: { connect?: object },
+    idleTimeout: number,
   ) {
     this.#globals = globals;
     this.#dispatcher = dispatcher;
     this.#configured = configured || dispatcher !== undefined;
-    this.#connecting = connecting;
-    this.#make = make;
+    this.#options = options;
+    this.#idleTimeout = idleTimeout;
     this.#agents = dispatcher === undefined ? [] : [dispatcher, dispatcher];
     // The user's dispatcher may have other users, so it is not released here.
     const owners = dispatcher === undefined ? this.#agents : [];
@@ -193,7 +168,10 @@ class NodeTransport implements Adapter {
       () => this.fetch === NodeTransport.prototype.fetch && dispatcher === undefined && this.closesSockets,
       {
         // Node decodes a body with several codings too.
-        decodes: (coding) => coding.split(",").every((part) => this.#decodes(part.trim())),
+        decodes: (codings) =>
+          codings.split(",").map((part) => part.trim()).every((coding) =>
+            isKnownCoding(coding) && (coding !== "zstd" || globals.version >= 7)
+          ),
         onDropped: (report) => this.#remains.report = report,
         policies: true,
       },
@@ -207,25 +185,18 @@ class NodeTransport implements Adapter {
   fetch(url: URL, init: Init): Promise<Response> {
     if (this.#closed) return refuseClosed();
     const fetch = globalFetch();
-    const runtimes = isRuntimes(fetch);
-    if (init.dispatcher === undefined && (runtimes || this.#configured)) {
-      const secure = url.protocol === "https:";
-      const Agent = this.#dispatcher === undefined ? this.#globals.findAgent() : undefined;
-      const index = Number(secure) + (areTimersFaked() || areTurnsFaked() ? 2 : 0);
-      const agent = this.#dispatcher ?? (Agent && (this.#agents[index] ??= this.#makeAgent(Agent, secure)));
-      if (agent !== undefined) {
-        return this.#fetchTwice(runtimes ? fetch : sendThrough.bind(null, fetch), url, init, agent);
-      }
+    if (init.dispatcher === undefined && (this.#configured || isRuntimes(fetch))) {
+      const agent = this.#dispatcher ?? this.#findAgent(url);
+      if (agent !== undefined) return this.#fetchTwice(fetch, url, init, agent);
       if (this.#configured) {
         return Promise.reject(new Refusal(`Cannot send the request with options of an Agent as ${FOREIGN}`));
       }
     }
-    if (!runtimes) return sendThrough(fetch, url, init);
-    const request = init[CARRIER];
-    return fetch(request !== undefined && isWhole(request, url, init) ? request : url, init);
+    const request = wholeRequest(fetch, url, init);
+    return request === undefined ? sendThrough(fetch, url, init) : fetch(request, init);
   }
 
-  async #fetchTwice(fetch: Adapter["fetch"], url: URL, init: Init, agent: Agent): Promise<Response> {
+  async #fetchTwice(fetch: Fetch, url: URL, init: Init, agent: Agent): Promise<Response> {
     for (let fresh = false;; fresh = true) {
       const route = new Route(agent, fresh, this.#configured ? undefined : this.#globals);
       try {
@@ -242,30 +213,55 @@ class NodeTransport implements Adapter {
     }
   }
 
-  #send(fetch: Adapter["fetch"], url: URL, init: Init, route: Route): Promise<Response> {
-    const request = init[CARRIER];
-    if (request !== undefined && isRuntimes(fetch as Fetch)) {
-      if (isWhole(request, url, init)) {
-        return this.#globals.instead(route, () => (fetch as Fetch)(request, init)).finally(() => {
-          if (!route.used) carriers.add(request);
-        });
-      }
-      if (carriers.has(request)) {
-        throw new Refusal("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
-      }
+  #send(fetch: Fetch, url: URL, init: Init, route: Route): Promise<Response> {
+    const request = wholeRequest(fetch, url, init);
+    if (request !== undefined) {
+      return this.#globals.instead(route, () => fetch(request, init)).finally(() => {
+        if (!route.used) carriers.add(request);
+      });
+    }
+    const carrier = init[CARRIER];
+    if (carrier !== undefined && carriers.has(carrier) && isRuntimes(fetch)) {
+      throw new Refusal("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
     }
     init.dispatcher = route as unknown as NonNullable<Init["dispatcher"]>;
-    return fetch(url, init);
+    return sendThrough(fetch, url, init);
+  }
+
+  /** Returns the agent for a URL. Makes it if there is none yet. */
+  #findAgent({ protocol }: URL): Agent | undefined {
+    const Agent = this.#globals.findAgent();
+    const secure = protocol === "https:";
+    const index = Number(secure) + (areTimersFaked() || areTurnsFaked() ? 2 : 0);
+    return Agent && (this.#agents[index] ??= this.#makeAgent(Agent, secure));
   }
 
   #makeAgent(Agent: AgentConstructor, secure: boolean): Agent {
     if (!this.#remains.used) watch(this, this.#remains);
     this.#remains.used = true;
-    return this.#make(Agent, secure);
-  }
-
-  #decodes(coding: string): boolean {
-    return /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(coding) && (coding !== "zstd" || this.#globals.version >= 7);
+    const keepsIdle = this.#idleTimeout > 0;
+    // The signal makes connecting a quarter slower. It is left out if there is neither TLS nor an
+    // idle socket to keep, because without TLS the peer notices nothing of a connection that is not
+    // established yet.
+    const signal = keepsIdle || secure ? this.#connecting : undefined;
+    const { connect } = this.#options;
+    // A faked timer may jump by minutes. It may also leave out the arguments that undici passes to
+    // the callback, which then throws in the user's test. So undici gets no short timeouts while
+    // timers are faked.
+    const idle = areTimersFaked() ? MAX_DELAY : Math.ceil(this.#idleTimeout);
+    const keepAliveTimeout = Math.min(Math.max(idle, 1), MAX_DELAY);
+    return new Agent(withoutInherited({
+      ...this.#options,
+      // The session has its own timeouts. Only undici's 10 s for connecting stay, as for bare
+      // `fetch`.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout,
+      // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
+      keepAliveMaxTimeout: keepAliveTimeout,
+      ...(!keepsIdle && { pipelining: 0 }), // a new connection for each request
+      connect: typeof connect === "function" ? connect : withoutInherited({ ...connect, signal }),
+    }));
   }
 
   async close() {
@@ -407,11 +403,13 @@ function watchSockets(process: NodeProcess) {
 }
 
 /**
- * Whether the options still belong to the `Request` that they came with. After a redirect they do
- * not.
+ * Returns the `Request` that the options came with, if the runtime's `fetch` is to send it. After a
+ * redirect, the options no longer belong to it.
  */
-function isWhole(request: Request, url: URL, init: Init): boolean {
-  return request.url === url.href && (request.body === null || init.body != null);
+function wholeRequest(fetch: Fetch, url: URL, init: Init): Request | undefined {
+  const request = init[CARRIER];
+  const isWhole = request?.url === url.href && (request.body === null || init.body != null);
+  return isWhole && isRuntimes(fetch) ? request : undefined;
 }
 
 /**
@@ -551,10 +549,8 @@ function isAlike(a: unknown, b: unknown): boolean {
 }
 
 function settings(value: object): PropertyKey[] | undefined {
-  const prototype = Object.getPrototypeOf(value);
   const keys = Reflect.ownKeys(value);
-  // This is a plain object, perhaps of another realm: all its keys are settings.
-  if (prototype === null || Object.getPrototypeOf(prototype) === null) return keys;
+  if (isPlainObject(value)) return keys; // all its keys are settings
   const known = keys.filter((key) => typeof key === "symbol" && SETTINGS.has(key.description ?? ""));
   return known.length > 0 ? known : undefined;
 }

@@ -7,7 +7,7 @@
  */
 
 import type { Drain } from "../drain.ts";
-import { own } from "../options.ts";
+import { cannotSend, own } from "../options.ts";
 
 /**
  * The key under which an adapter keeps its {@linkcode Platform}. A user's own transport has none.
@@ -30,7 +30,7 @@ export interface Platform {
    */
   readonly endsBodies?: boolean;
   /** Whether reading a body with a BYOB reader is best (Streams standard, section 4.5). */
-  readonly fillsBuffers?: boolean;
+  readonly prefersByob?: boolean;
   /**
    * Whether the platform's `fetch` checks the integrity of bodies, including those of redirects,
    * and gives responses from another origin the type "cors".
@@ -81,9 +81,6 @@ export function makePlatform(endsBodies: () => boolean, known: Platform): Platfo
   return Object.defineProperty(facts(known), "endsBodies", own({ get: endsBodies }));
 }
 
-/** The longest delay in milliseconds that the timers of every runtime accept: 25 days. */
-export const MAX_TIMEOUT = 2 ** 31 - 1;
-
 /** A refusal of a transport's, which the caller gets as it is: no failure of the network. */
 export class Refusal extends TypeError {
   override name = "TypeError";
@@ -91,7 +88,7 @@ export class Refusal extends TypeError {
 
 /** What a transport answers once it is closed. */
 export function refuseClosed(): Promise<never> {
-  return Promise.reject(new TypeError("Cannot send the request as the transport is closed"));
+  return Promise.reject(cannotSend("the transport is closed"));
 }
 
 /**

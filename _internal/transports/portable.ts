@@ -7,7 +7,7 @@
  */
 
 import { isWorkerd } from "../workerd.ts";
-import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { type Fetch, globalFetch, sendThrough } from "./global_fetch.ts";
 import { type Adapter, facts, PLATFORM, refuseClosed } from "./platform.ts";
 
 /**
@@ -29,8 +29,7 @@ export function portable(fetch?: Fetch, own?: object): Adapter {
     fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) return refuseClosed();
       if (own !== undefined) init = { ...own, ...init };
-      const send = fetch ?? globalFetch();
-      return isRuntimes(send) ? send(url, init) : sendThrough(send, url, init);
+      return sendThrough(fetch ?? globalFetch(), url, init);
     },
     close() {
       closed = true;

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { decodes } from "./codings.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { own as withoutInherited } from "../options.ts";
@@ -56,7 +57,7 @@ class BunTransport implements Adapter {
     this.#session = session;
     this.#options = Object.entries(own);
     this[PLATFORM] = makePlatform(() => this.fetch === BunTransport.prototype.fetch && this.closesSockets, {
-      decodes: (coding, init: Init) => (init.decompress ?? own.decompress) !== false && decodes(coding),
+      decodes: (coding, init: Init) => decodes(coding, { ...own, ...init }),
       onDropped: (report) => {
         this.#remains.report = report;
         watch(this, this.#remains);
@@ -90,13 +91,4 @@ class BunTransport implements Adapter {
     unwatch(this);
     this.#session?.close();
   }
-}
-
-/**
- * Whether Bun decodes a body. It ignores empty and `identity` codings, and does not decode a body
- * with two codings.
- */
-function decodes(coding: string): boolean {
-  const codings = coding.split(",").map((part) => part.trim()).filter((part) => part !== "" && part !== "identity");
-  return codings.length === 1 && /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(codings[0]!);
 }

@@ -192,8 +192,6 @@ class NodeTransport implements Adapter {
     this[PLATFORM] = makePlatform(
       () => this.fetch === NodeTransport.prototype.fetch && dispatcher === undefined && this.closesSockets,
       {
-        // Node decodes a body with several codings too.
-        decodes: (coding) => coding.split(",").every((part) => this.#decodes(part.trim())),
         onDropped: (report) => this.#remains.report = report,
         policies: true,
       },
@@ -262,10 +260,6 @@ class NodeTransport implements Adapter {
     if (!this.#remains.used) watch(this, this.#remains);
     this.#remains.used = true;
     return this.#make(Agent, secure);
-  }
-
-  #decodes(coding: string): boolean {
-    return /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(coding) && (coding !== "zstd" || this.#globals.version >= 7);
   }
 
   async close() {

@@ -30,11 +30,6 @@ export function isIdempotent(method: string): boolean {
   return /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i.test(method);
 }
 
-/** Whether a content coding is one that runtimes decode: RFC 9110, section 8.4.1; RFC 7932; RFC 8878. */
-export function isKnownCoding(coding: string): boolean {
-  return /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(coding);
-}
-
 /**
  * Whether a response to this method with this status has a body. See "null body status" in the
  * Fetch standard.

@@ -11,7 +11,7 @@ import { PrefetchedResponse, StreamedResponse } from "../response.ts";
 import { BodyReader, bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Bytes } from "./bytes.ts";
-import { isKnownCoding, SMALL_BODY } from "./http.ts";
+import { SMALL_BODY } from "./http.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { type Arrival, send } from "./send.ts";
@@ -112,7 +112,7 @@ function toHead(exchange: Exchange, { response, outgoing, init, history }: Arriv
     url: redirected ? response.url : href,
     redirected: redirected || history.length > 0,
     type: type as string === "basic" && platform.policies && visitsOthers(outgoing, history) ? "cors" : type,
-    decoded: coding !== null && decodes(coding.toLowerCase(), init, platform),
+    decoded: coding !== null && platform.decodes(coding.toLowerCase(), init),
     method,
     asked: href,
     // A redirect that the platform followed may have turned a POST into a GET.
@@ -128,8 +128,4 @@ function toHead(exchange: Exchange, { response, outgoing, init, history }: Arriv
  */
 function visitsOthers({ url: { origin } }: Outgoing, history: Arrival["history"]): boolean {
   return history.some(({ url }) => new URL(url).origin !== origin);
-}
-
-function decodes(coding: string, init: RequestInit, platform: Platform): boolean {
-  return platform.decodes?.(coding, init) ?? isKnownCoding(coding);
 }

@@ -13,6 +13,7 @@ import { Clock } from "../_internal/deadlines.ts";
 import { Exchange, Exchanges } from "../_internal/exchange.ts";
 import { Slots } from "../_internal/slots.ts";
 import { Source } from "../_internal/source.ts";
+import { facts } from "../_internal/transports/platform.ts";
 import { BodyTooLargeError, NetworkError, TimeoutError } from "../errors.ts";
 import { makeOutgoing } from "./outgoing.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
@@ -114,7 +115,12 @@ function arrive({ body = null, headers = {}, status = 200, method = "GET", prefe
   const response = new Response(body, { status, headers });
   if (url !== undefined) Object.defineProperty(response, "url", { value: url });
   if (type !== undefined) Object.defineProperty(response, "type", { value: type });
-  return { exchange, response, leaks, source: new Source(exchange, response, { prefersByob: prefersByob === true }) };
+  return {
+    exchange,
+    response,
+    leaks,
+    source: new Source(exchange, response, facts({ prefersByob: prefersByob === true })),
+  };
 }
 
 /** A byte stream of these chunks, which BYOB readers can read. */

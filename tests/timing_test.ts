@@ -141,7 +141,7 @@ Deno.test(
     timing.begin("idle");
     clock.advance(100);
     timing.begin("idle");
-    assertEquals(timing.deadline, START + 300);
+    assertEquals(timing.deadline, START + 200);
     clock.advance(50);
     timing.finish();
     assertEquals(timing.deadline, START + 350);

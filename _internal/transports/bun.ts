@@ -6,7 +6,7 @@
  * @module
  */
 
-import { isKnownCoding } from "../http.ts";
+import { decodes } from "./codings.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { MAX_DELAY, own } from "../options.ts";
@@ -57,7 +57,7 @@ class BunTransport implements Adapter {
     this.#session = session;
     this.#options = Object.entries(options);
     this[PLATFORM] = makePlatform(() => this.fetch === BunTransport.prototype.fetch && this.closesSockets, {
-      decodes: (coding, init: Init) => (init.decompress ?? options.decompress) !== false && decodes(coding),
+      decodes: (coding, init: Init) => decodes(coding, { ...options, ...init }),
       onDropped: (report) => {
         this.#remains.report = report;
         watch(this, this.#remains);
@@ -90,13 +90,4 @@ class BunTransport implements Adapter {
     unwatch(this);
     this.#session?.close();
   }
-}
-
-/**
- * Whether Bun decodes a body. It ignores empty and `identity` codings, and does not decode a body
- * with two codings.
- */
-function decodes(coding: string): boolean {
-  const codings = coding.split(",").map((part) => part.trim()).filter((part) => part !== "" && part !== "identity");
-  return codings.length === 1 && isKnownCoding(codings[0]!);
 }

@@ -103,7 +103,6 @@ class DenoTransport implements Adapter {
       // Deno learns only some turns later that a socket has come back or is closed. Smaller numbers
       // are enough for most sockets, but not for all.
       drain: (free) => new TurnDrain(free, 6, 128),
-      decodes: (coding, { headers }) => decodes(coding, new Headers(headers)),
       onDropped: (report) => this.#remains.report = report,
     });
   }
@@ -182,14 +181,6 @@ class DenoTransport implements Adapter {
 
 function dispose(client: Client) {
   client[Symbol.dispose]();
-}
-
-/**
- * Whether Deno decodes a body. It decodes only codings that it has asked for itself. It asks for
- * none if the request is for a range or names codings.
- */
-function decodes(coding: string, request: Headers): boolean {
-  return (coding === "gzip" || coding === "br") && !request.has("range") && !request.has("accept-encoding");
 }
 
 function isBytes(body: unknown): body is ArrayBuffer | ArrayBufferView<ArrayBuffer> {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { isIdempotent, isKnownCoding } from "../http.ts";
+import { isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
@@ -167,11 +167,6 @@ class NodeTransport implements Adapter {
     this[PLATFORM] = makePlatform(
       () => this.fetch === NodeTransport.prototype.fetch && dispatcher === undefined && this.closesSockets,
       {
-        // Node decodes a body with several codings too.
-        decodes: (codings) =>
-          codings.split(",").map((part) => part.trim()).every((coding) =>
-            isKnownCoding(coding) && (coding !== "zstd" || globals.version >= 7)
-          ),
         onDropped: (report) => this.#remains.report = report,
         policies: true,
       },

@@ -8,6 +8,7 @@
 
 import type { Drain } from "../drain.ts";
 import { cannotSend, own } from "../options.ts";
+import { decodes } from "./codings.ts";
 
 /**
  * The key under which an adapter keeps its {@linkcode Platform}. A user's own transport has none.
@@ -42,14 +43,12 @@ export interface Platform {
    */
   readonly drain?: (free: (origins: string[]) => void) => Drain;
   /**
-   * Whether the platform decodes a body, so that `content-encoding` and `content-length` no longer
-   * describe it. No runtime removes these headers. Without this method gzip, deflate, br and zstd
-   * count as decoded.
+   * Whether the platform decodes a body: see {@linkcode decodes}.
    *
    * @param coding The response's `content-encoding`, in lower case.
    * @param init The options that the request was sent with.
    */
-  decodes?(coding: string, init: RequestInit): boolean;
+  decodes(coding: string, init: RequestInit): boolean;
   /**
    * Sets a function to call if the transport has sent a request and is garbage-collected before it
    * is closed.
@@ -69,15 +68,15 @@ export interface Adapter {
 }
 
 /** Makes a `Platform` to which `Object.prototype` adds nothing. */
-export function facts(known: Platform = {}): Platform {
-  return Object.assign(Object.create(null), known);
+export function facts(known: Partial<Platform> = {}): Platform {
+  return Object.assign(Object.create(null), { decodes }, known);
 }
 
 /**
  * Makes a `Platform` whose `endsBodies` is computed at each access, because the user may replace
  * `fetch` at any time.
  */
-export function makePlatform(endsBodies: () => boolean, known: Platform): Platform {
+export function makePlatform(endsBodies: () => boolean, known: Partial<Platform>): Platform {
   return Object.defineProperty(facts(known), "endsBodies", own({ get: endsBodies }));
 }
 

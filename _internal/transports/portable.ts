@@ -6,7 +6,7 @@
  * @module
  */
 
-import { isWorkerd } from "../workerd.ts";
+import { decodes } from "./codings.ts";
 import { type Fetch, globalFetch, sendThrough } from "./global_fetch.ts";
 import { type Adapter, facts, PLATFORM, refuseClosed } from "./platform.ts";
 
@@ -23,7 +23,7 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
   return {
     [PLATFORM]: facts({
       followsRedirects: hidesRedirects(),
-      ...(isWorkerd() && { decodes: (coding: string) => coding === "gzip" || coding === "br" }),
+      decodes: (coding, init) => decodes(coding, { ...options, ...init }),
     }),
     closesSockets: false,
     fetch(url: URL, init: RequestInit): Promise<Response> {

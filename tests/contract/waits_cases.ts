@@ -191,6 +191,24 @@ export const cases: Case[] = [
     },
   })),
   {
+    name: "a read times out, however many more reads follow it",
+    async run() {
+      const { response } = scripted();
+      const session = new Session({ fetch: () => Promise.resolve(response()), timeout: { idle: 60 } });
+      const iterator = (await session.get(NOBODY, { prefetch: false }))[Symbol.asyncIterator]();
+      const reads = [outcome(iterator.next())];
+      const timer = setInterval(() => reads.push(outcome(iterator.next())), 20);
+      try {
+        assertEquals(await reads[0], "idle");
+      } finally {
+        clearInterval(timer);
+      }
+      assertEquals(new Set(await Promise.all(reads)), new Set(["idle"]));
+      assertIdle(session);
+      await session.close();
+    },
+  },
+  {
     name: "two reads at once get a chunk each, and no timeout between",
     async run() {
       const { response, send, end } = scripted();

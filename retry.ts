@@ -66,18 +66,17 @@ const PASSING = [408, 425, 429, 500, 502, 503, 504];
 export function isRetriable(error: unknown): boolean {
   const failure = findFailure(error);
   if (!failure) return false;
-  const { method = "" } = failure;
+  const unsent = failure instanceof QueueFullError || failure instanceof TimeoutError && failure.phase === "queue";
+  const { repeatable = unsent || isIdempotent(failure.method ?? "") ? "always" : "refused" } = failure;
   if (failure instanceof StatusError) {
-    const { repeatable = isIdempotent(method) ? "always" : "refused", response: { status } } = failure;
+    const { status } = failure.response;
     if (repeatable === "always") return PASSING.includes(status);
     const refused = status === 425 || status === 429 || status === 503 && retryAfter(failure) !== undefined;
     return refused && repeatable === "refused";
   }
-  const unsent = failure instanceof QueueFullError || failure instanceof TimeoutError && failure.phase === "queue";
-  if (!unsent && !(failure instanceof TimeoutError) && !(failure instanceof NetworkError)) return false;
-  if (failure instanceof NetworkError && staysSo(failure.code)) return false;
-  const { repeatable = unsent || isIdempotent(method) ? "always" : "refused" } = failure;
-  return repeatable === "always";
+  const mayPass = unsent || failure instanceof TimeoutError ||
+    failure instanceof NetworkError && !staysSo(failure.code);
+  return mayPass && repeatable === "always";
 }
 
 /**

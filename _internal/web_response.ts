@@ -190,11 +190,11 @@ class WebResponse extends BaseResponse {
   }
 
   override blob(): Promise<ResponseBlob> {
-    return this.#read(() => super.blob(), (content) => this.#rebuild(content).blob());
+    return this.#read(() => super.blob(), (content) => rebuild(content, this.headers).blob());
   }
 
   override formData(): Promise<ResponseForm> {
-    return this.#read(() => super.formData(), (content) => this.#rebuild(content).formData());
+    return this.#read(() => super.formData(), (content) => rebuild(content, this.headers).formData());
   }
 
   /**
@@ -231,11 +231,12 @@ class WebResponse extends BaseResponse {
     if (!this.bodyUsed && !stream?.locked) return;
     throw new TypeError("Cannot read the body as it is being read or has been read already");
   }
+}
 
-  #rebuild(content: Bytes): Response {
-    const type = this.headers.get("content-type");
-    return new Response(content, own({ headers: type === null ? [] : [["content-type", type] as [string, string]] }));
-  }
+/** Makes a `Response` of a body that was read, so that the platform converts it. */
+export function rebuild(content: Bytes, headers: Headers): Response {
+  const type = headers.get("content-type");
+  return new Response(content, type === null ? undefined : own({ headers: own({ "content-type": type }) }));
 }
 
 // Hide the class, so that callers see a standard `Response`.

@@ -30,12 +30,12 @@ export function isIdempotent(method: string): boolean {
   return /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i.test(method);
 }
 
-/**
- * Whether a response to this method with this status has a body. See "null body status" in the
- * Fetch standard.
- */
+/** The null body statuses of the Fetch standard, section 2.2.3. */
+const BODILESS = [101, 103, 204, 205, 304];
+
+/** Whether a response to this method with this status has a body. */
 export function hasBody(method: string, status: number): boolean {
-  return method !== "HEAD" && status !== 101 && status !== 103 && status !== 204 && status !== 205 && status !== 304;
+  return method !== "HEAD" && !BODILESS.includes(status);
 }
 
 /** Returns the number of bytes that the headers announce, if they do. */

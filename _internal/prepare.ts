@@ -108,7 +108,16 @@ export function prepare(
   defaults: RequestDefaults,
 ): Outgoing {
   const given = plain(init);
-  const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
+  const {
+    prefetch,
+    throwIfNotOk,
+    json,
+    query,
+    timeout,
+    maxBodyBytes = defaults.maxBodyBytes,
+    maxRedirects = defaults.maxRedirects,
+    ...rest
+  } = given;
   const standard = own(rest as RequestInit);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
   refuseMissing(standard.headers);
@@ -120,8 +129,8 @@ export function prepare(
     ...defaults,
     throwIfNotOk: throwIfNotOk ?? defaults.throwIfNotOk,
     timeouts: mergeTimeouts(defaults.timeouts, timeout),
-    maxBodyBytes: maxBodyBytes === undefined ? defaults.maxBodyBytes : checkLimit("maxBodyBytes", maxBodyBytes),
-    maxRedirects: maxRedirects === undefined ? defaults.maxRedirects : checkLimit("maxRedirects", maxRedirects),
+    maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes),
+    maxRedirects: checkLimit("maxRedirects", maxRedirects),
   };
   return complete(input, standard, settings, undefined, { query, json, prefetch: prefetch !== false });
 }
@@ -207,18 +216,18 @@ function complete(
   headers = takeCredentials(url, headers);
   if (query !== undefined) addQuery(url, query);
 
-  if (json !== undefined && hasValue(body)) throw cannotSend('"json" and "body" exclude each other');
+  if (json !== undefined && body != null) throw cannotSend('"json" and "body" exclude each other');
   const content = json === undefined ? body : toJson(json, `${method} ${displayUrl(url)}`);
   // A body in the options takes precedence over that of a `Request`, unless it is null: Fetch
   // standard, section 5.4.
-  const owner = hasValue(content) ? undefined : carrier ?? request;
+  const owner = content == null ? carrier ?? request : undefined;
   const inherited = owner !== undefined && mayHaveBody(owner, method);
   if (inherited ? owner.bodyUsed : content instanceof ReadableStream && content.locked) {
     throw cannotSend("its body is being read or has been read already");
   }
   if (isStream(content)) checkStream(content, own(init).duplex);
   else headers?.delete("content-length");
-  if (hasValue(content) && isBodiless(method)) throw cannotSend(`a ${method} request has no body`);
+  if (content != null && isBodiless(method)) throw cannotSend(`a ${method} request has no body`);
   if (json !== undefined) headers = setMissing(headers, "content-type", "application/json");
 
   return {
@@ -242,10 +251,6 @@ function complete(
 /** Whether something is a `Request`, of whatever realm. */
 function isRequest(value: unknown): value is Request {
   return value instanceof Request || Object.prototype.toString.call(value) === "[object Request]";
-}
-
-function hasValue<T>(value: T): value is NonNullable<T> {
-  return value !== undefined && value !== null;
 }
 
 /** Whether the Fetch standard allows no body with this method. */
@@ -363,8 +368,7 @@ export function withoutHeaders(given: HeadersInit | undefined, names: readonly s
 }
 
 function describeBadHeader(given: HeadersInit | undefined): string {
-  const entries = given && !(given instanceof Headers) ? Object.entries(given) : [];
-  for (const [key, value] of entries) {
+  for (const [key, value] of Object.entries(given ?? {})) {
     const [name, content] = Array.isArray(value) ? value : [key, value];
     try {
       new Headers([[name, content]]);

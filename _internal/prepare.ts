@@ -417,7 +417,7 @@ function resolve(input: string | URL, baseUrl: URL | undefined): URL {
     if (typeof input !== "string") refuse(`Cannot send the request as ${problem}`, input);
     throw cannotSend(scheme === "http" || scheme === "https" ? `${problem}: received "${scheme}:…"` : problem);
   }
-  if (url.protocol === "http:" || url.protocol === "https:") return url;
+  if (/^https?:/.test(url.href)) return url;
   // In "ada:secret@example.com" the user name looks like a scheme, so it is not shown.
   const shown = /^[^:]*:(?!\/\/).*@/.test(url.href) ? "" : `: received "${url.protocol}"`;
   throw cannotSend(`the URL's scheme is not http or https${shown}`);
@@ -435,7 +435,7 @@ function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefi
  * headers.
  */
 export function takeCredentials(url: URL, headers: Headers | undefined): Headers | undefined {
-  if (url.username === "" && url.password === "") return headers;
+  if (!url.href.includes("@") || url.username === "" && url.password === "") return headers;
   // User name and password are ASCII, because a URL escapes all other characters as UTF-8. A "%"
   // that escapes nothing stands for itself.
   const bytes = `${url.username}:${url.password}`

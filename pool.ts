@@ -10,7 +10,7 @@ import { nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { checkFunction, checkMethods, checkNumber, own, refuse } from "./_internal/options.ts";
 import { checkSignal, onAbort } from "./_internal/signals.ts";
-import { type Holder, SLOTS, Slots } from "./_internal/slots.ts";
+import { SLOTS, Slots } from "./_internal/slots.ts";
 import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
 import { type Adapter, facts, PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import type { PoolClosedError } from "./errors.ts";
@@ -296,36 +296,27 @@ export class Pool implements AsyncDisposable {
       checkNumber(subject("timeout"), "a positive number of milliseconds", timeout);
       if (signal?.aborted && !this.closed) throw signal.reason;
       const holder = { request, onClose: onClose?.bind(options) };
-      return this.#acquire(origin, timeout, holder, signal);
+      const slots = this[SLOTS];
+      const lease = slots.tryAcquire(origin, holder);
+      if (lease !== undefined) return Promise.resolve(lease);
+      return new Promise((resolve, reject) => {
+        let forgetSignal = () => {};
+        const waiter = {
+          grant(lease: Lease) {
+            forgetSignal();
+            resolve(lease);
+          },
+          refuse(reason: unknown) {
+            forgetSignal();
+            reject(reason);
+          },
+        };
+        const waiting = slots.enqueue(origin, timeout, holder, waiter);
+        if (signal) forgetSignal = onAbort(signal, (reason) => slots.cancel(waiting, reason));
+      });
     } catch (error) {
       return Promise.reject(error);
     }
-  }
-
-  #acquire(
-    origin: string,
-    timeout: number,
-    holder: Holder,
-    signal: AbortSignal | null | undefined,
-  ): Promise<Lease> {
-    const slots = this[SLOTS];
-    const lease = slots.tryAcquire(origin, holder);
-    if (lease !== undefined) return Promise.resolve(lease);
-    return new Promise((grant, refuse) => {
-      let forgetSignal = () => {};
-      const waiter = {
-        grant(lease: Lease) {
-          forgetSignal();
-          grant(lease);
-        },
-        refuse(reason: unknown) {
-          forgetSignal();
-          refuse(reason);
-        },
-      };
-      const request = slots.enqueue(origin, timeout, holder, waiter);
-      if (signal) forgetSignal = onAbort(signal, (reason) => slots.cancel(request, reason));
-    });
   }
 
   /**

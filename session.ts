@@ -20,6 +20,7 @@ import {
   prepare,
   prepareFetch,
   type RequestDefaults,
+  withoutHeaders,
 } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { SLOTS } from "./_internal/slots.ts";
@@ -290,7 +291,7 @@ export class Session implements AsyncDisposable {
     const defaults: RequestDefaults = {
       baseUrl: base,
       headers: parsed,
-      headersElsewhere: parsed && base ? withoutCredentials(parsed) : parsed,
+      headersElsewhere: parsed && base ? withoutHeaders(parsed, ORIGIN_HEADERS) : parsed,
       timeouts: mergeTimeouts(DEFAULT_TIMEOUTS, timeout),
       maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES),
       maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),
@@ -603,13 +604,6 @@ function parseBaseUrl(baseUrl: string | URL): URL {
   return url;
 }
 
-/** Returns the headers without those that are for the origin of `baseUrl` only. */
-function withoutCredentials(headers: Headers): Headers {
-  const others = new Headers(headers);
-  for (const name of ORIGIN_HEADERS) others.delete(name);
-  return others;
-}
-
 function choosePool(pool: Pool | PoolOptions | undefined, fetch: Fetch | undefined): Pool {
   if (pool !== undefined && (typeof pool !== "object" || pool === null)) {
     refuse('"pool" must be a Pool or options for one', pool);
@@ -622,23 +616,28 @@ function choosePool(pool: Pool | PoolOptions | undefined, fetch: Fetch | undefin
   return new Pool({ ...pool, transport: portable(fetch) });
 }
 
-let warned = false;
-let warnedOfDrop = false;
+/** The warnings that were printed. */
+const warnings = new Set<string>();
+
+/** Prints a warning, unless it was printed before. */
+function warnOnce(warning: string, details = ""): void {
+  if (warnings.has(warning)) return;
+  warnings.add(warning);
+  console.warn(`Hangup: ${warning}${details}`);
+}
 
 /**
  * Called when a session's transport was garbage-collected before it was closed. It is at module
  * level because a closure would keep the session in memory.
  */
 function warnOfDrop(): void {
-  if (warnedOfDrop) return;
-  warnedOfDrop = true;
-  console.warn("Hangup: a session was dropped without close(); use `await using`, or close it when it is done");
+  warnOnce("a session was dropped without close(); use `await using`, or close it when it is done");
 }
 
 function warnOfLeak({ method, url, stack }: ExchangeInfo): void {
-  if (warned) return;
-  warned = true;
-  const what = "a streamed response was dropped while open; close it, or read it to its end";
   const where = stack ?? 'A session with "traceLeaks: true" tells where it was made';
-  console.warn(`Hangup: ${what}: ${method} ${url}\n${where}`);
+  warnOnce(
+    "a streamed response was dropped while open; close it, or read it to its end",
+    `: ${method} ${url}\n${where}`,
+  );
 }

@@ -348,13 +348,17 @@ export function checkLimit(option: string, value: number): number {
  * it may be a secret.
  */
 export function parseHeaders(given: HeadersInit): Headers {
-  let headers: Headers;
   try {
-    headers = new Headers(given);
+    return withoutHeaders(given, FRAMING_HEADERS);
   } catch {
     throw cannotSend(`"headers" is not valid: ${describeBadHeader(given)}`);
   }
-  for (const name of FRAMING_HEADERS) headers.delete(name);
+}
+
+/** Copies headers, except those with these names. */
+export function withoutHeaders(given: HeadersInit | undefined, names: readonly string[]): Headers {
+  const headers = new Headers(given);
+  for (const name of names) headers.delete(name);
   return headers;
 }
 

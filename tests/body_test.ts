@@ -11,11 +11,11 @@ import { BodyReader, bufferBody } from "../_internal/body.ts";
 import { ByteCollector, type Bytes } from "../_internal/bytes.ts";
 import { Clock } from "../_internal/deadlines.ts";
 import { Exchange, Exchanges } from "../_internal/exchange.ts";
-import type { Outgoing } from "../_internal/prepare.ts";
 import { Slots } from "../_internal/slots.ts";
 import { Source } from "../_internal/source.ts";
 import { facts } from "../_internal/transports/platform.ts";
 import { BodyTooLargeError, NetworkError, TimeoutError } from "../errors.ts";
+import { makeOutgoing } from "./outgoing.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 
 const KIB = 1024;
@@ -109,22 +109,8 @@ function arrive({ body = null, headers = {}, status = 200, method = "GET", prefe
   made.push(exchanges);
   const limits = { maxConnections: 1, maxConnectionsPerOrigin: 1, maxQueued: 0 };
   const slots = new Slots(limits, () => Promise.resolve(new Response()));
-  const outgoing: Outgoing = {
-    method,
-    url: new URL("https://a.test/page"),
-    headers: undefined,
-    body: undefined,
-    request: undefined,
-    prefetch: true,
-    throwIfNotOk: false,
-    redirect: "follow",
-    signal: undefined,
-    timeouts: { queue: Infinity, headers: Infinity, idle: IDLE, total: Infinity },
-    maxBodyBytes: Infinity,
-    maxRedirects: 0,
-    jar: undefined,
-    rest: undefined,
-  };
+  const timeouts = { queue: Infinity, headers: Infinity, idle: IDLE, total: Infinity };
+  const outgoing = makeOutgoing({ method, timeouts, maxBodyBytes: Infinity });
   const exchange = new Exchange(exchanges, slots, outgoing);
   const response = new Response(body, { status, headers });
   if (url !== undefined) Object.defineProperty(response, "url", { value: url });

@@ -9,7 +9,7 @@
 import { decodes } from "./codings.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { MAX_DELAY, own as withoutInherited } from "../options.ts";
+import { MAX_DELAY, own } from "../options.ts";
 import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Bun.FetchSession` that is used here. */
@@ -29,19 +29,19 @@ type Init = RequestInit & { keepalive?: boolean | undefined; session?: FetchSess
  * Makes the transport for Bun.
  *
  * @param idle Time in milliseconds that an idle socket is kept.
- * @param own Options of Bun's `fetch()`.
+ * @param options Options of Bun's `fetch()`.
  * @returns The transport, or `undefined` on another platform. Also `undefined` on a Bun without
  * `Bun.FetchSession`, unless `idle` is 0.
  */
-export function bunTransport(idle: number, own: object = {}): Adapter | undefined {
+export function bunTransport(idle: number, options: object = {}): Adapter | undefined {
   const bun = (globalThis as { Bun?: BunNamespace }).Bun;
   if (bun === undefined) return undefined;
-  if (idle === 0) return new BunTransport(undefined, own);
+  if (idle === 0) return new BunTransport(undefined, options);
   const { FetchSession } = bun;
   if (typeof FetchSession !== "function") return undefined;
   // Bun counts in seconds, and refuses both 0 and Infinity.
   const idleTimeout = Math.min(Math.max(idle, 1), MAX_DELAY) / 1000;
-  return new BunTransport(new FetchSession(withoutInherited({ keepAlive: withoutInherited({ idleTimeout }) })), own);
+  return new BunTransport(new FetchSession(own({ keepAlive: own({ idleTimeout }) })), options);
 }
 
 class BunTransport implements Adapter {
@@ -53,11 +53,11 @@ class BunTransport implements Adapter {
   readonly #remains: Remains = { used: false, owners: [], release() {} };
   #closed = false;
 
-  constructor(session: FetchSession | undefined, own: Init) {
+  constructor(session: FetchSession | undefined, options: Init) {
     this.#session = session;
-    this.#options = Object.entries(own);
+    this.#options = Object.entries(options);
     this[PLATFORM] = makePlatform(() => this.fetch === BunTransport.prototype.fetch && this.closesSockets, {
-      decodes: (coding, init: Init) => decodes(coding, { ...own, ...init }),
+      decodes: (coding, init: Init) => decodes(coding, { ...options, ...init }),
       onDropped: (report) => {
         this.#remains.report = report;
         watch(this, this.#remains);

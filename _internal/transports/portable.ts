@@ -15,21 +15,20 @@ import { type Adapter, facts, PLATFORM, refuseClosed } from "./platform.ts";
  *
  * @param fetch The function that sends the requests. The default is the global one, looked up anew
  * for each request.
- * @param own Further options of `fetch`, used by requests that do not have them.
+ * @param options Further options of `fetch`, used by requests that do not have them.
  * @returns The transport; its `closesSockets` is `false`.
  */
-export function portable(fetch?: Fetch, own?: object): Adapter {
+export function portable(fetch?: Fetch, options?: object): Adapter {
   let closed = false;
   return {
     [PLATFORM]: facts({
       followsRedirects: hidesRedirects(),
-      decodes: (coding, init) => decodes(coding, { ...own, ...init }),
+      decodes: (coding, init) => decodes(coding, { ...options, ...init }),
     }),
     closesSockets: false,
     fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) return refuseClosed();
-      if (own !== undefined) init = { ...own, ...init };
-      return sendThrough(fetch ?? globalFetch(), url, init);
+      return sendThrough(fetch ?? globalFetch(), url, options === undefined ? init : { ...options, ...init });
     },
     close() {
       closed = true;

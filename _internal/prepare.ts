@@ -46,6 +46,11 @@ export interface Outgoing {
   readonly throwIfNotOk: boolean;
   readonly redirect: RequestRedirect;
   readonly signal: AbortSignal | null | undefined;
+  /**
+   * The `Request` that the signal is a property of. It is kept until the end, because on Node such
+   * a signal no longer aborts once its `Request` was garbage-collected.
+   */
+  readonly signalOf: Request | undefined;
   readonly timeouts: AllTimeouts;
   readonly maxBodyBytes: number;
   readonly maxRedirects: number;
@@ -157,8 +162,9 @@ export function prepareFetch(
   } as RequestInit;
   // The runtime itself decides which methods it can send, and in which form.
   if (method !== undefined) standard.method = USUAL_METHOD.test(method) ? method : asRequest({ method }).method;
-  if (isRequest(init)) inherit(standard, init);
-  return complete(input, standard, defaults, undefined, undefined, carrier);
+  if (!isRequest(init)) return complete(input, standard, defaults);
+  inherit(standard, init);
+  return { ...complete(input, standard, defaults, undefined, undefined, carrier), signalOf: init };
 }
 
 /** Creates a platform `Request`, which throws if something is wrong with these options. */
@@ -230,6 +236,7 @@ function complete(
     throwIfNotOk: false,
     redirect: checkRedirect(redirect === undefined ? request?.redirect ?? "follow" : redirect),
     signal: checkSignal(signal === undefined ? request?.signal : signal),
+    signalOf: signal === undefined ? request : undefined,
     timeouts: defaults.timeouts,
     maxBodyBytes: defaults.maxBodyBytes,
     maxRedirects: defaults.maxRedirects,

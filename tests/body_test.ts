@@ -14,6 +14,7 @@ import { Exchange, Exchanges } from "../_internal/exchange.ts";
 import type { Outgoing } from "../_internal/prepare.ts";
 import { Slots } from "../_internal/slots.ts";
 import { Source } from "../_internal/source.ts";
+import { facts } from "../_internal/transports/platform.ts";
 import { BodyTooLargeError, NetworkError, TimeoutError } from "../errors.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 
@@ -118,6 +119,7 @@ function arrive({ body = null, headers = {}, status = 200, method = "GET", fills
     throwIfNotOk: false,
     redirect: "follow",
     signal: undefined,
+    signalOf: undefined,
     timeouts: { queue: Infinity, headers: Infinity, idle: IDLE, total: Infinity },
     maxBodyBytes: Infinity,
     maxRedirects: 0,
@@ -128,7 +130,12 @@ function arrive({ body = null, headers = {}, status = 200, method = "GET", fills
   const response = new Response(body, { status, headers });
   if (url !== undefined) Object.defineProperty(response, "url", { value: url });
   if (type !== undefined) Object.defineProperty(response, "type", { value: type });
-  return { exchange, response, leaks, source: new Source(exchange, response, { fillsBuffers: fillsBuffers === true }) };
+  return {
+    exchange,
+    response,
+    leaks,
+    source: new Source(exchange, response, facts({ fillsBuffers: fillsBuffers === true })),
+  };
 }
 
 /** A byte stream of these chunks, which BYOB readers can read. */

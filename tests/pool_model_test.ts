@@ -14,7 +14,7 @@ import * as fc from "fast-check";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import { onAbort } from "../_internal/signals.ts";
 import { type Holder, type Lease as Slot, SLOTS } from "../_internal/slots.ts";
-import { type Adapter, PLATFORM, type Platform } from "../_internal/transports/platform.ts";
+import { type Adapter, facts, PLATFORM, type Platform } from "../_internal/transports/platform.ts";
 import { type Lease, Pool } from "../pool.ts";
 import type { Transport } from "../transport.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
@@ -221,7 +221,7 @@ class Bench {
     const { operations: _, drains, ...options } = run;
     this.clock = clock;
     this.model = new Model(run);
-    const platform: Platform = drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {};
+    const platform: Platform = facts(drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {});
     const transport: Transport & Adapter = {
       closesSockets: true,
       [PLATFORM]: platform,

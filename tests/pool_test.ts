@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
-import { PLATFORM, type Platform } from "../_internal/transports/platform.ts";
+import { facts, PLATFORM, type Platform } from "../_internal/transports/platform.ts";
 import { type AcquireOptions, type Lease, Pool, type PoolOptions } from "../pool.ts";
 import type { RequestSummary } from "../request.ts";
 import type { Transport } from "../transport.ts";
@@ -25,7 +25,7 @@ class ScriptedTransport implements Transport {
   onClose: () => void | Promise<void> = () => {};
 
   constructor(drains = false) {
-    this[PLATFORM] = drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {};
+    this[PLATFORM] = facts(drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {});
   }
 
   async fetch(url: URL, init: RequestInit): Promise<Response> {

@@ -247,7 +247,19 @@ function complete(
 
 /** Whether something is a `Request`, of whatever realm. */
 function isRequest(value: unknown): value is Request {
-  return value instanceof Request || Object.prototype.toString.call(value) === "[object Request]";
+  return value instanceof Request || tagOf(value) === "[object Request]";
+}
+
+/** The objects of any realm that `fetch` accepts as bodies. */
+const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|(?:Shared)?ArrayBuffer)\]$/;
+
+/** Whether `fetch` converts an object to a string. What runtimes make of iterables differs. */
+function isText(body: object): boolean {
+  return !(Symbol.iterator in body || isStream(body) || BODIES.test(tagOf(body)));
+}
+
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
 }
 
 /**
@@ -267,7 +279,7 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   if (body instanceof URLSearchParams) return new URLSearchParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
-  if (!(body instanceof FormData)) return body;
+  if (!(body instanceof FormData)) return isText(body) ? String(body) : body;
   const copy = new FormData();
   body.forEach((value, name) => copy.append(name, value));
   return copy;

@@ -346,6 +346,8 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     if (aborted) this.source?.abort(reason);
     this.source = undefined;
     this.release(!aborted);
+    // A response that is kept refers to this exchange.
+    if (this.outgoing.signalOf !== undefined) this.outgoing = { ...this.outgoing, signalOf: undefined };
     exchanges.delete(this);
   }
 

@@ -33,7 +33,7 @@ const dropped = typeof FinalizationRegistry === "function"
  * @param ahead The bytes that were read ahead.
  * @throws {BodyTooLargeError} If the body is longer than `max` bytes. The rest is not read.
  */
-export async function bufferBody(
+export function bufferBody(
   exchange: Exchange,
   source: Source,
   max: number,
@@ -42,12 +42,15 @@ export async function bufferBody(
 ): Promise<Bytes> {
   const { length } = source;
   source.bounded = true;
-  if (!source.open) return ahead?.take() ?? NO_BYTES;
-  if (length !== undefined && length > max) throw new BodyTooLargeError(max, exchange);
-  if (length !== undefined && length <= SMALL_BODY && endsBodies && source.endsWhereAnnounced) {
-    return await source.readWhole();
-  }
-  const bytes = ahead ?? new ByteCollector(length);
+  if (!source.open) return Promise.resolve(ahead?.take() ?? NO_BYTES);
+  if (length !== undefined && length > max) return Promise.reject(new BodyTooLargeError(max, exchange));
+  const small = length !== undefined && length <= SMALL_BODY;
+  if (small && endsBodies && source.endsWhereAnnounced) return source.readWhole();
+  return collect(exchange, source, max, ahead ?? new ByteCollector(length));
+}
+
+/** Reads the rest of the body. */
+async function collect(exchange: Exchange, source: Source, max: number, bytes: ByteCollector): Promise<Bytes> {
   await source.readInto(bytes, max);
   exchange.cancellation.throwIfAborted();
   if (bytes.size > max) throw new BodyTooLargeError(max, exchange);
@@ -99,7 +102,7 @@ export class BodyReader {
         const value = this.#ahead?.take();
         if (value !== undefined) return { done: false, value };
         if (this.#ahead?.reading === undefined) break;
-        await this.#source.withIdleTimeout(this.#ahead.reading);
+        await this.#exchange.withTimeout("idle", this.#ahead.reading);
       }
       const read = await this.#source.read();
       if (read.done) this.#end();
@@ -114,7 +117,7 @@ export class BodyReader {
     try {
       this.#throwIfAborted();
       this.#ahead?.stop();
-      while (this.#ahead?.reading !== undefined) await this.#source.withIdleTimeout(this.#ahead.reading);
+      while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
       this.#throwIfAborted();
       const content = await bufferBody(this.#exchange, this.#source, max, false, this.#ahead?.takeCollector());
       this.#end();

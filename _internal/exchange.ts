@@ -12,7 +12,7 @@ import { Attempt } from "./attempt.ts";
 import { Cancellation } from "./cancellation.ts";
 import { explain, isCustom, neverSent, redact } from "./causes.ts";
 import { type Clock, Deadlines } from "./deadlines.ts";
-import { displayUrl, isIdempotent } from "./http.ts";
+import { displayUrl, isIdempotent, originOf } from "./http.ts";
 import { type Linked, List } from "./list.ts";
 import type { Outgoing } from "./prepare.ts";
 import { onAbort } from "./signals.ts";
@@ -210,7 +210,8 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
    */
   acquire(): Promise<void> | undefined {
     this.cancellation.throwIfAborted();
-    const { url: { origin }, timeouts } = this.outgoing;
+    const { url, timeouts } = this.outgoing;
+    const origin = originOf(url);
     if (this.#attempt.tryAcquire(origin)) return undefined;
     this.timing.queue();
     return this.cancellation.abortablePromise<void>((resolve) => {
@@ -249,19 +250,13 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
    * @param phase The phase whose timeout applies.
    * @param work The promise to wait for.
    * @param timeout The timeout in milliseconds, if it differs from the request's own.
-   * @param arrive Called with the value of `work`, even if the exchange was aborted meanwhile.
+   * @param settled Called when `work` settles, even after an abort, with its value if it has one.
    */
-  withTimeout<T>(phase: Phase, work: PromiseLike<T>, timeout?: number, arrive?: (value: T) => void): Promise<T> {
+  withTimeout<T>(phase: Phase, work: PromiseLike<T>, timeout?: number, settled?: (value?: T) => void): Promise<T> {
     this.expect(phase, timeout);
-    return this.cancellation.abortablePromise((resolve, reject) => {
-      work.then((value) => {
-        this.timing.finish();
-        arrive?.(value);
-        resolve(value);
-      }, (error) => {
-        this.timing.finish();
-        reject(error);
-      });
+    return this.cancellation.race(work, (value) => {
+      this.timing.finish();
+      settled?.(value);
     });
   }
 
@@ -351,6 +346,8 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     if (aborted) this.source?.abort(reason);
     this.source = undefined;
     this.release(!aborted);
+    // A response that is kept refers to this exchange.
+    if (this.outgoing.signalOf !== undefined) this.outgoing = { ...this.outgoing, signalOf: undefined };
     exchanges.delete(this);
   }
 

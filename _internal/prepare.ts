@@ -51,6 +51,11 @@ export interface Outgoing extends Settings {
   readonly redirect: RequestRedirect;
   readonly signal: AbortSignal | null | undefined;
   /**
+   * The `Request` that the signal is a property of. It is kept until the end, because on Node such
+   * a signal no longer aborts once its `Request` was garbage-collected.
+   */
+  readonly signalOf: Request | undefined;
+  /**
    * Options that are passed to `fetch` unchanged: `credentials`, `cache`, and the runtime's own
    * options.
    */
@@ -160,8 +165,9 @@ export function prepareFetch(
   const standard = { ...rest, headers, redirect, signal, body: carrier ? undefined : body } as RequestInit;
   // The runtime itself decides which methods it can send, and in which form.
   if (method !== undefined) standard.method = USUAL_METHOD.test(method) ? method : asRequest({ method }).method;
-  if (request !== undefined) inherit(standard, request);
-  return complete(input, standard, defaults, carrier);
+  if (request === undefined) return complete(input, standard, defaults);
+  inherit(standard, request);
+  return { ...complete(input, standard, defaults, carrier), signalOf: request };
 }
 
 /** Creates a platform `Request`, which throws if something is wrong with these options. */
@@ -240,6 +246,7 @@ function complete(
     throwIfNotOk: defaults.throwIfNotOk,
     redirect,
     signal,
+    signalOf: own(init).signal === undefined ? request : undefined,
     timeouts: defaults.timeouts,
     maxBodyBytes: defaults.maxBodyBytes,
     maxRedirects: defaults.maxRedirects,
@@ -250,7 +257,19 @@ function complete(
 
 /** Whether something is a `Request`, of whatever realm. */
 function isRequest(value: unknown): value is Request {
-  return value instanceof Request || Object.prototype.toString.call(value) === "[object Request]";
+  return value instanceof Request || tagOf(value) === "[object Request]";
+}
+
+/** The objects of any realm that `fetch` accepts as bodies. */
+const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|(?:Shared)?ArrayBuffer)\]$/;
+
+/** Whether `fetch` converts an object to a string. What runtimes make of iterables differs. */
+function isText(body: object): boolean {
+  return !(Symbol.iterator in body || isStream(body) || BODIES.test(tagOf(body)));
+}
+
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
 }
 
 /** Whether the Fetch standard allows no body with this method. */
@@ -272,7 +291,7 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   if (body instanceof URLSearchParams) return new URLSearchParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
-  if (!(body instanceof FormData)) return body;
+  if (!(body instanceof FormData)) return isText(body) ? String(body) : body;
   const copy = new FormData();
   body.forEach((value, name) => copy.append(name, value));
   return copy;
@@ -425,7 +444,7 @@ function resolve(input: string | URL, baseUrl: URL | undefined): URL {
     if (typeof input !== "string") refuse(`Cannot send the request as ${problem}`, input);
     throw cannotSend(scheme === "http" || scheme === "https" ? `${problem}: received "${scheme}:…"` : problem);
   }
-  if (url.protocol === "http:" || url.protocol === "https:") return url;
+  if (/^https?:/.test(url.href)) return url;
   // In "ada:secret@example.com" the user name looks like a scheme, so it is not shown.
   const shown = /^[^:]*:(?!\/\/).*@/.test(url.href) ? "" : `: received "${url.protocol}"`;
   throw cannotSend(`the URL's scheme is not http or https${shown}`);
@@ -443,7 +462,7 @@ function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefi
  * headers.
  */
 export function takeCredentials(url: URL, headers: Headers | undefined): Headers | undefined {
-  if (url.username === "" && url.password === "") return headers;
+  if (!url.href.includes("@") || url.username === "" && url.password === "") return headers;
   // User name and password are ASCII, because a URL escapes all other characters as UTF-8. A "%"
   // that escapes nothing stands for itself.
   const bytes = `${url.username}:${url.password}`

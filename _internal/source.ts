@@ -62,11 +62,12 @@ export class Source {
   constructor(exchange: Exchange, response: Response, { prefersByob = false }: Platform) {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
+    const announced = announcedLength(headers);
     // A coded body has another length after decoding. A browser may hide `content-encoding` of a
     // response from another origin.
     const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
-    this.length = empty ? 0 : unknown ? undefined : announcedLength(headers);
-    this.bounded = empty || announcedLength(headers) !== undefined;
+    this.length = empty ? 0 : unknown ? undefined : announced;
+    this.bounded = empty || announced !== undefined;
     this.#exchange = exchange;
     this.#prefersByob = prefersByob;
     if (empty) {
@@ -102,7 +103,11 @@ export class Source {
 
   /** The next chunk, or `done` at the end of the body. */
   async read(): Promise<Read> {
-    return this.take(await this.withIdleTimeout(this.next()));
+    try {
+      return this.take(await this.#exchange.withTimeout("idle", this.next()));
+    } catch (cause) {
+      throw this.#readError(cause);
+    }
   }
 
   /** Reads the next chunk without a timeout, because no caller waits for it. */
@@ -110,7 +115,7 @@ export class Source {
     try {
       return this.take(await this.#exchange.cancellation.race(this.next()));
     } catch (cause) {
-      throw cause instanceof NetworkError ? cause : this.#readError(cause);
+      throw this.#readError(cause);
     }
   }
 
@@ -155,15 +160,6 @@ export class Source {
     return { done: false, value: small ? value.slice() : value };
   }
 
-  /** Waits for bytes under the idle timeout. */
-  async withIdleTimeout<T>(bytes: Promise<T>): Promise<T> {
-    try {
-      return await this.#exchange.withTimeout("idle", bytes);
-    } catch (cause) {
-      throw this.#readError(cause);
-    }
-  }
-
   /** Checks the result of a read and counts its bytes. */
   take(read: Read): Read {
     if (read?.done === true) {
@@ -184,10 +180,14 @@ export class Source {
    * length.
    */
   async readWhole(): Promise<Bytes> {
-    const buffer = await this.withIdleTimeout(this.#response!.arrayBuffer());
-    this.#count(buffer.byteLength);
-    this.#finish();
-    return new Uint8Array(buffer);
+    try {
+      const buffer = await this.#exchange.withTimeout("idle", this.#response!.arrayBuffer());
+      this.#count(buffer.byteLength);
+      this.#finish();
+      return new Uint8Array(buffer);
+    } catch (cause) {
+      throw this.#readError(cause);
+    }
   }
 
   /**
@@ -200,7 +200,7 @@ export class Source {
     try {
       await this.#exchange.cancellation.race(this.#readAll(bytes, max));
     } catch (cause) {
-      throw cause instanceof NetworkError ? cause : this.#readError(cause);
+      throw this.#readError(cause);
     }
   }
 
@@ -268,6 +268,7 @@ export class Source {
   }
 
   #readError(cause: unknown): unknown {
+    if (cause instanceof NetworkError) return cause; // one of this module already
     return this.#exchange.networkError(cause, "The connection failed before the end of the body");
   }
 

@@ -14,6 +14,7 @@ export function makeOutgoing(changes: Partial<Outgoing> = {}): Outgoing {
     throwIfNotOk: false,
     redirect: "follow",
     signal: undefined,
+    signalOf: undefined,
     timeouts: { queue: 1, headers: 2, idle: 3, total: 4 },
     maxBodyBytes: 5,
     maxRedirects: 6,

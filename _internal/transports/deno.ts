@@ -135,7 +135,9 @@ class DenoTransport implements Adapter {
       return fetch(url, init);
     }
     init.client = this.#client;
-    return url.protocol === "http:" && !needsBuffer(init.body) ? fetch(url, init) : this.#fetchTwice(fetch, url, init);
+    return url.href.startsWith("http:") && !needsBuffer(init.body)
+      ? fetch(url, init)
+      : this.#fetchTwice(fetch, url, init);
   }
 
   /**

@@ -46,6 +46,15 @@ export const cases: Case[] = [
       if (closesSockets) await t.scope.wait(NOTHING_OPEN);
     },
   })),
+  ...["bound", "with another URL", "by session.request()"].map((how): Case => ({
+    name: `a global fetch that sends through a session is not entered again: ${how}`,
+    needs: ["processes"],
+    async run(t) {
+      const { results } = await run(t, `session: ${how}`);
+      assertEquals(results, [200, 200, 200, 200, 200, 200]);
+      assertEquals((await t.scope.stats()).requests, 6);
+    },
+  })),
   ...["before", "after"].map((when): Case => ({
     name: `a mock that replaces the global fetch ${when} the module is loaded gets every request as it is`,
     needs: ["processes"],

@@ -20,7 +20,7 @@ const outcome = (response: Promise<{ status: number }>) =>
   response.then(({ status }) => status, (error) => `${error.name}: ${error.message} < ${error.cause?.message}`);
 
 /** Wrappers of a session's `fetch`, each of which is made global. */
-const wrappers: Record<string, (fetch: Fetch) => Fetch> = {
+const wrappers: Record<string, (fetch: Fetch, session: Hangup.Session) => Fetch> = {
   "itself": (fetch) => fetch,
   "called": (fetch) => (input, init) => fetch(input, init),
   "called late": (fetch) => async (input, init) => {
@@ -34,17 +34,24 @@ const wrappers: Record<string, (fetch: Fetch) => Fetch> = {
     await pause(1);
     return await fetch(request);
   },
+  "bound": (fetch) => fetch.bind(null),
+  "with another URL": (fetch) => (input, init) => {
+    const request = new Request(input, init);
+    return fetch(new Request(`${request.url}?more`, request));
+  },
+  "by session.request()": (_, session) => async (input, init) =>
+    (await session.request(new Request(input, init))).toResponse(),
 };
 
 /**
  * Makes a session's `fetch` global in this way, and sends one request by each way into the module.
  */
-async function asGlobal(wrap: (fetch: Fetch) => Fetch) {
+async function asGlobal(wrap: (fetch: Fetch, session: Hangup.Session) => Fetch, maxConnections = 1) {
   const { get, Session } = await load();
   // One connection, so that a request that came back to the session would wait for itself.
-  const options = { pool: { maxConnections: 1 }, timeout: { queue: 1000 } };
+  const options = { pool: { maxConnections }, timeout: { queue: 1000 } };
   const session = new Session(options);
-  use(wrap(session.fetch as Fetch));
+  use(wrap(session.fetch as Fetch, session));
   const results = [
     await outcome(fetch(`${url}/bytes/10`)),
     await outcome(fetch(new Request(`${url}/echo`, { method: "POST", body: "text" }))),
@@ -263,7 +270,7 @@ async function dropped() {
 
 const [kind, detail = ""] = what.split(": ");
 const situations: Record<string, () => unknown> = {
-  "session": () => asGlobal(wrappers[detail]!),
+  "session": () => asGlobal(wrappers[detail]!, /another|by/.test(detail) ? 4 : 1),
   "mock": () => mocked(detail === "before"),
   "undici": async () => over((await importUndici(Number(detail))).fetch),
   "undici, before": async () => {

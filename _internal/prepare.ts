@@ -11,7 +11,7 @@ import type { CookieJar } from "../cookies.ts";
 import type { SessionRequestInit, Timeouts } from "../request.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { displayUrl } from "./http.ts";
-import { cannotSend, checkNumber, describe, isPlainObject, own, plain, refuse } from "./options.ts";
+import { cannotSend, checkNumber, describe, isObject, isPlainObject, own, plain, refuse } from "./options.ts";
 import { checkSignal } from "./signals.ts";
 import type { AllTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
@@ -287,7 +287,7 @@ function mayHaveBody({ body }: Request, method: string): boolean {
  * standard, section 5.2, "extract a body".
  */
 function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefined {
-  if (typeof body !== "object" || body === null) return body;
+  if (!isObject(body)) return body;
   if (body instanceof URLSearchParams) return new URLSearchParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
@@ -330,7 +330,7 @@ function toJson(value: unknown, request: string): string {
  * body.
  */
 function isPlain(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || Symbol.asyncIterator in value) return false;
+  if (!isObject(value) || Symbol.asyncIterator in value) return false;
   return Array.isArray(value) || value instanceof Map || isPlainObject(value);
 }
 
@@ -342,7 +342,7 @@ function isPlain(value: unknown): boolean {
  */
 export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts | undefined): AllTimeouts {
   if (timeout === undefined) return defaults;
-  const given: Timeouts = typeof timeout === "object" && timeout !== null ? timeout : { total: timeout };
+  const given: Timeouts = isObject(timeout) ? timeout : { total: timeout };
   const merged = { ...defaults };
   for (const [phase, value] of Object.entries(given)) {
     const option = given === timeout ? `"timeout.${phase}"` : '"timeout"';
@@ -482,7 +482,7 @@ function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): vo
 
 function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, string>): URLSearchParams {
   if (query instanceof URLSearchParams) return query;
-  if (typeof query !== "object" || query === null || Symbol.iterator in query) {
+  if (!isObject(query) || Symbol.iterator in query) {
     refuse('"query" must be an object of names and values, a URLSearchParams or a string', query);
   }
   const params = new URLSearchParams();

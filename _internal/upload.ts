@@ -8,7 +8,7 @@
 
 import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
-import { own } from "./options.ts";
+import { isObject, own } from "./options.ts";
 import { afterReal } from "./timers.ts";
 import type { BodyInit } from "./web.ts";
 
@@ -17,7 +17,7 @@ export type StreamBody = ReadableStream<Bytes> | AsyncIterable<Bytes>;
 
 /** Whether a body can be sent only once. */
 export function isStream(body: unknown): body is StreamBody {
-  return typeof body === "object" && body !== null && (body instanceof ReadableStream || Symbol.asyncIterator in body);
+  return isObject(body) && (body instanceof ReadableStream || Symbol.asyncIterator in body);
 }
 
 /**

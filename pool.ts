@@ -9,7 +9,7 @@
 import { nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { own, refuse } from "./_internal/options.ts";
-import { onAbort } from "./_internal/signals.ts";
+import { onAbort, throwIfAborted } from "./_internal/signals.ts";
 import { type Holder, SLOTS, Slots } from "./_internal/slots.ts";
 import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
 import { type Adapter, facts, PLATFORM, type Platform } from "./_internal/transports/platform.ts";
@@ -314,7 +314,7 @@ export class Pool implements AsyncDisposable {
         throw new TypeError(`Cannot acquire a lease as "onClose" must be a function: received ${String(onClose)}`);
       }
       assertNumber(timeout, "acquire a lease", "timeout", "a positive number of milliseconds", (n) => n > 0);
-      if (signal?.aborted && !this.closed) throw signal.reason;
+      if (!this.closed) throwIfAborted(signal);
       const holder = { request, onClose: onClose?.bind(options) };
       return this.#acquire(origin, timeout, holder, signal);
     } catch (error) {

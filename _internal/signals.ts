@@ -41,13 +41,22 @@ function register(signal: AbortSignal): Registration {
   return registration;
 }
 
-/** Returns the reason of a signal. The signal may be a user's object whose getter throws. */
+/**
+ * Returns the reason of an aborted signal. The signal may be a user's object whose getter throws. A
+ * polyfill that is older than `reason` has none, so it gets the standard one.
+ */
 function reasonOf(signal: AbortSignal): unknown {
   try {
-    return signal.reason;
+    const { reason } = signal;
+    return reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason;
   } catch (error) {
     return error;
   }
+}
+
+/** Throws the reason if the signal is aborted. A polyfill's signal may have no such method. */
+export function throwIfAborted(signal: AbortSignal | null | undefined): void {
+  if (signal?.aborted) throw reasonOf(signal);
 }
 
 /**

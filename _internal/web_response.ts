@@ -11,6 +11,7 @@ import type { Bytes } from "./bytes.ts";
 import { hasBody, showUrl } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
+import { throwIfAborted } from "./signals.ts";
 import type { ResponseType } from "./web.ts";
 
 /** Everything that the responses are made from, except the body. */
@@ -215,7 +216,7 @@ class WebResponse extends BaseResponse {
   }
 
   #finish(): void {
-    this.#fetched?.signal?.throwIfAborted();
+    throwIfAborted(this.#fetched?.signal);
     if (this.#fetched) this.#fetched.signal = undefined;
   }
 

@@ -127,7 +127,8 @@ export function nodeTransport(
   }
   const globals = new Globals(process);
   const configured = Object.keys(given).length > 0;
-  if (configured && dispatcher === undefined && globals.findAgent() === undefined) {
+  const unreached = dispatcher === undefined && globals.findAgent() === undefined;
+  if ((configured || dispatcher !== undefined) && (unreached || ignoresDispatchers())) {
     throw new TypeError(`Cannot create a transport with options of an Agent as ${FOREIGN}`);
   }
   const options = connections < Infinity ? { connections, ...given } : given;
@@ -155,6 +156,15 @@ export function nodeTransport(
 
 /** Why options of an `Agent` cannot be used. */
 const FOREIGN = "fetch goes through another dispatcher";
+
+function refuseOptions(): Promise<never> {
+  return Promise.reject(new Refusal(`Cannot send the request with options of an Agent as ${FOREIGN}`));
+}
+
+/** Whether the global `fetch` is that of happy-dom, which ignores all dispatchers. */
+function ignoresDispatchers(): boolean {
+  return "happyDOM" in globalThis && !isRuntimes(globalFetch());
+}
 
 class NodeTransport implements Adapter {
   readonly [PLATFORM]: Platform;
@@ -208,6 +218,7 @@ class NodeTransport implements Adapter {
     if (this.#closed) return refuseClosed();
     const fetch = globalFetch();
     const runtimes = isRuntimes(fetch);
+    if ((init.dispatcher !== undefined || this.#configured) && ignoresDispatchers()) return refuseOptions();
     if (init.dispatcher === undefined && (runtimes || this.#configured)) {
       const secure = url.protocol === "https:";
       const Agent = this.#dispatcher === undefined ? this.#globals.findAgent() : undefined;
@@ -216,9 +227,7 @@ class NodeTransport implements Adapter {
       if (agent !== undefined) {
         return this.#fetchTwice(runtimes ? fetch : sendThrough.bind(null, fetch), url, init, agent);
       }
-      if (this.#configured) {
-        return Promise.reject(new Refusal(`Cannot send the request with options of an Agent as ${FOREIGN}`));
-      }
+      if (this.#configured) return refuseOptions();
     }
     if (!runtimes) return sendThrough(fetch, url, init);
     const request = init[CARRIER];

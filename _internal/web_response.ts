@@ -60,7 +60,11 @@ type ResponseBlob = Awaited<ReturnType<Response["blob"]>>;
 type ResponseForm = Awaited<ReturnType<Response["formData"]>>;
 type Base = Omit<Response, keyof Overridden> & Overridden;
 
-const BaseResponse = Response as unknown as new (...args: ConstructorParameters<typeof Response>) => Base;
+/**
+ * The platform's own class, even if the global one is a proxy of it, as with nock and msw. Such a
+ * proxy reads the headers of each new response, before the fields of a subclass exist.
+ */
+const BaseResponse = Response.prototype.constructor as new (...args: ConstructorParameters<typeof Response>) => Base;
 
 /** The extra state of a response of `session.fetch`. */
 export interface Fetched {

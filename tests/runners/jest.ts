@@ -30,11 +30,11 @@ function install(toFake?: string[]): FakeTime {
 // With `enableGlobally`, jest fakes before it loads anything.
 const isFaked = "clock" in setTimeout;
 const loaded: FakeTime = { tickAsync: () => Promise.resolve(), uninstall() {} };
-const fakings: Record<string, Faking> = isFaked
+const ways: Record<string, Faking> = isFaked
   ? { "before the module is loaded": { when: "loaded", install: () => loaded } }
   : {
     "all, before the session is made": { when: "before", install },
     "all, after the session was made": { when: "after", install },
     "setTimeout alone": { toFake: ["setTimeout", "clearTimeout"], when: "before", install },
   };
-register(test, { hangup, owns: true, frozen: isFaked }, fakings);
+register(test, { hangup, owns: true, frozen: isFaked }, ways);

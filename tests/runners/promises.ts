@@ -192,7 +192,7 @@ export const promises: Record<string, Keep> = {
 export function register(
   test: (name: string, run: () => Promise<void>) => unknown,
   place: Place,
-  fakings: Record<string, Faking>,
+  ways: Record<string, Faking>,
 ): void {
   const add = (name: string, run: (scope: Scope) => Promise<unknown>) =>
     test(name, async () => {
@@ -204,7 +204,7 @@ export function register(
       }
     });
   for (const [name, keep] of Object.entries(promises)) add(name, (scope) => keep(place, scope));
-  for (const [how, faking] of Object.entries(fakings)) {
+  for (const [how, faking] of Object.entries(ways)) {
     add(`nothing hangs and no timer is left where the time is faked: ${how}`, async (scope) => {
       assert.deepEqual(await underFakes(place.hangup, scope.url, faking), expectedUnder(faking));
       await untilOver(scope, place);

@@ -11,11 +11,11 @@ function install(toFake?: string[]): FakeTime {
   return { tickAsync: (ms) => vi.advanceTimersByTimeAsync(ms), uninstall: () => vi.useRealTimers() };
 }
 
-const fakings: Record<string, Faking> = {
+const ways: Record<string, Faking> = {
   "all, before the session is made": { when: "before", install },
   "all, after the session was made": { when: "after", install },
   "setTimeout alone": { toFake: ["setTimeout", "clearTimeout"], when: "before", install },
 };
 // happy-dom has a `fetch` of its own. jsdom has none, but signals, which vitest has Node's `fetch` take.
 const owns = !("happyDOM" in globalThis);
-register(test, { hangup, owns }, owns ? fakings : {});
+register(test, { hangup, owns }, owns ? ways : {});

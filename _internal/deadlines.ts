@@ -7,7 +7,7 @@
  */
 
 import { MAX_DELAY } from "./options.ts";
-import { afterReal, areTimersFaked, takeTurns } from "./timers.ts";
+import { afterReal, areTimersFaked, removeTimer, takeTurns } from "./timers.ts";
 import { isWorkerd } from "./workerd.ts";
 
 /**
@@ -97,7 +97,7 @@ export class Deadlines {
   #timer: Timer | undefined;
   /** The `setTimeout` that made the timer, and the function that removes it. */
   #made: typeof setTimeout | undefined;
-  #remove: (timer: Timer) => void = clearTimeout;
+  #remove: typeof clearTimeout = clearTimeout;
   /** While timers are faked, stops the check whether they still are. */
   #stopChecking: (() => void) | undefined;
   /** When the timer is due; `Infinity` if there is none. */
@@ -180,7 +180,7 @@ export class Deadlines {
     this.#reading = undefined;
     this.#forgetFakes();
     if (this.#timer === undefined) return;
-    this.#remove.call(globalThis, this.#timer);
+    removeTimer(this.#remove, this.#timer);
     this.#timer = undefined;
   }
 

@@ -15,7 +15,7 @@ import { type Clock, Deadlines } from "./deadlines.ts";
 import { displayUrl, isIdempotent, originOf } from "./http.ts";
 import { type Linked, List } from "./list.ts";
 import type { Outgoing } from "./prepare.ts";
-import { onAbort } from "./signals.ts";
+import { onAbort, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
 import { isStream, type StreamBody, Upload } from "./upload.ts";
@@ -186,7 +186,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
 
   /** Listens to the caller's signal. */
   follow(signal: AbortSignal): void {
-    signal.throwIfAborted();
+    throwIfAborted(signal);
     this.#forgetSignal = onAbort(signal, (reason) => {
       this.byCaller = this.cancellation.abort(reason);
     });

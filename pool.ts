@@ -9,7 +9,7 @@
 import { nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
-import { checkSignal, onAbort } from "./_internal/signals.ts";
+import { checkSignal, onAbort, throwIfAborted } from "./_internal/signals.ts";
 import { SLOTS, Slots } from "./_internal/slots.ts";
 import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
 import { type Adapter, facts, PLATFORM, type Platform } from "./_internal/transports/platform.ts";
@@ -294,7 +294,7 @@ export class Pool implements AsyncDisposable {
       checkSignal(subject("signal"), signal);
       if (onClose !== undefined) checkFunction(subject("onClose"), onClose);
       checkNumber(subject("timeout"), "a positive number of milliseconds", timeout);
-      if (signal?.aborted && !this.closed) throw signal.reason;
+      if (!this.closed) throwIfAborted(signal);
       const holder = { request, onClose: onClose?.bind(options) };
       const slots = this[SLOTS];
       const lease = slots.tryAcquire(origin, holder);

@@ -12,6 +12,7 @@ import type { Exchange } from "./exchange.ts";
 import { SMALL_BODY } from "./http.ts";
 import { own } from "./options.ts";
 import { ReadAhead } from "./read_ahead.ts";
+import { throwIfAborted } from "./signals.ts";
 import type { Read, Source } from "./source.ts";
 import { afterReal } from "./timers.ts";
 
@@ -197,7 +198,7 @@ export class BodyReader {
 
   #throwIfAborted(): void {
     this.#exchange.cancellation.throwIfAborted();
-    this.#signal?.throwIfAborted();
+    throwIfAborted(this.#signal);
   }
 
   #end(): void {

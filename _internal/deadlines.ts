@@ -7,7 +7,7 @@
  */
 
 import { MAX_DELAY } from "./options.ts";
-import { afterReal, areTimersFaked, takeTurns } from "./timers.ts";
+import { afterReal, areTimersFaked, removeTimer, takeTurns } from "./timers.ts";
 import { isWorkerd } from "./workerd.ts";
 
 /**
@@ -181,7 +181,7 @@ export class Deadlines {
     const { id, remove, stopChecking } = this.#timer;
     this.#timer = undefined;
     stopChecking?.();
-    remove(id);
+    removeTimer(remove, id);
   }
 
   /**

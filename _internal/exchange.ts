@@ -13,12 +13,11 @@ import { Cancellation } from "./cancellation.ts";
 import { explain, isCustom, neverSent, redact } from "./causes.ts";
 import { type Clock, Deadlines } from "./deadlines.ts";
 import { displayUrl, isIdempotent, originOf } from "./http.ts";
-import { type Linked, List } from "./list.ts";
 import type { Outgoing } from "./prepare.ts";
-import { onAbort } from "./signals.ts";
+import { onAbort, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
-import { isStream, type StreamBody, Upload } from "./upload.ts";
+import { type StreamBody, Upload } from "./upload.ts";
 
 /** The open exchanges of one session. One timer serves all their deadlines. */
 export class Exchanges {
@@ -26,7 +25,7 @@ export class Exchanges {
   readonly clock: Clock;
   /** Reports a streamed response that was garbage-collected while it was open. */
   readonly onLeak: (exchange: ExchangeInfo) => void;
-  readonly #open: List<Exchange> = new List();
+  readonly #open = new Set<Exchange>();
   readonly #deadlines: Deadlines;
   #idle: PromiseWithResolvers<void> | undefined;
   #closed = false;
@@ -38,11 +37,11 @@ export class Exchanges {
   }
 
   add(exchange: Exchange): void {
-    this.#open.push(exchange);
+    this.#open.add(exchange);
   }
 
   delete(exchange: Exchange): void {
-    this.#open.remove(exchange);
+    this.#open.delete(exchange);
     if (this.#open.size > 0) return;
     if (this.#closed) this.#deadlines.clear();
     else this.#deadlines.rest();
@@ -115,9 +114,7 @@ export interface OpenBody {
  *
  * A redirected request is still one exchange. It has one attempt for each request that is sent.
  */
-export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
-  previous: Exchange | null = null;
-  next: Exchange | null = null;
+export class Exchange implements RequestSummary, Holder {
   state: ExchangeState = "queued";
   /** The stack trace of the call that made the request, if the session keeps it. */
   stack: string | undefined;
@@ -133,8 +130,6 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
   #exchanges: Exchanges | undefined;
   readonly #attempt: Attempt;
   #forgetSignal: (() => void) | undefined;
-  /** Whether the request can be sent again after a server may have received it. */
-  #repeatable: Repeatable;
   /** The number of requests that a server may have received. */
   #sent = 0;
   /** The report on a response that was garbage-collected while it was open. */
@@ -144,9 +139,6 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     this.#exchanges = exchanges;
     this.#attempt = new Attempt(slots, this);
     this.outgoing = outgoing;
-    // A stream or `Request` of the caller can be used only once.
-    const used = isStream(outgoing.body) || outgoing.request !== undefined;
-    this.#repeatable = used ? "never" : isIdempotent(outgoing.method) ? "always" : "refused";
     this.timing = new Timing(exchanges.clock, outgoing.timeouts);
     exchanges.add(this);
     if (outgoing.timeouts.total < Infinity) exchanges.arm(this.timing.deadline, exchanges.clock.now());
@@ -161,7 +153,8 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
   }
 
   get repeatable(): Repeatable {
-    return this.#repeatable === "refused" && this.#sent === 0 ? "always" : this.#repeatable;
+    const { repeatable } = this.outgoing;
+    return repeatable === "refused" && this.#sent === 0 ? "always" : repeatable;
   }
 
   /** The request that the pool's errors name. */
@@ -186,7 +179,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
 
   /** Listens to the caller's signal. */
   follow(signal: AbortSignal): void {
-    signal.throwIfAborted();
+    throwIfAborted(signal);
     this.#forgetSignal = onAbort(signal, (reason) => {
       this.byCaller = this.cancellation.abort(reason);
     });
@@ -361,8 +354,6 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
 
   /** Follows a redirect. */
   redirect(outgoing: Outgoing): void {
-    // The redirect has turned a POST into a GET. A retry would send the POST a second time.
-    if (outgoing.method !== this.method && this.#repeatable === "refused") this.#repeatable = "never";
     this.outgoing = outgoing;
     this.source = undefined;
     this.state = "queued";

@@ -8,9 +8,9 @@
  */
 
 import type { CookieJar } from "../cookies.ts";
-import type { SessionRequestInit, Timeouts } from "../request.ts";
+import type { Repeatable, SessionRequestInit, Timeouts } from "../request.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
-import { displayUrl } from "./http.ts";
+import { displayUrl, isIdempotent } from "./http.ts";
 import { cannotSend, checkNumber, describe, isObject, isPlainObject, own, plain, refuse } from "./options.ts";
 import { checkSignal } from "./signals.ts";
 import type { AllTimeouts } from "./timing.ts";
@@ -47,6 +47,8 @@ export interface Outgoing extends Settings {
   readonly body: BodyInit | null | undefined;
   /** The `Request` whose body is to be sent. That body may be in memory already. */
   readonly request: Request | undefined;
+  /** Whether the request can be sent again after a server may have received it. */
+  readonly repeatable: Repeatable;
   readonly prefetch: boolean;
   readonly redirect: RequestRedirect;
   readonly signal: AbortSignal | null | undefined;
@@ -242,6 +244,8 @@ function complete(
     headers,
     body: inherited ? undefined : snapshot(content),
     request: inherited ? owner : undefined,
+    // The stream or the `Request` of the caller can be used only once.
+    repeatable: inherited || isStream(content) ? "never" : isIdempotent(method) ? "always" : "refused",
     prefetch,
     throwIfNotOk: defaults.throwIfNotOk,
     redirect,

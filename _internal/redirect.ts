@@ -57,7 +57,11 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
     : { ...sent.rest, ...referTo(response, sent.url, options) } as RequestInit;
   const headers = withoutHeaders(sent.headers, [...(leaves ? ORIGIN_HEADERS : []), ...(toGet ? BODY_HEADERS : [])]);
   takeCredentials(url, headers);
-  return { ...sent, url, headers, rest, ...(toGet && { method: "GET", body: undefined }) };
+  const next = { ...sent, url, headers, rest };
+  if (!toGet) return next;
+  // To send the request again would send the POST again, too.
+  const repeatable = sent.repeatable === "refused" ? "never" : sent.repeatable;
+  return { ...next, method: "GET", body: undefined, repeatable };
 }
 
 const POLICY = /^(?:no-referrer(?:-when-downgrade)?|same-origin|(?:strict-)?origin(?:-when-cross-origin)?|unsafe-url)$/;

@@ -11,6 +11,7 @@ import type { Bytes } from "./bytes.ts";
 import { hasBody, showUrl } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
+import { throwIfAborted } from "./signals.ts";
 import type { ResponseType } from "./web.ts";
 
 /** Everything that the responses are made from, except the body. */
@@ -59,7 +60,11 @@ type ResponseBlob = Awaited<ReturnType<Response["blob"]>>;
 type ResponseForm = Awaited<ReturnType<Response["formData"]>>;
 type Base = Omit<Response, keyof Overridden> & Overridden;
 
-const BaseResponse = Response as unknown as new (...args: ConstructorParameters<typeof Response>) => Base;
+/**
+ * The platform's own class, even if the global one is a proxy of it, as with nock and msw. Such a
+ * proxy reads the headers of each new response, before the fields of a subclass exist.
+ */
+const BaseResponse = Response.prototype.constructor as new (...args: ConstructorParameters<typeof Response>) => Base;
 
 /** The extra state of a response of `session.fetch`. */
 export interface Fetched {
@@ -222,7 +227,7 @@ class WebResponse extends BaseResponse {
   }
 
   #finish(): void {
-    this.#fetched?.signal?.throwIfAborted();
+    throwIfAborted(this.#fetched?.signal);
     if (this.#fetched) this.#fetched.signal = undefined;
   }
 

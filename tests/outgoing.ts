@@ -10,6 +10,7 @@ export function makeOutgoing(changes: Partial<Outgoing> = {}): Outgoing {
     headers: undefined,
     body: undefined,
     request: undefined,
+    repeatable: "always",
     prefetch: true,
     throwIfNotOk: false,
     redirect: "follow",

@@ -65,6 +65,7 @@ Deno.test("prepare() completes a request with the session's defaults", () => {
     headers: undefined,
     body: undefined,
     request: undefined,
+    repeatable: "always",
     prefetch: true,
     throwIfNotOk: true,
     redirect: "follow",

@@ -488,6 +488,23 @@ onNode("gives a fetch of the user's no dispatcher, unless the user chose one", a
   assertEquals([network.last.dispatcher !== undefined, configured.closesSockets], [true, false]);
 });
 
+onNode("refuses options and dispatchers that the fetch of happy-dom would ignore", async (network) => {
+  const configured = nodeTransport(1000, { connect: {} })!;
+  const transport = nodeTransport(1000)!;
+  await withGlobals({ happyDOM: {} }, async () => {
+    const message = "options of an Agent as fetch goes through another dispatcher";
+    await configured.fetch(HTTP, {}); // the runtime's own takes them
+    globalThis.fetch = usersFetch(network.answer);
+    await assertRejects(() => configured.fetch(HTTP, {}), TypeError, message);
+    await assertRejects(() => transport.fetch(HTTP, { dispatcher: new Agent() } as RequestInit), TypeError, message);
+    for (const options of [{ connect: {} }, { dispatcher: new Agent() }]) {
+      assertThrows(() => nodeTransport(1000, options), TypeError, message);
+    }
+    await nodeTransport(1000)!.fetch(HTTP, {});
+    assertEquals(network.last.dispatcher, undefined);
+  });
+});
+
 onNode("leaves the handlers of another undici to that one's dispatcher", async (network, globals) => {
   const transport = nodeTransport(1000)!;
   const other = globals[OLD] = new Agent();

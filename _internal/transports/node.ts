@@ -60,7 +60,8 @@ export function nodeTransport(
   }
   const dispatchers = new Dispatchers(process);
   const configured = Object.keys(given).length > 0;
-  if (configured && dispatcher === undefined && dispatchers.findAgent() === undefined) {
+  const unreached = dispatcher === undefined && dispatchers.findAgent() === undefined;
+  if ((configured || dispatcher !== undefined) && (unreached || ignoresDispatchers())) {
     throw new TypeError(`Cannot create a transport with options of an Agent as ${FOREIGN}`);
   }
   if (dispatcher !== undefined) watchSockets();
@@ -70,6 +71,15 @@ export function nodeTransport(
 
 /** Why options of an `Agent` cannot be used. */
 const FOREIGN = "fetch goes through another dispatcher";
+
+function refuseOptions(): Promise<never> {
+  return Promise.reject(new Refusal(`Cannot send the request with options of an Agent as ${FOREIGN}`));
+}
+
+/** Whether the global `fetch` is that of happy-dom, which ignores all dispatchers. */
+function ignoresDispatchers(): boolean {
+  return "happyDOM" in globalThis && !isRuntimes(globalFetch());
+}
 
 class NodeTransport implements Adapter {
   readonly [PLATFORM]: Platform;
@@ -122,12 +132,11 @@ class NodeTransport implements Adapter {
   fetch(url: URL, init: Init): Promise<Response> {
     if (this.#closed) return refuseClosed();
     const fetch = globalFetch();
+    if ((init.dispatcher !== undefined || this.#configured) && ignoresDispatchers()) return refuseOptions();
     if (init.dispatcher === undefined && (this.#configured || isRuntimes(fetch))) {
       const agent = this.#dispatcher ?? this.#findAgent(url);
       if (agent !== undefined) return this.#fetchTwice(fetch, url, init, agent);
-      if (this.#configured) {
-        return Promise.reject(new Refusal(`Cannot send the request with options of an Agent as ${FOREIGN}`));
-      }
+      if (this.#configured) return refuseOptions();
     }
     const request = wholeRequest(fetch, url, init);
     return request === undefined ? sendThrough(fetch, url, init) : fetch(request, init);

@@ -10,7 +10,7 @@
 import { NetworkError } from "../errors.ts";
 import { type ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
-import { announcedLength, cancelBody, hasBody, SMALL_BODY } from "./http.ts";
+import { announcedLength, cancelBody, hasBody, isForm, SMALL_BODY } from "./http.ts";
 import { afterReal } from "./timers.ts";
 import type { Platform } from "./transports/platform.ts";
 import type { ResponseType } from "./web.ts";
@@ -260,6 +260,7 @@ export class Source {
     this.onAbort?.(reason);
     try {
       const reader = this.#filler ?? this.#reader;
+      if (response !== undefined && isForm(response)) return;
       if (reader !== undefined) Promise.resolve(reader.cancel(reason)).catch(() => {});
       else if (response !== undefined) cancelBody(response);
     } catch {

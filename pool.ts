@@ -8,7 +8,7 @@
 
 import { nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
-import { own, refuse } from "./_internal/options.ts";
+import { describe, own, refuse } from "./_internal/options.ts";
 import { onAbort } from "./_internal/signals.ts";
 import { type Holder, SLOTS, Slots } from "./_internal/slots.ts";
 import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
@@ -304,14 +304,14 @@ export class Pool implements AsyncDisposable {
       const { signal, timeout = DEFAULT_QUEUE_TIMEOUT, request, onClose } = own(options);
       if (typeof origin !== "string" || origin === "") {
         throw new TypeError(
-          `Cannot acquire a lease as "origin" must be a non-empty string: received ${String(origin)}`,
+          `Cannot acquire a lease as "origin" must be a non-empty string: received ${describe(origin)}`,
         );
       }
       if (signal != null && typeof signal.aborted !== "boolean") {
-        throw new TypeError(`Cannot acquire a lease as "signal" must be an AbortSignal: received ${String(signal)}`);
+        throw new TypeError(`Cannot acquire a lease as "signal" must be an AbortSignal: received ${describe(signal)}`);
       }
       if (onClose !== undefined && typeof onClose !== "function") {
-        throw new TypeError(`Cannot acquire a lease as "onClose" must be a function: received ${String(onClose)}`);
+        throw new TypeError(`Cannot acquire a lease as "onClose" must be a function: received ${describe(onClose)}`);
       }
       assertNumber(timeout, "acquire a lease", "timeout", "a positive number of milliseconds", (n) => n > 0);
       if (signal?.aborted && !this.closed) throw signal.reason;

@@ -64,7 +64,10 @@ export function isForm({ headers }: Response): boolean {
  */
 export function cancelBody(response: Response): void {
   try {
-    if (!isForm(response)) Promise.resolve(response.body?.cancel()).catch(() => {});
+    if (isForm(response)) return;
+    const body = response.body as ReadableStream & { destroy?(): unknown } | null | undefined;
+    // An npm package's `fetch` may give a stream of Node's.
+    Promise.resolve(body?.cancel ? body.cancel() : body?.destroy?.()).catch(() => {});
   } catch {
     // The body is locked, or is not a stream.
   }

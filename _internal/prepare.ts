@@ -12,6 +12,7 @@ import type { SessionRequestInit, Timeouts } from "../request.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { displayUrl } from "./http.ts";
 import { describe, own, plain, refuse } from "./options.ts";
+import { printable } from "./text.ts";
 import type { AllTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
 import { isStream, type StreamBody } from "./upload.ts";
@@ -342,7 +343,9 @@ export function mergeTimeouts(
     const option = given === timeout ? `timeout.${phase}` : "timeout";
     const value = given[phase];
     if (!TIMEOUT_PHASES.includes(phase)) {
-      throw new TypeError(`"${option}" is not known: the timeouts are "queue", "headers", "idle" and "total"`);
+      throw new TypeError(
+        `"${printable(option)}" is not known: the timeouts are "queue", "headers", "idle" and "total"`,
+      );
     }
     if (value === undefined) continue;
     if (typeof value !== "number" || !(value > 0)) refuse(`"${option}"`, "a positive number of milliseconds", value);

@@ -161,10 +161,13 @@ function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | u
 
 /** Throws if a user's `fetch` returned something other than a response that can be read. */
 function checkResponse(response: Response, exchange: Exchange): void {
-  if (typeof response?.status !== "number" || typeof response.headers?.get !== "function") {
-    throw new NetworkError('The value that "fetch" returned is not a Response', exchange);
+  let used: boolean;
+  try {
+    const { status, headers, bodyUsed } = response;
+    if (typeof status !== "number" || !headers.get || !headers.has) throw new TypeError("It has no status or headers");
+    used = bodyUsed;
+  } catch (cause) {
+    throw new NetworkError('The value that "fetch" returned is not a Response', exchange, cause);
   }
-  if (response.bodyUsed) {
-    throw new NetworkError('The response that "fetch" returned has a body that was read already', exchange);
-  }
+  if (used) throw new NetworkError('The response that "fetch" returned has a body that was read already', exchange);
 }

@@ -516,12 +516,12 @@ const expected: [Class, string, Provoke][] = [
   [TypeError, 'Cannot acquire a lease as "origin" must be a non-empty string: received undefined', () => acquire()],
   [
     TypeError,
-    'Cannot acquire a lease as "signal" must be an AbortSignal: received [object Object]',
+    'Cannot acquire a lease as "signal" must be an AbortSignal: received object',
     () => acquire(origin, { signal: {} }),
   ],
   [
     TypeError,
-    'Cannot acquire a lease as "onClose" must be a function: received yes',
+    'Cannot acquire a lease as "onClose" must be a function: received "yes"',
     () => acquire(origin, { onClose: "yes" }),
   ],
   [TypeError, "Cannot send a request as its lease was released", afterRelease],

@@ -163,7 +163,7 @@ Deno.test("Pool.acquire() rejects wrong arguments before anything waits", async 
     [A, { timeout: -5 }, RangeError, `"timeout" must be a positive number of milliseconds: received -5`],
     [A, { timeout: NaN }, RangeError, `"timeout" must be a positive number of milliseconds: received NaN`],
     [A, { timeout: "1" }, TypeError, `"timeout" must be a positive number of milliseconds: received "1"`],
-    [A, { signal: {} }, TypeError, `"signal" must be an AbortSignal: received [object Object]`],
+    [A, { signal: {} }, TypeError, `"signal" must be an AbortSignal: received object`],
     [A, { onClose: 1 }, TypeError, `"onClose" must be a function: received 1`],
   ];
   for (const [origin, options, ErrorClass, message] of cases) {

@@ -8,14 +8,15 @@ import type { Exit, Script } from "./case.ts";
 
 /** Runs a script of `tests/` with the runtime that runs this; Deno, Bun and Node alike. */
 export function runScript(given: string | Script, ...args: string[]): Promise<Exit> {
-  const { script, env } = typeof given === "string" ? { script: given, env: {} } : given;
+  const { script, env, stack }: Script = typeof given === "string" ? { script: given } : given;
   const file = fileURLToPath(new URL(`../${script}`, import.meta.url));
   // So that a script can force a garbage collection. Bun needs no flag for it.
+  const v8 = ["--expose-gc", ...(stack ? [`--stack-size=${stack}`] : [])];
   const flags = "deno" in process.versions
-    ? ["run", "--no-check", "-A", "--v8-flags=--expose-gc"]
+    ? ["run", "--no-check", "-A", `--v8-flags=${v8}`]
     : "bun" in process.versions
     ? []
-    : ["--expose-gc"];
+    : v8;
   const began = performance.now();
   const child = spawn(process.execPath, [...flags, file, ...args], {
     stdio: ["ignore", "pipe", "pipe"],

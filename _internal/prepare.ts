@@ -13,6 +13,7 @@ import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { displayUrl, isIdempotent } from "./http.ts";
 import { cannotSend, checkNumber, describe, isObject, isPlainObject, own, plain, refuse } from "./options.ts";
 import { checkSignal } from "./signals.ts";
+import { printable } from "./text.ts";
 import type { AllTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
 import { isStream, type StreamBody } from "./upload.ts";
@@ -349,7 +350,7 @@ export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts 
   const given: Timeouts = isObject(timeout) ? timeout : { total: timeout };
   const merged = { ...defaults };
   for (const [phase, value] of Object.entries(given)) {
-    const option = given === timeout ? `"timeout.${phase}"` : '"timeout"';
+    const option = given === timeout ? `"timeout.${printable(phase)}"` : '"timeout"';
     if (!Object.hasOwn(defaults, phase)) {
       throw new TypeError(`${option} is not known: the timeouts are "queue", "headers", "idle" and "total"`);
     }

@@ -109,10 +109,10 @@ function toHead(exchange: Exchange, { response, outgoing, init, history }: Arriv
     statusText,
     headers,
     // If the platform follows redirects, only the platform knows the final URL.
-    url: redirected ? response.url : href,
+    url: redirected ? response.url || href : href,
     redirected: redirected || history.length > 0,
     type: type as string === "basic" && platform.policies && visitsOthers(outgoing, history) ? "cors" : type,
-    decoded: coding !== null && platform.decodes(coding.toLowerCase(), init),
+    decoded: coding ? platform.decodes(coding.toLowerCase(), init) : false,
     method,
     asked: href,
     // A redirect that the platform followed may have turned a POST into a GET.

@@ -84,10 +84,13 @@ export interface Case {
   run(t: TestContext): Promise<void> | void;
 }
 
-/** A script to run, and what its environment has besides that of the tests. */
+/** A script to run. */
 export interface Script {
   script: string;
+  /** What its environment has besides that of the tests. */
   env?: Record<string, string>;
+  /** The size of its stack in KiB, on V8. */
+  stack?: number;
   /** Whether it has tests for the test runner that the runtime brings. */
   tests?: boolean;
 }

@@ -184,7 +184,7 @@ async function patchedAndTraced() {
   Sentry.addFetchEndInstrumentationHandler(({ response }) => void read.push(new URL(response!.url).pathname));
   const result = await Sentry.startSpan({ name: "program" }, async () => await inCompany(await load()));
   await Promise.all(underWay);
-  await client.flush(2000);
+  await client.flush(10_000);
   const program = spans.find(({ name }) => name === "program");
   const answered = spans.filter(({ status }) => status === "ok");
   const traced = answered.filter((span) => span.parent_span_id === program?.span_id).length;

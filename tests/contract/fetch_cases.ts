@@ -102,6 +102,45 @@ export const cases: Case[] = [
     assertIdle(session);
   }),
 
+  {
+    name: "the body of every Response is a byte stream, also if it failed",
+    async run({ scope }) {
+      const session = new Session();
+      const url = `${scope.url}/bytes/10`;
+      const responses = [
+        await session.fetch(url),
+        (await session.get(url)).toResponse(),
+        (await session.get(url)).toResponse().clone(),
+        (await session.get(url, { prefetch: false })).toResponse(),
+      ];
+      for (const { body } of responses) {
+        const reader = body!.getReader({ mode: "byob" });
+        assertEquals((await reader.read(new Uint8Array(10))).value, pattern(10));
+        assertEquals((await reader.read(new Uint8Array(10))).done, true);
+      }
+      const [failed, canceled] = [1, 2].map(() => session.fetch(`${scope.url}/truncate/10`));
+      const reader = (await failed!).body!.getReader({ mode: "byob" });
+      await assertRejects(async () => {
+        while (!(await reader.read(new Uint8Array(10))).done);
+      }, TypeError);
+      await (await canceled!).body!.cancel();
+      await session.close();
+    },
+  },
+  {
+    name: "toResponse() can be changed, and shares no memory",
+    async run({ scope }) {
+      const session = new Session();
+      const response = await session.get(`${scope.url}/bytes/10`);
+      const passed = response.toResponse();
+      passed.headers.set("x-a", "1");
+      const clone = passed.clone();
+      assertEquals(clone.headers.get("x-a"), "1");
+      for (const bytes of [await passed.bytes(), new Uint8Array(await clone.arrayBuffer())]) bytes.fill(0);
+      assertEquals(response.content, pattern(10));
+      await session.close();
+    },
+  },
   withSession(
     "session.fetch sends a Request's body of many parts with its length, also at a redirect",
     async (session, { runtime, scope }) => {

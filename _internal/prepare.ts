@@ -16,7 +16,7 @@ import { printable } from "./text.ts";
 import type { AllTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
 import { isStream, type StreamBody } from "./upload.ts";
-import type { BodyInit, HeadersInit, RequestRedirect } from "./web.ts";
+import type { BodyInit, HeadersInit, Referring, RequestRedirect } from "./web.ts";
 
 /** The defaults that a session adds to each of its requests. */
 export interface RequestDefaults {
@@ -440,7 +440,15 @@ function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | null
  */
 function checkOptions(rest: RequestInit): void {
   const given = REQUEST_OPTIONS.filter((name) => Object.hasOwn(rest, name) && rest[name] !== undefined);
-  if (given.length > 0) asRequest(Object.fromEntries(given.map((name) => [name, rest[name]])));
+  if (given.length === 0) return;
+  try {
+    asRequest(Object.fromEntries(given.map((name) => [name, rest[name]])));
+  } catch (error) {
+    const { referrer } = rest as Referring;
+    if (!referrer || !String(error).includes(referrer)) throw error;
+    // The error shows the whole URL, which may have a password in it.
+    throw new TypeError('Cannot send the request as "referrer" is not a valid URL');
+  }
 }
 
 /**

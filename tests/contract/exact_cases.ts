@@ -506,6 +506,12 @@ export const cases: Case[] = [
         const error = await assertRejects(ask, TypeError);
         assert(!/s3cr|ada|example|et@|99999/.test(`${error.message}${error.stack?.split("\n")[0]}`), error.message);
       }
+      // As a referrer, a runtime may accept it.
+      const sent = session.get(NOBODY, { referrer: url } as RequestInit).catch((error) => error);
+      if (await within(2000, sent) instanceof TypeError) {
+        const { message } = await sent;
+        assert(!/s3cr|ada|example|et@|99999/.test(message), message);
+      }
       await session.close();
       assertThrows(() => new Session({ baseUrl: url }), TypeError);
     },

@@ -53,7 +53,7 @@ function under(faked: string, when: "before" | "after"): Case {
       const { code, stdout, stderr } = await run("scripts/clock.ts", scope.url, faked, when);
       assertEquals([code, stderr], [0, ""]);
       assertEquals(JSON.parse(stdout), { ...EXPECTED, ...(faked.includes(TIMERS) && TICKED) });
-      await scope.wait({ open: 0, pending: 0 }, 1000);
+      await scope.wait({ open: 0, pending: 0 }, 10_000);
     },
   };
 }
@@ -67,7 +67,7 @@ const loaded: Case = {
     assertEquals([code, stderr], [0, ""]);
     const expected = Object.entries(EXPECTED).filter(([ask]) => !ask.includes("after the fakes"));
     assertEquals(JSON.parse(stdout), Object.fromEntries(expected));
-    await scope.wait({ open: 0, pending: 0 }, 1000);
+    await scope.wait({ open: 0, pending: 0 }, 10_000);
   },
 };
 

@@ -124,7 +124,7 @@ const RELEASES: Record<string, (session: Session, url: Url, t: TestContext, log:
     const controller = new AbortController();
     const sent = session.get(url("/hang", "ann"), { signal: controller.signal });
     sent.catch(() => {});
-    await scope.wait({ requests: 1 }, 2000);
+    await scope.wait({ requests: 1 }, 10_000);
     log.context.run("zoe", () => controller.abort());
     await sent;
   },

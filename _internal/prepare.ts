@@ -17,7 +17,7 @@ import { printable } from "./text.ts";
 import type { AllTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
 import { isStream, type StreamBody } from "./upload.ts";
-import type { BodyInit, HeadersInit, RequestRedirect } from "./web.ts";
+import type { BodyInit, HeadersInit, Referring, RequestRedirect } from "./web.ts";
 
 /** Settings that a session has as defaults and a request has for itself. */
 interface Settings {
@@ -430,7 +430,15 @@ function isKnown(method: string): boolean {
  */
 function checkOptions(rest: RequestInit): void {
   const given = REQUEST_OPTIONS.filter((name) => Object.hasOwn(rest, name) && rest[name] !== undefined);
-  if (given.length > 0) asRequest(Object.fromEntries(given.map((name) => [name, rest[name]])));
+  if (given.length === 0) return;
+  try {
+    asRequest(Object.fromEntries(given.map((name) => [name, rest[name]])));
+  } catch (error) {
+    const { referrer } = rest as Referring;
+    if (!referrer || !String(error).includes(referrer)) throw error;
+    // The error shows the whole URL, which may have a password in it.
+    throw new TypeError('Cannot send the request as "referrer" is not a valid URL');
+  }
 }
 
 /**

@@ -54,8 +54,10 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
     } catch (error) {
       // The error shows when the caller reads the body, as with the standard `fetch`.
       const failure = asFetchError(exchange.endWith(error));
-      const start = (controller: ReadableStreamDefaultController<Bytes>) => controller.error(failure);
-      const body = { stream: () => new ReadableStream(own({ start })), readAll: () => Promise.reject(failure) };
+      const pull = (controller: ReadableByteStreamController) => controller.error(failure);
+      const source = own({ type: "bytes" as const, pull });
+      const stream = () => new ReadableStream(source, own({ highWaterMark: 0 })) as ReadableStream<Bytes>;
+      const body = { stream, readAll: () => Promise.reject(failure) };
       return new WebResponse(head, body, fetched);
     }
   } catch (error) {

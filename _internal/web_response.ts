@@ -92,7 +92,10 @@ class WebResponse extends BaseResponse {
   readonly #head: ResponseHead;
   /** The source of the whole body; `undefined` if only the platform's stream can be read. */
   #content: Bytes | Readable | undefined;
-  /** Set for a response of `session.fetch`, which behaves like one of the standard `fetch`. */
+  /**
+   * Set for a response of `session.fetch`, which behaves like one of the standard `fetch`. Its body in memory belongs
+   * to it alone.
+   */
   readonly #fetched: Fetched | undefined;
   /** The stream of a body in memory, once `body` was read. */
   #stream: ReadableStream<Bytes> | undefined;
@@ -110,7 +113,7 @@ class WebResponse extends BaseResponse {
     super(filled ? body instanceof Uint8Array ? body : body?.stream() : null, init);
     this.#head = head;
     this.#fetched = fetched;
-    if (filled && body !== null && (body instanceof Uint8Array ? fetched : body.readAll)) this.#content = body;
+    if (filled && body !== null && (body instanceof Uint8Array || body.readAll)) this.#content = body;
     if (head.decoded && filled) {
       super.headers.delete("content-encoding");
       super.headers.delete("content-length");
@@ -171,7 +174,9 @@ class WebResponse extends BaseResponse {
     const content = this.#content;
     if (content instanceof Uint8Array) {
       this.#checkUnused();
-      return new OwnResponse(this.#head, content.slice(), this.#fetched);
+      // Nobody can have changed the headers of a response of `session.fetch`.
+      const head = this.#fetched ? this.#head : { ...this.#head, headers: this.headers, decoded: false };
+      return new OwnResponse(head, content.slice(), this.#fetched);
     }
     const { body } = super.clone();
     this.#content = undefined; // both responses now share the stream
@@ -223,7 +228,7 @@ class WebResponse extends BaseResponse {
     if (!(content instanceof Uint8Array)) return super.body!.getReader(), await content.readAll!(Infinity);
     this.#stream?.getReader();
     this.#finish();
-    return content;
+    return this.#fetched ? content : content.slice();
   }
 
   #finish(): void {

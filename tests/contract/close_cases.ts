@@ -13,12 +13,12 @@ async function assertNothingOpen({ scope, can }: TestContext, session: Session):
   await scope.wait(can("closesSockets") ? { open: 0, pending: 0 } : { pending: 0 });
 }
 
-/** Asserts that `work` takes no longer than 500 ms. */
+/** Asserts that `work` is over long before any default timeout. */
 async function promptly<T>(work: Promise<T>): Promise<T> {
   const start = performance.now();
   const result = await work;
   const took = performance.now() - start;
-  assert(took < 500, `it took ${took} ms`);
+  assert(took < 5000, `it took ${took} ms`);
   return result;
 }
 
@@ -236,7 +236,7 @@ export const cases: Case[] = [
         failure(session.post(`${scope.url}/hang`, { body: "x".repeat(100000) }))
       );
       const queued = Array.from({ length: 20 }, () => failure(session.get(`${scope.url}/bytes/10`)));
-      await scope.wait({ requests: 3 + limit }, 2000);
+      await scope.wait({ requests: 3 + limit }, 10_000);
       assertEquals(session.exchanges().filter(({ state }) => state === "queued").length, 20);
 
       const [cut, again] = await promptly(Promise.all([session.close(), session.close()]));
@@ -289,7 +289,7 @@ export const cases: Case[] = [
       const stream = await session.get(`${scope.url}/hold?key=a&sent=10`, { prefetch: false });
       const stuck = failure(session.get(`${scope.url}/hang?token=1`));
       const queued = session.get(`${scope.url}/bytes/10`);
-      await scope.wait({ requests: 3 }, 2000);
+      await scope.wait({ requests: 3 }, 10_000);
       const closing = session.close({ grace: 1000 });
       await assertRejects(() => session.get(`${scope.url}/bytes/10`), SessionClosedError);
       await scope.release("a");
@@ -310,7 +310,7 @@ export const cases: Case[] = [
       const { scope } = t;
       const session = new Session();
       const held = session.get(`${scope.url}/hold?key=a`);
-      await scope.wait({ requests: 1 }, 2000);
+      await scope.wait({ requests: 1 }, 10_000);
       const closing = session.close({ grace: 60_000 });
       await scope.release("a");
       await held;
@@ -324,7 +324,7 @@ export const cases: Case[] = [
       const { scope } = t;
       const session = new Session();
       const stuck = failure(session.get(`${scope.url}/hang`));
-      await scope.wait({ requests: 1 }, 2000);
+      await scope.wait({ requests: 1 }, 10_000);
       const closing = session.close({ grace: Infinity });
       assertEquals((await promptly(session.close())).length, 1);
       assertEquals((await closing).length, 1);
@@ -401,7 +401,7 @@ export const cases: Case[] = [
       const session = new Session({ pool: { maxConnections: 1 } });
       const redirected = failure(session.get(`${scope.url}/redirect/302?to=/bytes/10`));
       const other = failure(session.get(`${scope.url}/hang`));
-      await scope.wait({ requests: 2 }, 2000);
+      await scope.wait({ requests: 2 }, 10_000);
       assertEquals(session.exchanges().map(({ url, state }) => [url, state]), [
         [`${scope.url}/bytes/10`, "queued"],
         [`${scope.url}/hang`, "headers"],
@@ -467,7 +467,7 @@ export const cases: Case[] = [
           return response;
         },
       });
-      await within(2000, use(session)).catch(() => {});
+      await within(10_000, use(session)).catch(() => {});
       await session.close();
       const pending = () => made.filter((canceled) => !canceled()).length;
       for (let turn = 0; turn < 80 && (made.length === 0 || pending() > 0); turn++) await pause(5);
@@ -549,7 +549,7 @@ export const cases: Case[] = [
         for (let i = 0; i < 4; i++) assertEquals((await session.get(`${t.scope.url}${path}&${i}`)).status, 205);
         assertEquals((await session.fetch(`${t.scope.url}${path}&4`)).status, 205);
         await (await session.get(`${t.scope.url}${path}&5`, STREAM)).close();
-        await t.scope.wait({ pending: 0 }, 1000); // while the session is open
+        await t.scope.wait({ pending: 0 }, 10_000); // while the session is open
       } finally {
         await session.close();
       }
@@ -645,7 +645,7 @@ export const cases: Case[] = [
           for (let time = 0; time < 3; time++) {
             const make = (url: string, signal?: AbortSignal) =>
               new Request(url, { method: "POST", ...init(largeForm()), signal });
-            await within(3000, cut(session, t.scope.url, make)).catch(() => {});
+            await within(10_000, cut(session, t.scope.url, make)).catch(() => {});
           }
           await session.close();
           await pause(50);

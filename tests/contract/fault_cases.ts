@@ -240,7 +240,7 @@ function faultCase(name: FaultName, { ends, init, needs, reused, gap = 0 }: Expe
           const expected = endOn(runtime, ends);
           // The one way to be uncertain: two ends that are stated.
           assert(expected.split(" or ").includes(ended), `${way}: ${ended} where ${expected} was expected`);
-          assert(took < 4000, `it took ${took} ms`);
+          assert(took < 15_000, `it took ${took} ms`);
           assertEquals([session.pool.stats().active, session.exchanges(), watched.listeners], [0, [], 0]);
           if (gap > 0) await pause(gap);
           // What the fault left on a connection must not reach the next request.
@@ -256,7 +256,7 @@ function faultCase(name: FaultName, { ends, init, needs, reused, gap = 0 }: Expe
       assertEquals(timers.count, 0, "timers");
       for (const each of new Set([scope, bad])) {
         if (can("closesSockets")) await each.wait({ open: 0, pending: 0 }, name === "stops-reading" ? 1500 : 250);
-        else if (can("seesClientsLeave")) await each.wait({ pending: 0 }, 1500);
+        else if (can("seesClientsLeave")) await each.wait({ pending: 0 }, 10_000);
       }
     },
   };

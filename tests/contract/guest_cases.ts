@@ -160,8 +160,8 @@ export const cases: Case[] = [
     async run(t) {
       const gate = await t.openScope();
       const running = run(t, "dropped", `${gate.url}/hold?key=end`);
-      await Promise.race([running, gate.wait({ pending: 1 }, 8000)]);
-      await t.scope.wait({ requests: 11, ...NOTHING_OPEN }, 2000);
+      await Promise.race([running, gate.wait({ pending: 1 }, 10_000)]);
+      await t.scope.wait({ requests: 11, ...NOTHING_OPEN }, 10_000);
       await gate.release("end");
       assertEquals(await running, 20);
     },

@@ -8,6 +8,7 @@
  */
 
 import { NetworkError } from "../errors.ts";
+import { own } from "./options.ts";
 import { type ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, cancelBody, hasBody, SMALL_BODY } from "./http.ts";
@@ -139,7 +140,9 @@ export class Source {
     if (this.#reader !== undefined || this.#filler !== undefined) return;
     const body = this.#response?.body;
     if (this.#fills) this.#filler = getFiller(body);
-    if (this.#filler === undefined) this.#reader = body?.getReader() as ReadableStreamDefaultReader<Bytes> | undefined;
+    if (this.#filler === undefined) {
+      this.#reader = body?.getReader(own({})) as ReadableStreamDefaultReader<Bytes> | undefined;
+    }
   }
 
   /**

@@ -55,7 +55,7 @@ const NO_REDIRECTS: readonly Redirect[] = Object.freeze([]);
 export async function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
   const { request } = exchange.outgoing;
   if (request !== undefined) {
-    const buffering = bufferRequest(request, exchange.cancellation);
+    const buffering = bufferRequest(request, exchange.cancellation, platform.followsRedirects);
     const body = await exchange.wait("headers", buffering).catch((cause) => {
       throw exchange.failure(cause, "Cannot send the body as its stream failed");
     });

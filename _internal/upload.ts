@@ -115,17 +115,14 @@ function checkChunk(chunk: unknown): Bytes {
 
 function iterate<T>(body: ReadableStream<T> | AsyncIterable<T>): AsyncIterator<T, unknown> {
   if (!(body instanceof ReadableStream)) return body[Symbol.asyncIterator]();
-  const reader = body.getReader();
+  const reader = body.getReader(own({})) as ReadableStreamDefaultReader<T>;
   return {
     next: () => reader.read() as Promise<IteratorResult<T>>,
     return: (reason) => reader.cancel(reason) as Promise<never>,
   };
 }
 
-/**
- * How long a `Request`'s body is read to find out whether it is in memory, in milliseconds.
- * Browsers take a while to deliver a body from memory.
- */
+/** How long a `Request`'s body is read to find out whether it is in memory, in milliseconds. */
 const MEMORY_TIME = 10;
 
 /** The most that is read of a stream to find out whether it is in memory, in bytes. */
@@ -138,18 +135,23 @@ const MOST_AHEAD = 64 * 1024 * 1024;
  *
  * @param cancellation The cancellation of the request. If the request is aborted meanwhile, the
  * body is canceled.
+ * @param whole Whether to return it as a `Blob`, as browsers need it: they send no streams over
+ * HTTP/1.1, and take a while to deliver a body from memory. They may keep a large `Blob` on disk.
  */
 export async function bufferRequest(
   request: Request,
   cancellation: Cancellation,
+  whole = false,
 ): Promise<BodyInit | AsyncIterable<Bytes> | undefined> {
   const { body } = request;
   // In Firefox, a `Request` has no `body`.
-  if (!(body instanceof ReadableStream) || isForm(request)) {
-    const buffer = await request.arrayBuffer();
-    return buffer.byteLength > 0 || body !== undefined ? buffer : undefined;
+  if (whole || !(body instanceof ReadableStream) || isForm(request)) {
+    const blob = await request.blob();
+    if (blob.size === 0 && body === undefined) return undefined;
+    // A copy without the type, which would replace a `content-type` that the caller left out.
+    return whole ? new Blob([blob]) : await blob.arrayBuffer();
   }
-  const reader = body.getReader() as ReadableStreamDefaultReader<Bytes>;
+  const reader = body.getReader(own({})) as ReadableStreamDefaultReader<Bytes>;
   const bytes = new ByteCollector();
   let pending: Promise<IteratorResult<Bytes>> | undefined;
   const { promise: late, resolve } = Promise.withResolvers<undefined>();

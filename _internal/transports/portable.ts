@@ -8,7 +8,8 @@
 
 import { isWorkerd } from "../workerd.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { type Adapter, facts, PLATFORM, refuseClosed } from "./platform.ts";
+import { own as withoutInherited } from "../options.ts";
+import { type Adapter, facts, PLATFORM, Refusal, refuseClosed } from "./platform.ts";
 
 /**
  * Makes a transport over any `fetch`. It works on every platform and owns no sockets.
@@ -30,7 +31,8 @@ export function portable(fetch?: Fetch, own?: object): Adapter {
       if (closed) return refuseClosed();
       if (own !== undefined) init = { ...own, ...init };
       const send = fetch ?? globalFetch();
-      return isRuntimes(send) ? send(url, init) : sendThrough(send, url, init);
+      if (!isRuntimes(send)) return sendThrough(send, url, init);
+      return init.body instanceof ReadableStream && refusesStreams() ? refuseStream() : send(url, init);
     },
     close() {
       closed = true;
@@ -47,4 +49,28 @@ let hidden: boolean | undefined;
  */
 function hidesRedirects(): boolean {
   return hidden ??= !new Request("http://localhost/", { headers: { cookie: "a=1" } }).headers.has("cookie");
+}
+
+function refuseStream(): Promise<never> {
+  return Promise.reject(new Refusal("Cannot send the request as its body is a stream, and this browser sends none"));
+}
+
+/**
+ * Whether this is a browser whose `fetch` cannot send streams. Firefox would send a stream as the
+ * text "[object ReadableStream]". Only browsers that send streams read `duplex`: Fetch standard,
+ * section 5.4. Deno and Bun send streams, too, but do not read it.
+ */
+function refusesStreams(): boolean {
+  if (!hidesRedirects()) return false;
+  let reads = false;
+  const init = {
+    method: "POST",
+    body: new ReadableStream(withoutInherited({})),
+    get duplex() {
+      reads = true;
+      return "half";
+    },
+  };
+  new Request("http://localhost/", withoutInherited(init));
+  return !reads;
 }

@@ -32,6 +32,12 @@ const LATE = 2;
 const TURNS_OF_INPUT = 32;
 
 /**
+ * The same for platforms without turns, in milliseconds. In Firefox, an answer takes several steps
+ * between processes.
+ */
+const TIME_OF_INPUT = 50;
+
+/**
  * While timers are faked: the interval in milliseconds at which to check whether they still are.
  */
 const NOTICE = 250;
@@ -241,7 +247,8 @@ export class Deadlines {
     if (setImmediate === undefined) {
       // Wait for one more timer, however late it is: in a background tab, a browser's timers are
       // late by up to a second.
-      this.#start(now, now);
+      this.#due = Infinity;
+      this.#start(now + TIME_OF_INPUT, now);
       this.#reading = { turns: 0 };
       return;
     }

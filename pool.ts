@@ -6,7 +6,7 @@
  * @module
  */
 
-import { nameDisposal } from "./_internal/disposal.ts";
+import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { own, refuse } from "./_internal/options.ts";
 import { onAbort } from "./_internal/signals.ts";
@@ -228,6 +228,7 @@ export class Pool implements AsyncDisposable {
    * @throws {TypeError} If an option has the wrong type.
    */
   constructor(options: PoolOptions = {}) {
+    followPolyfill();
     if (typeof options !== "object" || options === null) refuse("A pool's options", "an object", options);
     const {
       maxConnections = DEFAULT_MAX_CONNECTIONS,

@@ -46,7 +46,7 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
     },
     {
       name: `get() leaves no socket when it fails over ${protocol}`,
-      needs,
+      needs: options.h2 ? [...needs, "resetsStreams"] : needs,
       async run({ openScope, can }) {
         const scope = await openScope(options);
         await assertRejects(() => get(`${scope.url}/hang`, { timeout: { headers: 300 } }), TimeoutError);
@@ -89,7 +89,10 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
         await session.get(`${scope.url}/bytes/10`);
         const paths = ["/hang", "/stall/10", "/drip?n=Infinity&gap=5", "/endless"];
         const stream = await session.get(`${scope.url}/endless`, { prefetch: false });
-        const pending = [...paths, ...paths].map((path) => failure(session.get(`${scope.url}${path}`)));
+        const urls = [...paths, ...paths].map((path, i) =>
+          `${scope.url}${path}${path.includes("?") ? "&" : "?"}i=${i}`
+        );
+        const pending = urls.map((url) => failure(session.get(url)));
         await scope.wait({ requests: 1 + 5 }, 2000);
         assertEquals((await session.close()).length, 1 + 8);
         for (const error of await Promise.all(pending)) assert(error instanceof SessionClosedError, String(error));
@@ -145,6 +148,7 @@ export const cases: Case[] = [
   },
   {
     name: "https to a server that speaks no TLS is a NetworkError, and leaves no socket",
+    needs: ["noticesPlaintext"],
     async run({ openScope, can }) {
       const scope = await openScope({ fault: "speaks-first" });
       const url = `${scope.url.replace("http:", "https:")}/bytes/10`;

@@ -8,9 +8,9 @@
 
 import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
-import { own, refuse } from "./_internal/options.ts";
-import { onAbort } from "./_internal/signals.ts";
-import { type Holder, SLOTS, Slots } from "./_internal/slots.ts";
+import { checkFunction, checkMethods, checkNumber, own, refuse } from "./_internal/options.ts";
+import { checkSignal, onAbort, throwIfAborted } from "./_internal/signals.ts";
+import { SLOTS, Slots } from "./_internal/slots.ts";
 import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
 import { type Adapter, facts, PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import type { PoolClosedError } from "./errors.ts";
@@ -160,16 +160,6 @@ const DEFAULT_MAX_CONNECTIONS_PER_ORIGIN = 64;
 const DEFAULT_QUEUE_TIMEOUT = 30_000;
 
 /**
- * Throws a `TypeError` or `RangeError` that names what was `expected`, unless `value` is a number
- * and `valid`.
- */
-function assertNumber(value: unknown, action: string, name: string, expected: string, valid: (n: number) => boolean) {
-  if (typeof value !== "number" || !valid(value)) refuse(`Cannot ${action} as "${name}"`, expected, value);
-}
-
-const isLimit = (n: number) => n >= 1 && (Number.isInteger(n) || n === Infinity);
-
-/**
  * Limits the exchanges open at once, queues the other requests, and owns the sockets.
  *
  * Sessions may share a pool. It has no global state, and nothing of it is left once it is closed.
@@ -229,7 +219,7 @@ export class Pool implements AsyncDisposable {
    */
   constructor(options: PoolOptions = {}) {
     followPolyfill();
-    if (typeof options !== "object" || options === null) refuse("A pool's options", "an object", options);
+    if (typeof options !== "object" || options === null) refuse("A pool's options must be an object", options);
     const {
       maxConnections = DEFAULT_MAX_CONNECTIONS,
       maxConnectionsPerOrigin = Math.min(DEFAULT_MAX_CONNECTIONS_PER_ORIGIN, Number(maxConnections)),
@@ -237,21 +227,16 @@ export class Pool implements AsyncDisposable {
       idleTimeout = DEFAULT_IDLE_TIMEOUT,
       transport,
     } = own(options);
-    const action = "create a pool";
-    assertNumber(maxConnections, action, "maxConnections", "a positive integer", isLimit);
-    assertNumber(maxConnectionsPerOrigin, action, "maxConnectionsPerOrigin", "a positive integer", isLimit);
+    const subject = (option: string) => `Cannot create a pool as "${option}"`;
+    checkNumber(subject("maxConnections"), "a positive integer or Infinity", maxConnections);
+    checkNumber(subject("maxConnectionsPerOrigin"), "a positive integer or Infinity", maxConnectionsPerOrigin);
     if (maxConnectionsPerOrigin > maxConnections) {
-      throw new RangeError(
-        `Cannot create a pool as "maxConnectionsPerOrigin" must be at most "maxConnections" (${maxConnections}): received ${maxConnectionsPerOrigin}`,
-      );
+      const limit = `at most "maxConnections" (${maxConnections})`;
+      refuse(`${subject("maxConnectionsPerOrigin")} must be ${limit}`, maxConnectionsPerOrigin, RangeError);
     }
-    assertNumber(maxQueued, action, "maxQueued", "a non-negative integer", (n) => n === 0 || isLimit(n));
-    assertNumber(idleTimeout, action, "idleTimeout", "a non-negative number of milliseconds", (n) => n >= 0);
-    if (transport !== undefined && (typeof transport?.fetch !== "function" || typeof transport.close !== "function")) {
-      throw new TypeError(
-        `Cannot create a pool as "transport" must have the methods "fetch" and "close": received ${typeof transport}`,
-      );
-    }
+    checkNumber(subject("maxQueued"), "a non-negative integer or Infinity", maxQueued);
+    checkNumber(subject("idleTimeout"), "a non-negative number of milliseconds", idleTimeout);
+    if (transport !== undefined) checkMethods(subject("transport"), transport, "fetch", "close");
     this.#transport = transport ?? makeTransport({ idleTimeout }, maxConnectionsPerOrigin);
     this[PLATFORM] = (this.#transport as Partial<Adapter>)[PLATFORM] ?? facts();
     const send = (url: URL, init: RequestInit) => this.#transport.fetch(url, init);
@@ -303,50 +288,36 @@ export class Pool implements AsyncDisposable {
   acquire(origin: string, options: AcquireOptions = {}): Promise<Lease> {
     try {
       const { signal, timeout = DEFAULT_QUEUE_TIMEOUT, request, onClose } = own(options);
+      const subject = (option: string) => `Cannot acquire a lease as "${option}"`;
       if (typeof origin !== "string" || origin === "") {
-        throw new TypeError(
-          `Cannot acquire a lease as "origin" must be a non-empty string: received ${String(origin)}`,
-        );
+        refuse(`${subject("origin")} must be a non-empty string`, origin);
       }
-      if (signal != null && typeof signal.aborted !== "boolean") {
-        throw new TypeError(`Cannot acquire a lease as "signal" must be an AbortSignal: received ${String(signal)}`);
-      }
-      if (onClose !== undefined && typeof onClose !== "function") {
-        throw new TypeError(`Cannot acquire a lease as "onClose" must be a function: received ${String(onClose)}`);
-      }
-      assertNumber(timeout, "acquire a lease", "timeout", "a positive number of milliseconds", (n) => n > 0);
-      if (signal?.aborted && !this.closed) throw signal.reason;
+      checkSignal(subject("signal"), signal);
+      if (onClose !== undefined) checkFunction(subject("onClose"), onClose);
+      checkNumber(subject("timeout"), "a positive number of milliseconds", timeout);
+      if (!this.closed) throwIfAborted(signal);
       const holder = { request, onClose: onClose?.bind(options) };
-      return this.#acquire(origin, timeout, holder, signal);
+      const slots = this[SLOTS];
+      const lease = slots.tryAcquire(origin, holder);
+      if (lease !== undefined) return Promise.resolve(lease);
+      return new Promise((resolve, reject) => {
+        let forgetSignal = () => {};
+        const waiter = {
+          grant(lease: Lease) {
+            forgetSignal();
+            resolve(lease);
+          },
+          refuse(reason: unknown) {
+            forgetSignal();
+            reject(reason);
+          },
+        };
+        const waiting = slots.enqueue(origin, timeout, holder, waiter);
+        if (signal) forgetSignal = onAbort(signal, (reason) => slots.cancel(waiting, reason));
+      });
     } catch (error) {
       return Promise.reject(error);
     }
-  }
-
-  #acquire(
-    origin: string,
-    timeout: number,
-    holder: Holder,
-    signal: AbortSignal | null | undefined,
-  ): Promise<Lease> {
-    const slots = this[SLOTS];
-    const lease = slots.tryAcquire(origin, holder);
-    if (lease !== undefined) return Promise.resolve(lease);
-    return new Promise((grant, refuse) => {
-      let forgetSignal = () => {};
-      const waiter = {
-        grant(lease: Lease) {
-          forgetSignal();
-          grant(lease);
-        },
-        refuse(reason: unknown) {
-          forgetSignal();
-          refuse(reason);
-        },
-      };
-      const request = slots.enqueue(origin, timeout, holder, waiter);
-      if (signal) forgetSignal = onAbort(signal, (reason) => slots.cancel(request, reason));
-    });
   }
 
   /**

@@ -10,7 +10,7 @@ import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { Exchange, Exchanges } from "./_internal/exchange.ts";
 import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
 import { showAs } from "./_internal/inspect.ts";
-import { describe, MAX_DELAY, own, refuse } from "./_internal/options.ts";
+import { checkFunction, checkMethods, checkNumber, MAX_DELAY, own, refuse } from "./_internal/options.ts";
 import {
   checkLimit,
   mergeTimeouts,
@@ -20,6 +20,7 @@ import {
   prepare,
   prepareFetch,
   type RequestDefaults,
+  withoutHeaders,
 } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { SLOTS } from "./_internal/slots.ts";
@@ -291,17 +292,18 @@ export class Session implements AsyncDisposable {
     const defaults: RequestDefaults = {
       baseUrl: base,
       headers: parsed,
-      headersElsewhere: parsed && base ? withoutCredentials(parsed) : parsed,
+      headersElsewhere: parsed && base ? withoutHeaders(parsed, ORIGIN_HEADERS) : parsed,
       timeouts: mergeTimeouts(DEFAULT_TIMEOUTS, timeout),
       maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES),
       maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),
       throwIfNotOk: throwIfNotOk === true,
-      jar: checkJar(cookieJar),
+      jar: cookieJar,
     };
-    const dropInDefaults = { ...defaults, timeouts: mergeTimeouts(DROP_IN_TIMEOUTS, timeout) };
+    const dropInDefaults = { ...defaults, throwIfNotOk: false, timeouts: mergeTimeouts(DROP_IN_TIMEOUTS, timeout) };
+    if (cookieJar) checkMethods('"cookieJar"', cookieJar, "getCookieString", "setCookie");
     this.#defaults = defaults;
     this.#traceLeaks = traceLeaks === true;
-    checkFunction("onLeak", onLeak ?? warnOfLeak);
+    checkFunction('"onLeak"', onLeak ?? warnOfLeak);
     this.#borrowed = options.pool instanceof Pool;
     this.pool = choosePool(options.pool, options.fetch);
     this.#exchanges = new Exchanges(this.pool[SLOTS].clock, onLeak ?? warnOfLeak);
@@ -528,7 +530,7 @@ export class Session implements AsyncDisposable {
    */
   async close(options: CloseOptions = {}): Promise<ExchangeInfo[]> {
     const { grace = 0 } = own(options);
-    if (typeof grace !== "number" || !(grace >= 0)) refuse('"grace"', "a non-negative number of milliseconds", grace);
+    checkNumber('"grace"', "a non-negative number of milliseconds", grace);
     this.#closed = true;
     this.#closing ??= this.#shutDown();
     if (grace === 0) {
@@ -583,7 +585,7 @@ export class Session implements AsyncDisposable {
       if (this.#closed) throw new SessionClosedError(exchange);
       return drive(exchange, this.pool[PLATFORM]);
     } catch (error) {
-      return Promise.reject(exchange ? toError(exchange.fail(error)) : error);
+      return Promise.reject(exchange ? toError(exchange.endWith(error)) : error);
     }
   }
 }
@@ -603,55 +605,40 @@ function parseBaseUrl(baseUrl: string | URL): URL {
   return url;
 }
 
-/** Returns the headers without those that are for the origin of `baseUrl` only. */
-function withoutCredentials(headers: Headers): Headers {
-  const others = new Headers(headers);
-  for (const name of ORIGIN_HEADERS) others.delete(name);
-  return others;
-}
-
 function choosePool(pool: Pool | PoolOptions | undefined, fetch: Fetch | undefined): Pool {
   if (pool !== undefined && (typeof pool !== "object" || pool === null)) {
-    throw new TypeError(`"pool" must be a Pool or options for one: received ${describe(pool)}`);
+    refuse('"pool" must be a Pool or options for one', pool);
   }
   if (fetch === undefined) return pool instanceof Pool ? pool : new Pool(pool);
-  checkFunction("fetch", fetch);
+  checkFunction('"fetch"', fetch);
   if (pool instanceof Pool || pool?.transport) {
     throw new TypeError('Cannot create a session as "fetch" and the pool\'s transport exclude each other');
   }
   return new Pool({ ...pool, transport: portable(fetch) });
 }
 
-function checkFunction<T>(option: string, value: T): T {
-  if (typeof value !== "function") throw new TypeError(`"${option}" must be a function: received ${typeof value}`);
-  return value;
-}
+/** The warnings that were printed. */
+const warnings = new Set<string>();
 
-function checkJar(jar: CookieJar | undefined): CookieJar | undefined {
-  if (jar && !(typeof jar.getCookieString === "function" && typeof jar.setCookie === "function")) {
-    const methods = 'the methods "getCookieString" and "setCookie"';
-    throw new TypeError(`"cookieJar" must have ${methods}: received ${typeof jar}`);
-  }
-  return jar;
+/** Prints a warning, unless it was printed before. */
+function warnOnce(warning: string, details = ""): void {
+  if (warnings.has(warning)) return;
+  warnings.add(warning);
+  console.warn(`Hangup: ${warning}${details}`);
 }
-
-let warned = false;
-let warnedOfDrop = false;
 
 /**
  * Called when a session's transport was garbage-collected before it was closed. It is at module
  * level because a closure would keep the session in memory.
  */
 function warnOfDrop(): void {
-  if (warnedOfDrop) return;
-  warnedOfDrop = true;
-  console.warn("Hangup: a session was dropped without close(); use `await using`, or close it when it is done");
+  warnOnce("a session was dropped without close(); use `await using`, or close it when it is done");
 }
 
 function warnOfLeak({ method, url, stack }: ExchangeInfo): void {
-  if (warned) return;
-  warned = true;
-  const what = "a streamed response was dropped while open; close it, or read it to its end";
   const where = stack ?? 'A session with "traceLeaks: true" tells where it was made';
-  console.warn(`Hangup: ${what}: ${method} ${url}\n${where}`);
+  warnOnce(
+    "a streamed response was dropped while open; close it, or read it to its end",
+    `: ${method} ${url}\n${where}`,
+  );
 }

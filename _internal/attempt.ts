@@ -68,10 +68,10 @@ export class Attempt implements Waiter {
   }
 
   /** Takes charge of the response. If the exchange is already over, cancels its body instead. */
-  hold(response: Response, over: boolean): void {
+  hold(response: Response | undefined, over: boolean): void {
     // A `fetch` that ignores its signal may still answer after the abort.
-    if (over) cancelBody(response);
-    else this.#response = response;
+    if (!over) this.#response = response;
+    else if (response !== undefined) cancelBody(response);
   }
 
   /**

@@ -11,6 +11,7 @@ import { ByteCollector, type Bytes, makeStream } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { SMALL_BODY } from "./http.ts";
 import { ReadAhead } from "./read_ahead.ts";
+import { throwIfAborted } from "./signals.ts";
 import type { Read, Source } from "./source.ts";
 import { afterReal } from "./timers.ts";
 
@@ -32,7 +33,7 @@ const dropped = typeof FinalizationRegistry === "function"
  * @param ahead The bytes that were read ahead.
  * @throws {BodyTooLargeError} If the body is longer than `max` bytes. The rest is not read.
  */
-export async function bufferBody(
+export function bufferBody(
   exchange: Exchange,
   source: Source,
   max: number,
@@ -41,12 +42,15 @@ export async function bufferBody(
 ): Promise<Bytes> {
   const { length } = source;
   source.bounded = true;
-  if (!source.open) return ahead?.take() ?? NO_BYTES;
-  if (length !== undefined && length > max) throw new BodyTooLargeError(max, exchange);
-  if (length !== undefined && length <= SMALL_BODY && endsBodies && source.endsWhereAnnounced) {
-    return await source.readWhole();
-  }
-  const bytes = ahead ?? new ByteCollector(length);
+  if (!source.open) return Promise.resolve(ahead?.take() ?? NO_BYTES);
+  if (length !== undefined && length > max) return Promise.reject(new BodyTooLargeError(max, exchange));
+  const small = length !== undefined && length <= SMALL_BODY;
+  if (small && endsBodies && source.endsWhereAnnounced) return source.readWhole();
+  return collect(exchange, source, max, ahead ?? new ByteCollector(length));
+}
+
+/** Reads the rest of the body. */
+async function collect(exchange: Exchange, source: Source, max: number, bytes: ByteCollector): Promise<Bytes> {
   await source.readInto(bytes, max);
   exchange.cancellation.throwIfAborted();
   if (bytes.size > max) throw new BodyTooLargeError(max, exchange);
@@ -98,13 +102,13 @@ export class BodyReader {
         const value = this.#ahead?.take();
         if (value !== undefined) return { done: false, value };
         if (this.#ahead?.reading === undefined) break;
-        await this.#source.wait(this.#ahead.reading);
+        await this.#exchange.withTimeout("idle", this.#ahead.reading);
       }
       const read = await this.#source.read();
       if (read.done) this.#end();
       return read;
     } catch (error) {
-      throw this.#fail(error);
+      throw this.#endWith(error);
     }
   }
 
@@ -113,13 +117,13 @@ export class BodyReader {
     try {
       this.#throwIfAborted();
       this.#ahead?.stop();
-      while (this.#ahead?.reading !== undefined) await this.#source.wait(this.#ahead.reading);
+      while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
       this.#throwIfAborted();
       const content = await bufferBody(this.#exchange, this.#source, max, false, this.#ahead?.takeCollector());
       this.#end();
       return content;
     } catch (error) {
-      throw this.#fail(error);
+      throw this.#endWith(error);
     }
   }
 
@@ -192,7 +196,7 @@ export class BodyReader {
 
   #throwIfAborted(): void {
     this.#exchange.cancellation.throwIfAborted();
-    this.#signal?.throwIfAborted();
+    throwIfAborted(this.#signal);
   }
 
   #end(): void {
@@ -200,9 +204,9 @@ export class BodyReader {
     this.#exchange.end();
   }
 
-  #fail(error: unknown): unknown {
+  #endWith(error: unknown): unknown {
     dropped?.unregister(this.#exchange);
-    return this.#toError(this.#exchange.fail(error));
+    return this.#toError(this.#exchange.endWith(error));
   }
 }
 

@@ -38,6 +38,9 @@ const CODES: readonly [code: string, words: RegExp][] = [
  */
 const NODE_CODE = /^(?!UND_ERR_(?:SOCKET|\w+_TIMEOUT)$)[A-Z][A-Z\d_]+$/;
 
+/** Matches Node's own message within that of a `fetch` which leaves out the code, as happy-dom's does. */
+const QUOTED_CODE = / (?:connect|getaddrinfo|read|write) (E[A-Z]+)\b/;
+
 /** What failed, for each of Node's codes. If `stays` is true, another try does not help. */
 const FAILURES: readonly [what: string, codes: RegExp, stays: boolean][] = [
   ["The server refuses connections", /^ECONNREFUSED$/, false],
@@ -107,7 +110,7 @@ function codeOf(error: object): string | undefined {
   const code = read(error, "code");
   if (typeof code === "string" && NODE_CODE.test(code)) return code;
   const text = textOf(error);
-  return CODES.find(([, words]) => words.test(text))?.[0];
+  return CODES.find(([, words]) => words.test(text))?.[0] ?? QUOTED_CODE.exec(text)?.[1];
 }
 
 /**

@@ -7,7 +7,7 @@
  */
 
 import { MAX_DELAY } from "./options.ts";
-import { afterReal, areTimersFaked, takeTurns } from "./timers.ts";
+import { afterReal, areTimersFaked, removeTimer, takeTurns } from "./timers.ts";
 import { isWorkerd } from "./workerd.ts";
 
 /**
@@ -17,13 +17,10 @@ import { isWorkerd } from "./workerd.ts";
 const LOST_AFTER = 1000;
 
 /**
- * A timer that is early by more than this many milliseconds runs on another clock than
- * `performance.now()`.
+ * The inaccuracy of timers in milliseconds. A timer that is earlier runs on another clock than
+ * `performance.now()`. One that is later was held up by a busy event loop.
  */
-const EARLY = 2;
-
-/** A timer that is late by more than this many milliseconds was held up by a busy event loop. */
-const LATE = 2;
+const TOLERANCE = 2;
 
 /**
  * The number of event-loop turns after which all input that has arrived is read. Deno needs the
@@ -106,7 +103,7 @@ export class Deadlines {
   #timer: Timer | undefined;
   /** The `setTimeout` that made the timer, and the function that removes it. */
   #made: typeof setTimeout | undefined;
-  #remove: (timer: Timer) => void = clearTimeout;
+  #remove: typeof clearTimeout = clearTimeout;
   /** While timers are faked, stops the check whether they still are. */
   #stopChecking: (() => void) | undefined;
   /** When the timer is due; `Infinity` if there is none. */
@@ -189,7 +186,7 @@ export class Deadlines {
     this.#reading = undefined;
     this.#forgetFakes();
     if (this.#timer === undefined) return;
-    this.#remove.call(globalThis, this.#timer);
+    removeTimer(this.#remove, this.#timer);
     this.#timer = undefined;
   }
 
@@ -233,9 +230,9 @@ export class Deadlines {
     this.#timer = undefined;
     this.#forgetFakes();
     const late = this.#clock.now() - time;
-    if (late < 0 && (this.#early || late < -EARLY)) this.#clock.advance(-late);
+    if (late < 0 && (this.#early || late < -TOLERANCE)) this.#clock.advance(-late);
     this.#early = late < 0 && !this.#early;
-    if (late > LATE && this.#reading === undefined) this.#readInput(time + late);
+    if (late > TOLERANCE && this.#reading === undefined) this.#readInput(time + late);
     else this.#run();
   }
 

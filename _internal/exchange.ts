@@ -12,13 +12,12 @@ import { Attempt } from "./attempt.ts";
 import { Cancellation } from "./cancellation.ts";
 import { explain, isCustom, neverSent, redact } from "./causes.ts";
 import { type Clock, Deadlines } from "./deadlines.ts";
-import { displayUrl, isIdempotent } from "./http.ts";
-import { type Linked, List } from "./list.ts";
+import { displayUrl, isIdempotent, originOf } from "./http.ts";
 import type { Outgoing } from "./prepare.ts";
-import { onAbort } from "./signals.ts";
+import { onAbort, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
-import { isStream, type StreamBody, Upload } from "./upload.ts";
+import { type StreamBody, Upload } from "./upload.ts";
 
 /** The open exchanges of one session. One timer serves all their deadlines. */
 export class Exchanges {
@@ -26,7 +25,7 @@ export class Exchanges {
   readonly clock: Clock;
   /** Reports a streamed response that was garbage-collected while it was open. */
   readonly onLeak: (exchange: ExchangeInfo) => void;
-  readonly #open: List<Exchange> = new List();
+  readonly #open = new Set<Exchange>();
   readonly #deadlines: Deadlines;
   #idle: PromiseWithResolvers<void> | undefined;
   #closed = false;
@@ -38,11 +37,11 @@ export class Exchanges {
   }
 
   add(exchange: Exchange): void {
-    this.#open.push(exchange);
+    this.#open.add(exchange);
   }
 
   delete(exchange: Exchange): void {
-    this.#open.remove(exchange);
+    this.#open.delete(exchange);
     if (this.#open.size > 0) return;
     if (this.#closed) this.#deadlines.clear();
     else this.#deadlines.rest();
@@ -115,9 +114,7 @@ export interface OpenBody {
  *
  * A redirected request is still one exchange. It has one attempt for each request that is sent.
  */
-export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
-  previous: Exchange | null = null;
-  next: Exchange | null = null;
+export class Exchange implements RequestSummary, Holder {
   state: ExchangeState = "queued";
   /** The stack trace of the call that made the request, if the session keeps it. */
   stack: string | undefined;
@@ -133,8 +130,6 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
   #exchanges: Exchanges | undefined;
   readonly #attempt: Attempt;
   #forgetSignal: (() => void) | undefined;
-  /** Whether the request can be sent again after a server may have received it. */
-  #repeatable: Repeatable;
   /** The number of requests that a server may have received. */
   #sent = 0;
   /** The report on a response that was garbage-collected while it was open. */
@@ -144,9 +139,6 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     this.#exchanges = exchanges;
     this.#attempt = new Attempt(slots, this);
     this.outgoing = outgoing;
-    // A stream or `Request` of the caller can be used only once.
-    const used = isStream(outgoing.body) || outgoing.request !== undefined;
-    this.#repeatable = used ? "never" : isIdempotent(outgoing.method) ? "always" : "refused";
     this.timing = new Timing(exchanges.clock, outgoing.timeouts);
     exchanges.add(this);
     if (outgoing.timeouts.total < Infinity) exchanges.arm(this.timing.deadline, exchanges.clock.now());
@@ -161,7 +153,8 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
   }
 
   get repeatable(): Repeatable {
-    return this.#repeatable === "refused" && this.#sent === 0 ? "always" : this.#repeatable;
+    const { repeatable } = this.outgoing;
+    return repeatable === "refused" && this.#sent === 0 ? "always" : repeatable;
   }
 
   /** The request that the pool's errors name. */
@@ -186,7 +179,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
 
   /** Listens to the caller's signal. */
   follow(signal: AbortSignal): void {
-    signal.throwIfAborted();
+    throwIfAborted(signal);
     this.#forgetSignal = onAbort(signal, (reason) => {
       this.byCaller = this.cancellation.abort(reason);
     });
@@ -210,10 +203,11 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
    */
   acquire(): Promise<void> | undefined {
     this.cancellation.throwIfAborted();
-    const { url: { origin }, timeouts } = this.outgoing;
+    const { url, timeouts } = this.outgoing;
+    const origin = originOf(url);
     if (this.#attempt.tryAcquire(origin)) return undefined;
     this.timing.queue();
-    return this.cancellation.wait<void>((resolve) => {
+    return this.cancellation.abortablePromise<void>((resolve) => {
       this.#attempt.enqueue(origin, timeouts.queue, resolve as () => void);
     });
   }
@@ -234,7 +228,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     this.state = "headers";
     this.#sent++;
     const response = this.#attempt.fetch(this.outgoing.url, init);
-    return this.wait("headers", response, timeout, (response) => this.#attempt.hold(response, this.over));
+    return this.withTimeout("headers", response, timeout, (response) => this.#attempt.hold(response, this.over));
   }
 
   /** Begins a wait under a timeout. {@linkcode Timing.finish} ends it. */
@@ -249,34 +243,31 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
    * @param phase The phase whose timeout applies.
    * @param work The promise to wait for.
    * @param timeout The timeout in milliseconds, if it differs from the request's own.
-   * @param arrive Called with the value of `work`, even if the exchange was aborted meanwhile.
+   * @param settled Called when `work` settles, even after an abort, with its value if it has one.
    */
-  wait<T>(phase: Phase, work: PromiseLike<T>, timeout?: number, arrive?: (value: T) => void): Promise<T> {
+  withTimeout<T>(phase: Phase, work: PromiseLike<T>, timeout?: number, settled?: (value?: T) => void): Promise<T> {
     this.expect(phase, timeout);
-    return this.cancellation.wait((resolve, reject) => {
-      work.then((value) => {
-        this.timing.finish();
-        arrive?.(value);
-        resolve(value);
-      }, (error) => {
-        this.timing.finish();
-        reject(error);
-      });
+    return this.cancellation.race(work, (value) => {
+      this.timing.finish();
+      settled?.(value);
     });
   }
 
   /** Returns the error to throw if the request failed before its response arrived. */
-  fault(cause: unknown): unknown {
+  sendError(cause: unknown): unknown {
     if (!this.cancellation.aborted && (cause instanceof HangupError || isCustom(cause))) return cause;
     const unsent = neverSent(cause);
     if (unsent) this.#sent--;
     const certain = unsent || isIdempotent(this.method);
     const unknown = certain ? "" : ", so the outcome of the request is unknown";
-    return this.failure(cause, (explain(cause) ?? "The connection failed before the response's headers") + unknown);
+    return this.networkError(
+      cause,
+      (explain(cause) ?? "The connection failed before the response's headers") + unknown,
+    );
   }
 
   /** Returns the error to throw for an error of the runtime. */
-  failure(cause: unknown, message: string): unknown {
+  networkError(cause: unknown, message: string): unknown {
     // After an abort, the cause is the reason itself. It may be the caller's own object, so it
     // stays unchanged.
     if (this.cancellation.aborted) return this.cancellation.reason;
@@ -289,7 +280,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
    * it directly.
    */
   handOver(): void {
-    this.cancellation.wait(() => {}).catch(() => {
+    this.cancellation.abortablePromise(() => {}).catch(() => {
       const onLeak = this.#exchanges?.onLeak;
       this.end();
       if (this.#leaked === undefined) return;
@@ -309,7 +300,7 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
   /**
    * Ends the exchange because of an error. Returns the first reason, which is the error to throw.
    */
-  fail(error: unknown): unknown {
+  endWith(error: unknown): unknown {
     this.abort(error);
     this.end();
     return this.cancellation.aborted ? this.cancellation.reason : error;
@@ -348,6 +339,8 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
     if (aborted) this.source?.abort(reason);
     this.source = undefined;
     this.release(!aborted);
+    // A response that is kept refers to this exchange.
+    if (this.outgoing.signalOf !== undefined) this.outgoing = { ...this.outgoing, signalOf: undefined };
     exchanges.delete(this);
   }
 
@@ -361,8 +354,6 @@ export class Exchange implements RequestSummary, Linked<Exchange>, Holder {
 
   /** Follows a redirect. */
   redirect(outgoing: Outgoing): void {
-    // The redirect has turned a POST into a GET. A retry would send the POST a second time.
-    if (outgoing.method !== this.method && this.#repeatable === "refused") this.#repeatable = "never";
     this.outgoing = outgoing;
     this.source = undefined;
     this.state = "queued";

@@ -10,25 +10,24 @@
 type Names = Readonly<Record<string, string>>;
 
 const QUERY = '"query"';
-const FORM = '"body: new URLSearchParams(…)", or a FormData';
 const BASE_URL = 'the session\'s "baseUrl"';
+const THROW_IF_NOT_OK = '"throwIfNotOk: true"';
 
 /** The options of a request. */
 export const REQUEST_OPTIONS_OF_OTHERS: Names = {
-  __proto__: null as unknown as string,
   auth: 'the header "authorization", or a URL with a name and password',
   baseURL: BASE_URL,
   data: '"json" or "body"',
   files: '"body: formData"',
-  form: FORM,
+  form: '"body: new URLSearchParams(…)", or a FormData',
   hooks: "a transport of your own: createTransport()",
   params: QUERY,
   prefixUrl: BASE_URL,
   responseType: "a method of the response: json(), bytes(), blob()",
   retry: "isRetriable() and a loop",
   searchParams: QUERY,
-  throwHttpErrors: '"throwIfNotOk: true"',
-  validateStatus: '"throwIfNotOk: true"',
+  throwHttpErrors: THROW_IF_NOT_OK,
+  validateStatus: THROW_IF_NOT_OK,
 };
 
 /** The options of a session. */
@@ -46,9 +45,8 @@ export const SESSION_OPTIONS_OF_OTHERS: Names = {
  */
 export function refuseForeign(options: object, names: Names): void {
   for (const option in options) {
-    const name = Object.hasOwn(names, option) ? names[option] : undefined;
-    if (name !== undefined && (options as Record<string, unknown>)[option] !== undefined) {
-      throw new TypeError(`"${option}" is not an option here: use ${name}`);
+    if (Object.hasOwn(names, option) && (options as Record<string, unknown>)[option] !== undefined) {
+      throw new TypeError(`"${option}" is not an option here: use ${names[option]}`);
     }
   }
 }

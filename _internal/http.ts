@@ -24,6 +24,16 @@ export function showUrl(url: string): string {
 }
 
 /**
+ * The origin of a URL of http or https that has no credentials.
+ *
+ * `URL.origin` is the same. But for the first part of a URL that is asked for, Deno parses the URL
+ * once more, which takes a fiftieth of the time of a whole request.
+ */
+export function originOf({ href }: URL): string {
+  return href.slice(0, href.indexOf("/", "https://".length));
+}
+
+/**
  * Whether a method is idempotent, so that the request may be sent again: RFC 9110, section 9.2.2.
  */
 export function isIdempotent(method: string): boolean {

@@ -7,6 +7,7 @@
  */
 
 import type { CookieJar } from "../cookies.ts";
+import { cannotSend } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 
 /** Returns a request's headers with the jar's cookies for its URL. */
@@ -19,7 +20,7 @@ export async function withCookies(jar: CookieJar, { headers, url }: Outgoing): P
     all.set("cookie", given ? `${given}; ${cookies}` : cookies);
   } catch {
     // No `cause`, because it would quote the cookies.
-    throw new TypeError("Cannot send the request as what the cookie jar gave is not valid in a header");
+    throw cannotSend("what the cookie jar gave is not valid in a header");
   }
   return all;
 }

@@ -10,7 +10,7 @@ import { printable } from "./text.ts";
 
 const EMPTY = {};
 
-/** The longest delay that a timer accepts, in milliseconds. With a longer one it fires at once. */
+/** The longest delay that the timers of every runtime accept, in milliseconds: 25 days. */
 export const MAX_DELAY: number = 2 ** 31 - 1;
 
 /**
@@ -40,15 +40,56 @@ function withoutInherited<T extends object>(options: T): T {
   return copy;
 }
 
+/** Whether a value is a plain object, perhaps of another realm. */
+export function isPlainObject(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
 /**
- * Throws an error that says what an option must be.
+ * Throws an error that ends with the wrong value.
  *
- * @throws {RangeError} If the value is a number.
- * @throws {TypeError} Otherwise.
+ * @param problem What is wrong: `"signal" must be an AbortSignal`.
  */
-export function refuse(subject: string, expected: string, value: unknown): never {
-  const message = `${subject} must be ${expected}: received ${describe(value)}`;
-  throw typeof value === "number" ? new RangeError(message) : new TypeError(message);
+export function refuse(problem: string, value: unknown, ErrorClass: ErrorConstructor = TypeError): never {
+  throw new ErrorClass(`${problem}: received ${describe(value)}`);
+}
+
+/** Makes the error for a request that cannot be sent. */
+export function cannotSend(reason: string, options?: ErrorOptions): TypeError {
+  return new TypeError(`Cannot send the request as ${reason}`, options);
+}
+
+/** The numbers that an option can ask for, by the words for them in messages. */
+const NUMBERS = {
+  "a positive number of milliseconds": (value: number) => value > 0,
+  "a non-negative number of milliseconds": (value: number) => value >= 0,
+  "a positive integer or Infinity": (value: number) => value >= 1 && Math.floor(value) === value,
+  "a non-negative integer or Infinity": (value: number) => value >= 0 && Math.floor(value) === value,
+};
+
+/**
+ * Checks an option that is a number.
+ *
+ * @throws {TypeError} If it is not a number.
+ * @throws {RangeError} If it is another number than `expected`.
+ */
+export function checkNumber(subject: string, expected: keyof typeof NUMBERS, value: unknown): number {
+  const isNumber = typeof value === "number";
+  if (isNumber && NUMBERS[expected](value)) return value;
+  refuse(`${subject} must be ${expected}`, value, isNumber ? RangeError : TypeError);
+}
+
+/** Throws a `TypeError` unless an option is a function. */
+export function checkFunction(subject: string, value: unknown): void {
+  if (typeof value !== "function") refuse(`${subject} must be a function`, value);
+}
+
+/** Throws a `TypeError` unless an option has both methods. */
+export function checkMethods(subject: string, value: unknown, first: string, second: string): void {
+  const methods = Object(value) as Record<string, unknown>;
+  if (typeof methods[first] === "function" && typeof methods[second] === "function") return;
+  refuse(`${subject} must have the methods "${first}" and "${second}"`, value);
 }
 
 /**

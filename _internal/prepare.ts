@@ -8,21 +8,18 @@
  */
 
 import type { CookieJar } from "../cookies.ts";
-import type { SessionRequestInit, Timeouts } from "../request.ts";
+import type { Repeatable, SessionRequestInit, Timeouts } from "../request.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
-import { displayUrl } from "./http.ts";
-import { describe, own, plain, refuse } from "./options.ts";
+import { displayUrl, isIdempotent } from "./http.ts";
+import { cannotSend, checkNumber, describe, isPlainObject, own, plain, refuse } from "./options.ts";
+import { checkSignal } from "./signals.ts";
 import type { AllTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
 import { isStream, type StreamBody } from "./upload.ts";
 import type { BodyInit, HeadersInit, RequestRedirect } from "./web.ts";
 
-/** The defaults that a session adds to each of its requests. */
-export interface RequestDefaults {
-  readonly baseUrl: URL | undefined;
-  readonly headers: Headers | undefined;
-  /** `headers` without those that are for the origin of `baseUrl` only. */
-  readonly headersElsewhere: Headers | undefined;
+/** Settings that a session has as defaults and a request has for itself. */
+interface Settings {
   readonly timeouts: AllTimeouts;
   readonly maxBodyBytes: number;
   readonly maxRedirects: number;
@@ -30,8 +27,16 @@ export interface RequestDefaults {
   readonly jar: CookieJar | undefined;
 }
 
+/** The defaults that a session adds to each of its requests. */
+export interface RequestDefaults extends Settings {
+  readonly baseUrl: URL | undefined;
+  readonly headers: Headers | undefined;
+  /** `headers` without those that are for the origin of `baseUrl` only. */
+  readonly headersElsewhere: Headers | undefined;
+}
+
 /** A request that is checked, complete and ready to be sent. */
-export interface Outgoing {
+export interface Outgoing extends Settings {
   readonly method: string;
   readonly url: URL;
   /**
@@ -42,14 +47,16 @@ export interface Outgoing {
   readonly body: BodyInit | null | undefined;
   /** The `Request` whose body is to be sent. That body may be in memory already. */
   readonly request: Request | undefined;
+  /** Whether the request can be sent again after a server may have received it. */
+  readonly repeatable: Repeatable;
   readonly prefetch: boolean;
-  readonly throwIfNotOk: boolean;
   readonly redirect: RequestRedirect;
   readonly signal: AbortSignal | null | undefined;
-  readonly timeouts: AllTimeouts;
-  readonly maxBodyBytes: number;
-  readonly maxRedirects: number;
-  readonly jar: CookieJar | undefined;
+  /**
+   * The `Request` that the signal is a property of. It is kept until the end, because on Node such
+   * a signal no longer aborts once its `Request` was garbage-collected.
+   */
+  readonly signalOf: Request | undefined;
   /**
    * Options that are passed to `fetch` unchanged: `credentials`, `cache`, and the runtime's own
    * options.
@@ -57,7 +64,17 @@ export interface Outgoing {
   readonly rest: RequestInit | undefined;
 }
 
-const TIMEOUT_PHASES = ["queue", "headers", "idle", "total"] as const;
+/** The options that `Session.request()` adds to those of the standard `fetch`. */
+interface Additions {
+  readonly query: SessionRequestInit["query"];
+  readonly json: unknown;
+  readonly prefetch: boolean;
+}
+
+const NO_ADDITIONS: Additions = { query: undefined, json: undefined, prefetch: true };
+
+/** The options of this module, which the standard `fetch` ignores. */
+const OUR_OPTIONS = ["prefetch", "throwIfNotOk", "json", "query", "timeout", "maxBodyBytes", "maxRedirects"] as const;
 
 /** Methods that every runtime knows. */
 const USUAL_METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/;
@@ -101,20 +118,19 @@ export function prepare(
   const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
   const standard = own(rest as RequestInit);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
-  refuseMissing(given.headers);
-  if (isPlain(standard.body)) refuse('"body"', 'what fetch() takes; to send JSON, use "json"', standard.body);
+  refuseMissing(standard.headers);
+  if (isPlain(standard.body)) refuse('"body" must be what fetch() takes; to send JSON, use "json"', standard.body);
   if (method !== undefined) standard.method = method;
-  if (isStream(standard.body)) Object.assign(standard, { duplex: "half" });
   if (standard.method !== undefined) standard.method = normalizeMethod(standard.method);
-  const outgoing = complete(input, standard, defaults, query, json);
-  return {
-    ...outgoing,
-    prefetch: prefetch !== false,
+  if (isStream(standard.body)) Object.assign(standard, { duplex: "half" });
+  const settings = {
+    ...defaults,
     throwIfNotOk: throwIfNotOk ?? defaults.throwIfNotOk,
     timeouts: mergeTimeouts(defaults.timeouts, timeout),
     maxBodyBytes: maxBodyBytes === undefined ? defaults.maxBodyBytes : checkLimit("maxBodyBytes", maxBodyBytes),
     maxRedirects: maxRedirects === undefined ? defaults.maxRedirects : checkLimit("maxRedirects", maxRedirects),
   };
+  return complete(input, standard, settings, undefined, { query, json, prefetch: prefetch !== false });
 }
 
 /**
@@ -130,35 +146,21 @@ export function prepareFetch(
 ): Outgoing {
   if (init === undefined || init === null) return complete(input, {}, defaults);
   if (typeof init !== "object" && typeof init !== "function") {
-    throw new TypeError(`Cannot send the request as its options are not an object: received ${describe(init)}`);
+    refuse("Cannot send the request as its options are not an object", init);
   }
-  const {
-    prefetch: _1,
-    throwIfNotOk: _2,
-    json: _3,
-    query: _4,
-    timeout: _5,
-    maxBodyBytes: _6,
-    maxRedirects: _7,
-    method,
-    headers,
-    body,
-    redirect,
-    signal,
-    ...rest
-  } = typeof init === "function" || isRequest(init) ? init as SessionRequestInit : plain(init);
-  const carrier = isRequest(init) && init.body !== null ? init : undefined;
-  const standard = {
-    ...rest,
-    headers,
-    body: carrier === undefined ? body : undefined,
-    redirect,
-    signal,
-  } as RequestInit;
+  const request = isRequest(init) ? init : undefined;
+  // The options that a `Request` has are its accessors, which a spread would leave out.
+  const { method, headers, body, redirect, signal, ...rest } = request || typeof init === "function"
+    ? init as SessionRequestInit
+    : plain(init);
+  for (const name of OUR_OPTIONS) delete rest[name];
+  const carrier = request?.body === null ? undefined : request;
+  const standard = { ...rest, headers, redirect, signal, body: carrier ? undefined : body } as RequestInit;
   // The runtime itself decides which methods it can send, and in which form.
   if (method !== undefined) standard.method = USUAL_METHOD.test(method) ? method : asRequest({ method }).method;
-  if (isRequest(init)) inherit(standard, init);
-  return complete(input, standard, defaults, undefined, undefined, carrier);
+  if (request === undefined) return complete(input, standard, defaults);
+  inherit(standard, request);
+  return { ...complete(input, standard, defaults, carrier), signalOf: request };
 }
 
 /** Creates a platform `Request`, which throws if something is wrong with these options. */
@@ -179,57 +181,67 @@ function checkStream(body: StreamBody, duplex: unknown): void {
   asRequest({ method: "POST", body: stream, duplex, mode: "cors" } as RequestInit);
 }
 
-/** Checks the standard options and completes them with the defaults. */
+/**
+ * Checks the standard options and completes them with the defaults.
+ *
+ * @param carrier The `Request` that was given as the options, if it may have a body.
+ */
 function complete(
   input: string | URL | Request,
-  init: RequestInit,
+  init: RequestInit & { duplex?: unknown },
   defaults: RequestDefaults,
-  query?: SessionRequestInit["query"],
-  json?: unknown,
-  carrier?: Request | undefined,
+  carrier?: Request,
+  { query, json, prefetch } = NO_ADDITIONS,
 ): Outgoing {
   const request = isRequest(input) ? input : undefined;
-  const { method: name, headers: given, redirect, signal, body, ...rest } = own(init);
+  const {
+    method = request?.method ?? "GET",
+    headers: given = request?.headers,
+    redirect = request?.redirect ?? "follow",
+    signal = request?.signal,
+    body,
+    ...rest
+  } = own(init);
   if (request !== undefined) inherit(rest, request);
   checkOptions(rest);
-
-  const method = name ?? request?.method ?? "GET";
-  const url = resolve(request?.url ?? input as string | URL, defaults.baseUrl);
-  const home = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
-  const merged = mergeHeaders(
-    home ? defaults.headers : defaults.headersElsewhere,
-    given === undefined ? request?.headers : given,
-  );
-  const headers = takeCredentials(url, merged);
-  if (query !== undefined) addQuery(url, query);
-  if (json !== undefined && body !== undefined && body !== null) {
-    throw new TypeError('Cannot send the request as "json" and "body" exclude each other');
+  checkSignal('"signal"', signal);
+  if (redirect !== "follow" && redirect !== "manual" && redirect !== "error") {
+    refuse('"redirect" must be "follow", "manual" or "error"', redirect);
   }
-  const content = json === undefined ? body : toJson(json, `${method} ${displayUrl(url)}`);
 
+  const url = resolve(request?.url ?? input as string | URL, defaults.baseUrl);
+  const isHome = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
+  let headers = mergeHeaders(isHome ? defaults.headers : defaults.headersElsewhere, given);
+  headers = takeCredentials(url, headers);
+  if (query !== undefined) addQuery(url, query);
+
+  if (json !== undefined && hasValue(body)) throw cannotSend('"json" and "body" exclude each other');
+  const content = json === undefined ? body : toJson(json, `${method} ${displayUrl(url)}`);
   // A body in the options takes precedence over that of a `Request`, unless it is null: Fetch
   // standard, section 5.4.
-  const owner = content === undefined || content === null ? carrier ?? request : undefined;
+  const owner = hasValue(content) ? undefined : carrier ?? request;
   const inherited = owner !== undefined && mayHaveBody(owner, method);
-  if (inherited && owner.bodyUsed || content instanceof ReadableStream && content.locked) {
-    throw new TypeError("Cannot send the request as its body is being read or has been read already");
+  if (inherited ? owner.bodyUsed : content instanceof ReadableStream && content.locked) {
+    throw cannotSend("its body is being read or has been read already");
   }
-  if (isStream(content)) checkStream(content, (own(init) as { duplex?: unknown }).duplex);
-  if (content !== null && content !== undefined && (method === "GET" || method === "HEAD")) {
-    throw new TypeError(`Cannot send the request as a ${method} request has no body`);
-  }
-  if (headers !== undefined && !isStream(content)) headers.delete("content-length");
+  if (isStream(content)) checkStream(content, own(init).duplex);
+  else headers?.delete("content-length");
+  if (hasValue(content) && isBodiless(method)) throw cannotSend(`a ${method} request has no body`);
+  if (json !== undefined) headers = setMissing(headers, "content-type", "application/json");
 
   return {
     method,
     url,
-    headers: json === undefined ? headers : withType(headers, "application/json"),
+    headers,
     body: inherited ? undefined : snapshot(content),
     request: inherited ? owner : undefined,
-    prefetch: true,
-    throwIfNotOk: false,
-    redirect: checkRedirect(redirect === undefined ? request?.redirect ?? "follow" : redirect),
-    signal: checkSignal(signal === undefined ? request?.signal : signal),
+    // The stream or the `Request` of the caller can be used only once.
+    repeatable: inherited || isStream(content) ? "never" : isIdempotent(method) ? "always" : "refused",
+    prefetch,
+    throwIfNotOk: defaults.throwIfNotOk,
+    redirect,
+    signal,
+    signalOf: own(init).signal === undefined ? request : undefined,
     timeouts: defaults.timeouts,
     maxBodyBytes: defaults.maxBodyBytes,
     maxRedirects: defaults.maxRedirects,
@@ -240,15 +252,33 @@ function complete(
 
 /** Whether something is a `Request`, of whatever realm. */
 function isRequest(value: unknown): value is Request {
-  return value instanceof Request || Object.prototype.toString.call(value) === "[object Request]";
+  return value instanceof Request || tagOf(value) === "[object Request]";
 }
 
-/**
- * Returns whether a request may have a body. In Firefox, a `Request` does not say whether it has
- * one.
- */
-function mayHaveBody(request: Request, method: string): boolean {
-  return request.body === undefined ? method !== "GET" && method !== "HEAD" : request.body !== null;
+/** The objects of any realm that `fetch` accepts as bodies. */
+const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|(?:Shared)?ArrayBuffer)\]$/;
+
+/** Whether `fetch` converts an object to a string. What runtimes make of iterables differs. */
+function isText(body: object): boolean {
+  return !(Symbol.iterator in body || isStream(body) || BODIES.test(tagOf(body)));
+}
+
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
+}
+
+function hasValue<T>(value: T): value is NonNullable<T> {
+  return value !== undefined && value !== null;
+}
+
+/** Whether the Fetch standard allows no body with this method. */
+function isBodiless(method: string): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** Whether a request may have a body. In Firefox, a `Request` does not say whether it has one. */
+function mayHaveBody({ body }: Request, method: string): boolean {
+  return body === undefined ? !isBodiless(method) : body !== null;
 }
 
 /**
@@ -260,16 +290,16 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   if (body instanceof URLSearchParams) return new URLSearchParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
-  if (!(body instanceof FormData)) return body;
+  if (!(body instanceof FormData)) return isText(body) ? String(body) : body;
   const copy = new FormData();
   body.forEach((value, name) => copy.append(name, value));
   return copy;
 }
 
-/** Adds this `content-type` to the headers, unless they have one. */
-function withType(headers: Headers | undefined, type: string): Headers {
+/** Sets a header, unless there is one of that name. Creates the headers if there are none. */
+function setMissing(headers: Headers | undefined, name: string, value: string): Headers {
   headers ??= new Headers();
-  if (!headers.has("content-type")) headers.set("content-type", type);
+  if (!headers.has(name)) headers.set(name, value);
   return headers;
 }
 
@@ -283,16 +313,15 @@ function refuseMissing(headers: unknown): void {
 }
 
 function toJson(value: unknown, request: string): string {
-  let text: string | undefined;
   let cause: unknown;
   try {
-    text = JSON.stringify(value);
+    const text: string | undefined = JSON.stringify(value);
+    if (text !== undefined) return text;
   } catch (error) {
     // An engine's error about a cycle or a BigInt names neither the option nor the request.
     cause = error;
   }
-  if (text !== undefined) return text;
-  throw new TypeError(`Cannot send the request as "json" cannot be converted to JSON: ${request}`, { cause });
+  throw cannotSend(`"json" cannot be converted to JSON: ${request}`, { cause });
 }
 
 /**
@@ -300,10 +329,8 @@ function toJson(value: unknown, request: string): string {
  * body.
  */
 function isPlain(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype = Object.getPrototypeOf(value);
-  if (Array.isArray(value) || value instanceof Map) return true;
-  return (prototype === null || Object.getPrototypeOf(prototype) === null) && !(Symbol.asyncIterator in value);
+  if (typeof value !== "object" || value === null || Symbol.asyncIterator in value) return false;
+  return Array.isArray(value) || value instanceof Map || isPlainObject(value);
 }
 
 /**
@@ -312,22 +339,17 @@ function isPlain(value: unknown): boolean {
  * @throws {TypeError} If a timeout is not a number, or its phase is unknown.
  * @throws {RangeError} If a timeout is not positive.
  */
-export function mergeTimeouts(
-  defaults: AllTimeouts,
-  timeout: number | Timeouts | undefined,
-): AllTimeouts {
+export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts | undefined): AllTimeouts {
   if (timeout === undefined) return defaults;
   const given: Timeouts = typeof timeout === "object" && timeout !== null ? timeout : { total: timeout };
   const merged = { ...defaults };
-  for (const phase of Object.keys(given) as (keyof Timeouts)[]) {
-    const option = given === timeout ? `timeout.${phase}` : "timeout";
-    const value = given[phase];
-    if (!TIMEOUT_PHASES.includes(phase)) {
-      throw new TypeError(`"${option}" is not known: the timeouts are "queue", "headers", "idle" and "total"`);
+  for (const [phase, value] of Object.entries(given)) {
+    const option = given === timeout ? `"timeout.${phase}"` : '"timeout"';
+    if (!Object.hasOwn(defaults, phase)) {
+      throw new TypeError(`${option} is not known: the timeouts are "queue", "headers", "idle" and "total"`);
     }
     if (value === undefined) continue;
-    if (typeof value !== "number" || !(value > 0)) refuse(`"${option}"`, "a positive number of milliseconds", value);
-    merged[phase] = value;
+    merged[phase as keyof Timeouts] = checkNumber(option, "a positive number of milliseconds", value);
   }
   return merged;
 }
@@ -339,10 +361,7 @@ export function mergeTimeouts(
  * @throws {RangeError} If it is neither a non-negative integer nor `Infinity`.
  */
 export function checkLimit(option: string, value: number): number {
-  if (value !== Infinity && !(Number.isInteger(value) && value >= 0)) {
-    refuse(`"${option}"`, "a non-negative integer or Infinity", value);
-  }
-  return value;
+  return checkNumber(`"${option}"`, "a non-negative integer or Infinity", value);
 }
 
 /**
@@ -352,13 +371,17 @@ export function checkLimit(option: string, value: number): number {
  * it may be a secret.
  */
 export function parseHeaders(given: HeadersInit): Headers {
-  let headers: Headers;
   try {
-    headers = new Headers(given);
+    return withoutHeaders(given, FRAMING_HEADERS);
   } catch {
-    throw new TypeError(`Cannot send the request as "headers" is not valid: ${describeBadHeader(given)}`);
+    throw cannotSend(`"headers" is not valid: ${describeBadHeader(given)}`);
   }
-  for (const name of FRAMING_HEADERS) headers.delete(name);
+}
+
+/** Copies headers, except those with these names. */
+export function withoutHeaders(given: HeadersInit | undefined, names: readonly string[]): Headers {
+  const headers = new Headers(given);
+  for (const name of names) headers.delete(name);
   return headers;
 }
 
@@ -378,16 +401,12 @@ function describeBadHeader(given: HeadersInit | undefined): string {
 
 function normalizeMethod(method: string): string {
   if (USUAL_METHOD.test(method)) return method;
-  if (!/^[!#$%&'*+\-.^_`|~\w]+$/.test(method)) {
-    throw new TypeError(`Cannot send the request as "method" is not a token: received ${describe(method)}`);
-  }
   const upper = method.toUpperCase();
+  if (!/^[!#$%&'*+\-.^_`|~\w]+$/.test(method)) refuse('Cannot send the request as "method" is not a token', method);
   if (/^(?:CONNECT|TRACE|TRACK)$/.test(upper)) {
-    throw new TypeError(`Cannot send the request as "method" is forbidden by the Fetch standard: received "${upper}"`);
+    refuse('Cannot send the request as "method" is forbidden by the Fetch standard', upper);
   }
-  if (!isKnown(upper)) {
-    throw new TypeError(`Cannot send the request as the runtime does not know its method: received "${upper}"`);
-  }
+  if (!isKnown(upper)) refuse("Cannot send the request as the runtime does not know its method", upper);
   return upper;
 }
 
@@ -398,18 +417,6 @@ function isKnown(method: string): boolean {
   } catch {
     return false;
   }
-}
-
-function checkRedirect(redirect: RequestRedirect): RequestRedirect {
-  if (redirect !== "follow" && redirect !== "manual" && redirect !== "error") {
-    throw new TypeError(`"redirect" must be "follow", "manual" or "error": received ${describe(redirect)}`);
-  }
-  return redirect;
-}
-
-function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | null | undefined {
-  if (signal === undefined || signal === null || typeof signal.aborted === "boolean") return signal;
-  throw new TypeError(`"signal" must be an AbortSignal: received ${describe(signal)}`);
 }
 
 /**
@@ -430,18 +437,17 @@ function resolve(input: string | URL, baseUrl: URL | undefined): URL {
   try {
     url = new URL(input, baseUrl);
   } catch {
-    const isText = typeof input === "string";
-    const scheme = isText ? /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]?.toLowerCase() : undefined;
-    const problem = scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"';
-    const shown = isText ? /^https?$/.test(scheme ?? "") && `"${scheme}:…"` : describe(input);
-    throw new TypeError(`Cannot send the request as the URL ${problem}${shown ? `: received ${shown}` : ""}`);
+    const scheme = typeof input === "string"
+      ? /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]?.toLowerCase()
+      : undefined;
+    const problem = `the URL ${scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"'}`;
+    if (typeof input !== "string") refuse(`Cannot send the request as ${problem}`, input);
+    throw cannotSend(scheme === "http" || scheme === "https" ? `${problem}: received "${scheme}:…"` : problem);
   }
-  if (url.protocol !== "http:" && url.protocol !== "https:") {
-    // In "ada:secret@example.com" the user name looks like a scheme, so it is not shown.
-    const shown = /^[^:]*:(?!\/\/).*@/.test(url.href) ? "" : `: received "${url.protocol}"`;
-    throw new TypeError(`Cannot send the request as the URL's scheme is not http or https${shown}`);
-  }
-  return url;
+  if (/^https?:/.test(url.href)) return url;
+  // In "ada:secret@example.com" the user name looks like a scheme, so it is not shown.
+  const shown = /^[^:]*:(?!\/\/).*@/.test(url.href) ? "" : `: received "${url.protocol}"`;
+  throw cannotSend(`the URL's scheme is not http or https${shown}`);
 }
 
 function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefined): Headers | undefined {
@@ -456,15 +462,13 @@ function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefi
  * headers.
  */
 export function takeCredentials(url: URL, headers: Headers | undefined): Headers | undefined {
-  if (url.username === "" && url.password === "") return headers;
+  if (!url.href.includes("@") || url.username === "" && url.password === "") return headers;
   // User name and password are ASCII, because a URL escapes all other characters as UTF-8. A "%"
   // that escapes nothing stands for itself.
   const bytes = `${url.username}:${url.password}`
     .replace(/%([0-9a-f]{2})/gi, (_, code) => String.fromCharCode(parseInt(code, 16)));
-  headers ??= new Headers();
-  if (!headers.has("authorization")) headers.set("authorization", `Basic ${btoa(bytes)}`);
   url.username = url.password = "";
-  return headers;
+  return setMissing(headers, "authorization", `Basic ${btoa(bytes)}`);
 }
 
 /**
@@ -479,15 +483,13 @@ function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): vo
 function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, string>): URLSearchParams {
   if (query instanceof URLSearchParams) return query;
   if (typeof query !== "object" || query === null || Symbol.iterator in query) {
-    const expected = "an object of names and values, a URLSearchParams or a string";
-    throw new TypeError(`"query" must be ${expected}: received ${describe(query)}`);
+    refuse('"query" must be an object of names and values, a URLSearchParams or a string', query);
   }
   const params = new URLSearchParams();
   for (const [name, values] of Object.entries(query)) {
     for (const value of Array.isArray(values) ? values : [values]) {
       if (value === undefined) continue;
-      const isValue = typeof value === "string" || typeof value === "boolean" || typeof value === "bigint" ||
-        typeof value === "number" && !Number.isNaN(value);
+      const isValue = /^(?:string|boolean|bigint|number)$/.test(typeof value) && !Number.isNaN(value);
       if (!isValue) {
         throw new TypeError(
           `"query" must have strings, numbers and booleans: received ${describe(value)} at ${describe(name)}`,

@@ -18,7 +18,7 @@ import type { Source } from "./source.ts";
  * while a read is pending.
  */
 export class ReadAhead {
-  /** The pending read. It never rejects: if the read fails, the exchange fails. */
+  /** The pending read. It never rejects: if the read fails, its error ends the exchange. */
   reading: Promise<void> | undefined;
   #bytes: ByteCollector = new ByteCollector();
   #stopped = false;
@@ -39,7 +39,7 @@ export class ReadAhead {
         size += value.byteLength;
       }
     } catch (error) {
-      exchange.fail(error);
+      exchange.endWith(error);
     } finally {
       this.reading = undefined;
     }

@@ -9,7 +9,7 @@
 import { NetworkError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
 import { own } from "./options.ts";
-import { ORIGIN_HEADERS, type Outgoing, takeCredentials } from "./prepare.ts";
+import { ORIGIN_HEADERS, type Outgoing, takeCredentials, withoutHeaders } from "./prepare.ts";
 import { isStream } from "./upload.ts";
 import type { Referring } from "./web.ts";
 
@@ -18,7 +18,7 @@ const BODY_HEADERS = ["content-encoding", "content-language", "content-location"
 
 /** Whether a response's status is that of a redirect. It may lack a `Location`. */
 export function isRedirect({ status }: Response): boolean {
-  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+  return [301, 302, 303, 307, 308].includes(status);
 }
 
 /**
@@ -43,21 +43,21 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
   if (!toGet && isStream(sent.body)) {
     throw refuseRedirect("Cannot follow the redirect as the body is a stream, which cannot be sent again", line);
   }
+  const leaves = url.origin !== sent.url.origin;
   const options = own(sent.rest ?? {}) as Referring;
-  if (options.mode === "same-origin" && url.origin !== sent.url.origin) {
+  if (options.mode === "same-origin" && leaves) {
     throw refuseRedirect('Cannot follow the redirect as "mode" is "same-origin", and it leads to another origin', line);
   }
-  const headers = new Headers(sent.headers);
   const rest = options.referrer === undefined
     ? sent.rest
     : { ...sent.rest, ...referTo(response, sent.url, options) } as RequestInit;
-  if (url.origin !== sent.url.origin) {
-    for (const name of ORIGIN_HEADERS) headers.delete(name);
-  }
+  const headers = withoutHeaders(sent.headers, [...(leaves ? ORIGIN_HEADERS : []), ...(toGet ? BODY_HEADERS : [])]);
   takeCredentials(url, headers);
-  if (!toGet) return { ...sent, url, headers, rest };
-  for (const name of BODY_HEADERS) headers.delete(name);
-  return { ...sent, method: "GET", url, headers, rest, body: undefined };
+  const next = { ...sent, url, headers, rest };
+  if (!toGet) return next;
+  // To send the request again would send the POST again, too.
+  const repeatable = sent.repeatable === "refused" ? "never" : sent.repeatable;
+  return { ...next, method: "GET", body: undefined, repeatable };
 }
 
 const POLICY = /^(?:no-referrer(?:-when-downgrade)?|same-origin|(?:strict-)?origin(?:-when-cross-origin)?|unsafe-url)$/;

@@ -31,7 +31,7 @@ export async function respond(exchange: Exchange, platform: Platform): Promise<P
       response = new StreamedResponse(head, await handOver(exchange, arrival), maxBodyBytes);
     }
   } catch (error) {
-    throw exchange.fail(error);
+    throw exchange.endWith(error);
   }
   return throwIfNotOk ? await response.throwIfNotOk() : response;
 }
@@ -53,13 +53,13 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
       return new WebResponse(head, await prefetchBody(exchange, arrival, max, platform), fetched);
     } catch (error) {
       // The error shows when the caller reads the body, as with the standard `fetch`.
-      const failure = asFetchError(exchange.fail(error));
+      const failure = asFetchError(exchange.endWith(error));
       const start = (controller: ReadableStreamDefaultController<Bytes>) => controller.error(failure);
       const body = { stream: () => new ReadableStream(own({ start })), readAll: () => Promise.reject(failure) };
       return new WebResponse(head, body, fetched);
     }
   } catch (error) {
-    throw asFetchError(exchange.fail(error));
+    throw asFetchError(exchange.endWith(error));
   }
 }
 
@@ -71,7 +71,7 @@ async function prefetchBody(exchange: Exchange, { source, kept }: Arrival, max: 
   if (kept !== undefined) {
     // Release the connection first, so that a slow jar does not hold it.
     exchange.release(true);
-    await exchange.wait("headers", kept);
+    await exchange.withTimeout("headers", kept);
   }
   exchange.end();
   return content;
@@ -83,7 +83,7 @@ async function handOver(
   { source, outgoing, kept }: Arrival,
   toError?: (error: unknown) => unknown,
 ): Promise<BodyReader> {
-  if (kept !== undefined) await exchange.wait("headers", kept);
+  if (kept !== undefined) await exchange.withTimeout("headers", kept);
   exchange.cancellation.throwIfAborted();
   exchange.state = "streaming";
   // The caller may keep the response, and with it the exchange, for a long time. Drop what was
@@ -112,7 +112,7 @@ function toHead(exchange: Exchange, { response, outgoing, init, history }: Arriv
     url: redirected ? response.url : href,
     redirected: redirected || history.length > 0,
     type: type as string === "basic" && platform.policies && visitsOthers(outgoing, history) ? "cors" : type,
-    decoded: coding !== null && decodes(coding.toLowerCase(), init, platform),
+    decoded: coding !== null && platform.decodes(coding.toLowerCase(), init),
     method,
     asked: href,
     // A redirect that the platform followed may have turned a POST into a GET.
@@ -128,8 +128,4 @@ function toHead(exchange: Exchange, { response, outgoing, init, history }: Arriv
  */
 function visitsOthers({ url: { origin } }: Outgoing, history: Arrival["history"]): boolean {
   return history.some(({ url }) => new URL(url).origin !== origin);
-}
-
-function decodes(coding: string, init: RequestInit, platform: Platform): boolean {
-  return platform.decodes?.(coding, init) ?? /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(coding);
 }

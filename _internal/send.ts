@@ -56,8 +56,8 @@ export async function send(exchange: Exchange, platform: Platform): Promise<Arri
   const { request } = exchange.outgoing;
   if (request !== undefined) {
     const buffering = bufferRequest(request, exchange.cancellation, platform.followsRedirects);
-    const body = await exchange.wait("headers", buffering).catch((cause) => {
-      throw exchange.failure(cause, "Cannot send the body as its stream failed");
+    const body = await exchange.withTimeout("headers", buffering).catch((cause) => {
+      throw exchange.networkError(cause, "Cannot send the body as its stream failed");
     });
     exchange.cancellation.throwIfAborted();
     if (isStream(body)) exchange.upload(body);
@@ -81,7 +81,7 @@ export async function send(exchange: Exchange, platform: Platform): Promise<Arri
     const reuse = await source.discard();
     if (!reuse) source.abort(undefined);
     exchange.release(reuse);
-    if (kept !== undefined) await exchange.wait("headers", kept);
+    if (kept !== undefined) await exchange.withTimeout("headers", kept);
     exchange.redirect(next);
   }
 }
@@ -91,7 +91,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history: readonl
   const { outgoing } = exchange;
   const { jar, url } = outgoing;
   // Read the jar before taking a lease, so that a slow jar does not hold a slot.
-  const headers = jar ? await exchange.wait("headers", withCookies(jar, outgoing)) : outgoing.headers;
+  const headers = jar ? await exchange.withTimeout("headers", withCookies(jar, outgoing)) : outgoing.headers;
   const waiting = exchange.acquire();
   if (waiting !== undefined) await waiting;
   const init = toInit(outgoing, headers, platform);
@@ -99,7 +99,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history: readonl
   try {
     response = await exchange.fetch(init, headersTimeout(outgoing));
   } catch (cause) {
-    throw exchange.fault(cause);
+    throw exchange.sendError(cause);
   }
   exchange.cancellation.throwIfAborted();
   checkResponse(response, exchange);

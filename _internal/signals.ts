@@ -11,7 +11,7 @@
  * @module
  */
 
-import { own } from "./options.ts";
+import { own, refuse } from "./options.ts";
 
 /** A function to call when a signal aborts. */
 type AbortCallback = (reason: unknown) => void;
@@ -41,13 +41,28 @@ function register(signal: AbortSignal): Registration {
   return registration;
 }
 
-/** Returns the reason of a signal. The signal may be a user's object whose getter throws. */
+/**
+ * Returns the reason of an aborted signal. The signal may be a user's object whose getter throws. A
+ * polyfill that is older than `reason` has none, so it gets the standard one.
+ */
 function reasonOf(signal: AbortSignal): unknown {
   try {
-    return signal.reason;
+    const { reason } = signal;
+    return reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason;
   } catch (error) {
     return error;
   }
+}
+
+/** Throws a `TypeError` unless an option is missing or is a signal, of whatever realm. */
+export function checkSignal(subject: string, signal: AbortSignal | null | undefined): void {
+  if (signal === undefined || signal === null || typeof signal.aborted === "boolean") return;
+  refuse(`${subject} must be an AbortSignal`, signal);
+}
+
+/** Throws the reason if the signal is aborted. A polyfill's signal may have no such method. */
+export function throwIfAborted(signal: AbortSignal | null | undefined): void {
+  if (signal?.aborted) throw reasonOf(signal);
 }
 
 /**

@@ -132,7 +132,7 @@ class Origin extends List<LeaseRequest> {
   /** The number of the origin's slots that are held or draining. */
   taken = 0;
   /** When a slot of the origin was last released or granted, or a holder last made progress. */
-  moved = 0;
+  lastProgress = 0;
 
   constructor(name: string) {
     super();
@@ -183,7 +183,7 @@ export class Slots {
    */
   #spare: Origin | undefined;
   /** When a slot of any origin was last released or granted, or a holder last made progress. */
-  #moved = 0;
+  #lastProgress = 0;
   /** Called when no lease is held. Set when the pool closes. */
   #onIdle: (() => void) | undefined;
 
@@ -276,7 +276,7 @@ export class Slots {
     const { queue } = lease;
     this.#held.remove(lease);
     lease.slots = lease.holder = undefined;
-    if (this.#queued > 0) queue.moved = this.#moved = Math.ceil(this.clock.now());
+    if (this.#queued > 0) queue.lastProgress = this.#lastProgress = Math.ceil(this.clock.now());
     if (this.#drain !== undefined && lease.sent) {
       this.#drain.add(queue.name, lease.signal?.aborted === true);
     } else {
@@ -368,7 +368,7 @@ export class Slots {
       origin.ready = false;
       granted.push([request, this.#hold(origin, request.holder)]);
       // The new holder has had no time to make progress yet.
-      origin.moved = this.#moved = Math.ceil(this.clock.now());
+      origin.lastProgress = this.#lastProgress = Math.ceil(this.clock.now());
       this.#remove(request);
     }
     return granted;
@@ -413,8 +413,8 @@ export class Slots {
   #sweep(now: number): number {
     for (const { holder, queue } of this.#held) {
       const progress = holder?.progress ?? 0;
-      queue.moved = Math.max(queue.moved, progress);
-      this.#moved = Math.max(this.#moved, progress);
+      queue.lastProgress = Math.max(queue.lastProgress, progress);
+      this.#lastProgress = Math.max(this.#lastProgress, progress);
     }
     let next = Infinity;
     const expired: [LeaseRequest, RequestSummary[]][] = [];
@@ -423,10 +423,10 @@ export class Slots {
       const full = origin.taken >= this.#limits.maxConnectionsPerOrigin;
       // If the whole pool is full, progress at any origin brings this origin's requests closer to a
       // slot.
-      const moved = full ? origin.moved : this.#moved;
+      const lastProgress = full ? origin.lastProgress : this.#lastProgress;
       let holders: RequestSummary[] | undefined;
       for (const request of origin) {
-        const deadline = Math.max(request.since, moved) + request.timeout;
+        const deadline = Math.max(request.since, lastProgress) + request.timeout;
         if (deadline > now) {
           next = Math.min(next, deadline);
         } else {

@@ -46,7 +46,7 @@ export class Source {
   onAbort: ((reason: unknown) => void) | undefined;
   readonly #exchange: Exchange;
   /** Whether to read the body with a BYOB reader. */
-  readonly #fills: boolean;
+  readonly #prefersByob: boolean;
   /** `undefined` once the body is at its end. */
   #response: Response | undefined;
   #reader: ReadableStreamDefaultReader<Bytes> | undefined;
@@ -60,16 +60,17 @@ export class Source {
   #blockSize = 4096;
   #received = 0;
 
-  constructor(exchange: Exchange, response: Response, { fillsBuffers = false }: Platform) {
+  constructor(exchange: Exchange, response: Response, { prefersByob = false }: Platform) {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
+    const announced = announcedLength(headers);
     // A coded body has another length after decoding. A browser may hide `content-encoding` of a
     // response from another origin.
     const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
-    this.length = empty ? 0 : unknown ? undefined : announcedLength(headers);
-    this.bounded = empty || announcedLength(headers) !== undefined;
+    this.length = empty ? 0 : unknown ? undefined : announced;
+    this.bounded = empty || announced !== undefined;
     this.#exchange = exchange;
-    this.#fills = fillsBuffers;
+    this.#prefersByob = prefersByob;
     if (empty) {
       cancelBody(response);
     } else {
@@ -103,7 +104,11 @@ export class Source {
 
   /** The next chunk, or `done` at the end of the body. */
   async read(): Promise<Read> {
-    return this.take(await this.wait(this.next()));
+    try {
+      return this.take(await this.#exchange.withTimeout("idle", this.next()));
+    } catch (cause) {
+      throw this.#readError(cause);
+    }
   }
 
   /** Reads the next chunk without a timeout, because no caller waits for it. */
@@ -111,7 +116,7 @@ export class Source {
     try {
       return this.take(await this.#exchange.cancellation.race(this.next()));
     } catch (cause) {
-      throw cause instanceof NetworkError ? cause : this.#failure(cause);
+      throw this.#readError(cause);
     }
   }
 
@@ -139,7 +144,7 @@ export class Source {
   #open(): void {
     if (this.#reader !== undefined || this.#filler !== undefined) return;
     const body = this.#response?.body;
-    if (this.#fills) this.#filler = getFiller(body);
+    if (this.#prefersByob) this.#filler = getFiller(body);
     if (this.#filler === undefined) {
       this.#reader = body?.getReader(own({})) as ReadableStreamDefaultReader<Bytes> | undefined;
     }
@@ -156,15 +161,6 @@ export class Source {
     if (value.byteLength === this.#blockSize) this.#blockSize = Math.min(4 * this.#blockSize, SMALL_BODY);
     this.#block = small ? new Uint8Array(value.buffer) : undefined;
     return { done: false, value: small ? value.slice() : value };
-  }
-
-  /** Waits for bytes under the idle timeout. */
-  async wait<T>(bytes: Promise<T>): Promise<T> {
-    try {
-      return await this.#exchange.wait("idle", bytes);
-    } catch (cause) {
-      throw this.#failure(cause);
-    }
   }
 
   /** Checks the result of a read and counts its bytes. */
@@ -187,10 +183,14 @@ export class Source {
    * length.
    */
   async readWhole(): Promise<Bytes> {
-    const buffer = await this.wait(this.#response!.arrayBuffer());
-    this.#count(buffer.byteLength);
-    this.#finish();
-    return new Uint8Array(buffer);
+    try {
+      const buffer = await this.#exchange.withTimeout("idle", this.#response!.arrayBuffer());
+      this.#count(buffer.byteLength);
+      this.#finish();
+      return new Uint8Array(buffer);
+    } catch (cause) {
+      throw this.#readError(cause);
+    }
   }
 
   /**
@@ -203,7 +203,7 @@ export class Source {
     try {
       await this.#exchange.cancellation.race(this.#readAll(bytes, max));
     } catch (cause) {
-      throw cause instanceof NetworkError ? cause : this.#failure(cause);
+      throw this.#readError(cause);
     }
   }
 
@@ -246,7 +246,7 @@ export class Source {
     try {
       for (let budget = SMALL_BODY; budget > 0;) {
         // If an unwanted body fails, the request does not fail.
-        const read = await this.#exchange.wait("idle", Promise.race([this.next().catch(() => undefined), late]));
+        const read = await this.#exchange.withTimeout("idle", Promise.race([this.next().catch(() => undefined), late]));
         if (read === undefined || read.done) return read !== undefined;
         budget -= Number(read.value?.byteLength ?? Infinity);
       }
@@ -270,8 +270,9 @@ export class Source {
     }
   }
 
-  #failure(cause: unknown): unknown {
-    return this.#exchange.failure(cause, "The connection failed before the end of the body");
+  #readError(cause: unknown): unknown {
+    if (cause instanceof NetworkError) return cause; // one of this module already
+    return this.#exchange.networkError(cause, "The connection failed before the end of the body");
   }
 
   #count(bytes: number): void {

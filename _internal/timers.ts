@@ -62,6 +62,19 @@ export function areTurnsFaked(): boolean {
 }
 
 /**
+ * Removes a timer by the function that belongs to it. Fakes may be gone by then, so that the timer
+ * never fires anyway: those of `@std/testing` throw, and those of `node:test` would remove a timer
+ * of the next test, which has the same position in their queue.
+ */
+export function removeTimer(clear: typeof clearTimeout, timer: ReturnType<typeof setTimeout>): void {
+  if (clear !== globals.clearTimeout && "priorityQueuePosition" in Object(timer)) return;
+  try {
+    clear.call(globalThis, timer);
+  } catch {
+    // There is nothing left to remove.
+  }
+}
+
 /**
  * Calls back after a delay in real time, for short waits that the user does not see. A test that
  * fakes timers may never tick them, and a redirect would hang in it.
@@ -96,7 +109,7 @@ export function after(ms: number, callback: () => void): () => void {
   const timer = areTimersFaked() ? setTimeout(call, ms) : undefined;
   const remove = () => {
     removeReal();
-    if (timer !== undefined) clearTimeout(timer);
+    if (timer !== undefined) removeTimer(clearTimeout, timer);
   };
   return remove;
 }

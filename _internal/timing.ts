@@ -61,9 +61,10 @@ export class Timing {
   /** Starts a wait. Returns the present time. */
   begin(phase: Phase, timeout: number = this.#timeouts[phase]): number {
     const now = this.#clock.now();
+    // A read that comes while another one waits must not prolong that one's wait.
+    if (this.#pending++ > 0) return now;
     this.#phase = phase;
     this.#timeout = timeout;
-    this.#pending++;
     this.#since = now;
     this.deadline = Math.min(this.#end, now + timeout - (phase === "headers" ? this.#spent : 0));
     return now;

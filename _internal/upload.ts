@@ -151,14 +151,14 @@ export async function bufferRequest(
     // A copy without the type, which would replace a `content-type` that the caller left out.
     return whole ? new Blob([blob]) : await blob.arrayBuffer();
   }
-  const reader = body.getReader(own({})) as ReadableStreamDefaultReader<Bytes>;
+  const source = iterate<Bytes>(body);
   const bytes = new ByteCollector();
   let pending: Promise<IteratorResult<Bytes>> | undefined;
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const removeTimer = afterReal(MEMORY_TIME, () => resolve(undefined));
   try {
     while (bytes.size <= MOST_AHEAD) {
-      pending = reader.read() as Promise<IteratorResult<Bytes>>;
+      pending = source.next();
       const read = await cancellation.race(Promise.race([pending, late]));
       if (read === undefined) break;
       pending = undefined;
@@ -166,12 +166,12 @@ export async function bufferRequest(
       bytes.append(checkChunk(read.value));
     }
   } catch (error) {
-    reader.cancel(error).catch(() => {});
+    source.return!(error).catch(() => {});
     throw error;
   } finally {
     removeTimer();
   }
-  return resume(reader, bytes.take(), pending);
+  return resume(source, bytes.take(), pending);
 }
 
 /**
@@ -185,23 +185,16 @@ function isForm(request: Request): boolean {
 /**
  * Returns a stream whose start was read already. It is not a generator, because a generator that
  * was never started does not release its source.
+ *
+ * @param pending The read that has begun, if there is one.
  */
 function resume(
-  reader: ReadableStreamDefaultReader<Bytes>,
+  source: AsyncIterator<Bytes>,
   start: Bytes,
   pending: Promise<IteratorResult<Bytes>> | undefined,
 ): AsyncIterable<Bytes> {
-  let first: Bytes | undefined = start.byteLength > 0 ? start : undefined;
-  const iterator = {
-    next(): Promise<IteratorResult<Bytes>> {
-      const value = first;
-      first = undefined;
-      if (value !== undefined) return Promise.resolve({ done: false, value });
-      const read = pending ?? reader.read() as Promise<IteratorResult<Bytes>>;
-      pending = undefined;
-      return read;
-    },
-    return: (reason?: unknown) => reader.cancel(reason) as Promise<never>,
-  };
+  const reads = pending === undefined ? [] : [pending];
+  if (start.byteLength > 0) reads.unshift(Promise.resolve({ done: false, value: start }));
+  const iterator = { next: () => reads.shift() ?? source.next(), return: (reason?: unknown) => source.return!(reason) };
   return { [Symbol.asyncIterator]: () => iterator };
 }

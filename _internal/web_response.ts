@@ -11,6 +11,7 @@ import { type Bytes, makeStream } from "./bytes.ts";
 import { hasBody, showUrl } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
+import { throwIfAborted } from "./signals.ts";
 import type { ResponseType } from "./web.ts";
 
 /** Everything that the responses are made from, except the body. */
@@ -59,7 +60,11 @@ type ResponseBlob = Awaited<ReturnType<Response["blob"]>>;
 type ResponseForm = Awaited<ReturnType<Response["formData"]>>;
 type Base = Omit<Response, keyof Overridden> & Overridden;
 
-const BaseResponse = Response as unknown as new (...args: ConstructorParameters<typeof Response>) => Base;
+/**
+ * The platform's own class, even if the global one is a proxy of it, as with nock and msw. Such a
+ * proxy reads the headers of each new response, before the fields of a subclass exist.
+ */
+const BaseResponse = Response.prototype.constructor as new (...args: ConstructorParameters<typeof Response>) => Base;
 
 /** The extra state of a response of `session.fetch`. */
 export interface Fetched {
@@ -172,32 +177,39 @@ class WebResponse extends BaseResponse {
     return new OwnResponse({ ...this.#head, headers: this.headers }, body && { stream: () => body }, this.#fetched);
   }
 
-  override async text(): Promise<string> {
+  override text(): Promise<string> {
+    return this.#read(() => super.text(), (content) => new TextDecoder().decode(content));
+  }
+
+  override json(): Promise<unknown> {
+    return this.#read(() => super.json(), (content) => JSON.parse(new TextDecoder().decode(content)));
+  }
+
+  override arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#read(() => super.arrayBuffer(), ({ buffer }) => buffer);
+  }
+
+  override bytes(): Promise<Bytes> {
+    return this.#read(async () => new Uint8Array(await super.arrayBuffer()), (content) => content);
+  }
+
+  override blob(): Promise<ResponseBlob> {
+    return this.#read(() => super.blob(), (content) => this.#rebuild(content).blob());
+  }
+
+  override formData(): Promise<ResponseForm> {
+    return this.#read(() => super.formData(), (content) => this.#rebuild(content).formData());
+  }
+
+  /**
+   * Reads the whole body.
+   *
+   * @param platforms Reads the platform's stream.
+   * @param convert Converts the bytes, if they can be read directly.
+   */
+  async #read<T>(platforms: () => Promise<T>, convert: (content: Bytes) => T | Promise<T>): Promise<T> {
     const content = await this.#consume();
-    return content === undefined ? await super.text() : new TextDecoder().decode(content);
-  }
-
-  override async json(): Promise<unknown> {
-    const content = await this.#consume();
-    return content === undefined ? await super.json() : JSON.parse(new TextDecoder().decode(content));
-  }
-
-  override async arrayBuffer(): Promise<ArrayBuffer> {
-    return (await this.#consume())?.buffer ?? await super.arrayBuffer();
-  }
-
-  override async bytes(): Promise<Bytes> {
-    return await this.#consume() ?? new Uint8Array(await super.arrayBuffer());
-  }
-
-  override async blob(): Promise<ResponseBlob> {
-    const content = await this.#consume();
-    return content === undefined ? await super.blob() : await this.#rebuild(content).blob();
-  }
-
-  override async formData(): Promise<ResponseForm> {
-    const content = await this.#consume();
-    return content === undefined ? await super.formData() : await this.#rebuild(content).formData();
+    return content === undefined ? await platforms() : await convert(content);
   }
 
   /** Reads the body directly. Returns `undefined` if only the platform can read it. */
@@ -214,7 +226,7 @@ class WebResponse extends BaseResponse {
   }
 
   #finish(): void {
-    this.#fetched?.signal?.throwIfAborted();
+    throwIfAborted(this.#fetched?.signal);
     if (this.#fetched) this.#fetched.signal = undefined;
   }
 

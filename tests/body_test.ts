@@ -11,10 +11,11 @@ import { BodyReader, bufferBody } from "../_internal/body.ts";
 import { ByteCollector, type Bytes } from "../_internal/bytes.ts";
 import { Clock } from "../_internal/deadlines.ts";
 import { Exchange, Exchanges } from "../_internal/exchange.ts";
-import type { Outgoing } from "../_internal/prepare.ts";
 import { Slots } from "../_internal/slots.ts";
 import { Source } from "../_internal/source.ts";
+import { facts } from "../_internal/transports/platform.ts";
 import { BodyTooLargeError, NetworkError, TimeoutError } from "../errors.ts";
+import { makeOutgoing } from "./outgoing.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 
 const KIB = 1024;
@@ -87,7 +88,7 @@ interface Setup {
   headers?: Record<string, string> | undefined;
   status?: number;
   method?: string;
-  fillsBuffers?: boolean;
+  prefersByob?: boolean;
   /** What a network's response has. */
   url?: string;
   type?: ResponseType;
@@ -102,33 +103,24 @@ interface Context {
 }
 
 /** An exchange whose headers have arrived. */
-function arrive({ body = null, headers = {}, status = 200, method = "GET", fillsBuffers, url, type }: Setup): Context {
+function arrive({ body = null, headers = {}, status = 200, method = "GET", prefersByob, url, type }: Setup): Context {
   const leaks: unknown[] = [];
   const exchanges = new Exchanges(new Clock(), (leak) => leaks.push(leak));
   made.push(exchanges);
   const limits = { maxConnections: 1, maxConnectionsPerOrigin: 1, maxQueued: 0 };
   const slots = new Slots(limits, () => Promise.resolve(new Response()));
-  const outgoing: Outgoing = {
-    method,
-    url: new URL("https://a.test/page"),
-    headers: undefined,
-    body: undefined,
-    request: undefined,
-    prefetch: true,
-    throwIfNotOk: false,
-    redirect: "follow",
-    signal: undefined,
-    timeouts: { queue: Infinity, headers: Infinity, idle: IDLE, total: Infinity },
-    maxBodyBytes: Infinity,
-    maxRedirects: 0,
-    jar: undefined,
-    rest: undefined,
-  };
+  const timeouts = { queue: Infinity, headers: Infinity, idle: IDLE, total: Infinity };
+  const outgoing = makeOutgoing({ method, timeouts, maxBodyBytes: Infinity });
   const exchange = new Exchange(exchanges, slots, outgoing);
   const response = new Response(body, { status, headers });
   if (url !== undefined) Object.defineProperty(response, "url", { value: url });
   if (type !== undefined) Object.defineProperty(response, "type", { value: type });
-  return { exchange, response, leaks, source: new Source(exchange, response, { fillsBuffers: fillsBuffers === true }) };
+  return {
+    exchange,
+    response,
+    leaks,
+    source: new Source(exchange, response, facts({ prefersByob: prefersByob === true })),
+  };
 }
 
 /** A byte stream of these chunks, which BYOB readers can read. */
@@ -185,12 +177,12 @@ test("Source.read() gives the chunks and then the end, for ever", async () => {
 });
 
 test("Source.read() rejects a body that is shorter or longer than announced", async () => {
-  for (const fillsBuffers of [false, true]) {
+  for (const prefersByob of [false, true]) {
     for (const [announced, ...chunks] of [["4", "abc"], ["4", "abc", "de"], ["0", "a"], ["3", "abc", "d"], ["1"]]) {
       const { exchange, source } = arrive({
         body: byteStream(...chunks),
         headers: { "content-length": announced! },
-        fillsBuffers,
+        prefersByob,
       });
       const error = await assertRejects(() => bufferBody(exchange, source, 100), NetworkError);
       assert(error.message.includes(`of the body arrived where ${announced} were announced`), error.message);
@@ -241,17 +233,17 @@ test("Source.read() has the idle timeout, each time anew", () =>
   }));
 
 test("Source.abort() cancels the body, also one that nobody has begun to read", async () => {
-  for (const fillsBuffers of [undefined, false, true]) {
+  for (const prefersByob of [undefined, false, true]) {
     let canceled: unknown = "not canceled";
     const stream = new ReadableStream<Bytes>({ type: "bytes", cancel: (reason) => void (canceled = reason) });
-    const { source } = arrive({ body: stream, fillsBuffers: fillsBuffers === true });
+    const { source } = arrive({ body: stream, prefersByob: prefersByob === true });
     const told: unknown[] = [];
     source.onAbort = (reason) => told.push(reason);
-    if (fillsBuffers === false) source.read().catch(() => {});
-    if (fillsBuffers === true) source.readInto(new ByteCollector(), 10).catch(() => {});
+    if (prefersByob === false) source.read().catch(() => {});
+    if (prefersByob === true) source.readInto(new ByteCollector(), 10).catch(() => {});
     source.abort("enough");
     await settle();
-    assertEquals([canceled, told, source.open], [fillsBuffers === undefined ? undefined : "enough", ["enough"], false]);
+    assertEquals([canceled, told, source.open], [prefersByob === undefined ? undefined : "enough", ["enough"], false]);
   }
 });
 
@@ -321,10 +313,10 @@ test("Source.endsWhereAnnounced is for bodies that came over the network and not
 });
 
 test("bufferBody() gives the whole body, however it is read", async () => {
-  for (const fillsBuffers of [false, true]) {
+  for (const prefersByob of [false, true]) {
     for (const headers of [undefined, { "content-length": "6" }]) {
       for (const stream of [() => byteStream("abc", "def"), () => new Body("abc", "def").end().stream]) {
-        const { exchange, source } = arrive({ body: stream(), headers, fillsBuffers });
+        const { exchange, source } = arrive({ body: stream(), headers, prefersByob });
         const content = await bufferBody(exchange, source, 6);
         assertEquals([text(content), content.buffer.byteLength, source.open], ["abcdef", 6, false]);
         assertEquals(exchange.over, false);
@@ -340,10 +332,10 @@ test("bufferBody() gives no bytes of a response without a stream", async () => {
 });
 
 test("bufferBody() refuses a body that is longer than the cap", async () => {
-  for (const fillsBuffers of [false, true]) {
+  for (const prefersByob of [false, true]) {
     const cases = [[0, "a"], [3, "abcd"], [3, "ab", "cd"], [5000, "x".repeat(4096), "x".repeat(4096)]] as const;
     for (const [max, ...chunks] of cases) {
-      const { exchange, source } = arrive({ body: byteStream(...chunks), fillsBuffers });
+      const { exchange, source } = arrive({ body: byteStream(...chunks), prefersByob });
       const error = await assertRejects(() => bufferBody(exchange, source, max), BodyTooLargeError);
       assertEquals(error.url, "https://a.test/page");
     }
@@ -399,7 +391,7 @@ test("bufferBody() makes the bytes that arrive progress of the exchange, and a s
     const announced = arrive({ body: new Body("a").stream, headers: { "content-length": "5" } });
     await new BodyReader(announced.exchange, announced.source).read();
     assertEquals(announced.exchange.progress, clock.now);
-    for (const { exchange } of [endless, announced]) exchange.fail(new Error("enough"));
+    for (const { exchange } of [endless, announced]) exchange.endWith(new Error("enough"));
   }));
 
 /** A body that the caller owns. */
@@ -572,15 +564,15 @@ test("BodyReader.stream() does not stop at a chunk without bytes", async () => {
 });
 
 test("Source.readInto() reads the rest of a body, until there is more than it may have", async () => {
-  for (const fillsBuffers of [false, true]) {
+  for (const prefersByob of [false, true]) {
     for (const headers of [undefined, { "content-length": "6" }]) {
-      const { source } = arrive({ body: byteStream("ab", "cd", "ef"), headers, fillsBuffers });
+      const { source } = arrive({ body: byteStream("ab", "cd", "ef"), headers, prefersByob });
       assertEquals(text((await source.read()).value), "ab");
       const rest = new ByteCollector();
       await source.readInto(rest, 4);
       assertEquals([text(rest.take()), source.open], ["cdef", false]);
     }
-    const { source } = arrive({ body: byteStream("ab", "cd", "ef", "gh"), fillsBuffers });
+    const { source } = arrive({ body: byteStream("ab", "cd", "ef", "gh"), prefersByob });
     const part = new ByteCollector();
     part.append(bytes("ab"));
     await source.readInto(part, 5);

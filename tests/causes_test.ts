@@ -138,6 +138,10 @@ const CODES: [error: unknown, code: string | undefined, unsent: boolean][] = [
   [new Error('Requires net access to "a.test:443", run again with the --allow-net flag'), "ERR_ACCESS_DENIED", true],
   [new TypeError("fetch failed", { cause: new Error("bad port") }), "ERR_UNSAFE_PORT", true],
   [new TypeError("Fetch failed: Requests to port 25 are blocked"), "ERR_UNSAFE_PORT", true],
+  // happy-dom quotes Node's message, and leaves out its code.
+  [new Error('Failed to execute "fetch()": connect ECONNREFUSED 127.0.0.1:80'), "ECONNREFUSED", true],
+  [new Error('Failed to execute "fetch()": getaddrinfo ENOTFOUND a.test'), "ENOTFOUND", true],
+  [new Error('Failed to execute "fetch()": read ECONNRESET'), "ECONNRESET", false],
   [coded("Malformed_HTTP_Response"), undefined, false],
   [coded("ZlibError"), undefined, false],
   [coded(20, "a DOMException has a number"), undefined, false],

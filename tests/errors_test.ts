@@ -516,7 +516,7 @@ const expected: [Class, string, Provoke][] = [
   [TypeError, '"pool" must be a Pool or options for one: received null', () => new Session({ pool: wrong(null) })],
   [TypeError, "A pool's options must be an object: received null", () => new Pool(wrong(null))],
   [TypeError, '"fetch" must be a function: received object', () => new Session({ fetch: wrong({}) })],
-  [TypeError, '"onLeak" must be a function: received number', () => new Session({ onLeak: wrong(1) })],
+  [TypeError, '"onLeak" must be a function: received 1', () => new Session({ onLeak: wrong(1) })],
   [
     TypeError,
     '"cookieJar" must have the methods "getCookieString" and "setCookie": received object',
@@ -529,18 +529,18 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
-    'Cannot create a pool as "maxConnections" must be a positive integer: received "8 MB"',
+    'Cannot create a pool as "maxConnections" must be a positive integer or Infinity: received "8 MB"',
     () => new Pool({ maxConnections: wrong("8 MB") }),
   ],
   [TypeError, 'Cannot acquire a lease as "origin" must be a non-empty string: received undefined', () => acquire()],
   [
     TypeError,
-    'Cannot acquire a lease as "signal" must be an AbortSignal: received [object Object]',
+    'Cannot acquire a lease as "signal" must be an AbortSignal: received object',
     () => acquire(origin, { signal: {} }),
   ],
   [
     TypeError,
-    'Cannot acquire a lease as "onClose" must be a function: received yes',
+    'Cannot acquire a lease as "onClose" must be a function: received "yes"',
     () => acquire(origin, { onClose: "yes" }),
   ],
   [TypeError, "Cannot send a request as its lease was released", afterRelease],
@@ -589,7 +589,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     RangeError,
-    'Cannot create a pool as "maxConnections" must be a positive integer: received 0',
+    'Cannot create a pool as "maxConnections" must be a positive integer or Infinity: received 0',
     () => new Pool({ maxConnections: 0 }),
   ],
   [
@@ -599,12 +599,12 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     RangeError,
-    'Cannot create a pool as "maxConnectionsPerOrigin" must be a positive integer: received 0',
+    'Cannot create a pool as "maxConnectionsPerOrigin" must be a positive integer or Infinity: received 0',
     () => new Pool({ maxConnectionsPerOrigin: 0 }),
   ],
   [
     RangeError,
-    'Cannot create a pool as "maxQueued" must be a non-negative integer: received -1',
+    'Cannot create a pool as "maxQueued" must be a non-negative integer or Infinity: received -1',
     () => new Pool({ maxQueued: -1 }),
   ],
   [

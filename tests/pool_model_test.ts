@@ -14,7 +14,7 @@ import * as fc from "fast-check";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import { onAbort } from "../_internal/signals.ts";
 import { type Holder, type Lease as Slot, SLOTS } from "../_internal/slots.ts";
-import { type Adapter, PLATFORM, type Platform } from "../_internal/transports/platform.ts";
+import { type Adapter, facts, PLATFORM } from "../_internal/transports/platform.ts";
 import { type Lease, Pool } from "../pool.ts";
 import type { Transport } from "../transport.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
@@ -76,8 +76,8 @@ class Model {
   draining: { origin: string; aborted: boolean; since: number }[] = [];
   /** The origins that have a waiter and a slot of their own, in the order of their turns. */
   turns: string[] = [];
-  moved = -Infinity;
-  movedOf: Record<string, number> = Object.create(null);
+  lastProgress = -Infinity;
+  lastProgressOf: Record<string, number> = Object.create(null);
   readonly run: Run;
 
   constructor(run: Run) {
@@ -138,7 +138,7 @@ class Model {
 
   release(call: Call): void {
     this.held = this.held.filter((held) => held !== call);
-    this.moved = this.movedOf[call.origin] = this.now;
+    this.lastProgress = this.lastProgressOf[call.origin] = this.now;
     if (call.sent !== undefined && this.run.drains) {
       this.draining.push({ origin: call.origin, aborted: call.sent.signal.aborted, since: this.now });
     }
@@ -166,7 +166,7 @@ class Model {
       this.waiting = this.waiting.filter((waiter) => waiter !== call);
       this.held.push(call);
       call.expected = "lease";
-      this.moved = this.movedOf[origin] = this.now;
+      this.lastProgress = this.lastProgressOf[origin] = this.now;
     }
   }
 
@@ -177,11 +177,11 @@ class Model {
         // If the origin has a slot of its own, it waits for any slot of the pool.
         const full = this.isFull(call.origin);
         const holders = full ? this.heldOf(call.origin) : this.held;
-        const moved = Math.max(
-          full ? this.movedOf[call.origin] ?? -Infinity : this.moved,
+        const lastProgress = Math.max(
+          full ? this.lastProgressOf[call.origin] ?? -Infinity : this.lastProgress,
           ...holders.map(({ progress = -Infinity }) => progress),
         );
-        return Math.max(call.since, moved) + call.timeout <= this.now;
+        return Math.max(call.since, lastProgress) + call.timeout <= this.now;
       });
       this.reject(expired, ({ origin, timeout }) => {
         const holders = this.isFull(origin) ? this.heldOf(origin) : this.held;
@@ -221,7 +221,7 @@ class Bench {
     const { operations: _, drains, ...options } = run;
     this.clock = clock;
     this.model = new Model(run);
-    const platform: Platform = drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {};
+    const platform = facts(drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {});
     const transport: Transport & Adapter = {
       closesSockets: true,
       [PLATFORM]: platform,

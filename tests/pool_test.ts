@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
-import { PLATFORM, type Platform } from "../_internal/transports/platform.ts";
+import { facts, PLATFORM, type Platform } from "../_internal/transports/platform.ts";
 import { type AcquireOptions, type Lease, Pool, type PoolOptions } from "../pool.ts";
 import type { RequestSummary } from "../request.ts";
 import type { Transport } from "../transport.ts";
@@ -25,7 +25,7 @@ class ScriptedTransport implements Transport {
   onClose: () => void | Promise<void> = () => {};
 
   constructor(drains = false) {
-    this[PLATFORM] = drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {};
+    this[PLATFORM] = facts(drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {});
   }
 
   async fetch(url: URL, init: RequestInit): Promise<Response> {
@@ -113,22 +113,38 @@ async function withClock(test: (clock: FakeClock) => Promise<void>): Promise<voi
 
 Deno.test("Pool() refuses limits and timeouts that make no sense", () => {
   const cases: [PoolOptions, typeof RangeError | typeof TypeError, string][] = [
-    [{ maxConnections: -1 }, RangeError, `"maxConnections" must be a positive integer: received -1`],
-    [{ maxConnections: 0 }, RangeError, `"maxConnections" must be a positive integer: received 0`],
-    [{ maxConnections: NaN }, RangeError, `"maxConnections" must be a positive integer: received NaN`],
-    [{ maxConnections: 1.5 }, RangeError, `"maxConnections" must be a positive integer: received 1.5`],
-    [{ maxConnections: "8" as never }, TypeError, `"maxConnections" must be a positive integer: received "8"`],
-    [{ maxConnections: null as never }, TypeError, `"maxConnections" must be a positive integer: received null`],
-    [{ maxConnectionsPerOrigin: 0 }, RangeError, `"maxConnectionsPerOrigin" must be a positive integer: received 0`],
-    [{ maxConnectionsPerOrigin: {} as never }, TypeError, `"maxConnectionsPerOrigin" must be a positive integer`],
+    [{ maxConnections: -1 }, RangeError, `"maxConnections" must be a positive integer or Infinity: received -1`],
+    [{ maxConnections: 0 }, RangeError, `"maxConnections" must be a positive integer or Infinity: received 0`],
+    [{ maxConnections: NaN }, RangeError, `"maxConnections" must be a positive integer or Infinity: received NaN`],
+    [{ maxConnections: 1.5 }, RangeError, `"maxConnections" must be a positive integer or Infinity: received 1.5`],
+    [
+      { maxConnections: "8" as never },
+      TypeError,
+      `"maxConnections" must be a positive integer or Infinity: received "8"`,
+    ],
+    [
+      { maxConnections: null as never },
+      TypeError,
+      `"maxConnections" must be a positive integer or Infinity: received null`,
+    ],
+    [
+      { maxConnectionsPerOrigin: 0 },
+      RangeError,
+      `"maxConnectionsPerOrigin" must be a positive integer or Infinity: received 0`,
+    ],
+    [
+      { maxConnectionsPerOrigin: {} as never },
+      TypeError,
+      `"maxConnectionsPerOrigin" must be a positive integer or Infinity`,
+    ],
     [
       { maxConnections: 2, maxConnectionsPerOrigin: 3 },
       RangeError,
       `"maxConnectionsPerOrigin" must be at most "maxConnections" (2): received 3`,
     ],
-    [{ maxQueued: -1 }, RangeError, `"maxQueued" must be a non-negative integer: received -1`],
-    [{ maxQueued: NaN }, RangeError, `"maxQueued" must be a non-negative integer: received NaN`],
-    [{ maxQueued: true as never }, TypeError, `"maxQueued" must be a non-negative integer: received true`],
+    [{ maxQueued: -1 }, RangeError, `"maxQueued" must be a non-negative integer or Infinity: received -1`],
+    [{ maxQueued: NaN }, RangeError, `"maxQueued" must be a non-negative integer or Infinity: received NaN`],
+    [{ maxQueued: true as never }, TypeError, `"maxQueued" must be a non-negative integer or Infinity: received true`],
     [{ idleTimeout: -1 }, RangeError, `"idleTimeout" must be a non-negative number of milliseconds: received -1`],
     [{ idleTimeout: NaN }, RangeError, `"idleTimeout" must be a non-negative number of milliseconds: received NaN`],
     [{ transport: {} as never }, TypeError, `"transport" must have the methods "fetch" and "close"`],
@@ -163,7 +179,7 @@ Deno.test("Pool.acquire() rejects wrong arguments before anything waits", async 
     [A, { timeout: -5 }, RangeError, `"timeout" must be a positive number of milliseconds: received -5`],
     [A, { timeout: NaN }, RangeError, `"timeout" must be a positive number of milliseconds: received NaN`],
     [A, { timeout: "1" }, TypeError, `"timeout" must be a positive number of milliseconds: received "1"`],
-    [A, { signal: {} }, TypeError, `"signal" must be an AbortSignal: received [object Object]`],
+    [A, { signal: {} }, TypeError, `"signal" must be an AbortSignal: received object`],
     [A, { onClose: 1 }, TypeError, `"onClose" must be a function: received 1`],
   ];
   for (const [origin, options, ErrorClass, message] of cases) {

@@ -21,7 +21,7 @@ class Bench {
 
   constructor(max: number, open = true) {
     this.open = open;
-    const exchange = { end: () => this.log.push("end"), fail: (error: unknown) => this.log.push(error) };
+    const exchange = { end: () => this.log.push("end"), endWith: (error: unknown) => this.log.push(error) };
     const isOpen = () => this.open;
     const source = {
       ownsChunks: false,

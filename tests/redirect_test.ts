@@ -4,28 +4,13 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import type { Outgoing } from "../_internal/prepare.ts";
 import { followRedirect, isRedirect, refuseRedirect } from "../_internal/redirect.ts";
 import { NetworkError } from "../errors.ts";
+import { makeOutgoing } from "./outgoing.ts";
 
 const SUMMARY = { method: "GET", url: "https://a.test/?…" };
 
 /** A request that is redirected. */
 function sent(changes: Partial<Outgoing> = {}): Outgoing {
-  return {
-    method: "GET",
-    url: new URL("https://a.test/dir/page?query=1"),
-    headers: undefined,
-    body: undefined,
-    request: undefined,
-    prefetch: true,
-    throwIfNotOk: false,
-    redirect: "follow",
-    signal: undefined,
-    timeouts: { queue: 1, headers: 2, idle: 3, total: 4 },
-    maxBodyBytes: 5,
-    maxRedirects: 6,
-    jar: undefined,
-    rest: undefined,
-    ...changes,
-  };
+  return makeOutgoing({ url: new URL("https://a.test/dir/page?query=1"), ...changes });
 }
 
 function redirect(location: string, status = 302): Response {

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
-import { assertEquals, assertStrictEquals } from "@std/assert";
-import { onAbort } from "../_internal/signals.ts";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { onAbort, throwIfAborted } from "../_internal/signals.ts";
 
 /** A controller whose signal counts its listeners. */
 function counted(): { controller: AbortController; signal: AbortSignal; listeners: () => number; added: () => number } {
@@ -131,4 +131,23 @@ Deno.test("onAbort() leaves nothing behind when a callback disposes of the last 
   onAbort(signal, () => seen.push("too late"));
   controller.abort();
   assertEquals(seen, ["a"]);
+});
+
+Deno.test("throwIfAborted() and onAbort() take a signal of a polyfill, without a reason or methods for it", () => {
+  const listeners: (() => void)[] = [];
+  const polyfill = {
+    aborted: false,
+    addEventListener: (_: string, listener: () => void) => listeners.push(listener),
+    removeEventListener() {},
+  };
+  const signal = polyfill as unknown as AbortSignal;
+  throwIfAborted(undefined);
+  throwIfAborted(signal);
+  const seen: unknown[] = [];
+  onAbort(signal, (reason) => seen.push(reason));
+  polyfill.aborted = true;
+  listeners[0]!();
+  assert(seen[0] instanceof DOMException && seen[0].name === "AbortError");
+  assertThrows(() => throwIfAborted(signal), DOMException, "This operation was aborted");
+  assertThrows(() => throwIfAborted(AbortSignal.abort(new RangeError("mine"))), RangeError, "mine");
 });

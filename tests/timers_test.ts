@@ -1,7 +1,15 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assertEquals } from "@std/assert";
-import { after, afterReal, areTimersFaked, areTurnsFaked, realTimers, takeTurns } from "../_internal/timers.ts";
+import {
+  after,
+  afterReal,
+  areTimersFaked,
+  areTurnsFaked,
+  realTimers,
+  removeTimer,
+  takeTurns,
+} from "../_internal/timers.ts";
 import { FakeClock } from "./fake_clock.ts";
 
 /** Replaces globals, and what the module holds for real timers, until it is disposed of. */
@@ -64,6 +72,29 @@ Deno.test("afterReal() does not call back once its timer is removed", async () =
     await new Promise<void>((resolve) => afterReal(30, resolve));
     assertEquals(calls, []);
   }
+});
+
+Deno.test("removeTimer() does not mind fakes that throw once they are gone", () => {
+  const removed: unknown[] = [];
+  const timer = setTimeout(() => {}, 1000);
+  removeTimer((timer) => removed.push(timer), timer);
+  removeTimer(() => {
+    throw new TypeError("The time is not faked");
+  }, timer);
+  clearTimeout(timer);
+  assertEquals(removed, [timer]);
+});
+
+Deno.test("removeTimer() removes no timer of the next test that mocks the time of node:test", () => {
+  const timer = { priorityQueuePosition: 1 } as unknown as ReturnType<typeof setTimeout>;
+  const removed: unknown[] = [];
+  const clear = (timer: unknown) => void removed.push(timer);
+  {
+    using _ = replace({ clearTimeout: clear });
+    removeTimer(clear, timer);
+  }
+  removeTimer(clear, timer);
+  assertEquals(removed, [timer]);
 });
 
 Deno.test("after() calls back once, in real time or in faked time, whichever comes first", async () => {

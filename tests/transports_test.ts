@@ -124,16 +124,26 @@ onBun("bounds the idle timeout", async (network) => {
   }
 });
 
-onBun("knows what Bun decodes", () => {
-  const decodes = (coding: string, init: Init = {}, own = {}) => bunTransport(1, own)![PLATFORM].decodes!(coding, init);
-  assertEquals(["gzip", "zstd", "identity, br", "gzip, br", "", "x"].map((coding) => decodes(coding)), [
-    ...[true, true, true],
-    ...[false, false, false],
-  ]);
-  const own = { decompress: false };
-  assertEquals([decodes("br", own), decodes("br", {}, own), decodes("br", { decompress: true }, own)], [
-    ...[false, false, true],
-  ]);
+onBun("knows what Bun decodes", async () => {
+  await withGlobals({ Deno: undefined }, () => {
+    const decodes = (coding: string, init: Init = {}, own = {}) =>
+      bunTransport(1, own)![PLATFORM].decodes(coding, init);
+    assertEquals(["gzip", "zstd", "identity, br", "gzip, br", "", "x"].map((coding) => decodes(coding)), [
+      ...[true, true, true],
+      ...[false, false, false],
+    ]);
+    const own = { decompress: false };
+    assertEquals([decodes("br", own), decodes("br", {}, own), decodes("br", { decompress: true }, own)], [
+      ...[false, false, true],
+    ]);
+    assertEquals(
+      [portable()[PLATFORM].decodes("br", own as Init), portable(undefined, own)[PLATFORM].decodes("br", {})],
+      [
+        false,
+        false,
+      ],
+    );
+  });
 });
 
 onBun("hides its session from a copy that the user's fetch makes", async (network) => {
@@ -284,9 +294,10 @@ onDeno("bounds the idle timeout, and keeps no idle socket with 0", (_, clients) 
 
 onDeno("knows what Deno decodes", () => {
   const { decodes } = denoTransport(1)![PLATFORM];
-  const asked: HeadersInit = { "accept-encoding": "br" };
-  const results = [decodes!("gzip", {}), decodes!("br", { headers: { range: "bytes=0-" } })];
-  assertEquals([...results, decodes!("br", { headers: asked }), decodes!("zstd", {})], [true, false, false, false]);
+  const asked: HeadersInit = { "accept-encoding": "gzip" };
+  const results = [decodes("gzip", {}), decodes("br", { headers: { range: "bytes=0-" } })];
+  assertEquals([...results, decodes("br", { headers: asked }), decodes("zstd", {})], [true, false, true, false]);
+  assertEquals(decodes("gzip", { headers: { "accept-encoding": "Identity" } }), false);
 });
 
 Deno.test("carried() finds the client of a Request", async () => {
@@ -477,6 +488,23 @@ onNode("gives a fetch of the user's no dispatcher, unless the user chose one", a
   assertEquals([network.last.dispatcher !== undefined, configured.closesSockets], [true, false]);
 });
 
+onNode("refuses options and dispatchers that the fetch of happy-dom would ignore", async (network) => {
+  const configured = nodeTransport(1000, { connect: {} })!;
+  const transport = nodeTransport(1000)!;
+  await withGlobals({ happyDOM: {} }, async () => {
+    const message = "options of an Agent as fetch goes through another dispatcher";
+    await configured.fetch(HTTP, {}); // the runtime's own takes them
+    globalThis.fetch = usersFetch(network.answer);
+    await assertRejects(() => configured.fetch(HTTP, {}), TypeError, message);
+    await assertRejects(() => transport.fetch(HTTP, { dispatcher: new Agent() } as RequestInit), TypeError, message);
+    for (const options of [{ connect: {} }, { dispatcher: new Agent() }]) {
+      assertThrows(() => nodeTransport(1000, options), TypeError, message);
+    }
+    await nodeTransport(1000)!.fetch(HTTP, {});
+    assertEquals(network.last.dispatcher, undefined);
+  });
+});
+
 onNode("leaves the handlers of another undici to that one's dispatcher", async (network, globals) => {
   const transport = nodeTransport(1000)!;
   const other = globals[OLD] = new Agent();
@@ -565,10 +593,12 @@ onNode("bounds the idle timeout", async (network) => {
   }
 });
 
-onNode("knows what undici decodes, and refuses a proxy", () => {
+onNode("knows what undici decodes, and refuses a proxy", async () => {
   const { decodes } = nodeTransport(1)![PLATFORM];
   const codings = ["gzip", "br, x-gzip", "zstd", "identity"];
-  assertEquals(codings.map((coding) => decodes!(coding, {})), [true, true, true, false]);
+  await withGlobals({ Deno: undefined }, () => {
+    assertEquals(codings.map((coding) => decodes(coding, {})), [true, true, true, false]);
+  });
   assertThrows(() => nodeTransport(1, { proxy: "" } as object), TypeError, '"proxy"');
 });
 

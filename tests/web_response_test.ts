@@ -92,3 +92,24 @@ Deno.test("WebResponse clones what is in memory with memory of its own", async (
   bytes.fill(0);
   assertEquals(await response.text(), "hello");
 });
+
+Deno.test("WebResponse can be made where the global Response is a proxy that reads the headers of what it makes", async () => {
+  const { Response: real } = globalThis;
+  globalThis.Response = new Proxy(real, {
+    construct(target, args, made) {
+      const response = Reflect.construct(target, args, made);
+      void response.headers;
+      return response;
+    },
+  });
+  try {
+    const { WebResponse }: typeof import("../_internal/web_response.ts") = await import(
+      `${new URL("../_internal/web_response.ts", import.meta.url)}?proxy`
+    );
+    const response = new WebResponse(HEAD, new Uint8Array(10), { signal: null });
+    assertEquals([response.headers.get("content-type"), response instanceof Response], ["text/x", true]);
+    assertEquals((await response.bytes()).length, 10);
+  } finally {
+    globalThis.Response = real;
+  }
+});

@@ -6,10 +6,11 @@
  * @module
  */
 
+import { decodes } from "./codings.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { own as withoutInherited } from "../options.ts";
-import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
+import { MAX_DELAY, own } from "../options.ts";
+import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Bun.FetchSession` that is used here. */
 interface FetchSession {
@@ -28,19 +29,19 @@ type Init = RequestInit & { keepalive?: boolean | undefined; session?: FetchSess
  * Makes the transport for Bun.
  *
  * @param idle Time in milliseconds that an idle socket is kept.
- * @param own Options of Bun's `fetch()`.
+ * @param options Options of Bun's `fetch()`.
  * @returns The transport, or `undefined` on another platform. Also `undefined` on a Bun without
  * `Bun.FetchSession`, unless `idle` is 0.
  */
-export function bunTransport(idle: number, own: object = {}): Adapter | undefined {
+export function bunTransport(idle: number, options: object = {}): Adapter | undefined {
   const bun = (globalThis as { Bun?: BunNamespace }).Bun;
   if (bun === undefined) return undefined;
-  if (idle === 0) return new BunTransport(undefined, own);
+  if (idle === 0) return new BunTransport(undefined, options);
   const { FetchSession } = bun;
   if (typeof FetchSession !== "function") return undefined;
   // Bun counts in seconds, and refuses both 0 and Infinity.
-  const idleTimeout = Math.min(Math.max(idle, 1), MAX_TIMEOUT) / 1000;
-  return new BunTransport(new FetchSession(withoutInherited({ keepAlive: withoutInherited({ idleTimeout }) })), own);
+  const idleTimeout = Math.min(Math.max(idle, 1), MAX_DELAY) / 1000;
+  return new BunTransport(new FetchSession(own({ keepAlive: own({ idleTimeout }) })), options);
 }
 
 class BunTransport implements Adapter {
@@ -52,11 +53,11 @@ class BunTransport implements Adapter {
   readonly #remains: Remains = { used: false, owners: [], release() {} };
   #closed = false;
 
-  constructor(session: FetchSession | undefined, own: Init) {
+  constructor(session: FetchSession | undefined, options: Init) {
     this.#session = session;
-    this.#options = Object.entries(own);
+    this.#options = Object.entries(options);
     this[PLATFORM] = makePlatform(() => this.fetch === BunTransport.prototype.fetch && this.closesSockets, {
-      decodes: (coding, init: Init) => (init.decompress ?? own.decompress) !== false && decodes(coding),
+      decodes: (coding, init: Init) => decodes(coding, { ...options, ...init }),
       onDropped: (report) => {
         this.#remains.report = report;
         watch(this, this.#remains);
@@ -74,11 +75,10 @@ class BunTransport implements Adapter {
     this.#remains.used = true;
     for (const [name, value] of this.#options) (init as Record<string, unknown>)[name] ??= value;
     const fetch = globalFetch();
-    const runtimes = isRuntimes(fetch);
     if (this.#session === undefined) init.keepalive = false;
-    else if (runtimes) init.session ??= this.#session;
+    else if (isRuntimes(fetch)) init.session ??= this.#session;
     else if (init.session === undefined) hide(init, "session", this.#session);
-    return runtimes ? fetch(url, init) : sendThrough(fetch, url, init);
+    return sendThrough(fetch, url, init);
   }
 
   /**
@@ -90,13 +90,4 @@ class BunTransport implements Adapter {
     unwatch(this);
     this.#session?.close();
   }
-}
-
-/**
- * Whether Bun decodes a body. It ignores empty and `identity` codings, and does not decode a body
- * with two codings.
- */
-function decodes(coding: string): boolean {
-  const codings = coding.split(",").map((part) => part.trim()).filter((part) => part !== "" && part !== "identity");
-  return codings.length === 1 && /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(codings[0]!);
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { own as withoutInherited, refuse } from "../options.ts";
+import { checkNumber, own } from "../options.ts";
 import { bunTransport } from "./bun.ts";
 import { denoTransport } from "./deno.ts";
 import { nodeTransport } from "./node.ts";
@@ -24,12 +24,10 @@ export const DEFAULT_IDLE_TIMEOUT = 30_000;
  * open a new socket while another one is still on its way back to its pool.
  */
 export function makeTransport(options: { idleTimeout?: number | undefined }, connections?: number): Adapter {
-  const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...rest } = withoutInherited(options);
-  const own = withoutInherited(rest);
-  if (!(typeof idleTimeout === "number" && idleTimeout >= 0)) {
-    refuse('Cannot create a transport as "idleTimeout"', "a non-negative number of milliseconds", idleTimeout);
-  }
-  return denoTransport(idleTimeout, own) ?? bunTransport(idleTimeout, own) ??
-    nodeTransport(idleTimeout, own, connections) ??
-    portable(undefined, Object.keys(own).length > 0 ? own : undefined);
+  const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...others } = own(options);
+  const rest = own(others);
+  checkNumber('Cannot create a transport as "idleTimeout"', "a non-negative number of milliseconds", idleTimeout);
+  return denoTransport(idleTimeout, rest) ?? bunTransport(idleTimeout, rest) ??
+    nodeTransport(idleTimeout, rest, connections) ??
+    portable(undefined, Object.keys(rest).length > 0 ? rest : undefined);
 }

@@ -12,8 +12,8 @@ import { isIdempotent } from "../http.ts";
 import type { BodyInit } from "../web.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { own as withoutInherited } from "../options.ts";
-import { type Adapter, hide, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
+import { MAX_DELAY, own as withoutInherited } from "../options.ts";
+import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Deno.HttpClient` that is used here. */
 interface Client {
@@ -60,7 +60,7 @@ export function denoTransport(idleTimeout: number, own: object = {}): Adapter | 
   const deno = (globalThis as { Deno?: DenoNamespace }).Deno;
   if (typeof deno?.createHttpClient !== "function") return undefined;
   // Deno takes the time modulo 2 ** 32.
-  const idle = idleTimeout > 0 ? { poolIdleTimeout: Math.min(Math.ceil(idleTimeout), MAX_TIMEOUT) } : NO_POOL;
+  const idle = idleTimeout > 0 ? { poolIdleTimeout: Math.min(Math.ceil(idleTimeout), MAX_DELAY) } : NO_POOL;
   return new DenoTransport(deno, { ...own, ...idle }, Object.keys(own).length > 0);
 }
 
@@ -99,11 +99,10 @@ class DenoTransport implements Adapter {
     // Deno never closes a client that was garbage-collected.
     watch(this, this.#remains = { used: false, owners: this.#clients, release: dispose });
     this[PLATFORM] = makePlatform(() => this.fetch === DenoTransport.prototype.fetch && this.closesSockets, {
-      fillsBuffers: true,
+      prefersByob: true,
       // Deno learns only some turns later that a socket has come back or is closed. Smaller numbers
       // are enough for most sockets, but not for all.
       drain: (free) => new TurnDrain(free, 6, 128),
-      decodes: (coding, { headers }) => decodes(coding, new Headers(headers)),
       onDropped: (report) => this.#remains.report = report,
     });
   }
@@ -136,7 +135,9 @@ class DenoTransport implements Adapter {
       return fetch(url, init);
     }
     init.client = this.#client;
-    return url.protocol === "http:" && !needsBuffer(init.body) ? fetch(url, init) : this.#fetchTwice(fetch, url, init);
+    return url.href.startsWith("http:") && !needsBuffer(init.body)
+      ? fetch(url, init)
+      : this.#fetchTwice(fetch, url, init);
   }
 
   /**
@@ -182,14 +183,6 @@ class DenoTransport implements Adapter {
 
 function dispose(client: Client) {
   client[Symbol.dispose]();
-}
-
-/**
- * Whether Deno decodes a body. It decodes only codings that it has asked for itself. It asks for
- * none if the request is for a range or names codings.
- */
-function decodes(coding: string, request: Headers): boolean {
-  return (coding === "gzip" || coding === "br") && !request.has("range") && !request.has("accept-encoding");
 }
 
 function isBytes(body: unknown): body is ArrayBuffer | ArrayBufferView<ArrayBuffer> {

@@ -25,6 +25,8 @@ interface Context {
 interface Sending {
   /** The URL, or an empty string once there is an answer. */
   href: string;
+  /** The function that the request was given to. */
+  readonly fetch: Fetch;
 }
 
 /** The part of `process` that is used here. */
@@ -55,6 +57,7 @@ let foreignFetch: Fetch | undefined;
   const source = first && sourceOf(first);
   const isLike = source?.startsWith("function fetch(") && !source.includes("StackTrace");
   if (isLike && Object.keys(first).length === 0) runtimeFetch = first;
+  else isRuntimes(first);
 }
 
 /** Follows a request through the user's functions. It is made when the first request needs it. */
@@ -75,7 +78,8 @@ export function globalFetch(): Fetch {
 export function isRuntimes(fetch: Fetch): boolean {
   if (fetch === runtimeFetch) return true;
   if (fetch === foreignFetch || typeof fetch !== "function") return false;
-  const runtimes = RUNTIMES_SOURCE.test(sourceOf(fetch));
+  // On Bun, a function that `bind()` has made looks like a native one, but for its name.
+  const runtimes = RUNTIMES_SOURCE.test(sourceOf(fetch)) && fetch.name === "fetch";
   if (runtimes) runtimeFetch = fetch;
   else foreignFetch = fetch;
   return runtimes;
@@ -95,12 +99,19 @@ function sourceOf(fetch: Fetch): string {
 }
 
 /**
- * Sends a request through a function of the user's. If that function calls the `fetch` of a session
- * for the same request, {@linkcode sessionFetch} notices.
+ * Sends a request. If it goes through a function of the user's, and that function calls the `fetch`
+ * of a session for the same request, {@linkcode sessionFetch} notices. If it sends another request
+ * through a session, that one does not pass through the function again, because it would never end.
  */
-export async function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
+export function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
+  return isRuntimes(fetch) ? fetch(url, init) : follow(fetch, url, init);
+}
+
+async function follow(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
   context ??= makeContext();
-  const sending = { href: url.href };
+  const outer = context.getStore();
+  if (outer?.href && outer.fetch === fetch && runtimeFetch !== undefined) return await runtimeFetch(url, init);
+  const sending = { href: url.href, fetch };
   try {
     return await context.run(sending, () => fetch(url, init));
   } finally {

@@ -11,68 +11,19 @@ import { isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
-import { disown, type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { own as withoutInherited } from "../options.ts";
-import { type Adapter, makePlatform, MAX_TIMEOUT, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
+import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { MAX_DELAY, own } from "../options.ts";
+import { type Adapter, makePlatform, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
+import { type Agent, type AgentConstructor, Dispatchers, type NodeProcess } from "./undici.ts";
+import { Route, watchSockets } from "./undici_route.ts";
 import { isWorkerd } from "../workerd.ts";
-
-/** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
-interface Agent {
-  dispatch(options: object, handler: object): boolean;
-  close(): Promise<void>;
-  destroy(reason: Error): Promise<void>;
-}
 
 /** The options of Node's `fetch()`, including those that are not in the standard. */
 type Init = RequestInit & { dispatcher?: unknown; [CARRIER]?: Request };
 
 /** The `Request`s that are known to carry a dispatcher. */
 const carriers = new WeakSet<Request>();
-
-type AgentConstructor = new (options: object) => Agent;
-
-/** The key of the number of bytes that a socket had received when its first request was sent. */
-const FRESH = Symbol("hangup.fresh");
-
-/** The key of the route of a request of undici. */
-const ROUTE = Symbol("hangup.route");
-
-/** The part of `net.Socket` that is used here. */
-interface Socket {
-  readonly bytesRead: number;
-  readonly alpnProtocol?: unknown;
-  destroy(): void;
-  [FRESH]?: number;
-}
-
-/** A message that undici publishes on its diagnostics channels. */
-interface Message {
-  readonly request: { [ROUTE]?: Route };
-  readonly socket?: Socket;
-}
-
-/** The part of `process` that is used here. */
-interface NodeProcess {
-  readonly versions?: Readonly<Record<string, string | undefined>>;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly execArgv: readonly string[];
-  getBuiltinModule?<Id extends keyof Modules>(id: Id): Modules[Id];
-}
-
-/** The part of Node's modules that is used here. */
-interface Modules {
-  "node:diagnostics_channel": { subscribe(name: string, listener: (message: Message) => void): void };
-  "node:vm": { runInThisContext(code: string): Dispatchers };
-}
-
-/** The dispatchers of the process, under undici's symbols. */
-interface Dispatchers {
-  [key: symbol]: unknown;
-}
-
-/** A dispatcher of the process. */
-type Dispatcher = Agent & Record<PropertyKey, unknown>;
 
 /** The error codes of a connection that died. */
 const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
@@ -87,28 +38,10 @@ const CLOSED = new Error("The transport is closed");
 const CONNECT_TIMEOUT = 10_000;
 
 /**
- * The session has its own timeouts, so undici's are off. Only its 10 s for connecting stay, as for
- * bare `fetch`.
- */
-const NO_TIMEOUTS = { headersTimeout: 0, bodyTimeout: 0 };
-
-/** The options that make an agent open a new connection for each request. */
-const ONE_REQUEST = { pipelining: 0, keepAliveTimeout: 1 };
-
-/**
- * The key of the dispatcher that `fetch` uses in undici up to version 7. Version 8 keeps only a
- * wrapper for older versions there.
- */
-const OLD_DISPATCHER = Symbol.for("undici.globalDispatcher.1");
-
-/** The key of the dispatcher that `fetch` uses in undici 8. */
-const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
-
-/**
  * Makes the transport for Node.
  *
  * @param idleTimeout Time in milliseconds that an idle socket is kept.
- * @param own Options of undici's `Agent`, or a `dispatcher` to use and to close.
+ * @param options Options of undici's `Agent`, or a `dispatcher` to use and to close.
  * @param connections The largest number of sockets to one origin.
  * @returns The transport, or `undefined` on another platform.
  * @throws {TypeError} If there is a `proxy` option, which would have no effect. Also if there are
@@ -116,49 +49,41 @@ const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
  */
 export function nodeTransport(
   idleTimeout: number,
-  own: { dispatcher?: unknown; connect?: object } = {},
+  options: { dispatcher?: unknown; connect?: object } = {},
   connections = Infinity,
 ): Adapter | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
   if (process?.versions?.undici === undefined || isWorkerd()) return undefined;
-  const { dispatcher, ...given } = own;
+  const { dispatcher, ...given } = options;
   if (Object.hasOwn(given, "proxy")) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }
-  const globals = new Globals(process);
+  const dispatchers = new Dispatchers(process);
   const configured = Object.keys(given).length > 0;
-  if (configured && dispatcher === undefined && globals.findAgent() === undefined) {
+  const unreached = dispatcher === undefined && dispatchers.findAgent() === undefined;
+  if ((configured || dispatcher !== undefined) && (unreached || ignoresDispatchers())) {
     throw new TypeError(`Cannot create a transport with options of an Agent as ${FOREIGN}`);
   }
-  const options = connections < Infinity ? { connections, ...given } : given;
-  const keepAliveTimeout = Math.min(Math.max(Math.ceil(idleTimeout), 1), MAX_TIMEOUT);
-  const connecting = new Connecting();
-  // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
-  const pooled = { keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout };
-  const settings = { ...options, ...NO_TIMEOUTS, ...(idleTimeout > 0 ? pooled : ONE_REQUEST) };
-  const make = (Agent: AgentConstructor, secure: boolean) => {
-    // The signal makes connecting a quarter slower. It is left out if there is neither TLS nor an
-    // idle socket to keep, because without TLS the peer notices nothing of a connection that is not
-    // established yet.
-    const signal = idleTimeout > 0 || secure ? connecting : undefined;
-    const { connect } = options;
-    // A faked timer may jump by minutes. It may also leave out the arguments that undici passes to
-    // the callback, which then throws in the user's test. So undici gets no short timeouts while
-    // timers are faked.
-    const idle = areTimersFaked() ? { keepAliveTimeout: MAX_TIMEOUT, keepAliveMaxTimeout: MAX_TIMEOUT } : undefined;
-    const own = typeof connect === "function" ? connect : withoutInherited({ ...connect, signal });
-    return new Agent(withoutInherited({ ...settings, ...idle, connect: own }));
-  };
-  if (dispatcher !== undefined) watchSockets(process);
-  return new NodeTransport(globals, dispatcher as Agent | undefined, configured, connecting, make);
+  if (dispatcher !== undefined) watchSockets();
+  const agentOptions = connections < Infinity ? { connections, ...given } : given;
+  return new NodeTransport(dispatchers, dispatcher as Agent | undefined, configured, agentOptions, idleTimeout);
 }
 
 /** Why options of an `Agent` cannot be used. */
 const FOREIGN = "fetch goes through another dispatcher";
 
+function refuseOptions(): Promise<never> {
+  return Promise.reject(new Refusal(`Cannot send the request with options of an Agent as ${FOREIGN}`));
+}
+
+/** Whether the global `fetch` is that of happy-dom, which ignores all dispatchers. */
+function ignoresDispatchers(): boolean {
+  return "happyDOM" in globalThis && !isRuntimes(globalFetch());
+}
+
 class NodeTransport implements Adapter {
   readonly [PLATFORM]: Platform;
-  readonly #globals: Globals;
+  readonly #dispatchers: Dispatchers;
   /** The user's own dispatcher. */
   readonly #dispatcher: Agent | undefined;
   /** Whether the user has given options. If so, a request that cannot use them must fail. */
@@ -168,23 +93,25 @@ class NodeTransport implements Adapter {
    * timers or turns. Each is made at its first use.
    */
   readonly #agents: Agent[];
-  readonly #connecting: Connecting;
-  readonly #make: (Agent: AgentConstructor, secure: boolean) => Agent;
+  readonly #connecting = new Connecting();
+  /** The options for the agents. */
+  readonly #options: { connect?: object };
+  readonly #idleTimeout: number;
   readonly #remains: Remains<Agent>;
   #closed = false;
 
   constructor(
-    globals: Globals,
+    dispatchers: Dispatchers,
     dispatcher: Agent | undefined,
     configured: boolean,
-    connecting: Connecting,
-    make: (Agent: AgentConstructor, secure: boolean) => Agent,
+    options: { connect?: object },
+    idleTimeout: number,
   ) {
-    this.#globals = globals;
+    this.#dispatchers = dispatchers;
     this.#dispatcher = dispatcher;
     this.#configured = configured || dispatcher !== undefined;
-    this.#connecting = connecting;
-    this.#make = make;
+    this.#options = options;
+    this.#idleTimeout = idleTimeout;
     this.#agents = dispatcher === undefined ? [] : [dispatcher, dispatcher];
     // The user's dispatcher may have other users, so it is not released here.
     const owners = dispatcher === undefined ? this.#agents : [];
@@ -192,8 +119,6 @@ class NodeTransport implements Adapter {
     this[PLATFORM] = makePlatform(
       () => this.fetch === NodeTransport.prototype.fetch && dispatcher === undefined && this.closesSockets,
       {
-        // Node decodes a body with several codings too.
-        decodes: (coding) => coding.split(",").every((part) => this.#decodes(part.trim())),
         onDropped: (report) => this.#remains.report = report,
         policies: true,
       },
@@ -201,33 +126,25 @@ class NodeTransport implements Adapter {
   }
 
   get closesSockets(): boolean {
-    return isRuntimes(globalFetch()) && (this.#dispatcher ?? this.#globals.findAgent()) !== undefined;
+    return isRuntimes(globalFetch()) && (this.#dispatcher ?? this.#dispatchers.findAgent()) !== undefined;
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
     if (this.#closed) return refuseClosed();
     const fetch = globalFetch();
-    const runtimes = isRuntimes(fetch);
-    if (init.dispatcher === undefined && (runtimes || this.#configured)) {
-      const secure = url.protocol === "https:";
-      const Agent = this.#dispatcher === undefined ? this.#globals.findAgent() : undefined;
-      const index = Number(secure) + (areTimersFaked() || areTurnsFaked() ? 2 : 0);
-      const agent = this.#dispatcher ?? (Agent && (this.#agents[index] ??= this.#makeAgent(Agent, secure)));
-      if (agent !== undefined) {
-        return this.#fetchTwice(runtimes ? fetch : sendThrough.bind(null, fetch), url, init, agent);
-      }
-      if (this.#configured) {
-        return Promise.reject(new Refusal(`Cannot send the request with options of an Agent as ${FOREIGN}`));
-      }
+    if ((init.dispatcher !== undefined || this.#configured) && ignoresDispatchers()) return refuseOptions();
+    if (init.dispatcher === undefined && (this.#configured || isRuntimes(fetch))) {
+      const agent = this.#dispatcher ?? this.#findAgent(url);
+      if (agent !== undefined) return this.#fetchTwice(fetch, url, init, agent);
+      if (this.#configured) return refuseOptions();
     }
-    if (!runtimes) return sendThrough(fetch, url, init);
-    const request = init[CARRIER];
-    return fetch(request !== undefined && isWhole(request, url, init) ? request : url, init);
+    const request = wholeRequest(fetch, url, init);
+    return request === undefined ? sendThrough(fetch, url, init) : fetch(request, init);
   }
 
-  async #fetchTwice(fetch: Adapter["fetch"], url: URL, init: Init, agent: Agent): Promise<Response> {
+  async #fetchTwice(fetch: Fetch, url: URL, init: Init, agent: Agent): Promise<Response> {
     for (let fresh = false;; fresh = true) {
-      const route = new Route(agent, fresh, this.#configured ? undefined : this.#globals);
+      const route = new Route(agent, fresh, this.#configured ? undefined : this.#dispatchers);
       try {
         const response = await this.#send(fetch, url, init, route);
         // A response with status 205 has no body, but undici reads on as long as the server sends
@@ -242,30 +159,56 @@ class NodeTransport implements Adapter {
     }
   }
 
-  #send(fetch: Adapter["fetch"], url: URL, init: Init, route: Route): Promise<Response> {
-    const request = init[CARRIER];
-    if (request !== undefined && isRuntimes(fetch as Fetch)) {
-      if (isWhole(request, url, init)) {
-        return this.#globals.instead(route, () => (fetch as Fetch)(request, init)).finally(() => {
-          if (!route.used) carriers.add(request);
-        });
-      }
-      if (carriers.has(request)) {
-        throw new Refusal("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
-      }
+  #send(fetch: Fetch, url: URL, init: Init, route: Route): Promise<Response> {
+    const request = wholeRequest(fetch, url, init);
+    if (request !== undefined) {
+      return this.#dispatchers.instead(route, () => fetch(request, init)).finally(() => {
+        if (!route.used) carriers.add(request);
+      });
+    }
+    const carrier = init[CARRIER];
+    if (carrier !== undefined && carriers.has(carrier) && isRuntimes(fetch)) {
+      throw new Refusal("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
     }
     init.dispatcher = route as unknown as NonNullable<Init["dispatcher"]>;
-    return fetch(url, init);
+    return sendThrough(fetch, url, init);
+  }
+
+  /** Returns the agent for a URL. Makes it if there is none yet. */
+  #findAgent({ protocol }: URL): Agent | undefined {
+    const Agent = this.#dispatchers.findAgent();
+    const secure = protocol === "https:";
+    const index = Number(secure) + (areTimersFaked() || areTurnsFaked() ? 2 : 0);
+    return Agent && (this.#agents[index] ??= this.#makeAgent(Agent, secure));
   }
 
   #makeAgent(Agent: AgentConstructor, secure: boolean): Agent {
+    watchSockets();
     if (!this.#remains.used) watch(this, this.#remains);
     this.#remains.used = true;
-    return this.#make(Agent, secure);
-  }
-
-  #decodes(coding: string): boolean {
-    return /^(?:(?:x-)?gzip|deflate|br|zstd)$/.test(coding) && (coding !== "zstd" || this.#globals.version >= 7);
+    const keepsIdle = this.#idleTimeout > 0;
+    // The signal makes connecting a quarter slower. It is left out if there is neither TLS nor an
+    // idle socket to keep, because without TLS the peer notices nothing of a connection that is not
+    // established yet.
+    const signal = keepsIdle || secure ? this.#connecting : undefined;
+    const { connect } = this.#options;
+    // A faked timer may jump by minutes. It may also leave out the arguments that undici passes to
+    // the callback, which then throws in the user's test. So undici gets no short timeouts while
+    // timers are faked.
+    const idle = areTimersFaked() ? MAX_DELAY : Math.ceil(this.#idleTimeout);
+    const keepAliveTimeout = Math.min(Math.max(idle, 1), MAX_DELAY);
+    return new Agent(own({
+      ...this.#options,
+      // The session has its own timeouts. Only undici's 10 s for connecting stay, as for bare
+      // `fetch`.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout,
+      // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
+      keepAliveMaxTimeout: keepAliveTimeout,
+      ...(!keepsIdle && { pipelining: 0 }), // a new connection for each request
+      connect: typeof connect === "function" ? connect : own({ ...connect, signal }),
+    }));
   }
 
   async close() {
@@ -305,113 +248,13 @@ class Connecting {
 }
 
 /**
- * The way of one request to an agent. `fetch` takes it for a dispatcher. It records which
- * connection the request used.
- *
- * A second try must use a fresh connection. It closes every other connection that the agent offers,
- * because each may be stale too, until the agent opens a new one. So a try never uses more
- * connections than the agent may have.
+ * Returns the `Request` that the options came with, if the runtime's `fetch` is to send it. After a
+ * redirect, the options no longer belong to it.
  */
-class Route {
-  /** Whether the agent offered a connection that is not fresh, and this route closed it. */
-  refused = false;
-  /** Whether `fetch` used this route rather than a dispatcher that the `Request` carries. */
-  used = false;
-  readonly #agent: Agent;
-  readonly #fresh: boolean;
-  /**
-   * `undefined` if the agent is the user's own or has the user's options. Then no other agent can
-   * replace it.
-   */
-  readonly #globals: Globals | undefined;
-  #socket: Socket | undefined;
-  #reused = false;
-  #bytesRead = 0;
-
-  constructor(agent: Agent, fresh: boolean, globals: Globals | undefined) {
-    this.#agent = agent;
-    this.#fresh = fresh;
-    this.#globals = globals;
-  }
-
-  /**
-   * Whether the request used a connection that had served another request, and no byte has arrived
-   * since.
-   */
-  get stale(): boolean {
-    return this.#reused && this.#socket?.bytesRead === this.#bytesRead;
-  }
-
-  dispatch(options: object, handler: object): boolean {
-    this.used = true;
-    // A `fetch` of another version of undici has handlers that the agent may not understand.
-    const other = this.#globals?.otherDispatcher(handler);
-    if (other !== undefined) {
-      disown();
-      return other.dispatch(options, handler);
-    }
-    // undici creates the request, and publishes that on its channel, before `dispatch()` returns.
-    dispatching = this;
-    try {
-      // undici reuses a connection only in a later turn of the event loop. If a test fakes turns
-      // and never ticks, that turn never comes. So each request then gets its own connection, from
-      // an agent that is used for nothing else.
-      return this.#agent.dispatch(areTurnsFaked() ? { ...options, reset: true } : options, handler);
-    } finally {
-      dispatching = undefined;
-    }
-  }
-
-  /**
-   * Called when undici is about to write the request. undici may call it again with another
-   * connection if the write failed.
-   */
-  sent(socket: Socket) {
-    this.#socket = socket;
-    this.#bytesRead = socket.bytesRead;
-    this.#reused = this.#bytesRead > (socket[FRESH] ??= this.#bytesRead);
-    this.refused = this.#fresh && this.#reused && socket.alpnProtocol !== "h2";
-    if (this.refused) this.end();
-  }
-
-  /** Destroys the socket, unless other requests may share it, as over HTTP/2. */
-  end() {
-    if (this.#socket?.alpnProtocol !== "h2") this.#socket?.destroy();
-  }
-}
-
-/** The route whose agent is being called. */
-let dispatching: Route | undefined;
-
-let watching = false;
-
-/**
- * Subscribes to undici's diagnostics channels to learn which socket each request uses. Errors do
- * not always say so.
- *
- * The listeners stay until the process ends. For other users' requests, each costs one property
- * access.
- */
-function watchSockets(process: NodeProcess) {
-  if (watching) return;
-  watching = true;
-  const channels = process.getBuiltinModule?.("node:diagnostics_channel");
-  // Without the channels, no connection counts as reused, so no request is sent twice.
-  if (channels === undefined) return;
-  channels.subscribe("undici:request:create", ({ request }) => {
-    if (dispatching !== undefined) request[ROUTE] = dispatching;
-  });
-  channels.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
-    if (socket !== undefined) request[ROUTE]?.sent(socket);
-  });
-}
-
-/**
- * Whether the options still belong to the `Request` that they came with. After a redirect they do
- * not.
- */
-function isWhole(request: Request, url: URL, init: Init): boolean {
-  return request.url === url.href && (request.body === null || init.body != null);
+function wholeRequest(fetch: Fetch, url: URL, init: Init): Request | undefined {
+  const request = init[CARRIER];
+  const isWhole = request?.url === url.href && (request.body === null || init.body != null);
+  return isWhole && isRuntimes(fetch) ? request : undefined;
 }
 
 /**
@@ -426,135 +269,4 @@ function release(agent: Agent) {
 function isDead(error: unknown): boolean {
   const { code, cause } = error as { code?: string; cause?: { code?: string } };
   return DEAD.has(cause?.code ?? code ?? "");
-}
-
-/** The dispatchers that undici keeps for the whole process. */
-class Globals {
-  /** The version of the runtime's own undici. */
-  readonly version: number;
-  readonly #process: NodeProcess;
-  /** The key under which `fetch` finds its dispatcher. */
-  readonly #key: symbol;
-  #dispatchers: Dispatchers | undefined;
-  /** The dispatcher that {@linkcode Globals.findAgent} checked last, and its `dispatch` method. */
-  #dispatcher: Dispatcher | undefined;
-  #dispatch: unknown;
-  #Agent: AgentConstructor | undefined;
-
-  constructor(process: NodeProcess) {
-    this.#process = process;
-    this.version = parseInt(process.versions?.undici ?? "");
-    this.#key = this.version < 8 ? OLD_DISPATCHER : NEW_DISPATCHER;
-  }
-
-  get #all(): Dispatchers {
-    return this.#dispatchers ??= findDispatchers(this.#process);
-  }
-
-  /**
-   * Finds the constructor of the dispatcher that bare `fetch` uses, so that our agents fit this
-   * `fetch`. Returns `undefined` if the user has set a dispatcher, such as a mock, a proxy, or an
-   * agent with options or interceptors, because requests must not bypass it.
-   *
-   * It is called for each request, because the user may call `setGlobalDispatcher()` at any time.
-   */
-  findAgent(): AgentConstructor | undefined {
-    const dispatcher = this.#all[this.#key] as Dispatcher | undefined;
-    if (dispatcher === this.#dispatcher && dispatcher?.dispatch === this.#dispatch) return this.#Agent;
-    this.#dispatcher = dispatcher;
-    this.#dispatch = dispatcher?.dispatch;
-    return this.#Agent = dispatcher && agentOf(dispatcher, this.#process);
-  }
-
-  /**
-   * Replaces the global dispatcher with a route for one call. `fetch` looks up the global one
-   * before it returns, and only if its `Request` carries no dispatcher.
-   */
-  instead<T>(route: Route, call: () => T): T {
-    const before = this.#all[this.#key];
-    this.#all[this.#key] = route;
-    try {
-      return call();
-    } finally {
-      this.#all[this.#key] = before;
-    }
-  }
-
-  /** Returns the dispatcher for a handler of another version of undici. */
-  otherDispatcher(handler: object): Dispatcher | undefined {
-    const isNew = "onRequestStart" in handler;
-    if (isNew === this.version >= 8) return undefined;
-    return this.#all[isNew ? NEW_DISPATCHER : OLD_DISPATCHER] as Dispatcher | undefined;
-  }
-}
-
-function findDispatchers(process: NodeProcess): Dispatchers {
-  // Reading any of undici's globals loads undici, which creates the dispatchers.
-  void (globalThis as { Headers?: unknown }).Headers;
-  if (OLD_DISPATCHER in globalThis) return globalThis as unknown as Dispatchers;
-  // In another realm, such as that of a test runner, only the main realm has the dispatchers.
-  const main = process.getBuiltinModule?.("node:vm").runInThisContext("globalThis") ?? {};
-  void (main as { Headers?: unknown }).Headers;
-  return main;
-}
-
-function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor | undefined {
-  const constructor = dispatcher.constructor as unknown as AgentConstructor;
-  // `compose()` makes a proxy object that differs only in its `dispatch`.
-  if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
-  const isDefault = constructor.name === "Agent" ||
-    constructor.name === "EnvHttpProxyAgent" && usesEnvProxy(process);
-  if (!isDefault) return undefined;
-  if (!plain.has(dispatcher)) plain.set(dispatcher, isAlike(dispatcher, new constructor({})));
-  if (!plain.get(dispatcher)) return undefined;
-  watchSockets(process);
-  return constructor;
-}
-
-/** For each dispatcher, whether it has no settings of the user. */
-const plain = new WeakMap<object, boolean>();
-
-/**
- * Whether Node itself made the proxy agent when it started. An agent made by the user may have a
- * `noProxy` option that nobody can see.
- */
-function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {
-  return env.NODE_USE_ENV_PROXY === "1" || execArgv.includes("--use-env-proxy") ||
-    / --use-env-proxy /.test(` ${env.NODE_OPTIONS} `);
-}
-
-/** The descriptions of the symbols under which undici's dispatchers keep their settings. */
-const SETTINGS = new Set([
-  "options",
-  "factory",
-  "no proxy agent",
-  "http proxy agent",
-  "https proxy agent",
-  "proxy agent options",
-  "proxy headers",
-  "request tls settings",
-  "proxy tls settings",
-  "tunnel proxy",
-]);
-
-/**
- * Whether two dispatchers were made with the same settings. If the settings cannot be found,
- * returns `false`.
- */
-function isAlike(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false;
-  const keys = settings(a);
-  return keys !== undefined && keys.length === settings(b)?.length &&
-    keys.every((key) => isAlike(Reflect.get(a, key), Reflect.get(b, key)));
-}
-
-function settings(value: object): PropertyKey[] | undefined {
-  const prototype = Object.getPrototypeOf(value);
-  const keys = Reflect.ownKeys(value);
-  // This is a plain object, perhaps of another realm: all its keys are settings.
-  if (prototype === null || Object.getPrototypeOf(prototype) === null) return keys;
-  const known = keys.filter((key) => typeof key === "symbol" && SETTINGS.has(key.description ?? ""));
-  return known.length > 0 ? known : undefined;
 }

@@ -7,7 +7,8 @@
  */
 
 import type { Drain } from "../drain.ts";
-import { own } from "../options.ts";
+import { cannotSend, own } from "../options.ts";
+import { decodes } from "./codings.ts";
 
 /**
  * The key under which an adapter keeps its {@linkcode Platform}. A user's own transport has none.
@@ -30,7 +31,7 @@ export interface Platform {
    */
   readonly endsBodies?: boolean;
   /** Whether reading a body with a BYOB reader is best (Streams standard, section 4.5). */
-  readonly fillsBuffers?: boolean;
+  readonly prefersByob?: boolean;
   /**
    * Whether the platform's `fetch` checks the integrity of bodies, including those of redirects,
    * and gives responses from another origin the type "cors".
@@ -42,14 +43,12 @@ export interface Platform {
    */
   readonly drain?: (free: (origins: string[]) => void) => Drain;
   /**
-   * Whether the platform decodes a body, so that `content-encoding` and `content-length` no longer
-   * describe it. No runtime removes these headers. Without this method gzip, deflate, br and zstd
-   * count as decoded.
+   * Whether the platform decodes a body: see {@linkcode decodes}.
    *
    * @param coding The response's `content-encoding`, in lower case.
    * @param init The options that the request was sent with.
    */
-  decodes?(coding: string, init: RequestInit): boolean;
+  decodes(coding: string, init: RequestInit): boolean;
   /**
    * Sets a function to call if the transport has sent a request and is garbage-collected before it
    * is closed.
@@ -69,20 +68,17 @@ export interface Adapter {
 }
 
 /** Makes a `Platform` to which `Object.prototype` adds nothing. */
-export function facts(known: Platform = {}): Platform {
-  return Object.assign(Object.create(null), known);
+export function facts(known: Partial<Platform> = {}): Platform {
+  return Object.assign(Object.create(null), { decodes }, known);
 }
 
 /**
  * Makes a `Platform` whose `endsBodies` is computed at each access, because the user may replace
  * `fetch` at any time.
  */
-export function makePlatform(endsBodies: () => boolean, known: Platform): Platform {
+export function makePlatform(endsBodies: () => boolean, known: Partial<Platform>): Platform {
   return Object.defineProperty(facts(known), "endsBodies", own({ get: endsBodies }));
 }
-
-/** The longest delay in milliseconds that the timers of every runtime accept: 25 days. */
-export const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /** A refusal of a transport's, which the caller gets as it is: no failure of the network. */
 export class Refusal extends TypeError {
@@ -91,7 +87,7 @@ export class Refusal extends TypeError {
 
 /** What a transport answers once it is closed. */
 export function refuseClosed(): Promise<never> {
-  return Promise.reject(new TypeError("Cannot send the request as the transport is closed"));
+  return Promise.reject(cannotSend("the transport is closed"));
 }
 
 /**

@@ -6,9 +6,9 @@
  * @module
  */
 
-import { isWorkerd } from "../workerd.ts";
+import { own } from "../options.ts";
+import { decodes } from "./codings.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { own as withoutInherited } from "../options.ts";
 import { type Adapter, facts, PLATFORM, Refusal, refuseClosed } from "./platform.ts";
 
 /**
@@ -16,23 +16,22 @@ import { type Adapter, facts, PLATFORM, Refusal, refuseClosed } from "./platform
  *
  * @param fetch The function that sends the requests. The default is the global one, looked up anew
  * for each request.
- * @param own Further options of `fetch`, used by requests that do not have them.
+ * @param options Further options of `fetch`, used by requests that do not have them.
  * @returns The transport; its `closesSockets` is `false`.
  */
-export function portable(fetch?: Fetch, own?: object): Adapter {
+export function portable(fetch?: Fetch, options?: object): Adapter {
   let closed = false;
   return {
     [PLATFORM]: facts({
       followsRedirects: hidesRedirects(),
-      ...(isWorkerd() && { decodes: (coding: string) => coding === "gzip" || coding === "br" }),
+      decodes: (coding, init) => decodes(coding, { ...options, ...init }),
     }),
     closesSockets: false,
     fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) return refuseClosed();
-      if (own !== undefined) init = { ...own, ...init };
       const send = fetch ?? globalFetch();
-      if (!isRuntimes(send)) return sendThrough(send, url, init);
-      return init.body instanceof ReadableStream && refusesStreams() ? refuseStream() : send(url, init);
+      if (init.body instanceof ReadableStream && isRuntimes(send) && refusesStreams()) return refuseStream();
+      return sendThrough(send, url, options === undefined ? init : { ...options, ...init });
     },
     close() {
       closed = true;
@@ -65,12 +64,12 @@ function refusesStreams(): boolean {
   let reads = false;
   const init = {
     method: "POST",
-    body: new ReadableStream(withoutInherited({})),
+    body: new ReadableStream(own({})),
     get duplex() {
       reads = true;
       return "half";
     },
   };
-  new Request("http://localhost/", withoutInherited(init));
+  new Request("http://localhost/", own(init));
   return !reads;
 }

@@ -23,6 +23,8 @@ export function client(
   return [
     withSession(`${name} works over session.fetch`, async (session, t) => {
       await work(session, t);
+      // An SDK may still ask for something in the background. That must end by itself, too.
+      assertEquals(await session.close({ grace: 2000 }), []);
       assertEquals([session.exchanges(), session.pool.stats().active], [[], 0]);
       const { accepted, requests } = await t.scope.wait({ pending: 0 });
       if (t.can("closesSockets")) assert(accepted <= sockets, `${accepted} sockets for ${requests} requests`);

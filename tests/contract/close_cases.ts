@@ -5,6 +5,7 @@ import { assert, assertEquals, assertIsError, assertRejects } from "@std/assert"
 import { Pool, Session, SessionClosedError, type SessionOptions, type SessionRequestInit } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
 import { catchingAll } from "../harness/uncaught.ts";
+import { watchTimers } from "../harness/watch.ts";
 import { asyncDispose, pause, within } from "../harness/with_session.ts";
 
 async function assertNothingOpen({ scope, can }: TestContext, session: Session): Promise<void> {
@@ -126,29 +127,6 @@ function endless(init: ResponseInit): { response: Response; canceled: () => bool
   const response = new Response(init.status === 204 ? null : body, init);
   if (init.status === 204) Object.defineProperty(response, "body", { value: body });
   return { response, canceled: () => canceled };
-}
-
-/** Runs `work` with the timers that are set meanwhile counted. */
-async function countingTimers(work: (count: () => number) => Promise<void>): Promise<void> {
-  const { setTimeout, clearTimeout } = globalThis;
-  const live = new Set<unknown>();
-  globalThis.setTimeout = ((callback: (...args: unknown[]) => void, ms: number, ...args: unknown[]) => {
-    const timer = setTimeout(() => {
-      live.delete(timer);
-      callback(...args);
-    }, ms);
-    live.add(timer);
-    return timer;
-  }) as typeof setTimeout;
-  globalThis.clearTimeout = ((timer: number) => {
-    live.delete(timer);
-    clearTimeout(timer);
-  }) as typeof clearTimeout;
-  try {
-    await work(() => live.size);
-  } finally {
-    Object.assign(globalThis, { setTimeout, clearTimeout });
-  }
 }
 
 /** What may be under way when the session is closed. */
@@ -519,15 +497,17 @@ export const cases: Case[] = [
   ...Object.entries(UNDER_WAY).map(([what, { answer, init, options }]): Case => ({
     name: `Session.close() leaves no timer: ${what}`,
     async run() {
-      const real = globalThis.setTimeout;
-      await countingTimers(async (count) => {
+      const timers = watchTimers();
+      try {
         const session = new Session({ ...options, fetch: () => Promise.resolve(answer()) });
         const got = session.request(NOBODY, init).catch((error) => error);
-        await new Promise((resolve) => void real(resolve, 20));
+        await pause(20);
         await session.close({ grace: 10 });
         assert(await got instanceof Error);
-        assertEquals(count(), 0);
-      });
+        assertEquals(timers.count, 0);
+      } finally {
+        timers.restore();
+      }
     },
   })),
   {

@@ -64,7 +64,28 @@ const LINES = Array.from({ length: 20_000 }, (_, i) => `line ${i}\n`).join("").l
 /** How a callback may misbehave that is called when something was collected. */
 const MISBEHAVIORS = ["throws", "rejects", "hangs", "calls get()", "calls close()"];
 
+/** Where a request is when the signal of its `Request` aborts, after the `Request` was collected. */
+const SIGNALED = [
+  "session.fetch",
+  "session.get",
+  "get()",
+  "a POST",
+  "a Request as init",
+  "a redirect",
+  "the body of session.fetch",
+  "a short body of session.fetch",
+  "a stream",
+  "the stream of get()",
+];
+
 export const cases: Case[] = [
+  ...SIGNALED.map((how): Case => ({
+    name: `the signal of a Request that was collected aborts ${how}`,
+    needs: ["processes"],
+    async run(t) {
+      assertEquals(await collected(t, `the signal of ${how}`), { ended: "AbortError", stderr: "" });
+    },
+  })),
   drops("an unread response"),
   drops("a response that had to wait"),
   drops("a half-read iterator"),

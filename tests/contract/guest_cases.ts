@@ -25,6 +25,24 @@ const NOTHING_OPEN = { open: 0, pending: 0 };
  */
 const ALL = (closesSockets: boolean) => [200, 200, 200, closesSockets, 200, 200, 200, closesSockets, 200];
 
+/** What `inCompany()` of the script prints if nothing is lost. */
+const WHOLE = {
+  lengths: [10, 100_000, 50_000, 200_000, 200_000, 20, 30],
+  body: "text",
+  closesSockets: false,
+  ends: [true, "SessionClosedError", "TypeError"],
+};
+
+/** Has the script run in such company, and look on until nothing of its sessions is under way. */
+async function inCompany(t: TestContext, what: string) {
+  const gate = await t.openScope();
+  const running = run(t, what, `${gate.url}/hold?key=end`);
+  await Promise.race([running, gate.wait({ pending: 1 }, 20_000)]);
+  await t.scope.wait({ pending: 0 }, 1000);
+  await gate.release("end");
+  return await running;
+}
+
 /** What only Node has: other versions of undici. */
 function onNode(name: string, test: (t: TestContext) => Promise<void>): Case {
   return {
@@ -44,6 +62,15 @@ export const cases: Case[] = [
       assertEquals(closesSockets, how === "itself");
       assertEquals((await t.scope.stats()).requests, 6);
       if (closesSockets) await t.scope.wait(NOTHING_OPEN);
+    },
+  })),
+  ...["bound", "with another URL", "by session.request()"].map((how): Case => ({
+    name: `a global fetch that sends through a session is not entered again: ${how}`,
+    needs: ["processes"],
+    async run(t) {
+      const { results } = await run(t, `session: ${how}`);
+      assertEquals(results, [200, 200, 200, 200, 200, 200]);
+      assertEquals((await t.scope.stats()).requests, 6);
     },
   })),
   ...["before", "after"].map((when): Case => ({
@@ -66,6 +93,52 @@ export const cases: Case[] = [
       assertEquals([read[0], read[2], read[6]], [10, 50000, 10]);
     },
   },
+  ...["before", "after"].flatMap((when): Case[] => [
+    {
+      name: `Sentry may trace fetch and read a copy of each body: set up ${when} the module is loaded`,
+      needs: ["processes"],
+      async run(t) {
+        const { traced, read, ...rest } = await inCompany(t, `sentry: ${when}`);
+        assertEquals(rest, WHOLE);
+        assertEquals(traced, 12); // all that was answered, of a redirect both
+        const bytes = ["/bytes/10", "/bytes/20", "/bytes/200000", "/bytes/200000", "/bytes/30"];
+        assertEquals(read, [...bytes, "/chunked/100000", "/echo", "/gzip/50000", "/redirect/302"]);
+      },
+    },
+    {
+      name: `a patch of fetch may share, copy and keep responses, as Next's does: ${when} the module is loaded`,
+      needs: ["processes"],
+      async run(t) {
+        const { kept, ...rest } = await inCompany(t, `next: ${when}`);
+        assertEquals(rest, WHOLE);
+        const lengths = Object.fromEntries(kept);
+        assert(lengths["/echo"] > 0);
+        const { "/echo": _, ...others } = lengths;
+        assertEquals(others, {
+          "/bytes/10": 10,
+          "/bytes/20": 20,
+          "/bytes/200000": 200_000,
+          "/bytes/30": 30,
+          "/chunked/100000": 100_000,
+          "/gzip/50000": 50_000,
+          "/redirect/302": 0,
+        });
+        assertEquals((await t.scope.stats()).paths["GET /bytes/200000"], 1);
+      },
+    },
+    onNode(`nock may answer, set up ${when} the module is loaded`, async (t) => {
+      const ada = { name: "Ada" };
+      const [ok, posted, redirected, fetched, ephemeral, broken, late, unknown, ...rest] = await inCompany(
+        t,
+        `nock: ${when}`,
+      );
+      assertEquals([ok, posted, redirected, fetched, ephemeral], [ada, "text", ada, ada, ada]);
+      assertMatch(broken, /^NetworkError: The connection failed/);
+      assertMatch(late, /^TimeoutError: /);
+      assertEquals([unknown, ...rest], ["NetworkError", false, 200, true]);
+      await t.scope.wait({ open: 0, requests: 1 });
+    }),
+  ]),
   ...[6, 7, 8].flatMap((version) =>
     ["undici", "undici, before", "install"].map((how) =>
       onNode(`the fetch of npm's undici may be the global one: ${how} ${version}`, async (t) => {

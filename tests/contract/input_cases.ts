@@ -69,7 +69,7 @@ const SESSIONS: [what: string, options: unknown, error: ErrorClass, message: str
   ["maxRedirects that is a string", { maxRedirects: "3" }, TypeError, 'integer or Infinity: received "3"'],
   ["a URL in the place of options", "http://127.0.0.1", TypeError, "its options are not an object"],
   ["null in the place of options", null, TypeError, "its options are not an object"],
-  ["onLeak that is no function", { onLeak: 1 }, TypeError, '"onLeak" must be a function: received number'],
+  ["onLeak that is no function", { onLeak: 1 }, TypeError, '"onLeak" must be a function: received 1'],
   ["a cookieJar without its methods", { cookieJar: { getCookieString() {} } }, TypeError, '"cookieJar" must have'],
   ["a relative baseUrl", { baseUrl: "/api" }, TypeError, '"baseUrl"'],
   ["a baseUrl that is not http", { baseUrl: "ftp://127.0.0.1" }, TypeError, '"baseUrl"'],

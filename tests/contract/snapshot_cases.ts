@@ -85,6 +85,16 @@ const GIVEN: Record<string, () => Given> = {
     const { buffer } = BYTES();
     return { body: new Uint16Array(buffer, 2, 3), change: fill(buffer) };
   }, "before"),
+  "an object with toString()": body(() => {
+    class Text {
+      text = "before";
+      toString() {
+        return this.text;
+      }
+    }
+    const text = new Text();
+    return { body: text as unknown as Body, change: () => void (text.text = "after") };
+  }, "before"),
   "a large Uint8Array": () => {
     const bytes = new Uint8Array(200_000).fill(97);
     return {

@@ -191,6 +191,24 @@ export const cases: Case[] = [
     },
   })),
   {
+    name: "a read times out, however many more reads follow it",
+    async run() {
+      const { response } = scripted();
+      const session = new Session({ fetch: () => Promise.resolve(response()), timeout: { idle: 60 } });
+      const iterator = (await session.get(NOBODY, { prefetch: false }))[Symbol.asyncIterator]();
+      const reads = [outcome(iterator.next())];
+      const timer = setInterval(() => reads.push(outcome(iterator.next())), 20);
+      try {
+        assertEquals(await reads[0], "idle");
+      } finally {
+        clearInterval(timer);
+      }
+      assertEquals(new Set(await Promise.all(reads)), new Set(["idle"]));
+      assertIdle(session);
+      await session.close();
+    },
+  },
+  {
     name: "two reads at once get a chunk each, and no timeout between",
     async run() {
       const { response, send, end } = scripted();
@@ -328,19 +346,20 @@ export const cases: Case[] = [
       const queued = await assertRejects(() => session.get(`${scope.url}/hang`, { timeout: 60 }), TimeoutError);
       assertMatch(queued.message, /queued for \d+ ms/);
       const late = assertRejects(
-        () => session.get(`${scope.url}/hang?late`, { timeout: { total: 250 } }),
+        () => session.get(`${scope.url}/hang?late`, { timeout: { total: 1000 } }),
         TimeoutError,
       );
+      late.catch(() => {}); // on a slow machine it may reject while the case still waits for something else
       await pause(120);
       await scope.release("a");
       await held;
       const { phase, message } = await late;
       const [, ms] = /queued for (\d+) ms/.exec(message) ?? [];
       assertEquals(phase, "total");
-      assert(Number(ms) >= 100 && Number(ms) < 250, message);
-      const direct = await assertRejects(() => session.get(`${scope.url}/hang`, { timeout: 60 }), TimeoutError);
+      assert(Number(ms) >= 100 && Number(ms) < 1000, message);
+      const direct = await assertRejects(() => session.get(`${scope.url}/hang`, { timeout: 500 }), TimeoutError);
       const [, none = "0"] = /queued for (\d+) ms/.exec(direct.message) ?? [];
-      assert(Number(none) < 40, direct.message);
+      assert(Number(none) < 100, direct.message);
       await session.close();
     },
   },

@@ -268,10 +268,4 @@ const signals: Situation[] = [
   },
 ];
 
-export const aborts: Situation[] = [
-  ...group("aborts", before),
-  ...group("aborts", after),
-  ...group("aborts", during),
-  ...group("aborts", holders),
-  ...group("aborts", signals),
-];
+export const aborts: Situation[] = group("aborts", [...before, ...after, ...during, ...holders, ...signals]);

@@ -124,6 +124,15 @@ const carried: Situation[] = Object.entries(kinds).map(([name, make]) => ({
 const stream = (name: string, make: () => unknown, init: unknown = {}, path = "/ok") =>
   one(name, path, () => streaming(wrong(make()), wrong(init)));
 
+function streamOfOne(chunk: unknown): ReadableStream {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(chunk);
+      controller.close();
+    },
+  });
+}
+
 async function* generate() {
   for (const text of ["a", "b"]) {
     await Promise.resolve();
@@ -167,27 +176,9 @@ const streams: Situation[] = [
   one("without duplex", "/ok", () => ({ method: "POST", body: streamOf("one", "two") })),
   stream("with duplex undefined", () => streamOf("one"), { duplex: undefined }),
   stream("with duplex full", () => streamOf("one"), { duplex: "full" }),
-  stream("of strings", () =>
-    new ReadableStream({
-      start(controller) {
-        controller.enqueue("text");
-        controller.close();
-      },
-    })),
-  stream("of numbers", () =>
-    new ReadableStream({
-      start(controller) {
-        controller.enqueue(1);
-        controller.close();
-      },
-    })),
-  stream("of ArrayBuffers", () =>
-    new ReadableStream({
-      start(controller) {
-        controller.enqueue(bytes(4).buffer);
-        controller.close();
-      },
-    })),
+  unsteady(stream("of strings", () => streamOfOne("text"))),
+  unsteady(stream("of numbers", () => streamOfOne(1))),
+  unsteady(stream("of ArrayBuffers", () => streamOfOne(bytes(4).buffer))),
   unsteady(stream("that fails at once", () => streamOf(new RangeError("no")))),
   unsteady(stream("that fails after a chunk", () => streamOf("one", new RangeError("no")))),
   stream("that was read", () => {

@@ -124,13 +124,6 @@ export const reasons: Reason[] = [
     runtimes: ["bun", "workerd"],
   },
   {
-    id: "bodies-made-text",
-    what: "A body that cannot be converted to a string fails with a `TypeError`",
-    reason: "The runtime converts it when the request is sent. What its `toString()` threw is the cause.",
-    situations: /^bodies: an object whose toString\(\) throws$/,
-    aspects: /error\.(name|classes)$/,
-  },
-  {
     id: "buffers",
     what: "A view of shared or resizable memory is sent as it is at the call, and a detached buffer is refused",
     reason:

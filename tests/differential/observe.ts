@@ -163,6 +163,11 @@ export function one(name: string, path: string, init?: Init, how?: How): Situati
   };
 }
 
+/** A situation that calls `fetch` with an input and an init, whatever they are. */
+export function call(name: string, make: (at: Place) => [input?: unknown, init?: unknown]): Situation {
+  return { name, run: (fetch, at) => ask(() => fetch(...make(at) as Parameters<Fetch>)) };
+}
+
 /** The path of a response that is exactly these bytes. */
 export function raw(...steps: Step[]): string {
   return `/raw?steps=${encodeURIComponent(JSON.stringify(steps))}`;

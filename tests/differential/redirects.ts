@@ -1,19 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // What becomes of redirects.
-import {
-  ask,
-  type Fetch,
-  group,
-  head,
-  one,
-  type Place,
-  raw,
-  response,
-  type Situation,
-  streaming,
-  streamOf,
-} from "./observe.ts";
+import { ask, call, group, head, one, raw, response, type Situation, streaming, streamOf } from "./observe.ts";
 
 const to = (status: number | string, location: string, more = "") =>
   `/redirect/${status}?read&to=${encodeURIComponent(location)}${more}`;
@@ -50,10 +38,9 @@ const REQUESTS: Record<string, (url: string) => Request> = {
 };
 
 const requests: Situation[] = [302, 303, 307].flatMap((status) =>
-  Object.entries(REQUESTS).map(([name, make]) => ({
-    name: `${status} after a Request with ${name}`,
-    run: (fetch: Fetch, { url }: Place) => ask(() => fetch(make(url + to(status, "/ok")))),
-  }))
+  Object.entries(REQUESTS).map(([name, make]) =>
+    call(`${status} after a Request with ${name}`, ({ url }) => [make(url + to(status, "/ok"))])
+  )
 );
 
 /** With `redirect: "manual"` or `"error"`. */
@@ -66,10 +53,7 @@ const held: Situation[] = (["manual", "error"] as const).flatMap((redirect) => [
   one(`${redirect}: 302 without a Location`, "/redirect/302?body=10", { redirect }),
   one(`${redirect}: 302 to nowhere`, to(302, "http://"), { redirect }),
   one(`${redirect}: 200`, "/bytes/10", { redirect }),
-  {
-    name: `${redirect}: said by a Request`,
-    run: (fetch: Fetch, { url }: Place) => ask(() => fetch(new Request(url + to(302, "/ok"), { redirect }))),
-  },
+  call(`${redirect}: said by a Request`, ({ url }) => [new Request(url + to(302, "/ok"), { redirect })]),
 ]);
 
 /** A redirect to another origin, with headers that may not go there. */
@@ -118,18 +102,9 @@ const targets: Situation[] = [
   one("a Location of about:", located("about:blank")),
   one("a Location of blob:", located("blob:a")),
   one("a Location of an unknown scheme", located("a:b")),
-  {
-    name: "a fragment that goes on",
-    run: (fetch, { url }) => ask(() => fetch(`${url}${to(302, "/ok")}#here`)),
-  },
-  {
-    name: "a fragment that is replaced",
-    run: (fetch, { url }) => ask(() => fetch(`${url}${to(302, "/ok#there")}#here`)),
-  },
-  {
-    name: "a Location with credentials",
-    run: (fetch, { url }) => ask(() => fetch(url + to(302, url.replace("//", "//user:secret@") + "/ok"))),
-  },
+  call("a fragment that goes on", ({ url }) => [`${url}${to(302, "/ok")}#here`]),
+  call("a fragment that is replaced", ({ url }) => [`${url}${to(302, "/ok#there")}#here`]),
+  call("a Location with credentials", ({ url }) => [url + to(302, url.replace("//", "//user:secret@") + "/ok")]),
   {
     name: "a Location with credentials at another origin",
     async run(fetch, at) {
@@ -161,11 +136,9 @@ const chains: Situation[] = [
 const headers: Situation[] = [
   across("to another origin"),
   across("to another origin with 307 after a POST", { method: "POST", body: "text" }, 307),
-  {
-    name: "to the same origin, with headers",
-    run: (fetch, { url }) =>
-      ask(() => fetch(url + to(302, "/ok"), { headers: { authorization: "a", cookie: "a=1", "x-a": "1" } })),
-  },
+  one("to the same origin, with headers", to(302, "/ok"), {
+    headers: { authorization: "a", cookie: "a=1", "x-a": "1" },
+  }),
   {
     name: "to another origin and back",
     async run(fetch, at) {
@@ -244,13 +217,13 @@ const options: Situation[] = [
   },
 ];
 
-export const redirects: Situation[] = [
-  ...group("redirects", followed),
-  ...group("redirects", requests),
-  ...group("redirects", held),
-  ...group("redirects", targets),
-  ...group("redirects", chains),
-  ...group("redirects", headers),
-  ...group("redirects", contents),
-  ...group("redirects", options),
-];
+export const redirects: Situation[] = group("redirects", [
+  ...followed,
+  ...requests,
+  ...held,
+  ...targets,
+  ...chains,
+  ...headers,
+  ...contents,
+  ...options,
+]);

@@ -1,23 +1,20 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // How a request is made: from which arguments, with which method and headers.
-import {
-  ask,
-  type Fetch,
-  group,
-  one,
-  type Place,
-  type Situation,
-  streaming,
-  streamOf,
-  unsteady,
-  wrong,
-} from "./observe.ts";
+import { ask, call, group, one, type Situation, streaming, streamOf, unsteady, wrong } from "./observe.ts";
 
-/** A situation that calls `fetch` with an input and an init. */
-function call(name: string, make: (at: Place) => [unknown?, unknown?]): Situation {
-  return { name, run: (fetch, at) => ask(() => fetch(...make(at) as Parameters<Fetch>)) };
-}
+/** A situation that sends one `Request` twice. */
+const twice = (name: string, init?: RequestInit): Situation => ({
+  name,
+  async run(fetch, { url }) {
+    const request = new Request(`${url}/ok`, init);
+    return {
+      first: await ask(() => fetch(request)),
+      used: request.bodyUsed,
+      second: await ask(() => fetch(request)),
+    };
+  },
+});
 
 const constructions: Situation[] = [
   call("a string", ({ url }) => [`${url}/ok?a=1`]),
@@ -136,28 +133,8 @@ const constructions: Situation[] = [
     Object.defineProperty({}, "method", { value: "PUT", enumerable: false }),
   ]),
   call("a third argument", ({ url }) => [`${url}/ok`, {}, { method: "PUT" }] as unknown as [unknown]),
-  {
-    name: "a Request that was sent before",
-    async run(fetch, { url }) {
-      const request = new Request(`${url}/ok`, { method: "POST", body: "text" });
-      return {
-        first: await ask(() => fetch(request)),
-        used: request.bodyUsed,
-        second: await ask(() => fetch(request)),
-      };
-    },
-  },
-  {
-    name: "a Request without a body that was sent before",
-    async run(fetch, { url }) {
-      const request = new Request(`${url}/ok`);
-      return {
-        first: await ask(() => fetch(request)),
-        used: request.bodyUsed,
-        second: await ask(() => fetch(request)),
-      };
-    },
-  },
+  twice("a Request that was sent before", { method: "POST", body: "text" }),
+  twice("a Request without a body that was sent before"),
   {
     name: "a Request whose body was read before",
     async run(fetch, { url }) {

@@ -111,7 +111,9 @@ export interface Case {
 /** A script to run, and what its environment has besides that of the tests. */
 export interface Script {
   script: string;
-  env: Record<string, string>;
+  env?: Record<string, string>;
+  /** Whether it has tests for the test runner that the runtime brings. */
+  tests?: boolean;
 }
 
 /** How a process ended that a case started. */

@@ -8,14 +8,16 @@ import type { Exit, Script } from "./case.ts";
 
 /** Runs a script of `tests/` with the runtime that runs this; Deno, Bun and Node alike. */
 export function runScript(given: string | Script, ...args: string[]): Promise<Exit> {
-  const { script, env } = typeof given === "string" ? { script: given, env: {} } : given;
+  const { script, env, tests = false }: Script = typeof given === "string" ? { script: given } : given;
   const file = fileURLToPath(new URL(`../${script}`, import.meta.url));
   // So that a script can force a garbage collection. Bun needs no flag for it.
   const flags = "deno" in process.versions
-    ? ["run", "--no-check", "-A", "--v8-flags=--expose-gc"]
+    ? tests
+      ? ["test", "--no-check", "-A", "--sanitize-ops", "--sanitize-resources"]
+      : ["run", "--no-check", "-A", "--v8-flags=--expose-gc"]
     : "bun" in process.versions
-    ? []
-    : ["--expose-gc"];
+    ? tests ? ["test"] : []
+    : [tests ? "--test" : "--expose-gc"];
   const began = performance.now();
   const child = spawn(process.execPath, [...flags, file, ...args], {
     stdio: ["ignore", "pipe", "pipe"],

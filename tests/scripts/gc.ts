@@ -167,6 +167,34 @@ const ways: Record<string, () => Promise<unknown>> = {
   },
 
   ...Object.fromEntries(
+    Object.entries<(session: Session, make: (path: string, init?: RequestInit) => Request) => Promise<unknown>>({
+      "session.fetch": (session, make) => session.fetch(make("/hang")),
+      "session.get": (session, make) => session.get(make("/hang")),
+      "get()": (_, make) => get(make("/hang")),
+      "a POST": (session, make) => session.fetch(make("/hang", { method: "POST", body: "text" })),
+      "a Request as init": (session, make) => session.fetch(`${url}/hang`, make("/hang")),
+      "a redirect": (session, make) => session.fetch(make("/redirect/302?to=/hang")),
+      "the body of session.fetch": async (session, make) => await (await session.fetch(make("/stall/1000000"))).text(),
+      "a short body of session.fetch": async (session, make) => await (await session.fetch(make("/stall/100"))).text(),
+      "a stream": async (session, make) => await (await session.get(make("/stall/100"), { prefetch: false })).text(),
+      "the stream of get()": async (_, make) => await (await get(make("/stall/100"), { prefetch: false })).text(),
+    }).map(([how, send]) => [`the signal of ${how}`, async () => {
+      const session = new Session();
+      const controller = new AbortController();
+      const make = (path: string, init?: RequestInit) =>
+        new Request(url + path, { ...init, signal: controller.signal });
+      let ended: unknown;
+      const sent = send(session, make).then(() => ended = "the end", (error) => ended = error.name);
+      await collect(); // the headers arrive meanwhile, and parts of the body
+      const before = ended;
+      controller.abort();
+      await Promise.race([sent, pause(5000)]);
+      await session.close();
+      return { before, ended };
+    }]),
+  ),
+
+  ...Object.fromEntries(
     Object.entries<(session: Session) => unknown>({
       "throws": () => {
         throw new Error("The callback failed");

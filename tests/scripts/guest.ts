@@ -20,7 +20,7 @@ const outcome = (response: Promise<{ status: number }>) =>
   response.then(({ status }) => status, (error) => `${error.name}: ${error.message} < ${error.cause?.message}`);
 
 /** Wrappers of a session's `fetch`, each of which is made global. */
-const wrappers: Record<string, (fetch: Fetch) => Fetch> = {
+const wrappers: Record<string, (fetch: Fetch, session: Hangup.Session) => Fetch> = {
   "itself": (fetch) => fetch,
   "called": (fetch) => (input, init) => fetch(input, init),
   "called late": (fetch) => async (input, init) => {
@@ -34,17 +34,24 @@ const wrappers: Record<string, (fetch: Fetch) => Fetch> = {
     await pause(1);
     return await fetch(request);
   },
+  "bound": (fetch) => fetch.bind(null),
+  "with another URL": (fetch) => (input, init) => {
+    const request = new Request(input, init);
+    return fetch(new Request(`${request.url}?more`, request));
+  },
+  "by session.request()": (_, session) => async (input, init) =>
+    (await session.request(new Request(input, init))).toResponse(),
 };
 
 /**
  * Makes a session's `fetch` global in this way, and sends one request by each way into the module.
  */
-async function asGlobal(wrap: (fetch: Fetch) => Fetch) {
+async function asGlobal(wrap: (fetch: Fetch, session: Hangup.Session) => Fetch, maxConnections = 1) {
   const { get, Session } = await load();
   // One connection, so that a request that came back to the session would wait for itself.
-  const options = { pool: { maxConnections: 1 }, timeout: { queue: 1000 } };
+  const options = { pool: { maxConnections }, timeout: { queue: 1000 } };
   const session = new Session(options);
-  use(wrap(session.fetch as Fetch));
+  use(wrap(session.fetch as Fetch, session));
   const results = [
     await outcome(fetch(`${url}/bytes/10`)),
     await outcome(fetch(new Request(`${url}/echo`, { method: "POST", body: "text" }))),
@@ -117,6 +124,137 @@ async function instrumented() {
     return response;
   });
   return { results, read: await Promise.all(read) };
+}
+
+/**
+ * Sends what programs send over whatever is the global `fetch` now, leaves streams open, and closes. Returns how long
+ * the bodies were, and what came of what was open.
+ */
+async function inCompany({ get, Session }: typeof Hangup) {
+  const session = new Session();
+  const length = async (response: Promise<Response>) => (await (await response).arrayBuffer()).byteLength;
+  const lengths = [
+    (await session.get(`${url}/bytes/10`)).content.byteLength,
+    (await session.get(`${url}/chunked/100000`)).content.byteLength,
+    (await session.get(`${url}/gzip/50000`)).content.byteLength,
+    ...await Promise.all([1, 2].map(() => length(session.fetch(`${url}/bytes/200000`)))),
+    (await session.get(`${url}/redirect/302?to=/bytes/20`)).content.byteLength,
+    (await get(`${url}/bytes/30`)).content.byteLength,
+  ];
+  const { body } = await (await session.post(`${url}/echo`, { body: "text" })).json<{ body: string }>();
+  for await (const _ of await session.get(`${url}/endless`, { prefetch: false })) break;
+  const left = await session.get(`${url}/endless`, { prefetch: false });
+  const unread = await session.fetch(`${url}/endless`);
+  const asked = outcome(session.get(`${url}/hang`)).then((text) => String(text).split(":")[0]);
+  const { closesSockets } = session.pool;
+  await session.close();
+  const ends = [left.closed, await asked, await unread.text().then(() => "read", ({ name }) => name)];
+  return { lengths, body, closesSockets, ends };
+}
+
+/** Lets the case look while nothing of the sessions is left, but all that others keep is. */
+async function afterwards<T>(result: T): Promise<T> {
+  await own(last);
+  return result;
+}
+
+/** Has Sentry trace `fetch` and wait for the end of each body, as its SDKs do. It sends what it saw nowhere. */
+async function sentry(before: boolean) {
+  const hangup = before ? undefined : await load();
+  const Sentry = await import("@sentry/core");
+  const { ServerRuntimeClient } = await import("@sentry/core/server");
+  const spans: { name: string; span_id: string; parent_span_id?: string; status: string }[] = [];
+  const client = new ServerRuntimeClient({
+    dsn: "http://key@sentry.invalid/1",
+    integrations: [],
+    stackParser: () => [],
+    tracesSampleRate: 1,
+    transport: (options) =>
+      Sentry.createTransport(options, ({ body }) => {
+        const text = typeof body === "string" ? body : new TextDecoder().decode(body);
+        for (const line of text.split("\n")) spans.push(...JSON.parse(line).items ?? []);
+        return Promise.resolve({ statusCode: 200 });
+      }),
+  });
+  Sentry.setCurrentClient(client);
+  client.init();
+  const open = {};
+  const read: string[] = [];
+  Sentry.addFetchInstrumentationHandler((data) =>
+    void Sentry.instrumentFetchRequest(data, () => true, () => true, open, { spanOrigin: "auto.http.fetch" })
+  );
+  Sentry.addFetchEndInstrumentationHandler(({ response }) => void read.push(new URL(response!.url).pathname));
+  const result = await Sentry.startSpan({ name: "program" }, async () => await inCompany(hangup ?? await load()));
+  await client.flush(2000);
+  const program = spans.find(({ name }) => name === "program");
+  const answered = spans.filter(({ status }) => status === "ok");
+  const traced = answered.filter((span) => span.parent_span_id === program?.span_id).length;
+  return await afterwards({ ...result, traced, read: read.sort() });
+}
+
+/**
+ * Patches `fetch` as Next does: takes `next` out of the options, shares a GET between those who ask at once, and keeps
+ * what it reads of a copy.
+ */
+async function next(before: boolean) {
+  const hangup = before ? undefined : await load();
+  const shared = new Map<string, Promise<Response>>();
+  const kept = new Map<string, number>();
+  const underWay: Promise<void>[] = [];
+  const patched = async function (input: string | URL | Request, init: RequestInit & { next?: object } = {}) {
+    const { next: _, ...rest } = init;
+    const url = String(input);
+    const isEndless = url.endsWith("/endless");
+    const isShared = rest.method === "GET" && !isEndless;
+    const sent = isShared && shared.get(url) || own(input, rest);
+    if (isShared) shared.set(url, sent);
+    const response = await sent;
+    // The response itself stays unread, for whoever comes while this waits.
+    const copies = [response.clone(), response.clone()];
+    for (const copy of copies) Object.defineProperty(copy, "url", { value: response.url });
+    const keep = async (copy: Response) => void kept.set(url, (await copy.arrayBuffer()).byteLength);
+    if (!isEndless) underWay.push(keep(copies[0]!));
+    queueMicrotask(() => shared.delete(url));
+    return copies[1]!;
+  };
+  use(Object.assign(patched, { __nextPatched: true }));
+  const result = await inCompany(hangup ?? await load());
+  await Promise.all(underWay);
+  const lengths = [...kept].map(([url, length]) => [new URL(url).pathname, length]).sort();
+  return await afterwards({ ...result, kept: lengths });
+}
+
+/** Has nock answer, set before or after the session is made, and then lets requests through again. */
+async function nocked(before: boolean) {
+  const early = before ? undefined : await load();
+  const made = early && new early.Session();
+  const { default: nock } = await import("nock");
+  nock.disableNetConnect();
+  const at = nock("http://nock.invalid").persist();
+  at.get("/").reply(200, { name: "Ada" });
+  at.post("/echo").reply(201, (request: Request) => request.text());
+  at.get("/old").reply(302, undefined, { location: "http://nock.invalid/" });
+  at.get("/late").delay(5000).reply(200, "late");
+  at.get("/broken").replyWithError(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }));
+  const { Session, get } = early ?? await load();
+  const session = made ?? new Session();
+  const results = [
+    await (await session.get("http://nock.invalid/")).json(),
+    await (await session.post("http://nock.invalid/echo", { body: "text" })).text(),
+    await (await session.get("http://nock.invalid/old")).json(),
+    await (await session.fetch("http://nock.invalid/")).json(),
+    await (await get("http://nock.invalid/")).json(),
+    await outcome(session.get("http://nock.invalid/broken")),
+    String(await outcome(session.get("http://nock.invalid/late", { timeout: 50 }))).split(" <")[0],
+    String(await outcome(session.get(`${url}/bytes/10`))).split(":")[0],
+    session.pool.closesSockets,
+  ];
+  nock.cleanAll();
+  nock.enableNetConnect();
+  nock.restore();
+  results.push(await outcome(session.get(`${url}/bytes/10`)), session.pool.closesSockets);
+  await session.close();
+  return await afterwards(results);
 }
 
 /** The part of npm's undici that is used here, the same in each version. */
@@ -263,7 +401,7 @@ async function dropped() {
 
 const [kind, detail = ""] = what.split(": ");
 const situations: Record<string, () => unknown> = {
-  "session": () => asGlobal(wrappers[detail]!),
+  "session": () => asGlobal(wrappers[detail]!, /another|by/.test(detail) ? 4 : 1),
   "mock": () => mocked(detail === "before"),
   "undici": async () => over((await importUndici(Number(detail))).fetch),
   "undici, before": async () => {
@@ -277,6 +415,9 @@ const situations: Record<string, () => unknown> = {
     return await over(globalThis.fetch);
   },
   "instrumented": instrumented,
+  "sentry": () => sentry(detail === "before"),
+  "next": () => next(detail === "before"),
+  "nock": () => nocked(detail === "before"),
   "dispatcher": dispatcherSetLater,
   "request": perRequest,
   "realm": inRealm,

@@ -1,5 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { Buffer } from "node:buffer";
+import { once } from "node:events";
 import { readSync } from "node:fs";
 import { createSecureServer } from "node:http2";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
@@ -182,10 +183,8 @@ export class Scope {
   }
 
   async #listen(options: object) {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ backlog: 8192, ...options }, resolve);
-    });
+    this.#server.listen({ backlog: 8192, ...options });
+    await once(this.#server, "listening");
   }
 
   async listen(host: string): Promise<{ url: string; port: number }> {

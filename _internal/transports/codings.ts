@@ -1,0 +1,50 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * Which bodies each runtime decodes.
+ *
+ * @module
+ */
+
+import { isWorkerd } from "../workerd.ts";
+
+/** The part of the globals of Deno, Bun and Node that is used here. */
+interface Globals {
+  Deno?: object;
+  Bun?: object;
+  process?: { versions?: { undici?: string } };
+}
+
+/** The options of `fetch()` that decide about decoding. `decompress` is Bun's. */
+type Init = RequestInit & { decompress?: boolean };
+
+/**
+ * Whether the runtime's `fetch` decodes a body, so that `content-encoding` and `content-length` no
+ * longer describe it. No runtime removes these headers.
+ *
+ * A user's own `fetch` is taken for a wrapper of the runtime's, which decodes as that does.
+ *
+ * @param coding The response's `content-encoding`, in lower case.
+ * @param init The options that the request was sent with.
+ */
+export function decodes(coding: string, init: Init): boolean {
+  const globals = globalThis as Globals;
+  if (isWorkerd()) return coding === "gzip" || coding === "br";
+  if (globals.Deno !== undefined) return decodesOnDeno(coding, new Headers(init.headers));
+  const known = /^(?:(?:x-)?gzip|deflate|br|zstd)$/;
+  const codings = coding.split(",").map((part) => part.trim());
+  if (globals.Bun !== undefined) {
+    // Bun ignores empty and `identity` codings, and does not decode a body with two codings.
+    const [first = "", second] = codings.filter((part) => part !== "" && part !== "identity");
+    return init.decompress !== false && second === undefined && known.test(first);
+  }
+  // Node decodes zstd from undici 7 on.
+  const old = parseInt(globals.process?.versions?.undici ?? "") < 7;
+  return codings.every((part) => known.test(part) && !(old && part === "zstd"));
+}
+
+/** Deno decodes nothing if the request is for a range, or asks for the coding `identity` alone. */
+function decodesOnDeno(coding: string, request: Headers): boolean {
+  const asked = request.get("accept-encoding")?.toLowerCase();
+  return (coding === "gzip" || coding === "br") && !request.has("range") && asked !== "identity";
+}

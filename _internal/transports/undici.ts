@@ -1,0 +1,177 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * The dispatchers of undici, the HTTP client inside Node: which one `fetch` uses, and whether the
+ * user has set it.
+ *
+ * @module
+ */
+
+import { isPlainObject } from "../options.ts";
+
+/** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
+export interface Agent {
+  dispatch(options: object, handler: object): boolean;
+  close(): Promise<void>;
+  destroy(reason: Error): Promise<void>;
+}
+
+export type AgentConstructor = new (options: object) => Agent;
+
+/** The part of `process` that is used here. */
+export interface NodeProcess {
+  readonly versions?: Readonly<Record<string, string | undefined>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly execArgv: readonly string[];
+  getBuiltinModule?(id: "node:vm"): { runInThisContext(code: string): Globals };
+}
+
+/** Globals of Node, among them the dispatchers under undici's symbols. */
+interface Globals {
+  readonly Headers?: unknown;
+  [key: symbol]: unknown;
+}
+
+/** A dispatcher of the process. */
+type Dispatcher = Agent & Record<PropertyKey, unknown>;
+
+/**
+ * The key of the dispatcher that `fetch` uses in undici up to version 7. Version 8 keeps only a
+ * wrapper for older versions there.
+ */
+const OLD_DISPATCHER = Symbol.for("undici.globalDispatcher.1");
+
+/** The key of the dispatcher that `fetch` uses in undici 8. */
+const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
+
+/** The dispatchers that undici keeps for the whole process. */
+export class Dispatchers {
+  readonly #process: NodeProcess;
+  /** Whether the runtime's own undici has version 8 or later. */
+  readonly #isNew: boolean;
+  #globals: Globals | undefined;
+  /** The dispatcher that {@linkcode Dispatchers.findAgent} checked last, and its `dispatch` method. */
+  #dispatcher: Dispatcher | undefined;
+  #dispatch: unknown;
+  #Agent: AgentConstructor | undefined;
+
+  constructor(process: NodeProcess) {
+    this.#process = process;
+    this.#isNew = parseInt(process.versions?.undici ?? "") >= 8;
+  }
+
+  /** The key under which `fetch` finds its dispatcher. */
+  get #key(): symbol {
+    return keyOf(this.#isNew);
+  }
+
+  /** The globals that have the dispatchers. */
+  get #all(): Globals {
+    return this.#globals ??= findGlobals(this.#process);
+  }
+
+  /**
+   * Finds the constructor of the dispatcher that bare `fetch` uses, so that our agents fit this
+   * `fetch`. Returns `undefined` if the user has set a dispatcher, such as a mock, a proxy, or an
+   * agent with options or interceptors, because requests must not bypass it.
+   *
+   * It is called for each request, because the user may call `setGlobalDispatcher()` at any time.
+   */
+  findAgent(): AgentConstructor | undefined {
+    const dispatcher = this.#all[this.#key] as Dispatcher | undefined;
+    if (dispatcher === this.#dispatcher && dispatcher?.dispatch === this.#dispatch) return this.#Agent;
+    this.#dispatcher = dispatcher;
+    this.#dispatch = dispatcher?.dispatch;
+    return this.#Agent = dispatcher && agentOf(dispatcher, this.#process);
+  }
+
+  /**
+   * Replaces the global dispatcher with a route for one call. `fetch` looks up the global one
+   * before it returns, and only if its `Request` carries no dispatcher.
+   */
+  instead<T>(route: object, call: () => T): T {
+    const before = this.#all[this.#key];
+    this.#all[this.#key] = route;
+    try {
+      return call();
+    } finally {
+      this.#all[this.#key] = before;
+    }
+  }
+
+  /** Returns the dispatcher for a handler of another version of undici. */
+  otherDispatcher(handler: object): Dispatcher | undefined {
+    const isNew = "onRequestStart" in handler;
+    return isNew === this.#isNew ? undefined : this.#all[keyOf(isNew)] as Dispatcher | undefined;
+  }
+}
+
+const keyOf = (isNew: boolean) => isNew ? NEW_DISPATCHER : OLD_DISPATCHER;
+
+function findGlobals(process: NodeProcess): Globals {
+  const globals = globalThis as Globals;
+  // Reading any of undici's globals loads undici, which creates the dispatchers.
+  void globals.Headers;
+  if (OLD_DISPATCHER in globals) return globals;
+  // In another realm, such as that of a test runner, only the main realm has the dispatchers.
+  const main = process.getBuiltinModule?.("node:vm").runInThisContext("globalThis") ?? {};
+  void main.Headers;
+  return main;
+}
+
+function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor | undefined {
+  const constructor = dispatcher.constructor as unknown as AgentConstructor;
+  // `compose()` makes a proxy object that differs only in its `dispatch`.
+  if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
+  const isDefault = constructor.name === "Agent" ||
+    constructor.name === "EnvHttpProxyAgent" && usesEnvProxy(process);
+  if (!isDefault) return undefined;
+  if (!plain.has(dispatcher)) plain.set(dispatcher, isAlike(dispatcher, new constructor({})));
+  return plain.get(dispatcher) ? constructor : undefined;
+}
+
+/** For each dispatcher, whether it has no settings of the user. */
+const plain = new WeakMap<object, boolean>();
+
+/**
+ * Whether Node itself made the proxy agent when it started. An agent made by the user may have a
+ * `noProxy` option that nobody can see.
+ */
+function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {
+  return env.NODE_USE_ENV_PROXY === "1" || execArgv.includes("--use-env-proxy") ||
+    / --use-env-proxy /.test(` ${env.NODE_OPTIONS} `);
+}
+
+/** The descriptions of the symbols under which undici's dispatchers keep their settings. */
+const SETTINGS = new Set([
+  "options",
+  "factory",
+  "no proxy agent",
+  "http proxy agent",
+  "https proxy agent",
+  "proxy agent options",
+  "proxy headers",
+  "request tls settings",
+  "proxy tls settings",
+  "tunnel proxy",
+]);
+
+/**
+ * Whether two dispatchers were made with the same settings. If the settings cannot be found,
+ * returns `false`.
+ */
+function isAlike(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false;
+  const keys = settings(a);
+  return keys !== undefined && keys.length === settings(b)?.length &&
+    keys.every((key) => isAlike(Reflect.get(a, key), Reflect.get(b, key)));
+}
+
+function settings(value: object): PropertyKey[] | undefined {
+  const keys = Reflect.ownKeys(value);
+  if (isPlainObject(value)) return keys; // all its keys are settings
+  const known = keys.filter((key) => typeof key === "symbol" && SETTINGS.has(key.description ?? ""));
+  return known.length > 0 ? known : undefined;
+}

@@ -1,0 +1,141 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * The way of one request through undici: which connection it uses, and whether that was fresh.
+ *
+ * @module
+ */
+
+import { areTurnsFaked } from "../timers.ts";
+import { disown } from "./global_fetch.ts";
+import type { Agent, Dispatchers } from "./undici.ts";
+
+/** The key of the number of bytes that a socket had received when its first request was sent. */
+const FRESH = Symbol("hangup.fresh");
+
+/** The key of the route of a request of undici. */
+const ROUTE = Symbol("hangup.route");
+
+/** The part of `net.Socket` that is used here. */
+interface Socket {
+  readonly bytesRead: number;
+  readonly alpnProtocol?: unknown;
+  destroy(): void;
+  [FRESH]?: number;
+}
+
+/** A message that undici publishes on its diagnostics channels. */
+interface Message {
+  readonly request: { [ROUTE]?: Route };
+  readonly socket?: Socket;
+}
+
+/** The part of `process` that is used here. */
+interface NodeProcess {
+  getBuiltinModule?(id: "node:diagnostics_channel"): {
+    subscribe(name: string, listener: (message: Message) => void): void;
+  };
+}
+
+/**
+ * The way of one request to an agent. `fetch` takes it for a dispatcher. It records which
+ * connection the request used.
+ *
+ * A second try must use a fresh connection. It closes every other connection that the agent offers,
+ * because each may be stale too, until the agent opens a new one. So a try never uses more
+ * connections than the agent may have.
+ */
+export class Route {
+  /** Whether the agent offered a connection that is not fresh, and this route closed it. */
+  refused = false;
+  /** Whether `fetch` used this route rather than a dispatcher that the `Request` carries. */
+  used = false;
+  readonly #agent: Agent;
+  readonly #fresh: boolean;
+  /**
+   * `undefined` if the agent is the user's own or has the user's options. Then no other agent can
+   * replace it.
+   */
+  readonly #dispatchers: Dispatchers | undefined;
+  #socket: Socket | undefined;
+  #reused = false;
+  #bytesRead = 0;
+
+  constructor(agent: Agent, fresh: boolean, dispatchers: Dispatchers | undefined) {
+    this.#agent = agent;
+    this.#fresh = fresh;
+    this.#dispatchers = dispatchers;
+  }
+
+  /**
+   * Whether the request used a connection that had served another request, and no byte has arrived
+   * since.
+   */
+  get stale(): boolean {
+    return this.#reused && this.#socket?.bytesRead === this.#bytesRead;
+  }
+
+  dispatch(options: object, handler: object): boolean {
+    this.used = true;
+    // A `fetch` of another version of undici has handlers that the agent may not understand.
+    const other = this.#dispatchers?.otherDispatcher(handler);
+    if (other !== undefined) {
+      disown();
+      return other.dispatch(options, handler);
+    }
+    // undici creates the request, and publishes that on its channel, before `dispatch()` returns.
+    dispatching = this;
+    try {
+      // undici reuses a connection only in a later turn of the event loop. If a test fakes turns
+      // and never ticks, that turn never comes. So each request then gets its own connection, from
+      // an agent that is used for nothing else.
+      return this.#agent.dispatch(areTurnsFaked() ? { ...options, reset: true } : options, handler);
+    } finally {
+      dispatching = undefined;
+    }
+  }
+
+  /**
+   * Called when undici is about to write the request. undici may call it again with another
+   * connection if the write failed.
+   */
+  sent(socket: Socket) {
+    this.#socket = socket;
+    this.#bytesRead = socket.bytesRead;
+    this.#reused = this.#bytesRead > (socket[FRESH] ??= this.#bytesRead);
+    this.refused = this.#fresh && this.#reused && socket.alpnProtocol !== "h2";
+    if (this.refused) this.end();
+  }
+
+  /** Destroys the socket, unless other requests may share it, as over HTTP/2. */
+  end() {
+    if (this.#socket?.alpnProtocol !== "h2") this.#socket?.destroy();
+  }
+}
+
+/** The route whose agent is being called. */
+let dispatching: Route | undefined;
+
+let watching = false;
+
+/**
+ * Subscribes to undici's diagnostics channels to learn which socket each request uses. Errors do
+ * not always say so.
+ *
+ * The listeners stay until the process ends. For other users' requests, each costs one property
+ * access.
+ */
+export function watchSockets() {
+  if (watching) return;
+  watching = true;
+  const { process } = globalThis as { process?: NodeProcess };
+  const channels = process?.getBuiltinModule?.("node:diagnostics_channel");
+  // Without the channels, no connection counts as reused, so no request is sent twice.
+  if (channels === undefined) return;
+  channels.subscribe("undici:request:create", ({ request }) => {
+    if (dispatching !== undefined) request[ROUTE] = dispatching;
+  });
+  channels.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
+    if (socket !== undefined) request[ROUTE]?.sent(socket);
+  });
+}

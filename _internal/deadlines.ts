@@ -32,7 +32,7 @@ const TURNS_OF_INPUT = 32;
  * The same for platforms without turns, in milliseconds. In Firefox, an answer takes several steps
  * between processes.
  */
-const TIME_OF_INPUT = 50;
+const TIME_OF_INPUT = 100;
 
 /**
  * While timers are faked: the interval in milliseconds at which to check whether they still are.

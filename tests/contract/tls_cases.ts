@@ -13,6 +13,7 @@ async function assertNothingOpen(scope: Scope, can: TestContext["can"]): Promise
 }
 
 function casesOver(protocol: string, options: ScopeOptions, needs: Capability[]): Case[] {
+  const aborts: Capability[] = options.h2 ? [...needs, "resetsStreams"] : needs;
   return [
     {
       name: `get() leaves no socket over ${protocol}`,
@@ -46,7 +47,7 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
     },
     {
       name: `get() leaves no socket when it fails over ${protocol}`,
-      needs: options.h2 ? [...needs, "resetsStreams"] : needs,
+      needs: aborts,
       async run({ openScope, can }) {
         const scope = await openScope(options);
         await assertRejects(() => get(`${scope.url}/hang`, { timeout: { headers: 300 } }), TimeoutError);
@@ -61,7 +62,7 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
     },
     {
       name: `StreamedResponse gives its connection back over ${protocol}`,
-      needs,
+      needs: aborts,
       async run({ openScope, can }) {
         const scope = await openScope(options);
         const session = new Session({ pool: { maxConnections: 1 } });
@@ -82,7 +83,7 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
     },
     {
       name: `Session.close() ends everything at once over ${protocol}`,
-      needs,
+      needs: aborts,
       async run({ openScope, can }) {
         const scope = await openScope(options);
         const session = new Session({ pool: { maxConnections: 5 } });
@@ -108,7 +109,7 @@ export const cases: Case[] = [
   ...casesOver("HTTP/2", { tls: 1, h2: 1 }, ["speaksHttp2"]),
   {
     name: "leases share one connection over HTTP/2, and one that ends early takes no other with it",
-    needs: ["speaksHttp2"],
+    needs: ["speaksHttp2", "resetsStreams"],
     async run({ openScope, can }) {
       const scope = await openScope({ tls: 1, h2: 1 });
       const session = new Session();

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { nameDisposal } from "./_internal/disposal.ts";
+import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
 import { checkSignal, onAbort, throwIfAborted } from "./_internal/signals.ts";
@@ -218,6 +218,7 @@ export class Pool implements AsyncDisposable {
    * @throws {TypeError} If an option has the wrong type.
    */
   constructor(options: PoolOptions = {}) {
+    followPolyfill();
     if (!isObject(options)) refuse("A pool's options must be an object", options);
     const {
       maxConnections = DEFAULT_MAX_CONNECTIONS,

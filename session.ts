@@ -6,7 +6,7 @@
  * @module
  */
 
-import { nameDisposal } from "./_internal/disposal.ts";
+import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { Exchange, Exchanges } from "./_internal/exchange.ts";
 import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
 import { showAs } from "./_internal/inspect.ts";
@@ -279,6 +279,7 @@ export class Session implements AsyncDisposable {
    * @throws {RangeError} If a number is out of its range.
    */
   constructor(options: SessionOptions = {}) {
+    followPolyfill();
     if (!isObject(options)) {
       throw new TypeError('Cannot create a session as its options are not an object; a URL is given as "baseUrl"');
     }

@@ -7,10 +7,9 @@
  */
 
 import { BodyTooLargeError } from "../errors.ts";
-import { ByteCollector, type Bytes } from "./bytes.ts";
+import { ByteCollector, type Bytes, makeStream } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { SMALL_BODY } from "./http.ts";
-import { own } from "./options.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { throwIfAborted } from "./signals.ts";
 import type { Read, Source } from "./source.ts";
@@ -162,12 +161,12 @@ export class BodyReader {
    * connection back at its end, at an error, or when it is canceled.
    */
   stream(): ReadableStream<Bytes> {
-    const underlying = {
-      type: "bytes" as const,
-      start: (controller: ReadableByteStreamController) => {
+    return makeStream({
+      type: "bytes",
+      start: (controller) => {
         this.#source.onAbort = failWeakly(controller, this.#toError);
       },
-      pull: async (controller: ReadableByteStreamController) => {
+      pull: async (controller) => {
         let read = await this.read();
         while (read.value?.byteLength === 0) read = await this.read(); // a byte stream refuses empty chunks
         if (read.done) {
@@ -180,8 +179,7 @@ export class BodyReader {
         }
       },
       cancel: () => this.close(),
-    };
-    return new ReadableStream(own(underlying), own({ highWaterMark: 0 })) as ReadableStream<Bytes>;
+    });
   }
 
   /**

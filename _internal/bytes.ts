@@ -1,10 +1,12 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Collecting an unknown number of bytes in memory.
+ * Collecting an unknown number of bytes in memory, and streams of bytes.
  *
  * @module
  */
+
+import { own } from "./options.ts";
 
 /**
  * The size of the first block if no length is announced, and the size of the largest block, in
@@ -101,5 +103,26 @@ export class ByteCollector {
       block.buffer.transfer?.(0);
     }
     return whole;
+  }
+}
+
+/** What a byte stream reads from: Streams standard, section 4.2.3. */
+export interface ByteSource {
+  readonly type: "bytes";
+  start?(controller: ReadableByteStreamController): void;
+  pull(controller: ReadableByteStreamController): void | Promise<void>;
+  cancel?(): void;
+}
+
+/**
+ * Creates a byte stream that reads only what is asked for (Streams standard, section 4.7). WebKit
+ * has no byte streams and throws. There the stream is one of the default kind.
+ */
+export function makeStream(source: ByteSource): ReadableStream<Bytes> {
+  const strategy = own({ highWaterMark: 0 });
+  try {
+    return new ReadableStream(own(source), strategy) as ReadableStream<Bytes>;
+  } catch {
+    return new ReadableStream(own({ ...source, type: undefined }) as UnderlyingSource<Bytes>, strategy);
   }
 }

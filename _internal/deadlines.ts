@@ -29,6 +29,12 @@ const TOLERANCE = 2;
 const TURNS_OF_INPUT = 32;
 
 /**
+ * The same for platforms without turns, in milliseconds. In Firefox, an answer takes several steps
+ * between processes.
+ */
+const TIME_OF_INPUT = 100;
+
+/**
  * While timers are faked: the interval in milliseconds at which to check whether they still are.
  */
 const NOTICE = 250;
@@ -227,7 +233,8 @@ export class Deadlines {
     if (setImmediate === undefined) {
       // Wait for one more timer, however late it is: in a background tab, a browser's timers are
       // late by up to a second.
-      this.#start(now, now);
+      this.#due = Infinity;
+      this.#start(now + TIME_OF_INPUT, now);
       this.#reading = { turns: 0 };
       return;
     }

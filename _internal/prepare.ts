@@ -187,7 +187,7 @@ function asRequest(init: RequestInit): Request {
 function checkStream(body: StreamBody, duplex: unknown): void {
   // An iterable is replaced with an empty stream, because some platforms refuse iterables, and
   // because a check must not start it.
-  const stream = body instanceof ReadableStream ? body : new ReadableStream();
+  const stream = body instanceof ReadableStream ? body : new ReadableStream(own({}));
   asRequest({ method: "POST", body: stream, duplex, mode: "cors" } as RequestInit);
 }
 

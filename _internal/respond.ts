@@ -10,9 +10,8 @@ import { HangupError } from "../errors.ts";
 import { PrefetchedResponse, StreamedResponse } from "../response.ts";
 import { BodyReader, bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Bytes } from "./bytes.ts";
+import { makeStream } from "./bytes.ts";
 import { SMALL_BODY } from "./http.ts";
-import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { type Arrival, send } from "./send.ts";
 import type { Platform } from "./transports/platform.ts";
@@ -54,9 +53,7 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
     } catch (error) {
       // The error shows when the caller reads the body, as with the standard `fetch`.
       const failure = asFetchError(exchange.endWith(error));
-      const pull = (controller: ReadableByteStreamController) => controller.error(failure);
-      const source = own({ type: "bytes" as const, pull });
-      const stream = () => new ReadableStream(source, own({ highWaterMark: 0 })) as ReadableStream<Bytes>;
+      const stream = () => makeStream({ type: "bytes", pull: (controller) => controller.error(failure) });
       const body = { stream, readAll: () => Promise.reject(failure) };
       return new WebResponse(head, body, fetched);
     }

@@ -55,7 +55,7 @@ const NO_REDIRECTS: readonly Redirect[] = Object.freeze([]);
 export async function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
   const { request } = exchange.outgoing;
   if (request !== undefined) {
-    const opened = bodyOf(request, exchange.cancellation);
+    const opened = bodyOf(request, exchange.cancellation, platform.followsRedirects);
     if (isStream(opened)) exchange.upload(opened);
     else {
       const body = await exchange.withTimeout("headers", opened).catch((cause) => {

@@ -7,6 +7,7 @@
  */
 
 import type { Bytes } from "./bytes.ts";
+import { own } from "./options.ts";
 import { afterReal } from "./timers.ts";
 
 /** The start of the body that undici makes of a `FormData`. */
@@ -30,7 +31,7 @@ export class StreamReader {
 
   constructor(stream: ReadableStream<Bytes>) {
     this.#mayBeForm = fillsForms() && isByteStream(stream);
-    this.#reader = stream.getReader();
+    this.#reader = stream.getReader(own({})) as ReadableStreamDefaultReader<Bytes>;
   }
 
   read(): Promise<IteratorResult<Bytes>> {

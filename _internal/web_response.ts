@@ -7,7 +7,7 @@
  */
 
 import type { Redirect, Repeatable } from "../request.ts";
-import type { Bytes } from "./bytes.ts";
+import { type Bytes, makeStream } from "./bytes.ts";
 import { hasBody, showUrl } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
@@ -162,8 +162,7 @@ class WebResponse extends BaseResponse {
     const cancel = () => {
       this.#consumed = true;
     };
-    const options = own({ type: "bytes" as const, pull, cancel });
-    return this.#stream ??= new ReadableStream(options, own({ highWaterMark: 0 })) as ReadableStream<Bytes>;
+    return this.#stream ??= makeStream({ type: "bytes", pull, cancel });
   }
 
   override get bodyUsed(): boolean {
@@ -225,8 +224,8 @@ class WebResponse extends BaseResponse {
     this.#checkUnused();
     this.#consumed = true;
     // Lock the stream, so that nobody else reads it.
-    if (!(content instanceof Uint8Array)) return super.body!.getReader(), await content.readAll!(Infinity);
-    this.#stream?.getReader();
+    if (!(content instanceof Uint8Array)) return super.body!.getReader(own({})), await content.readAll!(Infinity);
+    this.#stream?.getReader(own({}));
     this.#finish();
     return this.#fetched ? content : content.slice();
   }

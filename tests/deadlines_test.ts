@@ -477,6 +477,19 @@ Deno.test(
   }, withoutTurns),
 );
 
+Deno.test(
+  "Deadlines gives a busy platform without turns 100 ms to read what has arrived, before anything expires",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    left.add(1100);
+    deadlines.arm(1100);
+    clock.jump(500);
+    await clock.tick(99);
+    assertEquals(sweeps, []);
+    await clock.tick(1);
+    assertEquals(sweeps, [1600]);
+  }, withoutTurns),
+);
+
 /** Replaces `performance.now()` while `work` runs. */
 async function withNow(now: () => number, work: () => Promise<void> | void): Promise<void> {
   Object.defineProperty(performance, "now", { configurable: true, value: now });

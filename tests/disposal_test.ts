@@ -10,10 +10,10 @@ Deno.test("where there is no Symbol.asyncDispose, no method is named undefined, 
     .output();
   assert(success);
   const { text } = JSON.parse(new TextDecoder().decode(stdout));
-  const missing: PropertyKey[] = ["dispose", "asyncDispose"];
+  const symbols: Record<PropertyKey, symbol | undefined> = { dispose: undefined, asyncDispose: undefined };
   // Not over `Symbol` itself, whose properties no proxy may hide.
   const symbol = new Proxy((description?: string) => Symbol(description), {
-    get: (_, name) => missing.includes(name) ? undefined : Reflect.get(Symbol, name),
+    get: (_, name) => name in symbols ? symbols[name] : Reflect.get(Symbol, name),
   });
   const module: typeof hangup = new Function("Symbol", `${text}; return hangup;`)(symbol);
   for (const [name, value] of Object.entries(module)) {
@@ -29,4 +29,12 @@ Deno.test("where there is no Symbol.asyncDispose, no method is named undefined, 
     await Reflect.get(closable, Symbol.for("Symbol.asyncDispose")).call(closable);
   }
   assertEquals([streamed.closed, session.closed, session.pool.closed], [true, true, true]);
+
+  // A polyfill that comes after the module.
+  Object.assign(symbols, { dispose: Symbol("dispose"), asyncDispose: Symbol("asyncDispose") });
+  const later = new module.Session({ fetch: () => Promise.resolve(new Response("ok")) });
+  const pooled = await later.pool.acquire("https://a.test");
+  Reflect.get(pooled, symbols.dispose!).call(pooled);
+  await Reflect.get(later, symbols.asyncDispose!).call(later);
+  assertEquals([pooled.released, later.closed], [true, true]);
 });

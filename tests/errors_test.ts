@@ -112,6 +112,25 @@ async function afterRelease() {
   await lease.fetch(new URL(url), {});
 }
 
+/** As in Firefox, whose `Request` forbids cookies and does not read `duplex`. */
+async function streamInBrowser() {
+  const { Request } = globalThis;
+  globalThis.Request = class extends Request {
+    constructor(input: URL | string, { method, headers }: RequestInit = {}) {
+      super(input, { method: method!, headers: headers! });
+      this.headers.delete("cookie");
+    }
+  } as typeof Request;
+  try {
+    // A fresh copy of the module, as it asks once where it is.
+    const { portable } = await import("../_internal/transports/portable.ts?browser" as string);
+    await using session = new Session({ pool: { transport: portable() } });
+    await session.post(url, { body: failing() });
+  } finally {
+    globalThis.Request = Request;
+  }
+}
+
 async function afterTransportClose() {
   const transport = createTransport();
   await transport.close();
@@ -546,6 +565,7 @@ const expected: [Class, string, Provoke][] = [
     "Cannot send the request with options of an Agent as fetch goes through another dispatcher",
     afterOtherDispatcher,
   ],
+  [TypeError, "Cannot send the request as its body is a stream, and this browser sends none", streamInBrowser],
   [
     TypeError,
     "Cannot follow a redirect as the Request carries a dispatcher: give it as an option",

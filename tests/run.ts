@@ -3,6 +3,7 @@
 // The runner: every contract case on every runtime, and Deno's own tests, against one counting server.
 //
 //   deno task test -- --runtime=bun,node22   these runtimes only
+//   deno task test -- --runtime=firefox,webkit   browsers of the machine's own, which run only where they are asked for
 //   deno task test -- --only=substring       only cases whose "[suite] name" contains it
 //   deno task test -- --suite=pool           only files whose name contains it: contract/pool_cases.ts, pool_test.ts
 //   deno task test -- --jobs=1               this many runtimes at a time (4; most of the time is spent waiting)
@@ -19,7 +20,7 @@ import type { Result, Runtime } from "./harness/case.ts";
 import { parseJunit } from "./harness/junit.ts";
 import { lines } from "./harness/lines.ts";
 import { agrees, formatMatrix, formatPage } from "./harness/matrix.ts";
-import { findRuntime } from "./harness/runtimes.ts";
+import { findBrowser, findRuntime } from "./harness/runtimes.ts";
 import { startServer } from "./server/start.ts";
 
 /**
@@ -35,6 +36,8 @@ const DID_NOT_RUN = "Did not run";
 
 const root = new URL("../", import.meta.url);
 const all: Runtime[] = ["deno", "bun", "node22", "node24", "node26", "workerd", "chromium"];
+/** Browsers that no package brings. They run if they are named, and have no column in the page. */
+const machines = ["firefox", "webkit"] as const;
 
 interface Row extends Result {
   /** A contract case has a row in the matrix; a test of Deno's own has none. */
@@ -55,7 +58,9 @@ const { values: options } = parseArgs({
   },
 });
 const chosen = options.runtime.split(",") as Runtime[];
-for (const runtime of chosen) if (!all.includes(runtime)) throw new RangeError(`No such runtime: ${runtime}`);
+for (const runtime of chosen) {
+  if (![...all, ...machines].includes(runtime)) throw new RangeError(`No such runtime: ${runtime}`);
+}
 
 /** The files of a folder below `tests/` that end so and were asked for. */
 function filesOf(folder: string, end: string): string[] {
@@ -90,9 +95,11 @@ function commandOf(runtime: Runtime): string[] | undefined {
       return [executable, `${harness}process.ts`, runtime, options.only, ...contract];
     }
     case "workerd":
-    case "chromium": {
+    case "chromium":
+    case "firefox":
+    case "webkit": {
       const node = findRuntime("node26");
-      if (!node) return undefined;
+      if (!node || machines.some((name) => name === runtime && !findBrowser(name))) return undefined;
       return [node, `${harness}${runtime}.ts`, runtime, options.only, ...contract];
     }
   }
@@ -113,7 +120,10 @@ async function runOn(runtime: Runtime, surroundings: Record<string, string>): Pr
   };
   const command = commandOf(runtime);
   if (!command) {
-    fail("is installed", `No package of this platform has ${runtime}: set HANGUP_${runtime.toUpperCase()} to its path`);
+    const missing = machines.some((name) => name === runtime)
+      ? "This machine has no"
+      : "No package of this platform has";
+    fail("is installed", `${missing} ${runtime}: set HANGUP_${runtime.toUpperCase()} to its path`);
     return rows;
   }
   const began = performance.now();
@@ -197,6 +207,7 @@ const results = new Map<Runtime, Row[]>();
   const surroundings = {
     HANGUP_CONTROL_URL: server.control,
     HANGUP_SPKI: server.spki,
+    HANGUP_CERTIFICATE: server.cert,
     DENO_CERT: ca,
     NODE_EXTRA_CA_CERTS: ca,
   };

@@ -6,9 +6,10 @@
  * @module
  */
 
+import { own } from "../options.ts";
 import { decodes } from "./codings.ts";
-import { type Fetch, globalFetch, sendThrough } from "./global_fetch.ts";
-import { type Adapter, facts, PLATFORM, refuseClosed } from "./platform.ts";
+import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { type Adapter, facts, PLATFORM, Refusal, refuseClosed } from "./platform.ts";
 
 /**
  * Makes a transport over any `fetch`. It works on every platform and owns no sockets.
@@ -28,7 +29,9 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
     closesSockets: false,
     fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) return refuseClosed();
-      return sendThrough(fetch ?? globalFetch(), url, options === undefined ? init : { ...options, ...init });
+      const send = fetch ?? globalFetch();
+      if (init.body instanceof ReadableStream && isRuntimes(send) && refusesStreams()) return refuseStream();
+      return sendThrough(send, url, options === undefined ? init : { ...options, ...init });
     },
     close() {
       closed = true;
@@ -45,4 +48,28 @@ let hidden: boolean | undefined;
  */
 function hidesRedirects(): boolean {
   return hidden ??= !new Request("http://localhost/", { headers: { cookie: "a=1" } }).headers.has("cookie");
+}
+
+function refuseStream(): Promise<never> {
+  return Promise.reject(new Refusal("Cannot send the request as its body is a stream, and this browser sends none"));
+}
+
+/**
+ * Whether this is a browser whose `fetch` cannot send streams. Firefox would send a stream as the
+ * text "[object ReadableStream]". Only browsers that send streams read `duplex`: Fetch standard,
+ * section 5.4. Deno and Bun send streams, too, but do not read it.
+ */
+function refusesStreams(): boolean {
+  if (!hidesRedirects()) return false;
+  let reads = false;
+  const init = {
+    method: "POST",
+    body: new ReadableStream(own({})),
+    get duplex() {
+      reads = true;
+      return "half";
+    },
+  };
+  new Request("http://localhost/", own(init));
+  return !reads;
 }

@@ -6,7 +6,7 @@ import { Pool, Session, SessionClosedError, type SessionOptions, type SessionReq
 import type { Case, TestContext } from "../harness/case.ts";
 import { catchingAll } from "../harness/uncaught.ts";
 import { watchTimers } from "../harness/watch.ts";
-import { pause, within } from "../harness/with_session.ts";
+import { asyncDispose, pause, within } from "../harness/with_session.ts";
 
 async function assertNothingOpen({ scope, can }: TestContext, session: Session): Promise<void> {
   assertEquals(session.exchanges(), []);
@@ -230,7 +230,7 @@ export const cases: Case[] = [
       const halfRead = streams[0]![Symbol.asyncIterator]();
       await halfRead.next();
       const reading = failure(streams[1]!.bytes());
-      const paths = ["/stall/10", "/drip?n=Infinity&gap=1", "/hang", "/hang", "/hang", "/stall/100000"];
+      const paths = ["/stall/10", "/drip?n=Infinity&gap=1", "/hang?1", "/hang?2", "/hang?3", "/stall/100000"];
       const pending = paths.slice(0, limit / 2 - 1).map((path) => failure(session.get(`${scope.url}${path}`)));
       const uploads = Array.from({ length: limit - 3 - pending.length }).map(() =>
         failure(session.post(`${scope.url}/hang`, { body: "x".repeat(100000) }))
@@ -261,7 +261,7 @@ export const cases: Case[] = [
       assertEquals(await session.close(), []);
       assertEquals(session.closed, true);
       assertEquals(await session.close(), []);
-      await session[Symbol.asyncDispose]();
+      await session[asyncDispose]();
       const error = await assertRejects(() => session.get(`${scope.url}/bytes/10?a=1`), SessionClosedError);
       assertEquals([error.method, error.url], ["GET", `${scope.url}/bytes/10?…`]);
       const { cause } = await assertRejects(() => session.fetch(`${scope.url}/bytes/10`), TypeError, "fetch failed");

@@ -4,7 +4,7 @@
 // server or another realm put there.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { get, isRetriable, NetworkError, Session } from "../../mod.ts";
-import type { Case, Runtime, TestContext } from "../harness/case.ts";
+import type { Capability, Case, Runtime, TestContext } from "../harness/case.ts";
 
 /** A failure: where it is, and its code. Deno does not tell why a body broke off. */
 interface Failure {
@@ -13,6 +13,7 @@ interface Failure {
   elsewhere?: Partial<Record<Runtime, string | undefined>>;
   /** Whether another try may help. */
   passes: boolean;
+  needs?: Capability[];
 }
 
 const at = (path: string) => ({ scope }: TestContext) => Promise.resolve(scope.url + path);
@@ -71,6 +72,7 @@ const FAILURES: Record<string, Failure> = {
       node26: "ERR_SSL_WRONG_VERSION_NUMBER",
     },
     passes: false,
+    needs: ["noticesPlaintext"],
   },
 };
 
@@ -78,8 +80,9 @@ const { process } = globalThis as { process?: { getBuiltinModule?(id: string): {
 const inspect = process?.getBuiltinModule?.("node:util")?.inspect ?? String;
 
 export const cases: Case[] = [
-  ...Object.entries(FAILURES).map(([what, { where, code, elsewhere, passes }]): Case => ({
+  ...Object.entries(FAILURES).map(([what, { where, code, elsewhere, passes, needs }]): Case => ({
     name: `NetworkError has Node's code, and isRetriable() knows whether to try again: ${what}`,
+    needs,
     async run(t) {
       const url = await where(t);
       const error = await assertRejects(() => get(url), NetworkError);

@@ -180,7 +180,9 @@ async function whatComes(pollute: () => void, restore: () => void): Promise<unkn
     const prefetched = (await session.get(NOBODY)).toResponse();
     seen.push(prefetched.status, prefetched.statusText, await prefetched.clone().text());
     const { body } = await session.get(NOBODY, Options.of({ prefetch: false as const }));
-    seen.push((await body!.getReader().read()).value?.byteLength);
+    // As WebKit itself reads options from there.
+    const reader = body!.getReader({ __proto__: null } as object) as ReadableStreamDefaultReader<Uint8Array>;
+    seen.push((await reader.read()).value?.byteLength);
     seen.push((await session.post(NOBODY, Options.of({ body: upload() }))).status);
     seen.push((await (await session.get(NOBODY)).blob()).size);
     const pool = new Pool(Options.of({ maxQueued: 1 }) as PoolOptions);
@@ -351,7 +353,7 @@ export const cases: Case[] = [
   })),
   ...QUERIES.map((own): Case => ({
     name: `query leaves the URL's own query byte for byte: ${JSON.stringify(own)}`,
-    async run({ scope }) {
+    async run({ scope, can }) {
       const url = `${scope.url}/echo${own}`;
       const { search } = new URL(url);
       for (const query of [{ page: 1 }, new URLSearchParams({ page: "1" })]) {
@@ -366,7 +368,7 @@ export const cases: Case[] = [
       const session = new Session();
       const { url: seen } = await readEcho(await session.get(url, { query: { page: 1 } }));
       await session.close();
-      assert(seen.startsWith(`/echo${search}`), seen);
+      if (can("exactQueries")) assert(seen.startsWith(`/echo${search}`), seen);
     },
   })),
   {

@@ -175,7 +175,6 @@ export const cases: Case[] = [
         assertEquals(request.bodyUsed || body === "", true);
       }
     },
-    STREAMS,
   ),
   withSession("session.fetch sends the body of a Request made from a form", async (session, { scope }) => {
     const body = new FormData();
@@ -183,7 +182,7 @@ export const cases: Case[] = [
     const echo = await readEcho(await session.fetch(new Request(`${scope.url}/echo`, { method: "PUT", body })));
     assert(header(echo, "content-type")?.startsWith("multipart/form-data;"));
     assert(echo.body.includes('name="a"'));
-  }, STREAMS),
+  }),
   withSession("session.fetch streams the body of a Request made from a stream", async (session, { scope }) => {
     const { stream } = source(20, 5);
     const init = { method: "POST", body: stream, duplex: "half" };
@@ -192,10 +191,13 @@ export const cases: Case[] = [
     assertEquals([header(echo, "transfer-encoding"), header(echo, "content-length")], ["chunked", undefined]);
   }, STREAMS),
   withSession("session.fetch streams a large body of a Request", async (session, { scope }) => {
-    const body = pattern(1_000_000);
-    const request = new Request(`${scope.url}/upload`, { method: "POST", body });
-    assertEquals(await (await session.fetch(request)).json(), { bodyLength: 1_000_000, isPattern: true });
-  }, STREAMS),
+    // Browsers keep a Blob in another process.
+    for (const body of [pattern(1_000_000), new Blob([pattern(3_000_000)])]) {
+      const request = new Request(`${scope.url}/upload`, { method: "POST", body });
+      const bodyLength = body instanceof Blob ? body.size : body.byteLength;
+      assertEquals(await (await session.fetch(request)).json(), { bodyLength, isPattern: true });
+    }
+  }),
   withSession("session.fetch streams a body, as it is made", async (session, { scope }) => {
     const { stream } = source(3, 2);
     const init = { method: "POST", body: stream, duplex: "half" };
@@ -413,7 +415,7 @@ export const cases: Case[] = [
       await reader.cancel();
       await scope.wait({ pending: 0 });
     }
-  }),
+  }, { needs: ["backpressure"] }),
   withSession("events arrive as they are sent", async (session, { scope }) => {
     const response = await session.fetch(`${scope.url}/sse?n=5&gap=60`);
     assertEquals(response.headers.get("content-type"), "text/event-stream");
@@ -451,7 +453,9 @@ export const cases: Case[] = [
     }, { pool: { maxConnections: 1 } })
   ),
   withSession("a body that breaks off rejects, and frees its connection", async (session, { scope, can }) => {
-    for (const path of ["/truncate/10?of=20", "/truncate/1000000?of=2000000", "/truncate-chunked/1000000"]) {
+    const paths = ["/truncate/10?of=20", "/truncate/1000000?of=2000000"];
+    if (can("noticesTruncation")) paths.push("/truncate-chunked/1000000");
+    for (const path of paths) {
       const error = await failure(session.fetch(`${scope.url}${path}`).then((response) => response.arrayBuffer()));
       assert(
         (can("keepsStreamErrors") ? causeOf(error) : error) instanceof
@@ -485,7 +489,7 @@ export const cases: Case[] = [
     const responses = await Promise.all(
       Array.from(
         { length: 10 },
-        () => session.fetch(`${scope.url}/drip?n=5`).then((response) => response.arrayBuffer()),
+        (_, i) => session.fetch(`${scope.url}/drip?n=5&i=${i}`).then((response) => response.arrayBuffer()),
       ),
     );
     assertEquals(responses.map(({ byteLength }) => byteLength), Array(10).fill(5));

@@ -116,7 +116,7 @@ export const cases: Case[] = [
     async run({ scope, can }) {
       const session = new Session({ pool: { maxConnections: 6 } });
       try {
-        const requests = Array.from({ length: 50 }, () => session.get(`${scope.url}/drip?n=3&gap=5`));
+        const requests = Array.from({ length: 50 }, (_, i) => session.get(`${scope.url}/drip?n=3&gap=5&i=${i}`));
         for (const { content } of await Promise.all(requests)) assertEquals(content.byteLength, 3);
       } finally {
         await session.close();

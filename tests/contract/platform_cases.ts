@@ -4,7 +4,13 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { createTransport, NetworkError, Pool, Session } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
+import { readEcho } from "../harness/with_session.ts";
 import { pattern } from "../server/client.ts";
+
+/** A body that is sent piece by piece. */
+async function* pieces(): AsyncGenerator<Uint8Array> {
+  for (const text of ["a", "b"]) yield await Promise.resolve(new TextEncoder().encode(text));
+}
 
 export const cases: Case[] = [
   {
@@ -84,6 +90,69 @@ export const cases: Case[] = [
         }
       }
       assertEquals(clones.length, 1);
+    },
+  },
+  {
+    name: "a stream is sent as it is, or refused before anything is sent, and never sent as text",
+    async run({ scope, can }) {
+      const session = new Session();
+      const message = "Cannot send the request as its body is a stream, and this browser sends none";
+      const bodies = [() => new Blob(["a", "b"]).stream(), pieces as unknown as () => ReadableStream];
+      try {
+        for (const send of [session.fetch, session.request.bind(session)]) {
+          for (const body of bodies) {
+            const init = { method: "POST", body: body(), duplex: "half" };
+            const sent = send(`${scope.url}/echo`, init);
+            if (can("streamsUploads")) assertEquals((await readEcho(await sent)).body, "ab");
+            else if (can("sendsStreams")) await assertRejects(() => sent); // as HTTP/1.1 has none in Chromium
+            else assertEquals((await assertRejects(() => sent, TypeError)).message, message);
+          }
+        }
+        assertEquals(session.exchanges(), []);
+      } finally {
+        await session.close();
+      }
+      if (!can("streamsUploads")) assertEquals((await scope.stats()).paths, {});
+    },
+  },
+  {
+    name: "a stream is sent over HTTP/2",
+    needs: ["speaksHttp2", "sendsStreams"],
+    async run({ openScope }) {
+      const scope = await openScope({ tls: 1, h2: 1 });
+      const session = new Session();
+      try {
+        const echo = await session.post(`${scope.url}/echo`, { body: new Blob(["a", "b"]).stream() });
+        assertEquals((await readEcho(echo)).body, "ab");
+      } finally {
+        await session.close();
+      }
+    },
+  },
+  {
+    name: "a stream goes to a fetch of the user's, whatever the platform's can send",
+    async run() {
+      let given: unknown;
+      const fetch: typeof globalThis.fetch = async (_, init) => {
+        given = await new Response(init?.body).text();
+        return new Response();
+      };
+      const session = new Session({ fetch });
+      await session.post("http://x.test/", { body: new Blob(["a", "b"]).stream() });
+      assertEquals(given, "ab");
+      await session.close();
+    },
+  },
+  {
+    name: "await using closes what it declares, and no method is named undefined",
+    needs: ["awaitUsing"],
+    async run({ scope, can }) {
+      // Imported here, as Node 22 cannot parse it.
+      const { leaveScope } = await import("../scripts/using.ts");
+      const { session, pool, response, lease } = await leaveScope(`${scope.url}/endless`);
+      assertEquals([session.closed, pool.closed, response.closed, lease.released], [true, true, true, true]);
+      for (const object of [session, pool, response, lease]) assertEquals(Reflect.has(object, "undefined"), false);
+      await scope.wait(can("closesSockets") ? { open: 0, pending: 0 } : { pending: 0 });
     },
   },
   {

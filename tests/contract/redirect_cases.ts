@@ -164,7 +164,7 @@ export const cases: Case[] = [
       const response = await session.get(redirect(scope, "/bytes/10", status));
       assertEquals([response.status, response.redirected], [status, false]);
     }
-  }),
+  }, { needs: ["exactRedirects"] }),
   refused("with a malformed Location", "http://[1::2", "its Location is malformed"),
   refused("to a port that does not exist", "http://127.0.0.1:99999/", "its Location is malformed"),
   ...[

@@ -65,9 +65,11 @@ export const cases: Case[] = [
   },
   {
     name: "truncated bodies are errors of the reader",
-    async run({ scope }) {
+    async run({ scope, can }) {
       for (const path of ["/truncate/10?of=20", "/truncate-chunked/10"]) {
-        await assertRejects(async () => await (await fetch(scope.url + path)).arrayBuffer(), path);
+        const read = async () => await (await fetch(scope.url + path)).arrayBuffer();
+        if (path.includes("chunked") && !can("noticesTruncation")) await read();
+        else await assertRejects(read, path);
       }
       await scope.wait({ pending: 0, killed: 2 });
     },

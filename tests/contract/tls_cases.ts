@@ -13,6 +13,7 @@ async function assertNothingOpen(scope: Scope, can: TestContext["can"]): Promise
 }
 
 function casesOver(protocol: string, options: ScopeOptions, needs: Capability[]): Case[] {
+  const aborts: Capability[] = options.h2 ? [...needs, "resetsStreams"] : needs;
   return [
     {
       name: `get() leaves no socket over ${protocol}`,
@@ -46,7 +47,7 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
     },
     {
       name: `get() leaves no socket when it fails over ${protocol}`,
-      needs,
+      needs: aborts,
       async run({ openScope, can }) {
         const scope = await openScope(options);
         await assertRejects(() => get(`${scope.url}/hang`, { timeout: { headers: 300 } }), TimeoutError);
@@ -61,7 +62,7 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
     },
     {
       name: `StreamedResponse gives its connection back over ${protocol}`,
-      needs,
+      needs: aborts,
       async run({ openScope, can }) {
         const scope = await openScope(options);
         const session = new Session({ pool: { maxConnections: 1 } });
@@ -82,14 +83,17 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
     },
     {
       name: `Session.close() ends everything at once over ${protocol}`,
-      needs,
+      needs: aborts,
       async run({ openScope, can }) {
         const scope = await openScope(options);
         const session = new Session({ pool: { maxConnections: 5 } });
         await session.get(`${scope.url}/bytes/10`);
         const paths = ["/hang", "/stall/10", "/drip?n=Infinity&gap=5", "/endless"];
         const stream = await session.get(`${scope.url}/endless`, { prefetch: false });
-        const pending = [...paths, ...paths].map((path) => failure(session.get(`${scope.url}${path}`)));
+        const urls = [...paths, ...paths].map((path, i) =>
+          `${scope.url}${path}${path.includes("?") ? "&" : "?"}i=${i}`
+        );
+        const pending = urls.map((url) => failure(session.get(url)));
         await scope.wait({ requests: 1 + 5 }, 10_000);
         assertEquals((await session.close()).length, 1 + 8);
         for (const error of await Promise.all(pending)) assert(error instanceof SessionClosedError, String(error));
@@ -105,7 +109,7 @@ export const cases: Case[] = [
   ...casesOver("HTTP/2", { tls: 1, h2: 1 }, ["speaksHttp2"]),
   {
     name: "leases share one connection over HTTP/2, and one that ends early takes no other with it",
-    needs: ["speaksHttp2"],
+    needs: ["speaksHttp2", "resetsStreams"],
     async run({ openScope, can }) {
       const scope = await openScope({ tls: 1, h2: 1 });
       const session = new Session();
@@ -145,6 +149,7 @@ export const cases: Case[] = [
   },
   {
     name: "https to a server that speaks no TLS is a NetworkError, and leaves no socket",
+    needs: ["noticesPlaintext"],
     async run({ openScope, can }) {
       const scope = await openScope({ fault: "speaks-first" });
       const url = `${scope.url.replace("http:", "https:")}/bytes/10`;

@@ -2,11 +2,11 @@
 import { build } from "esbuild";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import type { Runtime } from "./case.ts";
+import { lacking, type Runtime } from "./case.ts";
 import { suiteName } from "./suites.ts";
 
 /** Chromium waits up to 5 s for the rest of a body of which at most 16 KiB are missing, to save the connection. */
-const WITHIN: Partial<Record<Runtime, number>> = { workerd: 1500, chromium: 6000 };
+const WITHIN: Partial<Record<Runtime, number>> = { workerd: 1500, chromium: 6000, firefox: 1500, webkit: 1500 };
 
 /**
  * One script with all cases and the module, for a runtime that reads no files. Its default export is a worker that
@@ -24,6 +24,7 @@ export async function bundleCases(runtime: Runtime, files: string[]): Promise<st
         import { handlers } from "../handlers.ts";
         const suites = new Map([${entries.join(", ")}]);
         globalThis.HANGUP_CONTROL_URL = ${JSON.stringify(process.env.HANGUP_CONTROL_URL)};
+        globalThis.HANGUP_SLOW = ${lacking[runtime]?.includes("backpressure") ? 1 : undefined};
         globalThis.HANGUP_WITHIN = ${WITHIN[runtime] ?? 0};
         globalThis.runHangupCase = async ({ suite, name }, serve) => {
           try {

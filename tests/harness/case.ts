@@ -3,7 +3,7 @@
 // A case is a value: written once, run on every runtime, knowing nothing of any test framework.
 import { openScope, type Scope } from "../server/client.ts";
 
-export type Runtime = "deno" | "bun" | "node22" | "node24" | "node26" | "workerd" | "chromium";
+export type Runtime = "deno" | "bun" | "node22" | "node24" | "node26" | "workerd" | "chromium" | "firefox" | "webkit";
 
 /** What a case may need that some platform cannot do. Nothing else is a reason not to run a case. */
 export const capabilities = {
@@ -12,31 +12,61 @@ export const capabilities = {
   observesRedirects: "Status, URL and headers of a redirect can be read.",
   allHeaders: "Any header can be sent and read: Cookie, Set-Cookie, Connection and the like.",
   streamsUploads: "A request's body can be a stream over HTTP/1.1.",
+  sendsStreams: "A request's body can be a stream, if only over HTTP/2.",
   manyConnections: "More than six sockets to a host can be open at once.",
   processes: "A case can start a process of the same runtime, `t.run()`.",
   serves: "A case can have a handler of `tests/handlers.ts` served, `t.serve()`.",
+  backpressure: "A reader that stops reading stops the server, so that what it has not read takes no more memory.",
+  noticesPlaintext: "A server that answers a TLS handshake with something else is an error, and not waited for.",
+  noticesTruncation: "A chunked body that breaks off is an error, not a complete one.",
+  resetsStreams: "An aborted HTTP/2 request is reset at once, not with the next one.",
   seesClientsLeave: "A server notices that its client left while it has nothing to send.",
   speaksHttp2: "The runtime's `fetch` speaks HTTP/2.",
   explainsFailures: "The platform tells why a connection failed.",
   sendsOnce: "The platform itself never repeats a POST, as Chromium does where a reused connection died.",
+  reusesConnections:
+    "A PUT, POST or the like may go over a connection that was used before, not over a fresh one only.",
   retriesStale: "A GET or PUT is sent once more where a reused connection died, by the module or by the platform.",
   retriesFresh: "That goes over a fresh connection, also where several died: the platform itself may try those too.",
+  retriesOnce: "A GET that the platform repeats is repeated once, not up to ten times.",
   keepsStreamErrors: "`text()` and the like of a `Response` made from a stream reject with the stream's own error.",
+  exactQueries: "The query of a URL is sent byte for byte.",
   exactLocation: "A Location that is empty, or neither ASCII nor UTF-8, is seen as it was sent.",
+  exactRedirects: "No other statuses than 301, 302, 303, 307 and 308 are redirects.",
   redirectError: 'A `Request` can be made with `redirect: "error"`.',
   unixSockets: "Requests can go to a Unix socket.",
   timePasses: "Time passes while a program computes.",
+  awaitUsing: "The runtime knows `await using`, or what bundles for it lowers it.",
   asyncContext: "There is an async context: `AsyncLocalStorage`.",
   plainFetch: "The platform's `fetch` has neither CORS nor a cache, so that a session's can be compared with it.",
 };
 
 export type Capability = keyof typeof capabilities;
 
+/** What no browser can do. */
+const BROWSER: Capability[] = [
+  "closesSockets",
+  "followsRedirects",
+  "observesRedirects",
+  "allHeaders",
+  "streamsUploads",
+  "manyConnections",
+  "processes",
+  "serves",
+  "seesClientsLeave",
+  "explainsFailures",
+  "retriesFresh",
+  "keepsStreamErrors",
+  "unixSockets",
+  "asyncContext",
+  "plainFetch",
+];
+
 /** What each platform cannot do. Those that are not named can do everything. */
 export const lacking: Partial<Record<Runtime, Capability[]>> = {
   deno: ["retriesFresh"],
   bun: ["speaksHttp2", "retriesFresh"],
-  node22: ["speaksHttp2"],
+  node22: ["speaksHttp2", "awaitUsing"],
   node24: ["speaksHttp2"],
   workerd: [
     "closesSockets",
@@ -51,23 +81,17 @@ export const lacking: Partial<Record<Runtime, Capability[]>> = {
     "unixSockets",
     "timePasses",
   ],
-  chromium: [
-    "closesSockets",
-    "followsRedirects",
-    "observesRedirects",
-    "allHeaders",
-    "streamsUploads",
-    "manyConnections",
-    "processes",
-    "serves",
-    "seesClientsLeave",
-    "explainsFailures",
-    "sendsOnce",
-    "retriesFresh",
-    "keepsStreamErrors",
-    "unixSockets",
-    "asyncContext",
-    "plainFetch",
+  chromium: [...BROWSER, "sendsOnce"],
+  firefox: [...BROWSER, "sendsOnce", "sendsStreams", "backpressure", "noticesPlaintext", "retriesOnce"],
+  webkit: [
+    ...BROWSER,
+    "sendsStreams",
+    "backpressure",
+    "noticesTruncation",
+    "resetsStreams",
+    "reusesConnections",
+    "exactQueries",
+    "exactRedirects",
   ],
 };
 

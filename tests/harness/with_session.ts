@@ -28,6 +28,9 @@ export function withSession(
   };
 }
 
+/** What `await using` calls. If the platform has no symbol for it, as WebKit has none, it is what esbuild calls there. */
+export const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
+
 /** What `/echo` says of the request that it got. */
 export interface Echo {
   method: string;

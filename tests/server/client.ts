@@ -9,11 +9,13 @@ export type { Arrival, Stats };
 
 /**
  * Where the control port is: a global in a page or a worker, in the environment elsewhere. And how long `wait()` waits at
- * least for an end where the platform owns the sockets, and takes its time.
+ * least for an end where the platform owns the sockets, and takes its time. And whether servers must be slow, as what nobody
+ * reads would fill the memory.
  */
 const surroundings = globalThis as {
   HANGUP_CONTROL_URL?: string;
   HANGUP_WITHIN?: number;
+  HANGUP_SLOW?: 1;
   process?: { env: Record<string, string | undefined> };
 };
 
@@ -89,7 +91,10 @@ export async function note(text: string): Promise<boolean> {
 /** Opens a fresh listening port on the counting server. */
 export async function openScope(options: ScopeOptions = {}): Promise<Scope> {
   type Opened = { id: string; url: string; port: number; path?: string; ca: string };
-  const { id, url, port, path, ca } = await call<Opened>("POST", "/open", { ...options });
+  const { id, url, port, path, ca } = await call<Opened>("POST", "/open", {
+    slow: surroundings.HANGUP_SLOW,
+    ...options,
+  });
   let closing: Promise<void> | undefined;
   const close = () => closing ??= call("POST", "/close", { id });
   return {

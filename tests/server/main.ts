@@ -1,16 +1,15 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // The counting server, a process of its own: what it counts is what the other side of the wire really saw.
-// Prints `{"control":"http://127.0.0.1:PORT","ca":"PEM","spki":"HASH"}` when it is ready: where it is controlled, and what to
-// trust for its certificate; and exits when its standard input closes, so that it
-// never outlives who started it.
+// Prints `{"control":"http://127.0.0.1:PORT","ca":"PEM","cert":"PEM","spki":"HASH"}` when it is ready: where it is controlled,
+// and what to trust; and exits when its standard input closes, so that it never outlives who started it.
 //
 // Control port:
 //   POST /open?host=::1            a fresh listening port with counters of its own: { id, url, port }; with `tls=1` it
 //                                  speaks TLS, with `tls=untrusted` by a certificate of nobody's, `tls=self-signed`
 //                                  by one that is its own issuer, with `h2=1` HTTP/2;
 //                                  with `unix=1` on a Unix socket: its `path`, too; with `fault=NAME` it misbehaves from
-//                                  the accept on, as faults.ts says
+//                                  the accept on, as faults.ts says; with `slow=1` what has no end comes slowly
 //   GET  /stats?id=                what it has counted (scope.ts, Stats)
 //   GET  /wait?id=&open=0&within=  answers as soon as every condition holds, or after `within` ms (250) as things are:
 //                                  { met, stats }. open and pending mean exactly; accepted, requests, aborted and
@@ -47,8 +46,8 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
     const certificate = made?.certificate;
     const fault = query.get("fault") ?? undefined;
     const limit = query.has("limit") ? Number(query.get("limit")) : undefined;
-    const record = query.has("record");
-    const scope = new Scope(String(++opened), { certificate, h2: query.has("h2"), fault, limit, record });
+    const [h2, record, slow] = ["h2", "record", "slow"].map((name) => query.has(name));
+    const scope = new Scope(String(++opened), { certificate, h2, fault, limit, record, slow });
     const address = fault === "never-accepts"
       ? await scope.listenDeaf()
       : query.has("unix")
@@ -130,8 +129,8 @@ const server = createServer((request, response) => {
 });
 server.listen(0, "127.0.0.1", 1024, () => {
   const { port } = server.address() as AddressInfo;
-  const { ca, certificate: { spki } } = trusted;
-  console.log(JSON.stringify({ control: `http://127.0.0.1:${port}`, ca, spki }));
+  const { ca, certificate: { cert, spki } } = trusted;
+  console.log(JSON.stringify({ control: `http://127.0.0.1:${port}`, ca, cert, spki }));
 });
 
 process.stdin.on("end", () => process.exit(0)).on("error", () => process.exit(0)).resume();

@@ -76,10 +76,11 @@ const routes: Record<string, Route> = {
     await exchange.gone;
   },
 
-  /** `/endless`: chunks without end, as fast as the client reads. */
-  "endless": async (exchange) => {
+  /** `/endless`: chunks without end, as fast as the client reads; in a scope with `slow`, 20 MB in a second. */
+  "endless": async (exchange, _, __, scope) => {
     await exchange.head(200, [BINARY]);
-    await writePattern(exchange, Infinity);
+    if (!scope.slow) return await writePattern(exchange, Infinity);
+    await paced(exchange, new URLSearchParams("n=Infinity&gap=5"), (i) => pattern(100_000, i * 100_000));
   },
 
   /** `/drip?n=10&gap=10`: n bytes, one each gap ms; n may be Infinity. With `size` n times so many, with `length` that many are announced. */

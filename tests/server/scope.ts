@@ -68,6 +68,8 @@ export interface ScopeOptions {
   limit?: number;
   /** Keeps what arrives. */
   record?: boolean;
+  /** Sends what has no end slowly. */
+  slow?: boolean;
 }
 
 /** A thread that listens, says where, and falls asleep. */
@@ -121,6 +123,7 @@ export class Scope {
   readonly fault: Fault | undefined;
   /** What arrived, if the scope records. */
   readonly arrivals: Arrival[] | undefined;
+  readonly slow: boolean;
   #server: Server;
   #deaf: Worker | undefined;
   readonly #secure: boolean;
@@ -130,7 +133,8 @@ export class Scope {
   #watchers = new Set<() => void>();
   #held = new Map<string, { promise: Promise<void>; release: () => void }>();
 
-  constructor(id: string, { certificate, h2, fault, limit = Infinity, record }: ScopeOptions = {}) {
+  constructor(id: string, { certificate, h2, fault, limit = Infinity, record, slow = false }: ScopeOptions = {}) {
+    this.slow = slow;
     this.arrivals = record ? [] : undefined;
     this.id = id;
     this.#limit = limit;

@@ -9,6 +9,8 @@ export interface CountingServer extends AsyncDisposable {
   readonly control: string;
   /** The certificate of the authority to trust, in PEM. */
   readonly ca: string;
+  /** The server's own certificate, in PEM, for WebKit. */
+  readonly cert: string;
   /** The hash of its public key, for Chromium. */
   readonly spki: string;
   /** Settles when the process has ended, asked to or not. */

@@ -8,8 +8,7 @@
  */
 
 import { NetworkError } from "../errors.ts";
-import { own } from "./options.ts";
-import { type ByteCollector, type Bytes, isBytes } from "./bytes.ts";
+import { type ByteCollector, type Bytes, getReader, isBytes } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, cancelBody, hasBody, SMALL_BODY } from "./http.ts";
 import { afterReal } from "./timers.ts";
@@ -146,7 +145,7 @@ export class Source {
     const body = this.#response?.body;
     if (this.#prefersByob) this.#filler = getFiller(body);
     if (this.#filler === undefined) {
-      this.#reader = body?.getReader(own({})) as ReadableStreamDefaultReader<Bytes> | undefined;
+      this.#reader = body ? getReader(body as ReadableStream<Bytes>) : undefined;
     }
   }
 

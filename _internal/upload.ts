@@ -6,7 +6,7 @@
  * @module
  */
 
-import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
+import { ByteCollector, type Bytes, getReader, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { own } from "./options.ts";
 import { afterReal } from "./timers.ts";
@@ -115,7 +115,7 @@ function checkChunk(chunk: unknown): Bytes {
 
 function iterate<T>(body: ReadableStream<T> | AsyncIterable<T>): AsyncIterator<T, unknown> {
   if (!(body instanceof ReadableStream)) return body[Symbol.asyncIterator]();
-  const reader = body.getReader(own({})) as ReadableStreamDefaultReader<T>;
+  const reader = getReader(body);
   return {
     next: () => reader.read() as Promise<IteratorResult<T>>,
     return: (reason) => reader.cancel(reason) as Promise<never>,

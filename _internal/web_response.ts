@@ -7,7 +7,7 @@
  */
 
 import type { Redirect, Repeatable } from "../request.ts";
-import { type Bytes, makeStream } from "./bytes.ts";
+import { type Bytes, getReader, makeStream } from "./bytes.ts";
 import { hasBody, showUrl } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
@@ -219,8 +219,8 @@ class WebResponse extends BaseResponse {
     this.#checkUnused();
     this.#consumed = true;
     // Lock the stream, so that nobody else reads it.
-    if (!(content instanceof Uint8Array)) return super.body!.getReader(own({})), await content.readAll!(Infinity);
-    this.#stream?.getReader(own({}));
+    if (!(content instanceof Uint8Array)) return getReader(super.body!), await content.readAll!(Infinity);
+    if (this.#stream !== undefined) getReader(this.#stream);
     this.#finish();
     return content;
   }

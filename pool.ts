@@ -8,7 +8,7 @@
 
 import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
-import { checkFunction, checkMethods, checkNumber, own, refuse } from "./_internal/options.ts";
+import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
 import { checkSignal, onAbort, throwIfAborted } from "./_internal/signals.ts";
 import { SLOTS, Slots } from "./_internal/slots.ts";
 import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
@@ -219,7 +219,7 @@ export class Pool implements AsyncDisposable {
    */
   constructor(options: PoolOptions = {}) {
     followPolyfill();
-    if (typeof options !== "object" || options === null) refuse("A pool's options must be an object", options);
+    if (!isObject(options)) refuse("A pool's options must be an object", options);
     const {
       maxConnections = DEFAULT_MAX_CONNECTIONS,
       maxConnectionsPerOrigin = Math.min(DEFAULT_MAX_CONNECTIONS_PER_ORIGIN, Number(maxConnections)),

@@ -13,7 +13,7 @@ import { hasBody, showUrl, SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { printable } from "./_internal/text.ts";
 import { own } from "./_internal/options.ts";
-import { type ResponseHead, WebResponse } from "./_internal/web_response.ts";
+import { rebuild, type ResponseHead, WebResponse } from "./_internal/web_response.ts";
 import { BodyTooLargeError, HangupError } from "./errors.ts";
 import type { Redirect, RequestSummary, SentRequest } from "./request.ts";
 
@@ -149,8 +149,7 @@ export abstract class HangupResponse {
    * ```
    */
   async formData(): Promise<FormData> {
-    const type = this.headers.get("content-type") ?? "";
-    return await new Response(await this.read(), { headers: { "content-type": type } }).formData() as FormData;
+    return await rebuild(await this.read(), this.headers).formData() as FormData;
   }
 
   /** @ignore */

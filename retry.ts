@@ -66,18 +66,17 @@ const PASSING = [408, 425, 429, 500, 502, 503, 504];
 export function isRetriable(error: unknown): boolean {
   const failure = findFailure(error);
   if (!failure) return false;
-  const { method = "" } = failure;
+  const unsent = failure instanceof QueueFullError || failure instanceof TimeoutError && failure.phase === "queue";
+  const { repeatable = unsent || isIdempotent(failure.method ?? "") ? "always" : "refused" } = failure;
   if (failure instanceof StatusError) {
-    const { repeatable = isIdempotent(method) ? "always" : "refused", response: { status } } = failure;
+    const { status } = failure.response;
     if (repeatable === "always") return PASSING.includes(status);
     const refused = status === 425 || status === 429 || status === 503 && retryAfter(failure) !== undefined;
     return refused && repeatable === "refused";
   }
-  const unsent = failure instanceof QueueFullError || failure instanceof TimeoutError && failure.phase === "queue";
-  if (!unsent && !(failure instanceof TimeoutError) && !(failure instanceof NetworkError)) return false;
-  if (failure instanceof NetworkError && staysSo(failure.code)) return false;
-  const { repeatable = unsent || isIdempotent(method) ? "always" : "refused" } = failure;
-  return repeatable === "always";
+  const mayPass = unsent || failure instanceof TimeoutError ||
+    failure instanceof NetworkError && !staysSo(failure.code);
+  return mayPass && repeatable === "always";
 }
 
 /**
@@ -137,29 +136,32 @@ function findFailure(error: unknown): HangupError | undefined {
   return failure instanceof HangupError ? failure : undefined;
 }
 
-const DATE = /^[A-Z]\w+, ([ \d]\d)[ -](\w{3})[ -](\d\d|\d{4}) ([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60) GMT$/;
-const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
+const DATE = /^[A-Z]\w+, (\d\d)[ -](\w{3})[ -](\d\d|\d{4}) (\d\d:\d\d):(\d\d) GMT$/;
 
 /**
  * Parses a date in one of the three forms that HTTP allows (RFC 9110, section 5.6.7).
- * `Date.parse()` cannot be used, because it accepts many other forms, and because some engines do
- * not accept all three.
+ * `Date.parse()` alone cannot do it, because it accepts many other forms, and because some engines
+ * do not accept all three.
  *
  * @param now The time that decides the century of a year with two digits.
  */
 function parseDate(text: string, now: number): number | undefined {
   // "Sun Nov  6 08:49:37 1994" becomes "Sun, 06 Nov 1994 08:49:37 GMT".
-  const date = text.replace(/^(\w{3}) (\w{3}) ([ \d]\d) (\S+) (\d{4})$/, "$1, $3 $2 $5 $4 GMT");
-  const match = DATE.exec(date);
-  const month = MONTHS.indexOf(match?.[2] ?? "?") / 3;
-  if (!match || !Number.isInteger(month) || month < 0) return undefined;
-  const [day, , digits, ...time] = match.slice(1).map(Number) as [number, number, number, number, number, number];
-  let year = digits;
-  if (match[3]!.length === 2) {
+  const match = DATE.exec(
+    text.replace(/^(\w{3} \w{3}) {2}/, "$1 0").replace(/^(\w{3}) (\w{3}) (\d\d) (\S+) (\d{4})$/, "$1, $3 $2 $5 $4 GMT"),
+  );
+  if (match === null) return undefined;
+  const [, day, month, digits, minutes, seconds] = match;
+  let year = Number(digits);
+  if (digits!.length === 2) {
     // The year is at most 50 years in the future and less than 50 in the past.
     const latest = new Date(now).getUTCFullYear() + 50;
     year = latest - (latest - year) % 100;
   }
-  const start = Date.UTC(year, month, day);
-  return new Date(start).getUTCDate() === day ? Date.UTC(year, month, day, ...time) : undefined;
+  // JavaScript has no leap second, such as 23:59:60.
+  const isLeap = seconds === "60";
+  const date = `${day} ${month} ${year} ${minutes}:${isLeap ? "59" : seconds} GMT`;
+  const time = Date.parse(date);
+  // A date that does not exist, such as 31 Feb, is parsed as another one, or not at all.
+  return new Date(time).toUTCString().endsWith(date) ? time + (isLeap ? 1000 : 0) : undefined;
 }

@@ -10,7 +10,7 @@ import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { Exchange, Exchanges } from "./_internal/exchange.ts";
 import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
 import { showAs } from "./_internal/inspect.ts";
-import { checkFunction, checkMethods, checkNumber, MAX_DELAY, own, refuse } from "./_internal/options.ts";
+import { checkFunction, checkMethods, checkNumber, isObject, MAX_DELAY, own, refuse } from "./_internal/options.ts";
 import {
   checkLimit,
   mergeTimeouts,
@@ -280,7 +280,7 @@ export class Session implements AsyncDisposable {
    */
   constructor(options: SessionOptions = {}) {
     followPolyfill();
-    if (typeof options !== "object" || options === null) {
+    if (!isObject(options)) {
       throw new TypeError('Cannot create a session as its options are not an object; a URL is given as "baseUrl"');
     }
     options = own(options);
@@ -606,7 +606,7 @@ function parseBaseUrl(baseUrl: string | URL): URL {
 }
 
 function choosePool(pool: Pool | PoolOptions | undefined, fetch: Fetch | undefined): Pool {
-  if (pool !== undefined && (typeof pool !== "object" || pool === null)) {
+  if (pool !== undefined && !isObject(pool)) {
     refuse('"pool" must be a Pool or options for one', pool);
   }
   if (fetch === undefined) return pool instanceof Pool ? pool : new Pool(pool);

@@ -111,7 +111,7 @@ export interface ByteSource {
   readonly type: "bytes";
   start?(controller: ReadableByteStreamController): void;
   pull(controller: ReadableByteStreamController): void | Promise<void>;
-  cancel(): void;
+  cancel?(): void;
 }
 
 /**
@@ -131,6 +131,6 @@ export function makeStream(source: ByteSource): ReadableStream<Bytes> {
  * Returns a reader of a stream. It gives options of its own, because WebKit otherwise reads them
  * from `Object.prototype`.
  */
-export function getReader<T>(stream: ReadableStream<T>): ReadableStreamDefaultReader<T> {
+export function readerOf<T>(stream: ReadableStream<T>): ReadableStreamDefaultReader<T> {
   return stream.getReader(own({}) as never) as unknown as ReadableStreamDefaultReader<T>;
 }

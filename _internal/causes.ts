@@ -7,6 +7,8 @@
  * @module
  */
 
+import { isObject } from "./options.ts";
+
 /** Node's codes for failures, with the words by which other runtimes report the same failure. */
 const CODES: readonly [code: string, words: RegExp][] = [
   // The words contain a space, so they cannot be a part of a URL that the message quotes.
@@ -82,7 +84,7 @@ const read = (error: object, key: string): unknown => attempt(() => Reflect.get(
 export function causes(thrown: unknown): Set<object> {
   const found = new Set<object>();
   const add = (value: unknown) => {
-    const isError = typeof value === "object" && value !== null && attempt(() => "message" in value);
+    const isError = isObject(value) && attempt(() => "message" in value);
     if (isError && found.size < MOST) found.add(value);
   };
   add(thrown);

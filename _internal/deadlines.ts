@@ -48,8 +48,15 @@ const PAUSE_FACTOR = 16;
  */
 const setImmediate = isWorkerd() ? undefined : takeTurns().setImmediate;
 
-/** The part of a timer that is used here. On Deno a timer is a number. */
-type Timer = ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void };
+/** A timer, and the functions of its kind. Tests replace them with fakes and put them back. */
+interface Timer {
+  /** What `setTimeout()` returned. On Deno that is a number. */
+  readonly id: ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void };
+  readonly make: typeof setTimeout;
+  readonly remove: typeof clearTimeout;
+  /** If the timer is a fake, stops the check whether timers are still faked. */
+  stopChecking?: () => void;
+}
 
 /** The time in milliseconds. It stays correct even if a test fakes the process's own clock. */
 export class Clock {
@@ -101,11 +108,6 @@ export class Clock {
 export class Deadlines {
   readonly #sweep: (now: number) => number;
   #timer: Timer | undefined;
-  /** The `setTimeout` that made the timer, and the function that removes it. */
-  #made: typeof setTimeout | undefined;
-  #remove: typeof clearTimeout = clearTimeout;
-  /** While timers are faked, stops the check whether they still are. */
-  #stopChecking: (() => void) | undefined;
   /** When the timer is due; `Infinity` if there is none. */
   #due = Infinity;
   /** The end of the pause after the last sweep. */
@@ -116,14 +118,11 @@ export class Deadlines {
   #early = false;
   /** While input is read before a sweep: the number of turns left for reading. */
   #reading: { turns: number } | undefined;
-  #sweeping = false;
-  /** The earliest deadline that was armed during a sweep. */
-  #armed = Infinity;
   /**
-   * Whether `clear()` was called during a sweep. If so, the deadline that the sweep returns is out
-   * of date.
+   * While a sweep runs: the earliest deadline that was armed meanwhile, and whether `clear()` was
+   * called, so that the deadline that the sweep returns is out of date.
    */
-  #cleared = false;
+  #during: { armed: number; cleared: boolean } | undefined;
   readonly #clock: Clock;
 
   /**
@@ -143,8 +142,8 @@ export class Deadlines {
    * @param now The present time, if the caller knows it.
    */
   arm(deadline: number, now = this.#clock.now()): void {
-    if (this.#sweeping) {
-      this.#armed = Math.min(this.#armed, deadline);
+    if (this.#during !== undefined) {
+      this.#during.armed = Math.min(this.#during.armed, deadline);
       return;
     }
     if (now > this.#due + LOST_AFTER) {
@@ -153,12 +152,13 @@ export class Deadlines {
       if (setImmediate === undefined) this.#run();
       else this.#readInput(now);
     }
-    if (Math.max(deadline, this.#pause) < this.#due || this.#timer !== undefined && !this.#isCurrent) {
+    const outdated = this.#timer !== undefined && !isCurrent(this.#timer);
+    if (outdated || Math.max(deadline, this.#pause) < this.#due) {
       this.#start(deadline, now);
     }
     if (!this.#resting) return;
     this.#resting = false;
-    this.#timer?.ref?.();
+    this.#timer?.id.ref?.();
   }
 
   /**
@@ -168,47 +168,37 @@ export class Deadlines {
    * test would find. Both are removed.
    */
   rest(): void {
-    if (this.#timer?.unref === undefined || this.#stopChecking !== undefined) return this.clear();
-    this.#timer.unref();
+    if (this.#timer?.id.unref === undefined || this.#timer.stopChecking !== undefined) return this.clear();
+    this.#timer.id.unref();
     this.#resting = true;
   }
 
   /** Removes the timer, because nothing waits any longer. */
   clear(): void {
     this.#resting = false;
-    this.#armed = Infinity;
-    this.#cleared = this.#sweeping;
+    if (this.#during !== undefined) Object.assign(this.#during, { armed: Infinity, cleared: true });
     this.#drop();
   }
 
   #drop(): void {
     this.#due = Infinity;
     this.#reading = undefined;
-    this.#forgetFakes();
     if (this.#timer === undefined) return;
-    removeTimer(this.#remove, this.#timer);
+    const { id, remove, stopChecking } = this.#timer;
     this.#timer = undefined;
-  }
-
-  #forgetFakes(): void {
-    this.#stopChecking?.();
-    this.#stopChecking = undefined;
+    stopChecking?.();
+    removeTimer(remove, id);
   }
 
   /**
    * Replaces a faked timer once the real timers are back, because nobody ticks the fakes any
    * longer.
    */
-  #checkFakes(): void {
-    this.#stopChecking = afterReal(NOTICE, () => {
-      if (this.#isCurrent) this.#checkFakes();
+  #checkFakes(timer: Timer): void {
+    timer.stopChecking = afterReal(NOTICE, () => {
+      if (isCurrent(timer)) this.#checkFakes(timer);
       else this.#start(this.#due, this.#clock.now());
     });
-  }
-
-  /** Whether the timer is of the kind that would be made now. */
-  get #isCurrent(): boolean {
-    return this.#made === setTimeout && areTimersFaked() === (this.#stopChecking !== undefined);
   }
 
   #start(deadline: number, now: number): void {
@@ -219,16 +209,15 @@ export class Deadlines {
     // Round up, and never to 0: timers take whole milliseconds, and an early timer would fire again
     // and again.
     const delay = Math.min(Math.max(Math.ceil(due - now), 1), MAX_DELAY);
-    this.#made = setTimeout;
-    this.#remove = clearTimeout;
-    this.#timer = setTimeout(() => this.#fire(now + delay), delay);
-    if (areTimersFaked()) this.#checkFakes();
+    const id = setTimeout(() => this.#fire(now + delay), delay);
+    this.#timer = { id, make: setTimeout, remove: clearTimeout };
+    if (areTimersFaked()) this.#checkFakes(this.#timer);
   }
 
   /** Called when the timer that was due at `time` fires. */
   #fire(time: number): void {
+    this.#timer?.stopChecking?.();
     this.#timer = undefined;
-    this.#forgetFakes();
     const late = this.#clock.now() - time;
     if (late < 0 && (this.#early || late < -TOLERANCE)) this.#clock.advance(-late);
     this.#early = late < 0 && !this.#early;
@@ -262,19 +251,22 @@ export class Deadlines {
   #run(): void {
     this.#due = Infinity;
     this.#reading = undefined;
-    this.#armed = Infinity;
-    this.#cleared = false;
-    this.#sweeping = true;
+    const during = this.#during = { armed: Infinity, cleared: false };
     const start = this.#clock.now();
     let next = start;
     try {
       next = this.#sweep(start);
     } finally {
       const end = this.#clock.now();
-      this.#sweeping = false;
+      this.#during = undefined;
       this.#pause = end + (end - start) * PAUSE_FACTOR;
-      next = this.#cleared ? this.#armed : Math.min(next, this.#armed);
+      next = Math.min(during.cleared ? Infinity : next, during.armed);
       if (next < Infinity) this.#start(next, end);
     }
   }
+}
+
+/** Whether a timer is of the kind that would be made now. */
+function isCurrent({ make, stopChecking }: Timer): boolean {
+  return make === setTimeout && areTimersFaked() === (stopChecking !== undefined);
 }

@@ -40,12 +40,12 @@ export function isIdempotent(method: string): boolean {
   return /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i.test(method);
 }
 
-/**
- * Whether a response to this method with this status has a body. See "null body status" in the
- * Fetch standard.
- */
+/** The null body statuses of the Fetch standard, section 2.2.3. */
+const BODILESS = [101, 103, 204, 205, 304];
+
+/** Whether a response to this method with this status has a body. */
 export function hasBody(method: string, status: number): boolean {
-  return method !== "HEAD" && status !== 101 && status !== 103 && status !== 204 && status !== 205 && status !== 304;
+  return method !== "HEAD" && !BODILESS.includes(status);
 }
 
 /** Returns the number of bytes that the headers announce, if they do. */
@@ -61,12 +61,23 @@ export function announcedLength(headers: Headers): number | undefined {
 export const SMALL_BODY: number = 64 * 1024;
 
 /**
+ * Whether a body was made from a `FormData` by Node. From Node 26 on, canceling it before it is
+ * filled ends the process. It holds nothing but memory, so it need not be canceled.
+ */
+export function isForm({ headers }: Response): boolean {
+  return /boundary=-*formdata-undici-/.test(headers.get("content-type") ?? "");
+}
+
+/**
  * Cancels a body that nobody reads. The result is not awaited, and `cancel()` may be a mock's that
  * returns no promise.
  */
 export function cancelBody(response: Response): void {
   try {
-    Promise.resolve(response.body?.cancel()).catch(() => {});
+    if (isForm(response)) return;
+    const body = response.body as ReadableStream & { destroy?(): unknown } | null | undefined;
+    // An npm package's `fetch` may give a stream of Node's.
+    Promise.resolve(body?.cancel ? body.cancel() : body?.destroy?.()).catch(() => {});
   } catch {
     // The body is locked, or is not a stream.
   }

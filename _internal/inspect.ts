@@ -7,6 +7,7 @@
  */
 
 import { own } from "./options.ts";
+import { printable } from "./text.ts";
 
 /** The keys of the method that runtimes call to print an object: Node and Bun, and Deno. */
 const METHODS = ["nodejs.util.inspect.custom", "Deno.customInspect"];
@@ -20,7 +21,7 @@ const METHODS = ["nodejs.util.inspect.custom", "Deno.customInspect"];
  */
 export function showAs<T extends object>(type: { readonly prototype: T }, facts: (instance: T) => object): void {
   function show(this: T): string {
-    const told = Object.entries(facts(this)).map(([name, fact]) => `${name}: ${JSON.stringify(fact)}`);
+    const told = Object.entries(facts(this)).map(([name, fact]) => `${name}: ${printable(JSON.stringify(fact))}`);
     return `${this.constructor.name} { ${told.join(", ")} }`;
   }
   for (const name of METHODS) Object.defineProperty(type.prototype, Symbol.for(name), own({ value: show }));

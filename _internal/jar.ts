@@ -35,7 +35,8 @@ export async function keepCookies(
   headers: Headers,
   cancellation: { readonly aborted: boolean },
 ): Promise<void> {
-  for (const cookie of headers.getSetCookie()) {
+  // The headers may be those of an npm package, which have no such method.
+  for (const cookie of headers.getSetCookie?.() ?? []) {
     if (cancellation.aborted) return;
     try {
       await jar.setCookie(cookie, url.href);

@@ -40,6 +40,10 @@ function withoutInherited<T extends object>(options: T): T {
   return copy;
 }
 
+export function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
 /** Whether a value is a plain object, perhaps of another realm. */
 export function isPlainObject(value: object): boolean {
   const prototype = Object.getPrototypeOf(value);
@@ -99,5 +103,5 @@ export function checkMethods(subject: string, value: unknown, first: string, sec
 export function describe(value: unknown): string {
   if (typeof value === "string") return printable(JSON.stringify(value));
   if (typeof value === "bigint") return `${value}n`;
-  return typeof value === "object" && value !== null || typeof value === "function" ? typeof value : String(value);
+  return isObject(value) || typeof value === "function" ? typeof value : String(value);
 }

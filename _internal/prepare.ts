@@ -11,12 +11,13 @@ import type { CookieJar } from "../cookies.ts";
 import type { Repeatable, SessionRequestInit, Timeouts } from "../request.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { displayUrl, isIdempotent } from "./http.ts";
-import { cannotSend, checkNumber, describe, isPlainObject, own, plain, refuse } from "./options.ts";
+import { cannotSend, checkNumber, describe, isObject, isPlainObject, own, plain, refuse } from "./options.ts";
 import { checkSignal } from "./signals.ts";
+import { printable } from "./text.ts";
 import type { AllTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
 import { isStream, type StreamBody } from "./upload.ts";
-import type { BodyInit, HeadersInit, RequestRedirect } from "./web.ts";
+import type { BodyInit, HeadersInit, Referring, RequestRedirect } from "./web.ts";
 
 /** Settings that a session has as defaults and a request has for itself. */
 interface Settings {
@@ -115,7 +116,16 @@ export function prepare(
   defaults: RequestDefaults,
 ): Outgoing {
   const given = plain(init);
-  const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
+  const {
+    prefetch,
+    throwIfNotOk,
+    json,
+    query,
+    timeout,
+    maxBodyBytes = defaults.maxBodyBytes,
+    maxRedirects = defaults.maxRedirects,
+    ...rest
+  } = given;
   const standard = own(rest as RequestInit);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
   refuseMissing(standard.headers);
@@ -127,8 +137,8 @@ export function prepare(
     ...defaults,
     throwIfNotOk: throwIfNotOk ?? defaults.throwIfNotOk,
     timeouts: mergeTimeouts(defaults.timeouts, timeout),
-    maxBodyBytes: maxBodyBytes === undefined ? defaults.maxBodyBytes : checkLimit("maxBodyBytes", maxBodyBytes),
-    maxRedirects: maxRedirects === undefined ? defaults.maxRedirects : checkLimit("maxRedirects", maxRedirects),
+    maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes),
+    maxRedirects: checkLimit("maxRedirects", maxRedirects),
   };
   return complete(input, standard, settings, undefined, { query, json, prefetch: prefetch !== false });
 }
@@ -215,18 +225,18 @@ function complete(
   headers = takeCredentials(url, headers);
   if (query !== undefined) addQuery(url, query);
 
-  if (json !== undefined && hasValue(body)) throw cannotSend('"json" and "body" exclude each other');
+  if (json !== undefined && body != null) throw cannotSend('"json" and "body" exclude each other');
   const content = json === undefined ? body : toJson(json, `${method} ${displayUrl(url)}`);
   // A body in the options takes precedence over that of a `Request`, unless it is null: Fetch
   // standard, section 5.4.
-  const owner = hasValue(content) ? undefined : carrier ?? request;
+  const owner = content == null ? carrier ?? request : undefined;
   const inherited = owner !== undefined && mayHaveBody(owner, method);
   if (inherited ? owner.bodyUsed : content instanceof ReadableStream && content.locked) {
     throw cannotSend("its body is being read or has been read already");
   }
   if (isStream(content)) checkStream(content, own(init).duplex);
   else headers?.delete("content-length");
-  if (hasValue(content) && isBodiless(method)) throw cannotSend(`a ${method} request has no body`);
+  if (content != null && isBodiless(method)) throw cannotSend(`a ${method} request has no body`);
   if (json !== undefined) headers = setMissing(headers, "content-type", "application/json");
 
   return {
@@ -267,10 +277,6 @@ function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value);
 }
 
-function hasValue<T>(value: T): value is NonNullable<T> {
-  return value !== undefined && value !== null;
-}
-
 /** Whether the Fetch standard allows no body with this method. */
 function isBodiless(method: string): boolean {
   return method === "GET" || method === "HEAD";
@@ -286,7 +292,7 @@ function mayHaveBody({ body }: Request, method: string): boolean {
  * standard, section 5.2, "extract a body".
  */
 function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefined {
-  if (typeof body !== "object" || body === null) return body;
+  if (!isObject(body)) return body;
   if (body instanceof URLSearchParams) return new URLSearchParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
@@ -329,7 +335,7 @@ function toJson(value: unknown, request: string): string {
  * body.
  */
 function isPlain(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || Symbol.asyncIterator in value) return false;
+  if (!isObject(value) || Symbol.asyncIterator in value) return false;
   return Array.isArray(value) || value instanceof Map || isPlainObject(value);
 }
 
@@ -341,10 +347,10 @@ function isPlain(value: unknown): boolean {
  */
 export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts | undefined): AllTimeouts {
   if (timeout === undefined) return defaults;
-  const given: Timeouts = typeof timeout === "object" && timeout !== null ? timeout : { total: timeout };
+  const given: Timeouts = isObject(timeout) ? timeout : { total: timeout };
   const merged = { ...defaults };
   for (const [phase, value] of Object.entries(given)) {
-    const option = given === timeout ? `"timeout.${phase}"` : '"timeout"';
+    const option = given === timeout ? `"timeout.${printable(phase)}"` : '"timeout"';
     if (!Object.hasOwn(defaults, phase)) {
       throw new TypeError(`${option} is not known: the timeouts are "queue", "headers", "idle" and "total"`);
     }
@@ -386,8 +392,7 @@ export function withoutHeaders(given: HeadersInit | undefined, names: readonly s
 }
 
 function describeBadHeader(given: HeadersInit | undefined): string {
-  const entries = given && !(given instanceof Headers) ? Object.entries(given) : [];
-  for (const [key, value] of entries) {
+  for (const [key, value] of Object.entries(given ?? {})) {
     const [name, content] = Array.isArray(value) ? value : [key, value];
     try {
       new Headers([[name, content]]);
@@ -425,7 +430,15 @@ function isKnown(method: string): boolean {
  */
 function checkOptions(rest: RequestInit): void {
   const given = REQUEST_OPTIONS.filter((name) => Object.hasOwn(rest, name) && rest[name] !== undefined);
-  if (given.length > 0) asRequest(Object.fromEntries(given.map((name) => [name, rest[name]])));
+  if (given.length === 0) return;
+  try {
+    asRequest(Object.fromEntries(given.map((name) => [name, rest[name]])));
+  } catch (error) {
+    const { referrer } = rest as Referring;
+    if (!referrer || !String(error).includes(referrer)) throw error;
+    // The error shows the whole URL, which may have a password in it.
+    throw new TypeError('Cannot send the request as "referrer" is not a valid URL');
+  }
 }
 
 /**
@@ -482,7 +495,7 @@ function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): vo
 
 function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, string>): URLSearchParams {
   if (query instanceof URLSearchParams) return query;
-  if (typeof query !== "object" || query === null || Symbol.iterator in query) {
+  if (!isObject(query) || Symbol.iterator in query) {
     refuse('"query" must be an object of names and values, a URLSearchParams or a string', query);
   }
   const params = new URLSearchParams();

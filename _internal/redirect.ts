@@ -28,6 +28,10 @@ export function refuseRedirect(message: string, { method, url }: RequestSummary)
   return new NetworkError(message, { method, url, repeatable: "never" });
 }
 
+function cannotFollow(reason: string, request: RequestSummary): NetworkError {
+  return refuseRedirect(`Cannot follow the redirect as ${reason}`, request);
+}
+
 /**
  * Returns the request that follows a redirect.
  *
@@ -41,12 +45,12 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
     ? sent.method !== "GET" && sent.method !== "HEAD"
     : (status === 301 || status === 302) && sent.method === "POST";
   if (!toGet && isStream(sent.body)) {
-    throw refuseRedirect("Cannot follow the redirect as the body is a stream, which cannot be sent again", line);
+    throw cannotFollow("the body is a stream, which cannot be sent again", line);
   }
   const leaves = url.origin !== sent.url.origin;
   const options = own(sent.rest ?? {}) as Referring;
   if (options.mode === "same-origin" && leaves) {
-    throw refuseRedirect('Cannot follow the redirect as "mode" is "same-origin", and it leads to another origin', line);
+    throw cannotFollow('"mode" is "same-origin", and it leads to another origin', line);
   }
   const rest = options.referrer === undefined
     ? sent.rest
@@ -86,10 +90,10 @@ function parseLocation(location: string, base: URL, line: RequestSummary): URL {
     url = new URL(decodeLocation(location), base);
   } catch {
     // No `cause`, because it would quote the location.
-    throw refuseRedirect("Cannot follow the redirect as its Location is malformed", line);
+    throw cannotFollow("its Location is malformed", line);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw refuseRedirect(`Cannot follow the redirect as its scheme is not http or https but "${url.protocol}"`, line);
+    throw cannotFollow(`its scheme is not http or https but "${url.protocol}"`, line);
   }
   if (!url.href.includes("#")) url.hash = base.hash;
   return url;

@@ -10,9 +10,8 @@ import { HangupError } from "../errors.ts";
 import { PrefetchedResponse, StreamedResponse } from "../response.ts";
 import { BodyReader, bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Bytes } from "./bytes.ts";
+import { makeStream } from "./bytes.ts";
 import { SMALL_BODY } from "./http.ts";
-import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { type Arrival, send } from "./send.ts";
 import type { Platform } from "./transports/platform.ts";
@@ -54,8 +53,9 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
     } catch (error) {
       // The error shows when the caller reads the body, as with the standard `fetch`.
       const failure = asFetchError(exchange.endWith(error));
-      const start = (controller: ReadableStreamDefaultController<Bytes>) => controller.error(failure);
-      const body = { stream: () => new ReadableStream(own({ start })), readAll: () => Promise.reject(failure) };
+      const pull = (controller: ReadableByteStreamController) => controller.error(failure);
+      const stream = () => makeStream({ type: "bytes", pull });
+      const body = { stream, readAll: () => Promise.reject(failure) };
       return new WebResponse(head, body, fetched);
     }
   } catch (error) {
@@ -109,10 +109,10 @@ function toHead(exchange: Exchange, { response, outgoing, init, history }: Arriv
     statusText,
     headers,
     // If the platform follows redirects, only the platform knows the final URL.
-    url: redirected ? response.url : href,
+    url: redirected ? response.url || href : href,
     redirected: redirected || history.length > 0,
     type: type as string === "basic" && platform.policies && visitsOthers(outgoing, history) ? "cors" : type,
-    decoded: coding !== null && platform.decodes(coding.toLowerCase(), init),
+    decoded: coding ? platform.decodes(coding.toLowerCase(), init) : false,
     method,
     asked: href,
     // A redirect that the platform followed may have turned a POST into a GET.

@@ -19,7 +19,7 @@ import { Source } from "./source.ts";
 import { globalFetch } from "./transports/global_fetch.ts";
 import { DEFAULT_TIMEOUT } from "./timing.ts";
 import type { Platform } from "./transports/platform.ts";
-import { bufferRequest, isStream } from "./upload.ts";
+import { bodyOf, isStream } from "./upload.ts";
 
 /**
  * A redirect on the way to a response. Its public documentation is that of `Redirect` in
@@ -55,13 +55,16 @@ const NO_REDIRECTS: readonly Redirect[] = Object.freeze([]);
 export async function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
   const { request } = exchange.outgoing;
   if (request !== undefined) {
-    const buffering = bufferRequest(request, exchange.cancellation, platform.followsRedirects);
-    const body = await exchange.withTimeout("headers", buffering).catch((cause) => {
-      throw exchange.networkError(cause, "Cannot send the body as its stream failed");
-    });
-    exchange.cancellation.throwIfAborted();
-    if (isStream(body)) exchange.upload(body);
-    else exchange.outgoing = { ...exchange.outgoing, body, request: undefined };
+    const opened = bodyOf(request, exchange.cancellation, platform.followsRedirects);
+    if (isStream(opened)) exchange.upload(opened);
+    else {
+      const body = await exchange.withTimeout("headers", opened).catch((cause) => {
+        throw exchange.networkError(cause, "Cannot send the body as its stream failed");
+      });
+      exchange.cancellation.throwIfAborted();
+      if (isStream(body)) exchange.upload(body);
+      else exchange.outgoing = { ...exchange.outgoing, body, request: undefined };
+    }
   }
   let history = NO_REDIRECTS;
   for (;;) {
@@ -158,10 +161,13 @@ function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | u
 
 /** Throws if a user's `fetch` returned something other than a response that can be read. */
 function checkResponse(response: Response, exchange: Exchange): void {
-  if (typeof response?.status !== "number" || typeof response.headers?.get !== "function") {
-    throw new NetworkError('The value that "fetch" returned is not a Response', exchange);
+  let used: boolean;
+  try {
+    const { status, headers, bodyUsed } = response;
+    if (typeof status !== "number" || !headers.get || !headers.has) throw new TypeError("It has no status or headers");
+    used = bodyUsed;
+  } catch (cause) {
+    throw new NetworkError('The value that "fetch" returned is not a Response', exchange, cause);
   }
-  if (response.bodyUsed) {
-    throw new NetworkError('The response that "fetch" returned has a body that was read already', exchange);
-  }
+  if (used) throw new NetworkError('The response that "fetch" returned has a body that was read already', exchange);
 }

@@ -48,7 +48,7 @@ function register(signal: AbortSignal): Registration {
 function reasonOf(signal: AbortSignal): unknown {
   try {
     const { reason } = signal;
-    return reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason;
+    return reason === undefined ? AbortSignal.abort().reason : reason;
   } catch (error) {
     return error;
   }

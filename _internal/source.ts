@@ -8,9 +8,9 @@
  */
 
 import { NetworkError } from "../errors.ts";
-import { type ByteCollector, type Bytes, getReader, isBytes } from "./bytes.ts";
+import { type ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
-import { announcedLength, cancelBody, hasBody, SMALL_BODY } from "./http.ts";
+import { announcedLength, cancelBody, hasBody, isForm, SMALL_BODY } from "./http.ts";
 import { afterReal } from "./timers.ts";
 import type { Platform } from "./transports/platform.ts";
 import type { ResponseType } from "./web.ts";
@@ -20,6 +20,12 @@ const DISCARD_TIME = 250;
 
 /** The result of a read: a chunk, or the end of the body. */
 export type Read = { done: false; value: Bytes } | { done: true; value?: Bytes | undefined };
+
+/** The part of a stream's reader that is used here. */
+interface Reader {
+  read(): PromiseLike<Read>;
+  cancel(reason: unknown): unknown;
+}
 
 /** A BYOB reader: it fills the buffer that it is given. See the Streams standard, section 4.5. */
 interface Filler {
@@ -48,7 +54,7 @@ export class Source {
   readonly #prefersByob: boolean;
   /** `undefined` once the body is at its end. */
   #response: Response | undefined;
-  #reader: ReadableStreamDefaultReader<Bytes> | undefined;
+  #reader: Reader | undefined;
   #filler: Filler | undefined;
   /** The memory that the filler reads the next chunk into. */
   #block: Bytes | undefined;
@@ -144,9 +150,7 @@ export class Source {
     if (this.#reader !== undefined || this.#filler !== undefined) return;
     const body = this.#response?.body;
     if (this.#prefersByob) this.#filler = getFiller(body);
-    if (this.#filler === undefined) {
-      this.#reader = body ? getReader(body as ReadableStream<Bytes>) : undefined;
-    }
+    if (this.#filler === undefined) this.#reader = getReader(body);
   }
 
   /**
@@ -262,6 +266,7 @@ export class Source {
     this.onAbort?.(reason);
     try {
       const reader = this.#filler ?? this.#reader;
+      if (response !== undefined && isForm(response)) return;
       if (reader !== undefined) Promise.resolve(reader.cancel(reason)).catch(() => {});
       else if (response !== undefined) cancelBody(response);
     } catch {
@@ -293,6 +298,15 @@ export class Source {
     const message = `${this.#received} bytes of the body arrived where ${this.length} were announced`;
     return new NetworkError(message, this.#exchange);
   }
+}
+
+function getReader(body: ReadableStream | null | undefined): Reader | undefined {
+  if (typeof body?.getReader === "function" || !(Symbol.asyncIterator in Object(body))) {
+    return body ? readerOf(body) as Reader : undefined;
+  }
+  // The body is another kind of stream: an npm package's `fetch` made it.
+  const iterator: AsyncIterator<Bytes> = (body as unknown as AsyncIterable<Bytes>)[Symbol.asyncIterator]();
+  return { read: () => iterator.next() as Promise<Read>, cancel: (reason) => iterator.return?.(reason) };
 }
 
 function getFiller(body: ReadableStream | null | undefined): Filler | undefined {

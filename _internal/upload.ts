@@ -6,9 +6,10 @@
  * @module
  */
 
-import { ByteCollector, type Bytes, getReader, isBytes } from "./bytes.ts";
+import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
-import { own } from "./options.ts";
+import { isObject, own } from "./options.ts";
+import { StreamReader } from "./stream_reader.ts";
 import { afterReal } from "./timers.ts";
 import type { BodyInit } from "./web.ts";
 
@@ -17,7 +18,7 @@ export type StreamBody = ReadableStream<Bytes> | AsyncIterable<Bytes>;
 
 /** Whether a body can be sent only once. */
 export function isStream(body: unknown): body is StreamBody {
-  return typeof body === "object" && body !== null && (body instanceof ReadableStream || Symbol.asyncIterator in body);
+  return isObject(body) && (body instanceof ReadableStream || Symbol.asyncIterator in body);
 }
 
 /**
@@ -113,16 +114,16 @@ function checkChunk(chunk: unknown): Bytes {
   throw new TypeError(`Cannot send the body as a chunk of its stream is not a Uint8Array: received ${typeof chunk}`);
 }
 
-function iterate<T>(body: ReadableStream<T> | AsyncIterable<T>): AsyncIterator<T, unknown> {
+function iterate(body: StreamBody): AsyncIterator<Bytes, unknown> {
   if (!(body instanceof ReadableStream)) return body[Symbol.asyncIterator]();
-  const reader = getReader(body);
-  return {
-    next: () => reader.read() as Promise<IteratorResult<T>>,
-    return: (reason) => reader.cancel(reason) as Promise<never>,
-  };
+  const reader = new StreamReader(body);
+  return { next: () => reader.read(), return: (reason) => reader.cancel(reason) as Promise<never> };
 }
 
-/** How long a `Request`'s body is read to find out whether it is in memory, in milliseconds. */
+/**
+ * How long a `Request`'s body is read to find out whether it is in memory, in milliseconds. Only
+ * for platforms that do not tell.
+ */
 const MEMORY_TIME = 10;
 
 /** The most that is read of a stream to find out whether it is in memory, in bytes. */
@@ -135,51 +136,78 @@ const MOST_AHEAD = 64 * 1024 * 1024;
  *
  * @param cancellation The cancellation of the request. If the request is aborted meanwhile, the
  * body is canceled.
- * @param whole Whether to return it as a `Blob`, as browsers need it: they send no streams over
- * HTTP/1.1, and take a while to deliver a body from memory. They may keep a large `Blob` on disk.
+ * @param whole Whether to read all of it where the platform does not tell streams from bodies in
+ * memory, because it sends no streams: WebKit.
  */
-export async function bufferRequest(
+export function bodyOf(
   request: Request,
   cancellation: Cancellation,
   whole = false,
-): Promise<BodyInit | AsyncIterable<Bytes> | undefined> {
+): StreamBody | Promise<BodyInit | StreamBody | undefined> {
   const { body } = request;
   // In Firefox, a `Request` has no `body`.
-  if (whole || !(body instanceof ReadableStream) || isForm(request)) {
-    const blob = await request.blob();
-    if (blob.size === 0 && body === undefined) return undefined;
-    // A copy without the type, which would replace a `content-type` that the caller left out.
-    return whole ? new Blob([blob]) : await blob.arrayBuffer();
+  if (!(body instanceof ReadableStream)) {
+    return request.arrayBuffer().then((buffer) => buffer.byteLength > 0 || body !== undefined ? buffer : undefined);
   }
-  const source = iterate<Bytes>(body);
+  if (!tellsStreams()) return whole ? request.arrayBuffer() : readAhead(new StreamReader(body), cancellation);
+  const copy = copyFromMemory(request);
+  return copy === undefined ? body : copy.arrayBuffer();
+}
+
+/**
+ * Returns a copy of a `Request` whose body is in memory, and `undefined` if the body is a stream.
+ *
+ * The Fetch standard forbids a stream in the mode "no-cors": section 5.4, "new Request(input, init)".
+ */
+function copyFromMemory(request: Request): Request | undefined {
+  try {
+    const options = { method: "POST", mode: "no-cors", cache: "default", integrity: "", signal: null };
+    return new Request(request, own(options as RequestInit));
+  } catch {
+    return undefined;
+  }
+}
+
+let tells: boolean | undefined;
+
+/** Whether {@linkcode copyFromMemory} works. Deno, Bun and workerd copy a stream too. */
+function tellsStreams(): boolean {
+  const copy = (body: BodyInit) => {
+    try {
+      const options = { method: "POST", body, duplex: "half" };
+      return copyFromMemory(new Request("http://localhost", own(options as RequestInit)));
+    } catch {
+      return undefined; // The platform refuses streams altogether.
+    }
+  };
+  return tells ??= copy("text") !== undefined && copy(new ReadableStream()) === undefined;
+}
+
+/**
+ * Reads a body for a short time. If that is enough to reach its end, it counts as one in memory.
+ */
+async function readAhead(reader: StreamReader, cancellation: Cancellation): Promise<Bytes | AsyncIterable<Bytes>> {
   const bytes = new ByteCollector();
-  let pending: Promise<IteratorResult<Bytes>> | undefined;
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const removeTimer = afterReal(MEMORY_TIME, () => resolve(undefined));
   try {
-    while (bytes.size <= MOST_AHEAD) {
-      pending = source.next();
+    for (;;) {
+      const pending = reader.read();
       const read = await cancellation.race(Promise.race([pending, late]));
-      if (read === undefined) break;
-      pending = undefined;
+      if (read === undefined) return resume(reader, bytes.take(), pending);
       if (read.done) return bytes.take();
-      bytes.append(checkChunk(read.value));
+      // A body of one chunk is in memory, however large it is.
+      const chunk = checkChunk(read.value);
+      const large = bytes.size > 0 && bytes.size + chunk.byteLength > MOST_AHEAD;
+      bytes.append(chunk);
+      if (large) return resume(reader, bytes.take());
     }
   } catch (error) {
-    source.return!(error).catch(() => {});
+    reader.cancel(error).catch(() => {});
     throw error;
   } finally {
     removeTimer();
   }
-  return resume(source, bytes.take(), pending);
-}
-
-/**
- * Whether a request was made from a `FormData` on Node. From Node 26 on, canceling such a body ends
- * the process.
- */
-function isForm(request: Request): boolean {
-  return /boundary=-*formdata-undici-/.test(request.headers.get("content-type") ?? "");
 }
 
 /**
@@ -189,12 +217,15 @@ function isForm(request: Request): boolean {
  * @param pending The read that has begun, if there is one.
  */
 function resume(
-  source: AsyncIterator<Bytes>,
+  reader: StreamReader,
   start: Bytes,
-  pending: Promise<IteratorResult<Bytes>> | undefined,
+  pending?: Promise<IteratorResult<Bytes>>,
 ): AsyncIterable<Bytes> {
   const reads = pending === undefined ? [] : [pending];
   if (start.byteLength > 0) reads.unshift(Promise.resolve({ done: false, value: start }));
-  const iterator = { next: () => reads.shift() ?? source.next(), return: (reason?: unknown) => source.return!(reason) };
+  const iterator = {
+    next: () => reads.shift() ?? reader.read(),
+    return: (reason?: unknown) => reader.cancel(reason) as Promise<never>,
+  };
   return { [Symbol.asyncIterator]: () => iterator };
 }

@@ -7,7 +7,7 @@
  */
 
 import type { Redirect, Repeatable } from "../request.ts";
-import { type Bytes, getReader, makeStream } from "./bytes.ts";
+import { type Bytes, makeStream, readerOf } from "./bytes.ts";
 import { hasBody, showUrl } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
@@ -92,7 +92,10 @@ class WebResponse extends BaseResponse {
   readonly #head: ResponseHead;
   /** The source of the whole body; `undefined` if only the platform's stream can be read. */
   #content: Bytes | Readable | undefined;
-  /** Set for a response of `session.fetch`, which behaves like one of the standard `fetch`. */
+  /**
+   * Set for a response of `session.fetch`, which behaves like one of the standard `fetch`. Its body in memory belongs
+   * to it alone.
+   */
   readonly #fetched: Fetched | undefined;
   /** The stream of a body in memory, once `body` was read. */
   #stream: ReadableStream<Bytes> | undefined;
@@ -110,7 +113,7 @@ class WebResponse extends BaseResponse {
     super(filled ? body instanceof Uint8Array ? body : body?.stream() : null, init);
     this.#head = head;
     this.#fetched = fetched;
-    if (filled && body !== null && (body instanceof Uint8Array ? fetched : body.readAll)) this.#content = body;
+    if (filled && body !== null && (body instanceof Uint8Array || body.readAll)) this.#content = body;
     if (head.decoded && filled) {
       super.headers.delete("content-encoding");
       super.headers.delete("content-length");
@@ -170,7 +173,9 @@ class WebResponse extends BaseResponse {
     const content = this.#content;
     if (content instanceof Uint8Array) {
       this.#checkUnused();
-      return new OwnResponse(this.#head, content.slice(), this.#fetched);
+      // Nobody can have changed the headers of a response of `session.fetch`.
+      const head = this.#fetched ? this.#head : { ...this.#head, headers: this.headers, decoded: false };
+      return new OwnResponse(head, content.slice(), this.#fetched);
     }
     const { body } = super.clone();
     this.#content = undefined; // both responses now share the stream
@@ -194,11 +199,11 @@ class WebResponse extends BaseResponse {
   }
 
   override blob(): Promise<ResponseBlob> {
-    return this.#read(() => super.blob(), (content) => this.#rebuild(content).blob());
+    return this.#read(() => super.blob(), (content) => rebuild(content, this.headers).blob());
   }
 
   override formData(): Promise<ResponseForm> {
-    return this.#read(() => super.formData(), (content) => this.#rebuild(content).formData());
+    return this.#read(() => super.formData(), (content) => rebuild(content, this.headers).formData());
   }
 
   /**
@@ -219,10 +224,10 @@ class WebResponse extends BaseResponse {
     this.#checkUnused();
     this.#consumed = true;
     // Lock the stream, so that nobody else reads it.
-    if (!(content instanceof Uint8Array)) return getReader(super.body!), await content.readAll!(Infinity);
-    if (this.#stream !== undefined) getReader(this.#stream);
+    if (!(content instanceof Uint8Array)) return readerOf(super.body!), await content.readAll!(Infinity);
+    if (this.#stream !== undefined) readerOf(this.#stream);
     this.#finish();
-    return content;
+    return this.#fetched ? content : content.slice();
   }
 
   #finish(): void {
@@ -235,11 +240,12 @@ class WebResponse extends BaseResponse {
     if (!this.bodyUsed && !stream?.locked) return;
     throw new TypeError("Cannot read the body as it is being read or has been read already");
   }
+}
 
-  #rebuild(content: Bytes): Response {
-    const type = this.headers.get("content-type");
-    return new Response(content, own({ headers: type === null ? [] : [["content-type", type] as [string, string]] }));
-  }
+/** Makes a `Response` of a body that was read, so that the platform converts it. */
+export function rebuild(content: Bytes, headers: Headers): Response {
+  const type = headers.get("content-type");
+  return new Response(content, type === null ? undefined : own({ headers: own({ "content-type": type }) }));
 }
 
 // Hide the class, so that callers see a standard `Response`.

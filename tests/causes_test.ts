@@ -71,7 +71,7 @@ for (const [what, thrown] of Object.entries(HOSTILE)) {
     explain(thrown);
     neverSent(thrown);
     redact(thrown, url);
-    assert(performance.now() - start < 1000);
+    assert(performance.now() - start < 10_000);
   });
 }
 

@@ -23,10 +23,13 @@ import { agrees, formatMatrix, formatPage } from "./harness/matrix.ts";
 import { findBrowser, findRuntime } from "./harness/runtimes.ts";
 import { startServer } from "./server/start.ts";
 
-/** A runtime that says nothing for so long has hung in a way that no case's limit caught. */
-const SILENCE_MS = 60_000;
-/** How long a process may take to end after its last case. */
-const EXIT_MS = 3_000;
+/**
+ * A runtime that says nothing for so long has hung in a way that no case's limit caught. On a busy machine, `deno test`
+ * takes a minute to load all files.
+ */
+const SILENCE_MS = 240_000;
+/** How long a process may take to end after its last case. What keeps one alive does so for longer: 30 s and more. */
+const EXIT_MS = 15_000;
 
 /** Marks a case that a runtime should have reported, and did not. */
 const DID_NOT_RUN = "Did not run";

@@ -148,6 +148,6 @@ Deno.test("throwIfAborted() and onAbort() take a signal of a polyfill, without a
   polyfill.aborted = true;
   listeners[0]!();
   assert(seen[0] instanceof DOMException && seen[0].name === "AbortError");
-  assertThrows(() => throwIfAborted(signal), DOMException, "This operation was aborted");
+  assertThrows(() => throwIfAborted(signal), DOMException);
   assertThrows(() => throwIfAborted(AbortSignal.abort(new RangeError("mine"))), RangeError, "mine");
 });

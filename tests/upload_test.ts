@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows }
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Bytes } from "../_internal/bytes.ts";
 import { Cancellation } from "../_internal/cancellation.ts";
-import { bufferRequest, isStream, type StreamBody, Upload } from "../_internal/upload.ts";
+import { bodyOf, isStream, type StreamBody, Upload } from "../_internal/upload.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 
 function bytes(text: string): Bytes {
@@ -241,7 +241,7 @@ function post(body: BodyInit, init: RequestInit = {}): Request {
   return new Request("https://a.test/", { method: "POST", body, ...init, duplex: "half" } as RequestInit);
 }
 
-Deno.test("bufferRequest() gives what is in memory as bytes", async () => {
+Deno.test("bodyOf() gives what is in memory as bytes", async () => {
   const large = "x".repeat(3 * 1024 * 1024);
   const cases: [BodyInit, string][] = [
     ["text", "text"],
@@ -252,16 +252,21 @@ Deno.test("bufferRequest() gives what is in memory as bytes", async () => {
     ["", ""],
   ];
   for (const [body, expected] of cases) {
-    const buffered = await bufferRequest(post(body), open);
+    const buffered = await bodyOf(post(body), open);
     assert(buffered instanceof Uint8Array);
     assertEquals(text(buffered as Bytes), expected);
   }
 });
 
-Deno.test("bufferRequest() gives a form as bytes", async () => {
+Deno.test("bodyOf() gives a body of one chunk as bytes, however large it is", async () => {
+  const buffered = await bodyOf(post("x".repeat(65 * 1024 * 1024)), open);
+  assertEquals((buffered as Bytes).byteLength, 65 * 1024 * 1024);
+});
+
+Deno.test("bodyOf() gives a form as bytes", async () => {
   const form = new FormData();
   form.set("name", "value");
-  const buffered = await bufferRequest(post(form), open);
+  const buffered = await bodyOf(post(form), open);
   assert(buffered !== undefined && !isStream(buffered));
   assert(new TextDecoder().decode(buffered as Bytes).includes('name="name"'));
 });
@@ -273,12 +278,12 @@ async function readAll(body: unknown): Promise<string> {
   return all;
 }
 
-Deno.test("bufferRequest() gives a stream that comes late as a stream, with all that was read ahead", async () => {
+Deno.test("bodyOf() gives a stream that comes late as a stream, with all that was read ahead", async () => {
   using clock = new FakeClock().install();
   let controller!: ReadableStreamDefaultController<Bytes>;
   const stream = new ReadableStream<Bytes>({ start: (given) => void (controller = given) });
   controller.enqueue(bytes("ab"));
-  const buffering = bufferRequest(post(stream), open);
+  const buffering = bodyOf(post(stream), open);
   await clock.tick(5);
   controller.enqueue(bytes("cd"));
   await clock.tick(20);
@@ -289,42 +294,42 @@ Deno.test("bufferRequest() gives a stream that comes late as a stream, with all 
   assertEquals([await readAll(body), clock.pending], ["abcdef", 0]);
 });
 
-Deno.test("bufferRequest() leaves no timer, whatever comes of the body", async () => {
+Deno.test("bodyOf() leaves no timer, whatever comes of the body", async () => {
   using clock = new FakeClock().install();
-  await bufferRequest(post("text"), open);
+  await bodyOf(post("text"), open);
   assertEquals(clock.pending, 0);
   const failure = new Error("disk");
   const failing = new ReadableStream({ pull: () => Promise.reject(failure) });
-  await assertRejects(() => bufferRequest(post(failing), open));
+  await assertRejects(async () => await bodyOf(post(failing), open));
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("bufferRequest() refuses chunks that are no bytes", async () => {
+Deno.test("bodyOf() refuses chunks that are no bytes", async () => {
   const stream = new ReadableStream({
     start(controller) {
       controller.enqueue("text");
       controller.close();
     },
   });
-  await assertRejects(() => bufferRequest(post(stream), open), TypeError);
+  await assertRejects(async () => await bodyOf(post(stream), open), TypeError);
 });
 
-Deno.test("bufferRequest() cancels the body if it is aborted meanwhile", async () => {
+Deno.test("bodyOf() cancels the body if it is aborted meanwhile", async () => {
   using clock = new FakeClock().install();
   let canceled: unknown;
   const cancellation = new Cancellation();
   const stream = new ReadableStream<Bytes>({ cancel: (reason) => void (canceled = reason) });
-  const buffering = bufferRequest(post(stream), cancellation).catch((error) => error);
+  const buffering = Promise.resolve(bodyOf(post(stream), cancellation)).catch((error) => error);
   await settle();
   cancellation.abort("enough");
   assertEquals([await buffering, canceled, clock.pending], ["enough", "enough", 0]);
 });
 
-Deno.test("bufferRequest() gives a stream whose source is released though it was never read", async () => {
+Deno.test("bodyOf() gives a stream whose source is released though it was never read", async () => {
   using clock = new FakeClock().install();
   let canceled: unknown;
   const stream = new ReadableStream<Bytes>({ cancel: (reason) => void (canceled = reason) });
-  const buffering = bufferRequest(post(stream), open);
+  const buffering = bodyOf(post(stream), open);
   await clock.tick(20);
   const body = await buffering;
   assert(isStream(body));
@@ -333,7 +338,7 @@ Deno.test("bufferRequest() gives a stream whose source is released though it was
   assertEquals(canceled, "enough");
 });
 
-Deno.test("bufferRequest() does not hold a large stream in memory", async () => {
+Deno.test("bodyOf() does not hold a large stream in memory", async () => {
   let sent = 0;
   const chunk = new Uint8Array(1024 * 1024);
   const stream = new ReadableStream<Bytes>({
@@ -343,7 +348,7 @@ Deno.test("bufferRequest() does not hold a large stream in memory", async () => 
     },
   }, { highWaterMark: 0 });
   using clock = new FakeClock().install(); // so that the time is never over
-  const body = await bufferRequest(post(stream), open);
+  const body = await bodyOf(post(stream), open);
   assert(isStream(body));
   assert(sent > 0 && sent <= 80 * chunk.byteLength, `${sent}`);
   assertEquals(clock.pending, 0);

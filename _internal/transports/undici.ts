@@ -7,7 +7,7 @@
  * @module
  */
 
-import { isPlainObject } from "../options.ts";
+import { isObject, isPlainObject } from "../options.ts";
 
 /** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
 export interface Agent {
@@ -138,8 +138,7 @@ const plain = new WeakMap<object, boolean>();
  * `noProxy` option that nobody can see.
  */
 function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {
-  return env.NODE_USE_ENV_PROXY === "1" || execArgv.includes("--use-env-proxy") ||
-    / --use-env-proxy /.test(` ${env.NODE_OPTIONS} `);
+  return env.NODE_USE_ENV_PROXY === "1" || / --use-env-proxy /.test(` ${execArgv.join(" ")} ${env.NODE_OPTIONS} `);
 }
 
 /** The descriptions of the symbols under which undici's dispatchers keep their settings. */
@@ -162,8 +161,7 @@ const SETTINGS = new Set([
  */
 function isAlike(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false;
+  if (!isObject(a) || !isObject(b) || Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false;
   const keys = settings(a);
   return keys !== undefined && keys.length === settings(b)?.length &&
     keys.every((key) => isAlike(Reflect.get(a, key), Reflect.get(b, key)));

@@ -65,6 +65,6 @@ export async function drain(stream: ReadableStream<Uint8Array>): Promise<void> {
 export async function pending(scope: Scope, promise: PromiseLike<unknown>): Promise<() => Promise<unknown>> {
   const settled = Promise.resolve(promise);
   settled.catch(() => {});
-  await scope.wait({ requests: 1 }, 2000);
+  await scope.wait({ requests: 1 }, 10_000);
   return () => settled;
 }

@@ -29,7 +29,7 @@ function under(faked: string, when: "before" | "after"): Case {
       const { code, stdout, stderr } = await run("scripts/clock.ts", scope.url, faked, when);
       assertEquals([code, stderr], [0, ""]);
       assertEquals(JSON.parse(stdout), expectedUnder({ toFake: faked.split(","), when }));
-      await scope.wait({ open: 0, pending: 0 }, 1000);
+      await scope.wait({ open: 0, pending: 0 }, 10_000);
     },
   };
 }
@@ -42,7 +42,7 @@ const loaded: Case = {
     const { code, stdout, stderr } = await run("scripts/clock.ts", scope.url, `${TIMERS},${TURNS}`, "loaded");
     assertEquals([code, stderr], [0, ""]);
     assertEquals(JSON.parse(stdout), expectedUnder({ when: "loaded" }));
-    await scope.wait({ open: 0, pending: 0 }, 1000);
+    await scope.wait({ open: 0, pending: 0 }, 10_000);
   },
 };
 

@@ -13,12 +13,12 @@ async function assertNothingOpen({ scope, can }: TestContext, session: Session):
   await scope.wait(can("closesSockets") ? { open: 0, pending: 0 } : { pending: 0 });
 }
 
-/** Asserts that `work` takes no longer than 500 ms. */
+/** Asserts that `work` is over long before any default timeout. */
 async function promptly<T>(work: Promise<T>): Promise<T> {
   const start = performance.now();
   const result = await work;
   const took = performance.now() - start;
-  assert(took < 500, `it took ${took} ms`);
+  assert(took < 5000, `it took ${took} ms`);
   return result;
 }
 
@@ -185,6 +185,34 @@ const CUTS: Record<
   "a request that was never sent": (session, url, make) => session.fetch(make(`${url}/hang`, AbortSignal.abort())),
 };
 
+/** What a `Request` is made of that sends a form. */
+const FORMS: Record<string, (form: FormData) => RequestInit> = {
+  "a form": (body) => ({ body }),
+  "a form, and a type of its own": (body) => ({ body, headers: { "content-type": "text/plain" } }),
+  "the stream of a form": (form) => ({ body: new Response(form).body, duplex: "half" } as RequestInit),
+};
+
+/** How the body of a response is left. */
+const UNREAD_FORMS: Record<string, (session: Session) => Promise<unknown>> = {
+  "a stream that is closed": async (session) => (await session.get(NOBODY, { prefetch: false })).close(),
+  "a loop that is left": async (session) => {
+    for await (const _ of await session.get(NOBODY, { prefetch: false })) break;
+  },
+  "a HEAD": (session) => session.head(NOBODY),
+  "a cap": (session) => failure(session.get(NOBODY, { maxBodyBytes: 10 })),
+  "session.fetch at Session.close()": async (session) => {
+    await session.fetch(NOBODY);
+    await session.close();
+  },
+};
+
+/** A form that takes long to read. */
+function largeForm(): FormData {
+  const form = new FormData();
+  for (let i = 0; i < 400; i++) form.append("file", new Blob([new Uint8Array(20_000)]), "a.bin");
+  return form;
+}
+
 export const cases: Case[] = [
   {
     name: "Session.close() ends everything at once",
@@ -208,7 +236,7 @@ export const cases: Case[] = [
         failure(session.post(`${scope.url}/hang`, { body: "x".repeat(100000) }))
       );
       const queued = Array.from({ length: 20 }, () => failure(session.get(`${scope.url}/bytes/10`)));
-      await scope.wait({ requests: 3 + limit }, 2000);
+      await scope.wait({ requests: 3 + limit }, 10_000);
       assertEquals(session.exchanges().filter(({ state }) => state === "queued").length, 20);
 
       const [cut, again] = await promptly(Promise.all([session.close(), session.close()]));
@@ -261,7 +289,7 @@ export const cases: Case[] = [
       const stream = await session.get(`${scope.url}/hold?key=a&sent=10`, { prefetch: false });
       const stuck = failure(session.get(`${scope.url}/hang?token=1`));
       const queued = session.get(`${scope.url}/bytes/10`);
-      await scope.wait({ requests: 3 }, 2000);
+      await scope.wait({ requests: 3 }, 10_000);
       const closing = session.close({ grace: 1000 });
       await assertRejects(() => session.get(`${scope.url}/bytes/10`), SessionClosedError);
       await scope.release("a");
@@ -282,7 +310,7 @@ export const cases: Case[] = [
       const { scope } = t;
       const session = new Session();
       const held = session.get(`${scope.url}/hold?key=a`);
-      await scope.wait({ requests: 1 }, 2000);
+      await scope.wait({ requests: 1 }, 10_000);
       const closing = session.close({ grace: 60_000 });
       await scope.release("a");
       await held;
@@ -296,7 +324,7 @@ export const cases: Case[] = [
       const { scope } = t;
       const session = new Session();
       const stuck = failure(session.get(`${scope.url}/hang`));
-      await scope.wait({ requests: 1 }, 2000);
+      await scope.wait({ requests: 1 }, 10_000);
       const closing = session.close({ grace: Infinity });
       assertEquals((await promptly(session.close())).length, 1);
       assertEquals((await closing).length, 1);
@@ -373,7 +401,7 @@ export const cases: Case[] = [
       const session = new Session({ pool: { maxConnections: 1 } });
       const redirected = failure(session.get(`${scope.url}/redirect/302?to=/bytes/10`));
       const other = failure(session.get(`${scope.url}/hang`));
-      await scope.wait({ requests: 2 }, 2000);
+      await scope.wait({ requests: 2 }, 10_000);
       assertEquals(session.exchanges().map(({ url, state }) => [url, state]), [
         [`${scope.url}/bytes/10`, "queued"],
         [`${scope.url}/hang`, "headers"],
@@ -439,7 +467,7 @@ export const cases: Case[] = [
           return response;
         },
       });
-      await within(2000, use(session)).catch(() => {});
+      await within(10_000, use(session)).catch(() => {});
       await session.close();
       const pending = () => made.filter((canceled) => !canceled()).length;
       for (let turn = 0; turn < 80 && (made.length === 0 || pending() > 0); turn++) await pause(5);
@@ -521,7 +549,7 @@ export const cases: Case[] = [
         for (let i = 0; i < 4; i++) assertEquals((await session.get(`${t.scope.url}${path}&${i}`)).status, 205);
         assertEquals((await session.fetch(`${t.scope.url}${path}&4`)).status, 205);
         await (await session.get(`${t.scope.url}${path}&5`, STREAM)).close();
-        await t.scope.wait({ pending: 0 }, 1000); // while the session is open
+        await t.scope.wait({ pending: 0 }, 10_000); // while the session is open
       } finally {
         await session.close();
       }
@@ -607,30 +635,46 @@ export const cases: Case[] = [
       assertEquals(session.closed, true);
     },
   })),
-  ...Object.entries(CUTS).map(([what, cut]): Case => ({
-    name: `nothing escapes from a Request with a form whose upload is cut off: ${what}`,
-    async run(t) {
-      const session = new Session();
+  ...Object.entries(FORMS).flatMap(([made, init]) =>
+    Object.entries(CUTS).map(([what, cut]): Case => ({
+      name: `nothing escapes from a Request with ${made} whose upload is cut off: ${what}`,
+      needs: made === "the stream of a form" ? ["streamsUploads"] : [],
+      async run(t) {
+        const session = new Session();
+        await catchingAll(async () => {
+          for (let time = 0; time < 3; time++) {
+            const make = (url: string, signal?: AbortSignal) =>
+              new Request(url, { method: "POST", ...init(largeForm()), signal });
+            await within(10_000, cut(session, t.scope.url, make)).catch(() => {});
+          }
+          await session.close();
+          await pause(50);
+        });
+        await assertNothingOpen(t, session);
+      },
+    }))
+  ),
+  ...Object.entries(UNREAD_FORMS).map(([what, use]): Case => ({
+    name: `nothing escapes from a Response with a form that nobody reads: ${what}`,
+    async run() {
+      const session = new Session({ fetch: () => Promise.resolve(new Response(largeForm())) });
       await catchingAll(async () => {
-        for (let time = 0; time < 3; time++) {
-          const form = new FormData();
-          form.append("file", new Blob([new Uint8Array(8_000_000)]), "a.bin");
-          const make = (url: string, signal?: AbortSignal) => new Request(url, { method: "POST", body: form, signal });
-          await within(3000, cut(session, t.scope.url, make)).catch(() => {});
-        }
+        await use(session);
         await session.close();
         await pause(50);
       });
-      await assertNothingOpen(t, session);
     },
   })),
   ...["", " with a grace"].map((grace): Case => ({
-    name: `Session.close()${grace} cuts off 200,000 requests`,
+    name: `Session.close()${grace} cuts off more requests than a stack has room for`,
     needs: ["processes"],
     async run({ run }) {
-      const { code, stdout, stderr } = await run("scripts/many.ts", grace === "" ? "0" : "20");
+      // With V8's own stack it would take 130,000, and on Bun several 100,000.
+      const count = 50_000;
+      const script = { script: "scripts/many.ts", stack: 300 };
+      const { code, stdout, stderr } = await run(script, `${count}`, grace === "" ? "0" : "20");
       assertEquals([code, stderr], [0, ""]);
-      assertEquals(JSON.parse(stdout), { cut: 200_000, once: 200_000, open: 0, rejected: 200_000 });
+      assertEquals(JSON.parse(stdout), { cut: count, once: count, open: 0, rejected: count });
     },
   })),
 ];

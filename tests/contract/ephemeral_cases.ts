@@ -125,7 +125,7 @@ export const cases: Case[] = [
       const controller = new AbortController();
       const reason = { why: "no longer needed" };
       const promise = get(`${scope.url}/hang`, { signal: controller.signal });
-      await scope.wait({ requests: 1 }, 2000);
+      await scope.wait({ requests: 1 }, 10_000);
       controller.abort(reason);
       assertStrictEquals(await promise.catch((error) => error), reason);
       await assertNoSocket(t);
@@ -138,7 +138,7 @@ export const cases: Case[] = [
       const controller = new AbortController();
       const reason = new Error("no longer needed");
       const promise = get(`${scope.url}/stall/10`, { signal: controller.signal });
-      await scope.wait({ requests: 1 }, 2000);
+      await scope.wait({ requests: 1 }, 10_000);
       controller.abort(reason);
       assertStrictEquals(await promise.catch((error) => error), reason);
       await assertNoSocket(t);
@@ -191,7 +191,7 @@ export const cases: Case[] = [
     async run(t) {
       const { scope } = t;
       const held = get(`${scope.url}/hold?key=a`);
-      await scope.wait({ open: 1, pending: 1 }, 2000);
+      await scope.wait({ open: 1, pending: 1 }, 10_000);
       for (let i = 0; i < 5; i++) {
         const echo = await readEcho(await get(`${scope.url}/redirect/302?to=/echo`));
         assertEquals(echo.requestOnSocket, 1);

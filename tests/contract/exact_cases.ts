@@ -4,6 +4,7 @@
 // what cannot be sent is refused in the module's own words, never in the engine's.
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import {
+  BodyTooLargeError,
   createTransport,
   HangupError,
   Pool,
@@ -15,7 +16,8 @@ import {
   TimeoutError,
 } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
-import { readEcho, within } from "../harness/with_session.ts";
+import { catchingAll } from "../harness/uncaught.ts";
+import { pause, readEcho, within } from "../harness/with_session.ts";
 
 const NOBODY = "http://x.test/";
 
@@ -233,6 +235,53 @@ const NO_RESPONSE: Record<string, unknown> = {
   "an array": [],
   "a function": () => {},
   "a response without headers": { status: 200, body: null },
+  "an object whose status cannot be read": {
+    get status() {
+      throw new Error("no");
+    },
+  },
+};
+
+/** Characters that a terminal obeys, or that hide others. */
+const EVIL = "\x1b[2J\x9b31m\u202e\u2028\x7f";
+
+/** What takes them from a caller into a message, or into what is printed. */
+const SHOWN: Record<string, (session: Session) => unknown> = {
+  "a method": (session) => session.request(NOBODY, { method: EVIL }),
+  "a phase of timeout": (session) => session.get(NOBODY, { timeout: { [EVIL]: 1 } as never }),
+  "the name of a header": (session) => session.get(NOBODY, { headers: { [EVIL]: undefined as never } }),
+  "a name in query": (session) => session.get(NOBODY, { query: { [EVIL]: {} as never } }),
+  "the signal of a lease": ({ pool }) => pool.acquire("a", { signal: EVIL as never }),
+  "onClose of a lease": ({ pool }) => pool.acquire("a", { onClose: EVIL as never }),
+  "the origin of a lease": async ({ pool }) => {
+    using lease = await pool.acquire(EVIL);
+    const show = Reflect.get(lease, Symbol.for("nodejs.util.inspect.custom"));
+    throw new Error(show.call(lease));
+  },
+};
+
+/** Bodies of responses as the `fetch` of npm packages give them, each with a log of how it is left. */
+const FOREIGN_BODIES: Record<string, (log: string[]) => unknown> = {
+  "an async generator": (log) =>
+    async function* () {
+      try {
+        yield new TextEncoder().encode("he");
+        yield new TextEncoder().encode("llo");
+      } finally {
+        log.push("left");
+      }
+    }(),
+  "a stream of Node's": (log) => ({
+    async *[Symbol.asyncIterator]() {
+      try {
+        yield new TextEncoder().encode("he");
+        yield new TextEncoder().encode("llo");
+      } finally {
+        log.push("left");
+      }
+    },
+    destroy: () => log.push("left"),
+  }),
 };
 
 const CYCLE: Record<string, unknown> = {};
@@ -389,7 +438,7 @@ export const cases: Case[] = [
       for (const result of [() => value, () => Promise.resolve(value)]) {
         const session = new Session({ fetch: result as never, timeout: 1000 });
         for (const init of [{}, { prefetch: false }]) {
-          const error = await within(2000, session.get(`${NOBODY}?a=1`, init).catch((error) => error));
+          const error = await within(10_000, session.get(`${NOBODY}?a=1`, init).catch((error) => error));
           assert(error instanceof HangupError, String(error));
           assertEquals([error.method, error.url], ["GET", `${NOBODY}?…`]);
           assert(!RAW.test(error.message), error.message);
@@ -399,6 +448,45 @@ export const cases: Case[] = [
       }
     },
   })),
+  ...Object.entries(SHOWN).map(([what, use]): Case => ({
+    name: `no control character gets into a message: ${what}`,
+    async run() {
+      const session = new Session({ fetch: () => Promise.resolve(new Response()) });
+      const { message } = await assertRejects(async () => await use(session), Error);
+      assert(!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(message) && message.includes("31m"), JSON.stringify(message));
+      await session.close();
+    },
+  })),
+  ...Object.entries(FOREIGN_BODIES).map(([what, make]): Case => ({
+    name: `the body of a response may be ${what}`,
+    async run() {
+      const log: string[] = [];
+      const fetch = () =>
+        Promise.resolve({ status: 200, headers: new Headers(), body: make(log) } as unknown as Response);
+      const session = new Session({ fetch, timeout: 1000 });
+      assertEquals(await (await session.get(NOBODY)).text(), "hello");
+      assertEquals(await (await session.fetch(NOBODY)).text(), "hello");
+      const iterator = (await session.get(NOBODY, { prefetch: false }))[Symbol.asyncIterator]();
+      await iterator.next();
+      await iterator.return!();
+      if (what === "a stream of Node's") await (await session.get(NOBODY, { prefetch: false })).close();
+      await assertRejects(() => session.get(NOBODY, { maxBodyBytes: 1 }), BodyTooLargeError);
+      await pause(0);
+      assertEquals(log.length, what === "a stream of Node's" ? 5 : 4);
+      assertEquals([session.exchanges(), session.pool.stats().active], [[], 0]);
+      await session.close();
+    },
+  })),
+  {
+    name: "headers of an npm package, without getSetCookie(), give a jar no cookies",
+    async run() {
+      const headers = { get: () => null, has: () => false };
+      const fetch = () => Promise.resolve({ status: 200, headers, body: null } as unknown as Response);
+      const session = new Session({ fetch, cookieJar: { getCookieString: () => "", setCookie() {} } });
+      await catchingAll(async () => assertEquals((await session.get(NOBODY)).status, 200));
+      await session.close();
+    },
+  },
   ...Object.entries(NO_JSON).map(([what, json]): Case => ({
     name: `json that is none names the request: ${what}`,
     async run() {
@@ -419,6 +507,12 @@ export const cases: Case[] = [
       ) {
         const error = await assertRejects(ask, TypeError);
         assert(!/s3cr|ada|example|et@|99999/.test(`${error.message}${error.stack?.split("\n")[0]}`), error.message);
+      }
+      // As a referrer, a runtime may accept it.
+      const sent = session.get(NOBODY, { referrer: url } as RequestInit).catch((error) => error);
+      if (await within(10_000, sent) instanceof TypeError) {
+        const { message } = await sent;
+        assert(!/s3cr|ada|example|et@|99999/.test(message), message);
       }
       await session.close();
       assertThrows(() => new Session({ baseUrl: url }), TypeError);
@@ -469,11 +563,15 @@ export const cases: Case[] = [
       const session = new Session({ fetch: () => new Promise(() => {}) });
       try {
         set(() => 1e9 + now());
-        assert(await within(2000, session.get(NOBODY, { timeout: 5 }).catch((error) => error)) instanceof TimeoutError);
+        assert(
+          await within(10_000, session.get(NOBODY, { timeout: 5 }).catch((error) => error)) instanceof TimeoutError,
+        );
       } finally {
         set(now);
       }
-      assert(await within(2000, session.get(NOBODY, { timeout: 50 }).catch((error) => error)) instanceof TimeoutError);
+      assert(
+        await within(10_000, session.get(NOBODY, { timeout: 50 }).catch((error) => error)) instanceof TimeoutError,
+      );
       await session.close();
     },
   },

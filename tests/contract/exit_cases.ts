@@ -14,7 +14,7 @@ function exits(way: string): Case {
       const [, done] = /^done (\d+)$/m.exec(stdout) ?? [];
       // From the last line of the script to the end of the process, its start included.
       assert(ms - Number(done) < 1500, `it took ${ms} ms, of which the script ${done} ms`);
-      await scope.wait({ open: 0 }, 1000);
+      await scope.wait({ open: 0 }, 10_000);
     },
   };
 }

@@ -102,6 +102,64 @@ export const cases: Case[] = [
     assertIdle(session);
   }),
 
+  {
+    name: "the body of every Response is a byte stream, also if it failed",
+    needs: ["byteStreams"],
+    async run({ scope }) {
+      const session = new Session();
+      const url = `${scope.url}/bytes/10`;
+      const responses = [
+        await session.fetch(url),
+        (await session.get(url)).toResponse(),
+        (await session.get(url)).toResponse().clone(),
+        (await session.get(url, { prefetch: false })).toResponse(),
+      ];
+      for (const { body } of responses) {
+        const reader = body!.getReader({ mode: "byob" });
+        assertEquals((await reader.read(new Uint8Array(10))).value, pattern(10));
+        assertEquals((await reader.read(new Uint8Array(10))).done, true);
+      }
+      const [failed, canceled] = [1, 2].map(() => session.fetch(`${scope.url}/truncate/10`));
+      const reader = (await failed!).body!.getReader({ mode: "byob" });
+      await assertRejects(async () => {
+        while (!(await reader.read(new Uint8Array(10))).done);
+      }, TypeError);
+      await (await canceled!).body!.cancel();
+      await session.close();
+    },
+  },
+  {
+    name: "toResponse() can be changed, and shares no memory",
+    async run({ scope }) {
+      const session = new Session();
+      const response = await session.get(`${scope.url}/bytes/10`);
+      const passed = response.toResponse();
+      passed.headers.set("x-a", "1");
+      const clone = passed.clone();
+      assertEquals(clone.headers.get("x-a"), "1");
+      for (const bytes of [await passed.bytes(), new Uint8Array(await clone.arrayBuffer())]) bytes.fill(0);
+      assertEquals(response.content, pattern(10));
+      await session.close();
+    },
+  },
+  withSession(
+    "session.fetch sends a Request's body of many parts with its length, also at a redirect",
+    async (session, { runtime, scope }) => {
+      // Where nobody tells what is in memory, it is read for 10 ms at most, so that a busy machine may take it for a stream.
+      const length = runtime.startsWith("node") ? 400 : 4;
+      const parts = Array.from({ length }, () => new Uint8Array(2000).fill(97));
+      const form = new FormData();
+      for (const part of parts) form.append("part", new Blob([part]), "a.bin");
+      for (const body of [new Blob(parts.map((part) => new Blob([part]))), form]) {
+        for (const path of ["/echo", "/redirect/307?to=/echo"]) {
+          const echo = await readEcho(await session.fetch(new Request(scope.url + path, { method: "POST", body })));
+          assertEquals(header(echo, "content-length"), `${echo.bodyLength}`);
+          assert(echo.bodyLength >= length * 2000, `${echo.bodyLength}`);
+        }
+      }
+    },
+    STREAMS,
+  ),
   withSession(
     "session.fetch sends the body of a Request made from a string with its length",
     async (session, { scope }) => {
@@ -223,7 +281,7 @@ export const cases: Case[] = [
       withSession(`a signal of ${where} aborts session.fetch before the headers`, async (session, { scope }) => {
         const controller = new AbortController();
         const promise = failure(send(session, `${scope.url}/hang`, controller.signal));
-        await scope.wait({ requests: 1 }, 2000);
+        await scope.wait({ requests: 1 }, 10_000);
         const reason = new Error("enough");
         controller.abort(reason);
         assertStrictEquals(await promise, reason);
@@ -339,7 +397,7 @@ export const cases: Case[] = [
   unread("/chunked/65536", 65536),
   unread("/gzip/60000", 60000),
   withSession("a long body is streamed at once, and holds its connection", async (session, { scope }) => {
-    const response = await within(1000, session.fetch(`${scope.url}/stall/70000`));
+    const response = await within(10_000, session.fetch(`${scope.url}/stall/70000`));
     assertEquals(session.exchanges().map(({ state }) => state), ["streaming"]);
     const reader = response.body!.getReader();
     let size = 0;
@@ -515,34 +573,34 @@ export const cases: Case[] = [
           const controller = new AbortController();
           const aborted = source(Infinity, 2);
           const promise = failure(send(session, `${scope.url}/upload`, aborted.stream, { signal: controller.signal }));
-          await scope.wait({ requests: 1 }, 2000);
+          await scope.wait({ requests: 1 }, 10_000);
           controller.abort(reason);
           assertStrictEquals(await promise, reason);
-          await within(500, aborted.canceled);
+          await within(10_000, aborted.canceled);
           const early = source(Infinity, 2);
           await failure(send(session, `${scope.url}/early`, early.stream));
-          await within(500, early.canceled);
+          await within(10_000, early.canceled);
           await scope.wait({ pending: 0 });
         },
         STREAMS,
       ),
       withSession(`${call}: an upload that is never sent is canceled, not left locked`, async (session, { scope }) => {
         const busy = session.get(`${scope.url}/hold?key=a`);
-        await scope.wait({ requests: 1 }, 2000);
+        await scope.wait({ requests: 1 }, 10_000);
         const late = source(1);
         const timedOut = ours(await failure(send(session, `${scope.url}/upload`, late.stream)));
         assert(timedOut instanceof TimeoutError, String(timedOut));
-        assertStrictEquals(await within(500, late.canceled), timedOut);
+        assertStrictEquals(await within(10_000, late.canceled), timedOut);
         await scope.release("a");
         await busy;
         const aborted = source(1);
         const reason = new Error("enough");
         await failure(send(session, `${scope.url}/upload`, aborted.stream, { signal: AbortSignal.abort(reason) }));
-        assertStrictEquals(await within(500, aborted.canceled), reason);
+        assertStrictEquals(await within(10_000, aborted.canceled), reason);
         await session.close();
         const closed = source(1);
         await failure(send(session, `${scope.url}/upload`, closed.stream));
-        assert(await within(500, closed.canceled) instanceof SessionClosedError);
+        assert(await within(10_000, closed.canceled) instanceof SessionClosedError);
         assertEquals((await scope.stats()).requests, 1);
       }, { ...STREAMS, pool: { maxConnections: 1 }, timeout: { queue: 50 } }),
     ];

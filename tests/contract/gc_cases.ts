@@ -24,7 +24,7 @@ function drops(what: string, url = "/endless?…"): Case {
       const [{ method, url: shown, state, age, ...rest }] = leaks;
       assertEquals([method, shown, state, rest], ["GET", t.scope.url + url, "streaming", {}]);
       assert(age >= 0);
-      await t.scope.wait({ open: 0, aborted: 1 }, 1000);
+      await t.scope.wait({ open: 0, aborted: 1 }, 10_000);
     },
   };
 }
@@ -49,8 +49,8 @@ function ends(name: string, what: string): Case {
     async run(t) {
       const gate = await t.openScope();
       const running = collected(t, what, `${gate.url}/hold?key=end`);
-      await Promise.race([running, gate.wait({ pending: 1 }, 8000)]);
-      await t.scope.wait({ requests: 1, open: 0, pending: 0 }, 4000);
+      await Promise.race([running, gate.wait({ pending: 1 }, 10_000)]);
+      await t.scope.wait({ requests: 1, open: 0, pending: 0 }, 10_000);
       await gate.release("end");
       const { leaks } = await running;
       assertEquals(leaks?.length ?? 0, what === "an idle session" ? 0 : 1);
@@ -120,7 +120,7 @@ export const cases: Case[] = [
         `Hangup: a streamed response was dropped while open; close it, or read it to its end: GET ${url}\n` +
         'A session with "traceLeaks: true" tells where it was made\n';
       assertEquals(stderr, warning);
-      await t.scope.wait({ open: 0, aborted: 2 }, 1000);
+      await t.scope.wait({ open: 0, aborted: 2 }, 10_000);
     },
   },
   {
@@ -155,7 +155,7 @@ export const cases: Case[] = [
       // A close() ends what was not collected in the same round.
       assert(calls === 2 || how === "calls close()" && calls === 1, `${calls} calls`);
       assertEquals([open, active, status], [0, 0, 200]);
-      await t.scope.wait({ open: 0, pending: 0 }, 1000);
+      await t.scope.wait({ open: 0, pending: 0 }, 10_000);
     },
   })),
   {

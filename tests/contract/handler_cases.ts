@@ -28,7 +28,7 @@ function leaving(when: string, paths: string[], { idle, needs = [] }: { idle?: n
         await scope.wait({ pending: 1 });
         reader.read().catch(() => {});
         controller.abort();
-        await scope.wait({ pending: 0 }, 2000);
+        await scope.wait({ pending: 0 }, 10_000);
         await assertNothingInFlight(scope, can);
       }
       assertEquals((await scope.stats()).aborted, paths.length);
@@ -97,12 +97,12 @@ export const cases: Case[] = [
       try {
         assertEquals([await ask("/bytes/10"), await ask("/status/404")], [200, 404]);
         const first = ask("/hold?key=a");
-        await scope.wait({ pending: 1 }, 2000);
+        await scope.wait({ pending: 1 }, 10_000);
         const second = ask("/hang");
-        await scope.wait({ pending: 2 }, 2000);
+        await scope.wait({ pending: 2 }, 10_000);
         await scope.release("a");
         assertEquals(await first, 200);
-        await scope.wait({ requests: 99 }, 1700).catch(() => {});
+        await scope.wait({ requests: 99 }, 10_000).catch(() => {});
         assertEquals(await ask("/bytes/10"), 200);
         assertEquals(await second, "TimeoutError");
         await scope.wait({ pending: 0 });

@@ -135,7 +135,7 @@ function mocked(
     async run() {
       const session = new Session({ ...options, fetch: fetch() });
       try {
-        await within(2000, run(session));
+        await within(10_000, run(session));
         assertEquals([session.exchanges(), session.pool.stats().active], [[], 0]);
       } finally {
         await session.close();
@@ -208,7 +208,7 @@ async function readChunk(chunk: () => unknown, expected: string): Promise<void> 
       "lines()": async () => (await readLines(await stream(session, URL_OF_NOBODY))).join("\n"),
     };
     for (const [way, read] of Object.entries(reads)) {
-      const outcome = await within(2000, read().catch((error) => error));
+      const outcome = await within(10_000, read().catch((error) => error));
       if (outcome instanceof Error) {
         assert(outcome instanceof HangupError, `${way}: ${outcome}`);
         assertEquals([outcome.method, outcome.url], ["GET", URL_OF_NOBODY], way);
@@ -270,7 +270,7 @@ export const cases: Case[] = [
     if (outcome instanceof Error) assert(outcome instanceof HangupError, String(outcome));
     else assert(outcome.content.byteLength <= 500, `${outcome.content.byteLength} bytes`);
     assertEquals(session.exchanges(), []);
-    await t.scope.wait({ pending: 0 }, 2000);
+    await t.scope.wait({ pending: 0 }, 10_000);
   }, { maxBodyBytes: 500 }),
   ...["1000000000000000", "9007199254740993", "99999999999999999999999"].map((length) =>
     mocked(
@@ -297,7 +297,7 @@ export const cases: Case[] = [
         await assertRejects(() => read(session, scope.url + path), HangupError);
       }
       await session.close();
-      await scope.wait({ pending: 0 }, 2000);
+      await scope.wait({ pending: 0 }, 10_000);
     },
   },
   ...Object.keys(READS).flatMap((way) =>

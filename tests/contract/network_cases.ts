@@ -42,7 +42,7 @@ export const cases: Case[] = [
       const other = await openScope();
       const session = new Session({ pool: { maxConnectionsPerOrigin: 1 } });
       const stuck = [1, 2].map(() => session.get(`${scope.url}/hang`).catch((error) => error));
-      await scope.wait({ pending: 1 }, 2000);
+      await scope.wait({ pending: 1 }, 10_000);
       assertEquals((await session.get(`${other.url}/bytes/10`)).content.byteLength, 10);
       const stream = await session.get(`${other.url}/endless`, { prefetch: false });
       assertEquals(session.pool.stats().origins, {
@@ -141,7 +141,7 @@ export const cases: Case[] = [
         for await (const _ of stream) break;
         await scope.wait({ pending: 0 });
         const hanging = assertRejects(() => session.get(`${scope.url}/hang`));
-        await scope.wait({ pending: 1 }, 2000);
+        await scope.wait({ pending: 1 }, 10_000);
         await session.close();
         await hanging;
       } finally {

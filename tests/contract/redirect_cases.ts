@@ -341,9 +341,9 @@ export const cases: Case[] = [
       const session = new Session({ pool });
       try {
         const busy = session.get(`${other.url}/hold?key=a`);
-        await other.wait({ requests: 1 }, 2000);
+        await other.wait({ requests: 1 }, 10_000);
         const redirected = session.get(redirect(scope, `${other.url}/bytes/10`));
-        await scope.wait({ requests: 1, pending: 0 }, 2000);
+        await scope.wait({ requests: 1, pending: 0 }, 10_000);
         // It waits for the second origin, and no longer holds the first.
         assertEquals((await session.get(`${scope.url}/bytes/10`)).status, 200);
         assertEquals(pool.stats().origins[other.url], { active: 1, queued: 1 });
@@ -403,7 +403,7 @@ export const cases: Case[] = [
     const response = await session.get(`${redirect(scope, "/bytes/10")}&body=10&stall`);
     const took = performance.now() - start;
     assertEquals(response.status, 200);
-    assert(took < 1500, `it took ${took} ms`);
+    assert(took < 10_000, `it took ${took} ms`);
     await scope.wait({ pending: 0 });
   }, FOLLOWS),
   withSession("a 303 that answers an upload early ends the upload", async (session, { scope }) => {
@@ -418,7 +418,7 @@ export const cases: Case[] = [
     });
     const response = await session.post(redirect(scope, "/bytes/10", 303), { body });
     assertEquals([response.status, response.request.method], [200, "GET"]);
-    await within(1000, cancel);
+    await within(10_000, cancel);
     await pause(20); // the source's own timer
     await scope.wait({ pending: 0 });
   }, { needs: ["followsRedirects", "streamsUploads"] }),

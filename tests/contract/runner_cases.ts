@@ -52,7 +52,7 @@ export const cases: Case[] = [
   ),
   onNode(
     "jest",
-    ["node22", "node26"],
+    ["node26"],
     "a session keeps its promises under jest, in its realm, with its fake timers",
     { jest: ALL, "fakes everywhere": PROMISES + 1 },
   ),

@@ -38,7 +38,7 @@ export const cases: Case[] = [
       assertEquals(stats.pending, 20);
       for (const controller of controllers) controller.abort();
       await Promise.allSettled(responses.map((response) => response.body?.cancel()));
-      await scope.wait({ pending: 0, aborted: 20 }, 2000);
+      await scope.wait({ pending: 0, aborted: 20 }, 10_000);
     },
   },
   {
@@ -46,17 +46,17 @@ export const cases: Case[] = [
     async run({ scope }) {
       const controller = new AbortController();
       const pending = fetch(scope.url + "/hang", { signal: controller.signal });
-      await scope.wait({ pending: 1 }, 2000);
+      await scope.wait({ pending: 1 }, 10_000);
       controller.abort();
       await assertRejects(() => pending);
-      await scope.wait({ pending: 0, aborted: 1 }, 2000);
+      await scope.wait({ pending: 0, aborted: 1 }, 10_000);
     },
   },
   {
     name: "a held route answers when it is released, before or after the request",
     async run({ scope }) {
       const after = fetch(scope.url + "/hold?key=a");
-      await scope.wait({ pending: 1 }, 2000);
+      await scope.wait({ pending: 1 }, 10_000);
       await scope.release("a");
       assertEquals(await (await after).text(), "released");
       await scope.release("b");

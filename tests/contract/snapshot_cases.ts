@@ -173,7 +173,7 @@ const MOMENTS: Record<string, Moment> = {
     options: { pool: { maxConnections: 1 } },
     async before(session, { scope }) {
       const held = session.get(`${scope.url}/hold?key=a`);
-      await scope.wait({ requests: 1 }, 2000);
+      await scope.wait({ requests: 1 }, 10_000);
       return async () => {
         await scope.release("a");
         await held;

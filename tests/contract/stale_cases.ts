@@ -16,7 +16,7 @@ const UNKNOWN = "so the outcome of the request is unknown: ";
 async function warm(session: Session, scope: Scope, connections = 1): Promise<void> {
   await Promise.all(
     Array.from({ length: connections }, (_, i) => session.get(`${scope.url}/hold?key=warm&i=${i}`).catch(() => {}))
-      .concat(scope.wait({ requests: connections }, 2000).then(() => scope.release("warm"))),
+      .concat(scope.wait({ requests: connections }, 10_000).then(() => scope.release("warm"))),
   );
   // Node hands out the end of a body before the socket.
   await pause(20);
@@ -283,10 +283,10 @@ export const cases: Case[] = [
   withSession("a POST that is cut off rejects with what cut it off", async (session, { scope }) => {
     const controller = new AbortController();
     const pending = session.post(`${scope.url}/hang`, { body: "text", signal: controller.signal }).catch((e) => e);
-    await scope.wait({ requests: 1 }, 2000);
+    await scope.wait({ requests: 1 }, 10_000);
     const reason = new Error("no longer needed");
     controller.abort(reason);
-    assertEquals(await within(1000, pending), reason);
+    assertEquals(await within(10_000, pending), reason);
     await scope.wait({ pending: 0 });
   }),
 ];

@@ -226,7 +226,7 @@ export const cases: Case[] = [
     assertEquals([error.phase, error.timeout], ["idle", 100]);
   }, { timeout: { idle: 100 } }),
   end("the total timeout, with nobody reading", "/endless", async ({ response, scope }) => {
-    await scope.wait({ pending: 0 }, 2000);
+    await scope.wait({ pending: 0 }, 10_000);
     const error = await assertRejects(() => response.bytes(), TimeoutError);
     assertEquals(error.phase, "total");
   }, { timeout: { total: 200 } }),

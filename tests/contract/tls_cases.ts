@@ -35,7 +35,7 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
       async run({ scope, openScope }) {
         const secure = await openScope(options);
         const held = get(`${scope.url}/hold?key=a`);
-        await scope.wait({ open: 1, pending: 1 }, 2000);
+        await scope.wait({ open: 1, pending: 1 }, 10_000);
         const to = `${scope.url}/redirect/302?to=${secure.url}`;
         assertEquals((await get(`${to}/bytes/10`)).content.byteLength, 10);
         await secure.wait({ accepted: 1, open: 0 });
@@ -94,7 +94,7 @@ function casesOver(protocol: string, options: ScopeOptions, needs: Capability[])
           `${scope.url}${path}${path.includes("?") ? "&" : "?"}i=${i}`
         );
         const pending = urls.map((url) => failure(session.get(url)));
-        await scope.wait({ requests: 1 + 5 }, 2000);
+        await scope.wait({ requests: 1 + 5 }, 10_000);
         assertEquals((await session.close()).length, 1 + 8);
         for (const error of await Promise.all(pending)) assert(error instanceof SessionClosedError, String(error));
         await assertRejects(() => stream.bytes(), SessionClosedError);
@@ -117,7 +117,7 @@ export const cases: Case[] = [
         await session.get(`${scope.url}/bytes/10`);
         const held = Array.from({ length: 20 }, (_, i) => session.get(`${scope.url}/hold?key=a&i=${i}`));
         const stream = await session.get(`${scope.url}/endless`, { prefetch: false });
-        await scope.wait({ pending: 21 }, 2000);
+        await scope.wait({ pending: 21 }, 10_000);
         assertEquals(session.pool.stats().active, 21);
         await stream.close();
         await scope.wait({ pending: 20 });
@@ -141,7 +141,7 @@ export const cases: Case[] = [
       await silent.wait({ accepted: 1, open: 0 });
       const session = new Session();
       const pending = failure(session.get(url));
-      await silent.wait({ open: 1 }, 2000);
+      await silent.wait({ open: 1 }, 10_000);
       await session.close();
       assert(await pending instanceof SessionClosedError);
       await silent.wait({ open: 0 });

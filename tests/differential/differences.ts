@@ -171,11 +171,19 @@ export const reasons: Reason[] = [
     id: "request-stream",
     what: "A `Request`'s body that is there within 10 ms is sent with its length",
     reason:
-      "No runtime tells whether a `Request` was made from a stream or from a string. So its body is read ahead: what is at " +
-      "hand at once counts as in memory, and can be sent again at a redirect.",
-    situations:
-      /^streams sent: of a Request$|^redirects: 30\d after a Request with a stream$|^requests: a Request with a body as init$/,
+      "Deno, Bun and workerd do not tell whether a `Request` was made from a stream or from a string. So its body is read " +
+      "ahead: what is at hand at once counts as in memory, and can be sent again at a redirect.",
+    situations: /^streams sent: of a Request$|^redirects: 30\d after a Request with a stream$/,
     aspects: /^(call\.outcome|sent\.count|sent\.1\.headers\.(content-length|transfer-encoding))$/,
+    runtimes: ["deno", "bun", "workerd"],
+  },
+  {
+    id: "request-init",
+    what: "The body of a `Request` that is given as the options is sent with its length",
+    reason: "It is in memory, as that of a `Request` that is given as the input. Node takes it for a stream.",
+    situations: /^requests: a Request with a body as init$/,
+    aspects: /^sent\.1\.headers\.(content-length|transfer-encoding)$/,
+    runtimes: NODE,
   },
   {
     id: "chunks",

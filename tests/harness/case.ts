@@ -17,6 +17,7 @@ export const capabilities = {
   processes: "A case can start a process of the same runtime, `t.run()`.",
   serves: "A case can have a handler of `tests/handlers.ts` served, `t.serve()`.",
   backpressure: "A reader that stops reading stops the server, so that what it has not read takes no more memory.",
+  byteStreams: 'There are byte streams: `new ReadableStream({ type: "bytes" })`.',
   noticesPlaintext: "A server that answers a TLS handshake with something else is an error, and not waited for.",
   noticesTruncation: "A chunked body that breaks off is an error, not a complete one.",
   resetsStreams: "An aborted HTTP/2 request is reset at once, not with the next one.",
@@ -87,6 +88,7 @@ export const lacking: Partial<Record<Runtime, Capability[]>> = {
     ...BROWSER,
     "sendsStreams",
     "backpressure",
+    "byteStreams",
     "noticesTruncation",
     "resetsStreams",
     "reusesConnections",
@@ -108,10 +110,13 @@ export interface Case {
   run(t: TestContext): Promise<void> | void;
 }
 
-/** A script to run, and what its environment has besides that of the tests. */
+/** A script to run. */
 export interface Script {
   script: string;
+  /** What its environment has besides that of the tests. */
   env?: Record<string, string>;
+  /** The size of its stack in KiB, on V8. */
+  stack?: number;
   /** Whether it has tests for the test runner that the runtime brings. */
   tests?: boolean;
 }

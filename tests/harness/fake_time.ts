@@ -95,7 +95,7 @@ export async function underFakes(hangup: typeof Hangup, url: string, faking: Fak
   const { setTimeout, clearTimeout } = globalThis;
 
   /** What a promise comes to, or that nothing came of it in real time. */
-  async function outcome(work: Promise<unknown>, ms = 2500): Promise<unknown> {
+  async function outcome(work: Promise<unknown>, ms = 5000): Promise<unknown> {
     let timer: ReturnType<typeof setReal> | undefined;
     const hung = Bun
       ? pause(ms).then(() => "nothing")
@@ -138,13 +138,19 @@ export async function underFakes(hangup: typeof Hangup, url: string, faking: Fak
     time.uninstall();
   }
 
+  /** Waits in real time until a request is in the state in which this timeout runs. */
+  async function untilIn(session: Session, phase: "headers" | "idle" | "total" | "queue"): Promise<void> {
+    const state = phase === "queue" ? "queued" : phase === "idle" ? "prefetch" : "headers";
+    while (!session.exchanges().some((exchange) => exchange.state === state)) await pause(5);
+  }
+
   /** A request that comes to nothing before its time has passed, and to a timeout then. */
   function expires(path: string, phase: "headers" | "idle" | "total" | "queue", options: SessionOptions = {}): Ask {
     const work: Work = async (session, time) => {
       if (phase === "queue") session.get(`${url}/hang`, { timeout: { headers: Infinity } }).catch(() => {});
       const request = session.get(url + path, { timeout: { [phase]: 5000 } });
       request.catch(() => {});
-      await pause(100);
+      await untilIn(session, phase);
       const early = await outcome(request, 10);
       await time.tickAsync(5500); // what is not faked moves a little as well
       return [early, await outcome(request)];
@@ -157,7 +163,7 @@ export async function underFakes(hangup: typeof Hangup, url: string, faking: Fak
     const work: Work = async (session, time) => {
       const request = session.get(url + path, { timeout: { [phase]: 300 } });
       request.catch(() => {});
-      await pause(50);
+      await untilIn(session, phase);
       restore(time);
       return await outcome(request);
     };
@@ -248,7 +254,7 @@ export async function underFakes(hangup: typeof Hangup, url: string, faking: Fak
       await session.get(`${url}/bytes/10`); // with timers of its own
       time = fake();
     }
-    let result = await outcome(work(session, time), 6000);
+    let result = await outcome(work(session, time), 20_000);
     if (await outcome(session.close()) === "nothing") result = [result, "close() did not end"];
     const left = restores && time.forgets ? 0 : time.count?.() ?? made.size;
     if (!restores) restore(time);

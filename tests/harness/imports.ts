@@ -25,7 +25,13 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["_internal/transports/*"],
   ["_internal/slots.ts", "_internal/drain.ts", "_internal/timing.ts", "_internal/upload.ts"],
   ["_internal/web.ts"],
-  ["_internal/cancellation.ts", "_internal/deadlines.ts", "_internal/signals.ts", "_internal/bytes.ts"],
+  [
+    "_internal/cancellation.ts",
+    "_internal/deadlines.ts",
+    "_internal/signals.ts",
+    "_internal/bytes.ts",
+    "_internal/stream_reader.ts",
+  ],
   ["errors.ts", "cookies.ts"],
   ["_internal/causes.ts", "_internal/foreign.ts"],
   [

@@ -123,6 +123,14 @@ export function makeStream(source: ByteSource): ReadableStream<Bytes> {
   try {
     return new ReadableStream(own(source), strategy) as ReadableStream<Bytes>;
   } catch {
-    return new ReadableStream(own({ ...source, type: undefined }) as UnderlyingSource<Bytes>, strategy);
+    return new ReadableStream(own({ ...source, type: undefined }) as never, strategy) as ReadableStream<Bytes>;
   }
+}
+
+/**
+ * Returns a reader of a stream. It gives options of its own, because WebKit otherwise reads them
+ * from `Object.prototype`.
+ */
+export function readerOf<T>(stream: ReadableStream<T>): ReadableStreamDefaultReader<T> {
+  return stream.getReader(own({}) as never) as unknown as ReadableStreamDefaultReader<T>;
 }

@@ -8,8 +8,7 @@
  */
 
 import { NetworkError } from "../errors.ts";
-import { own } from "./options.ts";
-import { type ByteCollector, type Bytes, isBytes } from "./bytes.ts";
+import { type ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, cancelBody, hasBody, isForm, SMALL_BODY } from "./http.ts";
 import { afterReal } from "./timers.ts";
@@ -303,7 +302,7 @@ export class Source {
 
 function getReader(body: ReadableStream | null | undefined): Reader | undefined {
   if (typeof body?.getReader === "function" || !(Symbol.asyncIterator in Object(body))) {
-    return body?.getReader(own({})) as Reader | undefined;
+    return body ? readerOf(body) as Reader : undefined;
   }
   // The body is another kind of stream: an npm package's `fetch` made it.
   const iterator: AsyncIterator<Bytes> = (body as unknown as AsyncIterable<Bytes>)[Symbol.asyncIterator]();

@@ -6,8 +6,7 @@
  * @module
  */
 
-import type { Bytes } from "./bytes.ts";
-import { own } from "./options.ts";
+import { type Bytes, readerOf } from "./bytes.ts";
 import { afterReal } from "./timers.ts";
 
 /** The start of the body that undici makes of a `FormData`. */
@@ -31,7 +30,7 @@ export class StreamReader {
 
   constructor(stream: ReadableStream<Bytes>) {
     this.#mayBeForm = fillsForms() && isByteStream(stream);
-    this.#reader = stream.getReader(own({})) as ReadableStreamDefaultReader<Bytes>;
+    this.#reader = readerOf(stream);
   }
 
   read(): Promise<IteratorResult<Bytes>> {

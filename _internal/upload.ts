@@ -136,8 +136,8 @@ const MOST_AHEAD = 64 * 1024 * 1024;
  *
  * @param cancellation The cancellation of the request. If the request is aborted meanwhile, the
  * body is canceled.
- * @param whole Whether to return it as a `Blob`, as browsers need it: they send no streams over
- * HTTP/1.1, and take a while to deliver a body from memory. They may keep a large `Blob` on disk.
+ * @param whole Whether to read all of it where the platform does not tell streams from bodies in
+ * memory, because it sends no streams: WebKit.
  */
 export function bodyOf(
   request: Request,
@@ -145,19 +145,13 @@ export function bodyOf(
   whole = false,
 ): StreamBody | Promise<BodyInit | StreamBody | undefined> {
   const { body } = request;
-  if (whole) return toBlob(request);
-  if (!(body instanceof ReadableStream)) return request.arrayBuffer();
-  if (!tellsStreams()) return readAhead(new StreamReader(body), cancellation);
+  // In Firefox, a `Request` has no `body`.
+  if (!(body instanceof ReadableStream)) {
+    return request.arrayBuffer().then((buffer) => buffer.byteLength > 0 || body !== undefined ? buffer : undefined);
+  }
+  if (!tellsStreams()) return whole ? request.arrayBuffer() : readAhead(new StreamReader(body), cancellation);
   const copy = copyFromMemory(request);
   return copy === undefined ? body : copy.arrayBuffer();
-}
-
-/** Reads the body of a `Request`. In Firefox, a `Request` does not say whether it has one. */
-async function toBlob(request: Request): Promise<Blob | undefined> {
-  const blob = await request.blob();
-  if (blob.size === 0 && request.body === undefined) return undefined;
-  // A copy without the type, which would replace a `content-type` that the caller left out.
-  return new Blob([blob]);
 }
 
 /**

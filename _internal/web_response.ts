@@ -7,7 +7,7 @@
  */
 
 import type { Redirect, Repeatable } from "../request.ts";
-import { type Bytes, makeStream } from "./bytes.ts";
+import { type Bytes, makeStream, readerOf } from "./bytes.ts";
 import { hasBody, showUrl } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
@@ -224,8 +224,8 @@ class WebResponse extends BaseResponse {
     this.#checkUnused();
     this.#consumed = true;
     // Lock the stream, so that nobody else reads it.
-    if (!(content instanceof Uint8Array)) return super.body!.getReader(own({})), await content.readAll!(Infinity);
-    this.#stream?.getReader(own({}));
+    if (!(content instanceof Uint8Array)) return readerOf(super.body!), await content.readAll!(Infinity);
+    if (this.#stream !== undefined) readerOf(this.#stream);
     this.#finish();
     return this.#fetched ? content : content.slice();
   }

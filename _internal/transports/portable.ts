@@ -70,6 +70,6 @@ function refusesStreams(): boolean {
       return "half";
     },
   };
-  new Request("http://localhost/", own(init));
+  new Request("http://localhost/", own(init) as RequestInit);
   return !reads;
 }

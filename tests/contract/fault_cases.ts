@@ -20,8 +20,6 @@ interface Expectation {
   reused?: true;
   /** Time in ms until the next request, for what the peer does later. */
   gap?: number;
-  /** The platform itself takes its time. */
-  slow?: true;
 }
 
 /** Long enough for a busy machine, so that only what has a short one of its own times out. */
@@ -84,7 +82,6 @@ export const expectations: Record<FaultName, Expectation> = {
   "endless-headers": { ends: "NetworkError: headers" },
   "ten-thousand-headers": {
     ends: { all: "NetworkError: headers", workerd: '200 "hello"', chromium: '200 "hello"', firefox: '200 "hello"' },
-    slow: true,
   },
   "large-headers": {
     ends: {
@@ -300,7 +297,7 @@ export function endOn(runtime: Runtime, ends: Ends): string {
   return ends[runtime] ?? ends[kind] ?? ends.all;
 }
 
-function faultCase(name: FaultName, { ends, init, needs, reused, gap = 0, slow }: Expectation): Case {
+function faultCase(name: FaultName, { ends, init, needs, reused, gap = 0 }: Expectation): Case {
   return {
     name: `a server that ${faults[name].does}`,
     needs,
@@ -325,7 +322,7 @@ function faultCase(name: FaultName, { ends, init, needs, reused, gap = 0, slow }
           const expected = endOn(runtime, ends);
           // The one way to be uncertain: two ends that are stated.
           assert(expected.split(" or ").includes(ended), `${way}: ${ended} where ${expected} was expected`);
-          assert(took < (slow ? PATIENT.total : 15_000), `it took ${took} ms`);
+          assert(took < 15_000, `it took ${took} ms`);
           assertEquals([session.pool.stats().active, session.exchanges(), watched.listeners], [0, [], 0]);
           if (gap > 0) {
             // The fault ends the connection, which a busy client notices late. Node may have another one open.

@@ -104,6 +104,7 @@ export const cases: Case[] = [
 
   {
     name: "the body of every Response is a byte stream, also if it failed",
+    needs: ["byteStreams"],
     async run({ scope }) {
       const session = new Session();
       const url = `${scope.url}/bytes/10`;

@@ -166,8 +166,8 @@ const ways: Record<string, () => Promise<unknown>> = {
     return { leaks };
   },
 
-  ...Object.fromEntries(
-    Object.entries<(session: Session, make: (path: string, init?: RequestInit) => Request) => Promise<unknown>>({
+  async "the signals of Requests"() {
+    const sends: Record<string, (session: Session, make: typeof toRequest) => Promise<unknown>> = {
       "session.fetch": (session, make) => session.fetch(make("/hang")),
       "session.get": (session, make) => session.get(make("/hang")),
       "get()": (_, make) => get(make("/hang")),
@@ -178,21 +178,29 @@ const ways: Record<string, () => Promise<unknown>> = {
       "a short body of session.fetch": async (session, make) => await (await session.fetch(make("/stall/100"))).text(),
       "a stream": async (session, make) => await (await session.get(make("/stall/100"), { prefetch: false })).text(),
       "the stream of get()": async (_, make) => await (await get(make("/stall/100"), { prefetch: false })).text(),
-    }).map(([how, send]) => [`the signal of ${how}`, async () => {
-      const session = new Session();
+    };
+    const session = new Session();
+    const controllers: AbortController[] = [];
+    /** Each has a signal of its own: one that is shared would be kept by the others. */
+    function toRequest(path: string, init?: RequestInit): Request {
       const controller = new AbortController();
-      const make = (path: string, init?: RequestInit) =>
-        new Request(url + path, { ...init, signal: controller.signal });
-      let ended: unknown;
-      const sent = send(session, make).then(() => ended = "the end", (error) => ended = error.name);
-      await collect(); // the headers arrive meanwhile, and parts of the body
-      const before = ended;
-      controller.abort();
-      await Promise.race([sent, pause(5000)]);
-      await session.close();
-      return { before, ended };
-    }]),
-  ),
+      controllers.push(controller);
+      return new Request(url + path, { ...init, signal: controller.signal });
+    }
+    const ends: Record<string, unknown> = {};
+    const sent = Object.entries(sends).map(([how, send]) => {
+      ends[how] = "not ended";
+      return send(session, toRequest).then(() => ends[how] = "the end", (error) => ends[how] = error.name);
+    });
+    await collect(); // the headers arrive meanwhile, and parts of the body
+    const before = { ...ends };
+    for (const controller of controllers) controller.abort();
+    let timer: ReturnType<typeof setTimeout>;
+    await Promise.race([Promise.all(sent), new Promise((resolve) => timer = setTimeout(resolve, 5000))]);
+    clearTimeout(timer!);
+    await session.close();
+    return { before, ends };
+  },
 
   ...Object.fromEntries(
     Object.entries<(session: Session) => unknown>({

@@ -656,6 +656,7 @@ export const cases: Case[] = [
   ),
   ...Object.entries(UNREAD_FORMS).map(([what, use]): Case => ({
     name: `nothing escapes from a Response with a form that nobody reads: ${what}`,
+    needs: ["readsForms"],
     async run() {
       const session = new Session({ fetch: () => Promise.resolve(new Response(largeForm())) });
       await catchingAll(async () => {

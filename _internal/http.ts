@@ -61,7 +61,7 @@ export function announcedLength(headers: Headers): number | undefined {
 export const SMALL_BODY: number = 64 * 1024;
 
 /**
- * Whether a body was made from a `FormData` by Node. From Node 26 on, canceling it before it is
+ * Whether a body was made from a `FormData` by Node. From Node 24 on, canceling it before it is
  * filled ends the process. It holds nothing but memory, so it need not be canceled.
  */
 export function isForm({ headers }: Response): boolean {

@@ -18,7 +18,7 @@ const FORM_TIME = 1;
 /**
  * Reads a stream, and cancels it in a way that does not end the process.
  *
- * From Node 26 on, the stream of a `FormData` is filled whether or not anybody reads it, and
+ * From Node 24 on, the stream of a `FormData` is filled whether or not anybody reads it, and
  * canceling it before it is full ends the process. It holds nothing but memory, so it need not be
  * canceled. Only its first bytes tell it from other streams.
  */
@@ -55,7 +55,7 @@ export class StreamReader {
 
 function fillsForms(): boolean {
   const { process } = globalThis as { process?: { versions?: { undici?: string } } };
-  return parseInt(process?.versions?.undici ?? "") >= 8;
+  return parseInt(process?.versions?.undici ?? "") >= 7;
 }
 
 function isByteStream(stream: ReadableStream): boolean {

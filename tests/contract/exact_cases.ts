@@ -254,7 +254,8 @@ const SHOWN: Record<string, (session: Session) => unknown> = {
   "the signal of a lease": ({ pool }) => pool.acquire("a", { signal: EVIL as never }),
   "onClose of a lease": ({ pool }) => pool.acquire("a", { onClose: EVIL as never }),
   "the origin of a lease": async ({ pool }) => {
-    using lease = await pool.acquire(EVIL);
+    const lease = await pool.acquire(EVIL);
+    lease.release();
     const show = Reflect.get(lease, Symbol.for("nodejs.util.inspect.custom"));
     throw new Error(show.call(lease));
   },

@@ -373,11 +373,11 @@ export const reasons: Reason[] = [
   },
   {
     id: "signal-like",
-    what: "A signal that only looks like one is refused",
-    reason: "The session cannot listen to it. Bare `fetch` of Node 22 takes it.",
+    what: "A signal that only looks like one aborts the request",
+    reason: "It may be that of a polyfill or of another realm. Bare `fetch` refuses it, but on Node 22.",
     situations: /^aborts: a signal that looks like one$/,
     aspects: /^(call\.outcome|sent\.count)$/,
-    runtimes: ["node22"],
+    runtimes: ["deno", "bun", "node24", "node26", "workerd"],
   },
   {
     id: "typeerror",

@@ -39,7 +39,7 @@ const open = (session: Session, path = "/endless?token=secret") => session.get(`
 async function dropped(work: (session: Session) => unknown, options: SessionOptions = {}) {
   const session = new Session({ onLeak, ...options });
   await forget(() => work(session));
-  const before = session.exchanges().length;
+  const before = session.exchanges().length + leaks.length; // the runtime may have collected garbage by itself
   await collect(() => leaks.length > 0);
   await collect(); // it is reported once
   const { active } = session.pool.stats();
@@ -220,7 +220,7 @@ const ways: Record<string, () => Promise<unknown>> = {
           return callback(session) as void;
         },
       });
-      for (let i = 0; i < 2; i++) await forget(() => open(session));
+      await forget(() => Promise.all([open(session), open(session)]));
       await collect(() => calls === 2 || session.closed);
       await collect();
       const status = session.closed ? 200 : (await session.get(`${url}/bytes/10`)).status;

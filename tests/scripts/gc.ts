@@ -18,7 +18,7 @@ const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
 
 /** Collects garbage, a number of times with turns of the event loop between, or until the condition holds. */
 async function collect(until?: () => boolean): Promise<void> {
-  for (let turn = 0; turn < (until ? 200 : 20) && !until?.(); turn++) {
+  for (let turn = 0; turn < (until ? 200 : 8) && !until?.(); turn++) {
     if (Bun) Bun.gc(true);
     else gc!();
     await pause(5);

@@ -1,7 +1,5 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { spawn } from "node:child_process";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Exit, Script } from "./case.ts";
@@ -24,8 +22,7 @@ export function runScript(given: string | Script, ...args: string[]): Promise<Ex
   const began = performance.now();
   const child = spawn(process.execPath, [...flags, file, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    // Node strips the types of all modules anew in each process, unless it may keep them.
-    env: { NODE_COMPILE_CACHE: join(tmpdir(), "hangup-compile-cache"), ...process.env, ...env },
+    env: { ...process.env, ...env },
   });
   let stdout = "", stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text);

@@ -396,7 +396,7 @@ export const cases: Case[] = [
     async run({ run, scope }) {
       const { code, stdout, stderr } = await run("scripts/gc.ts", scope.url, "in a context");
       assertEquals(code, 0, stderr);
-      assertEquals(JSON.parse(stdout), { contexts: ["ann", "bob"] });
+      assertEquals(JSON.parse(stdout), [{ contexts: ["ann", "bob"] }]);
     },
   },
   traced(

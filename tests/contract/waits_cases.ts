@@ -70,31 +70,37 @@ function work(ms: number): void {
   for (const end = performance.now() + ms; performance.now() < end;);
 }
 
+/** A promise that may reject before anybody awaits it. */
+function caught<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
 /** What a program may wait for when an answer comes while it is busy. Each comes to 100. */
 const BUSY: Record<string, (session: Session, url: string, busy: () => Promise<void>) => Promise<unknown>> = {
   "the headers of a short body": async (session, url, busy) => {
-    const got = session.get(`${url}/later/50`);
+    const got = caught(session.get(`${url}/later/50`));
     await busy();
     return (await got).content.byteLength;
   },
   "the headers of a stream": async (session, url, busy) => {
-    const got = session.get(`${url}/later/50`, { prefetch: false });
+    const got = caught(session.get(`${url}/later/50`, { prefetch: false }));
     await busy();
     return (await (await got).bytes()).byteLength;
   },
   "the headers of session.fetch": async (session, url, busy) => {
-    const got = session.fetch(`${url}/later/50`);
+    const got = caught(session.fetch(`${url}/later/50`));
     await busy();
     return (await (await got).arrayBuffer()).byteLength;
   },
   "the rest of a short body": async (session, url, busy) => {
-    const got = session.get(`${url}/drip?n=2&gap=50&length=2`);
+    const got = caught(session.get(`${url}/drip?n=2&gap=50&length=2`));
     await busy();
     return (await got).content.byteLength * 50;
   },
   "a chunk of a stream": async (session, url, busy) => {
     const response = await session.get(`${url}/drip?n=2&gap=50`, { prefetch: false });
-    const bytes = response.bytes();
+    const bytes = caught(response.bytes());
     await busy();
     return (await bytes).byteLength * 50;
   },

@@ -302,6 +302,7 @@ export const reasons: Reason[] = [
       /^(redirects: a redirect whose body|broken responses: a server that redirects, and resets in the body$)/,
     aspects: /^(call\.outcome|sent\.count)$/,
     runtimes: ["workerd", ...NODE],
+    varies: true,
   },
   {
     id: "same-origin",

@@ -115,8 +115,8 @@ export interface Script {
   script: string;
   /** What its environment has besides that of the tests. */
   env?: Record<string, string>;
-  /** The size of its stack in KiB, on V8. */
-  stack?: number;
+  /** Options for V8, on the runtimes that have it. */
+  v8?: string[];
   /** Whether it has tests for the test runner that the runtime brings. */
   tests?: boolean;
 }

@@ -6,10 +6,12 @@ import type { Exit, Script } from "./case.ts";
 
 /** Runs a script of `tests/` with the runtime that runs this; Deno, Bun and Node alike. */
 export function runScript(given: string | Script, ...args: string[]): Promise<Exit> {
-  const { script, env, stack, tests = false }: Script = typeof given === "string" ? { script: given } : given;
+  const { script, env, v8: options = [], tests = false }: Script = typeof given === "string"
+    ? { script: given }
+    : given;
   const file = fileURLToPath(new URL(`../${script}`, import.meta.url));
   // So that a script can force a garbage collection. Bun needs no flag for it.
-  const v8 = ["--expose-gc", ...(stack ? [`--stack-size=${stack}`] : [])];
+  const v8 = ["--expose-gc", ...options];
   const flags = "deno" in process.versions
     ? tests
       ? ["test", "--no-check", "-A", "--sanitize-ops", "--sanitize-resources"]

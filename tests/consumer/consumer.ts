@@ -277,7 +277,10 @@ export async function save(path: string, json: object, init?: Omit<SessionReques
   await session.post(path, { ...init, json });
 }
 
-/** A forgotten `await`: the promise has nothing of the response. */
+/**
+ * A forgotten `await`: the promise has nothing of the response. Each directive is a check: where the line below it
+ * compiles, it is an error itself.
+ */
 export async function forget(response: StreamedResponse): Promise<void> {
   // @ts-expect-error: a promise has no chunks
   for await (const chunk of response.throwIfNotOk()) void chunk;

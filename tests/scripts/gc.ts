@@ -195,6 +195,7 @@ const ways: Record<string, () => Promise<unknown>> = {
     await collect(); // the headers arrive meanwhile, and parts of the body
     const before = { ...ends };
     for (const controller of controllers) controller.abort();
+    // No wait but a limit: a request that never ends is to be reported, not to hold the process.
     let timer: ReturnType<typeof setTimeout>;
     await Promise.race([Promise.all(sent), new Promise((resolve) => timer = setTimeout(resolve, 5000))]);
     clearTimeout(timer!);

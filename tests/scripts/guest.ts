@@ -236,6 +236,7 @@ async function nocked(before: boolean) {
   at.get("/").reply(200, { name: "Ada" });
   at.post("/echo").reply(201, (request: Request) => request.text());
   at.get("/old").reply(302, undefined, { location: "http://nock.invalid/" });
+  // Nobody waits for this answer: the request below times out long before it.
   at.get("/late").delay(5000).reply(200, "late");
   at.get("/broken").replyWithError(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }));
   const { Session, get } = early ?? await load();

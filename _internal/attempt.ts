@@ -6,8 +6,8 @@
  * @module
  */
 
-import { cancelBody } from "./http.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
+import { cancelBody } from "./transports/forms.ts";
 import type { Upload } from "./upload.ts";
 
 /**

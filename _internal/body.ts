@@ -9,7 +9,6 @@
 import { BodyTooLargeError } from "../errors.ts";
 import { ByteCollector, type Bytes, makeStream } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
-import { SMALL_BODY } from "./http.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { throwIfAborted } from "./signals.ts";
 import type { Read, Source } from "./source.ts";
@@ -29,7 +28,6 @@ const dropped = typeof FinalizationRegistry === "function"
 /**
  * Reads the whole body into memory. Does not end the exchange.
  *
- * @param endsBodies Whether the platform ends a body at its announced length.
  * @param ahead The bytes that were read ahead.
  * @throws {BodyTooLargeError} If the body is longer than `max` bytes. The rest is not read.
  */
@@ -37,15 +35,13 @@ export function bufferBody(
   exchange: Exchange,
   source: Source,
   max: number,
-  endsBodies = false,
   ahead?: ByteCollector,
 ): Promise<Bytes> {
   const { length } = source;
   source.bounded = true;
   if (!source.open) return Promise.resolve(ahead?.take() ?? NO_BYTES);
   if (length !== undefined && length > max) return Promise.reject(new BodyTooLargeError(max, exchange));
-  const small = length !== undefined && length <= SMALL_BODY;
-  if (small && endsBodies && source.endsWhereAnnounced) return source.readWhole();
+  if (source.isSmall) return source.readWhole();
   return collect(exchange, source, max, ahead ?? new ByteCollector(length));
 }
 
@@ -119,7 +115,7 @@ export class BodyReader {
       this.#ahead?.stop();
       while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
       this.#throwIfAborted();
-      const content = await bufferBody(this.#exchange, this.#source, max, false, this.#ahead?.takeCollector());
+      const content = await bufferBody(this.#exchange, this.#source, max, this.#ahead?.takeCollector());
       this.#end();
       return content;
     } catch (error) {

@@ -59,26 +59,3 @@ export function announcedLength(headers: Headers): number | undefined {
  * or that is kept of an error page, in bytes.
  */
 export const SMALL_BODY: number = 64 * 1024;
-
-/**
- * Whether a body was made from a `FormData` by Node. From Node 24 on, canceling it before it is
- * filled ends the process. It holds nothing but memory, so it need not be canceled.
- */
-export function isForm({ headers }: Response): boolean {
-  return /boundary=-*formdata-undici-/.test(headers.get("content-type") ?? "");
-}
-
-/**
- * Cancels a body that nobody reads. The result is not awaited, and `cancel()` may be a mock's that
- * returns no promise.
- */
-export function cancelBody(response: Response): void {
-  try {
-    if (isForm(response)) return;
-    const body = response.body as ReadableStream & { destroy?(): unknown } | null | undefined;
-    // An npm package's `fetch` may give a stream of Node's.
-    Promise.resolve(body?.cancel ? body.cancel() : body?.destroy?.()).catch(() => {});
-  } catch {
-    // The body is locked, or is not a stream.
-  }
-}

@@ -25,7 +25,7 @@ export async function respond(exchange: Exchange, platform: Platform): Promise<P
     const arrival = await send(exchange, platform);
     const head = toHead(exchange, arrival, platform);
     if (prefetch) {
-      response = new PrefetchedResponse(head, await prefetchBody(exchange, arrival, maxBodyBytes, platform));
+      response = new PrefetchedResponse(head, await prefetchBody(exchange, arrival, maxBodyBytes));
     } else {
       response = new StreamedResponse(head, await handOver(exchange, arrival), maxBodyBytes);
     }
@@ -49,7 +49,7 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
       return new WebResponse(head, reader, fetched);
     }
     try {
-      return new WebResponse(head, await prefetchBody(exchange, arrival, max, platform), fetched);
+      return new WebResponse(head, await prefetchBody(exchange, arrival, max), fetched);
     } catch (error) {
       // The error shows when the caller reads the body, as with the standard `fetch`.
       const failure = asFetchError(exchange.endWith(error));
@@ -63,9 +63,9 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
 }
 
 /** Reads the body into memory and ends the exchange. */
-async function prefetchBody(exchange: Exchange, { source, kept }: Arrival, max: number, platform: Platform) {
+async function prefetchBody(exchange: Exchange, { source, kept }: Arrival, max: number) {
   exchange.state = "prefetch";
-  const content = await bufferBody(exchange, source, max, platform.endsBodies);
+  const content = await bufferBody(exchange, source, max);
   exchange.cancellation.throwIfAborted();
   if (kept !== undefined) {
     // Release the connection first, so that a slow jar does not hold it.

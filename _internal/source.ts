@@ -10,8 +10,9 @@
 import { NetworkError } from "../errors.ts";
 import { type ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
-import { announcedLength, cancelBody, hasBody, isForm, SMALL_BODY } from "./http.ts";
+import { announcedLength, hasBody, SMALL_BODY } from "./http.ts";
 import { afterReal } from "./timers.ts";
+import { cancelBody, openStream } from "./transports/forms.ts";
 import type { Platform } from "./transports/platform.ts";
 import type { ResponseType } from "./web.ts";
 
@@ -52,6 +53,8 @@ export class Source {
   readonly #exchange: Exchange;
   /** Whether to read the body with a BYOB reader. */
   readonly #prefersByob: boolean;
+  /** Whether the platform ends bodies at their announced length. */
+  readonly #endsBodies: boolean;
   /** `undefined` once the body is at its end. */
   #response: Response | undefined;
   #reader: Reader | undefined;
@@ -65,7 +68,7 @@ export class Source {
   #blockSize = 4096;
   #received = 0;
 
-  constructor(exchange: Exchange, response: Response, { prefersByob = false }: Platform) {
+  constructor(exchange: Exchange, response: Response, { prefersByob = false, endsBodies = false }: Platform) {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
     const announced = announcedLength(headers);
@@ -76,6 +79,7 @@ export class Source {
     this.bounded = empty || announced !== undefined;
     this.#exchange = exchange;
     this.#prefersByob = prefersByob;
+    this.#endsBodies = endsBodies;
     if (empty) {
       cancelBody(response);
     } else {
@@ -98,13 +102,15 @@ export class Source {
   }
 
   /**
-   * Whether `content-length` alone says where this body ends. If so, a platform with `endsBodies`
-   * ends it there. The response must come from the network rather than from a constructor, and must
-   * have no `transfer-encoding`.
+   * Whether the body is whole and sure to end after a small length, so that the platform can read
+   * it at once. Its `content-length` alone must say where it ends: the response must come from the
+   * network rather than from a constructor, and must have no `transfer-encoding`.
    */
-  get endsWhereAnnounced(): boolean {
+  get isSmall(): boolean {
     const response = this.#response;
-    return response !== undefined && response.url !== "" && !response.headers.has("transfer-encoding");
+    return this.#endsBodies && this.length !== undefined && this.length <= SMALL_BODY &&
+      this.#reader === undefined && this.#filler === undefined &&
+      response !== undefined && response.url !== "" && !response.headers.has("transfer-encoding");
   }
 
   /** The next chunk, or `done` at the end of the body. */
@@ -150,7 +156,7 @@ export class Source {
     if (this.#reader !== undefined || this.#filler !== undefined) return;
     const body = this.#response?.body;
     if (this.#prefersByob) this.#filler = getFiller(body);
-    if (this.#filler === undefined) this.#reader = getReader(body);
+    if (this.#filler === undefined) this.#reader = getReader(body, this.#endsBodies);
   }
 
   /**
@@ -181,10 +187,7 @@ export class Source {
     return read;
   }
 
-  /**
-   * Reads the whole body at once. Call it only if the platform ends the body at its announced
-   * length.
-   */
+  /** Reads the whole body at once. Call it only if {@linkcode Source.isSmall}. */
   async readWhole(): Promise<Bytes> {
     try {
       const buffer = await this.#exchange.withTimeout("idle", this.#response!.arrayBuffer());
@@ -266,7 +269,6 @@ export class Source {
     this.onAbort?.(reason);
     try {
       const reader = this.#filler ?? this.#reader;
-      if (response !== undefined && isForm(response)) return;
       if (reader !== undefined) Promise.resolve(reader.cancel(reason)).catch(() => {});
       else if (response !== undefined) cancelBody(response);
     } catch {
@@ -300,9 +302,10 @@ export class Source {
   }
 }
 
-function getReader(body: ReadableStream | null | undefined): Reader | undefined {
+/** @param isNetwork Whether the body is known to come from the network, so that canceling it is safe. */
+function getReader(body: ReadableStream | null | undefined, isNetwork: boolean): Reader | undefined {
   if (typeof body?.getReader === "function" || !(Symbol.asyncIterator in Object(body))) {
-    return body ? readerOf(body) as Reader : undefined;
+    return body ? (isNetwork ? readerOf(body) : openStream(body)) as Reader : undefined;
   }
   // The body is another kind of stream: an npm package's `fetch` made it.
   const iterator: AsyncIterator<Bytes> = (body as unknown as AsyncIterable<Bytes>)[Symbol.asyncIterator]();

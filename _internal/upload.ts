@@ -9,8 +9,8 @@
 import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { isObject, own } from "./options.ts";
-import { StreamReader } from "./stream_reader.ts";
 import { afterReal } from "./timers.ts";
+import { openStream, type StreamReader } from "./transports/forms.ts";
 import type { BodyInit } from "./web.ts";
 
 /** A body that can be sent only once. */
@@ -116,7 +116,7 @@ function checkChunk(chunk: unknown): Bytes {
 
 function iterate(body: StreamBody): AsyncIterator<Bytes, unknown> {
   if (!(body instanceof ReadableStream)) return body[Symbol.asyncIterator]();
-  const reader = new StreamReader(body);
+  const reader = openStream(body);
   return { next: () => reader.read(), return: (reason) => reader.cancel(reason) as Promise<never> };
 }
 
@@ -149,7 +149,7 @@ export function bodyOf(
   if (!(body instanceof ReadableStream)) {
     return request.arrayBuffer().then((buffer) => buffer.byteLength > 0 || body !== undefined ? buffer : undefined);
   }
-  if (!tellsStreams()) return whole ? request.arrayBuffer() : readAhead(new StreamReader(body), cancellation);
+  if (!tellsStreams()) return whole ? request.arrayBuffer() : readAhead(openStream(body), cancellation);
   const copy = copyFromMemory(request);
   return copy === undefined ? body : copy.arrayBuffer();
 }

@@ -89,8 +89,9 @@ interface Setup {
   status?: number;
   method?: string;
   prefersByob?: boolean;
+  endsBodies?: boolean;
   /** What a network's response has. */
-  url?: string;
+  url?: string | undefined;
   type?: ResponseType;
 }
 
@@ -103,7 +104,7 @@ interface Context {
 }
 
 /** An exchange whose headers have arrived. */
-function arrive({ body = null, headers = {}, status = 200, method = "GET", prefersByob, url, type }: Setup): Context {
+function arrive({ body = null, headers = {}, status = 200, method = "GET", url, type, ...platform }: Setup): Context {
   const leaks: unknown[] = [];
   const exchanges = new Exchanges(new Clock(), (leak) => leaks.push(leak));
   made.push(exchanges);
@@ -119,7 +120,7 @@ function arrive({ body = null, headers = {}, status = 200, method = "GET", prefe
     exchange,
     response,
     leaks,
-    source: new Source(exchange, response, facts({ prefersByob: prefersByob === true })),
+    source: new Source(exchange, response, facts(platform)),
   };
 }
 
@@ -303,13 +304,19 @@ test("Source.discard() takes a body that fails for one that cannot be read to it
   assertEquals(await arrive({ body: odd.stream }).source.discard(), false);
 });
 
-test("Source.endsWhereAnnounced is for bodies that came over the network and nothing else frames", () => {
-  const url = "https://a.test/";
-  const ends = (setup: Setup) => arrive({ body: "text", ...setup }).source.endsWhereAnnounced;
-  assertEquals(ends({ url }), true);
-  assertEquals(ends({}), false); // made by a constructor
-  assertEquals(ends({ url, headers: { "transfer-encoding": "chunked" } }), false);
-  assertEquals(ends({ url, method: "HEAD" }), false);
+test("Source.isSmall is for short bodies that came over the network and nothing else frames", async () => {
+  const usual = { body: "text", url: "https://a.test/", headers: { "content-length": "4" }, endsBodies: true };
+  const isSmall = (setup: Setup) => arrive({ ...usual, ...setup }).source.isSmall;
+  assertEquals(isSmall({}), true);
+  assertEquals(isSmall({ url: undefined }), false); // made by a constructor
+  assertEquals(isSmall({ headers: undefined }), false);
+  assertEquals(isSmall({ headers: { "content-length": "4", "transfer-encoding": "chunked" } }), false);
+  assertEquals(isSmall({ headers: { "content-length": "65537" } }), false);
+  assertEquals(isSmall({ method: "HEAD" }), false);
+  assertEquals(isSmall({ endsBodies: false }), false);
+  const { source } = arrive(usual);
+  await source.read();
+  assertEquals(source.isSmall, false); // a part of it was read
 });
 
 test("bufferBody() gives the whole body, however it is read", async () => {
@@ -351,14 +358,15 @@ test("bufferBody() reads nothing of a body that is announced to be too long", as
 
 test("bufferBody() takes a body in one piece only where the platform is sure to end it", async () => {
   const url = "https://a.test/";
-  const cases: [wholly: boolean, setup: Setup, endsBodies: boolean][] = [
-    [true, { headers: { "content-length": "4" }, url }, true],
-    [false, { headers: { "content-length": "4" }, url }, false],
-    [false, { headers: { "content-length": "4" } }, true],
-    [false, { url }, true],
-    [false, { headers: { "content-length": "4", "transfer-encoding": "chunked" }, url }, true],
+  const headers = { "content-length": "4" };
+  const cases: [wholly: boolean, setup: Setup][] = [
+    [true, { headers, url, endsBodies: true }],
+    [false, { headers, url, endsBodies: false }],
+    [false, { headers, endsBodies: true }],
+    [false, { url, endsBodies: true }],
+    [false, { headers: { ...headers, "transfer-encoding": "chunked" }, url, endsBodies: true }],
   ];
-  for (const [wholly, setup, endsBodies] of cases) {
+  for (const [wholly, setup] of cases) {
     const { exchange, source, response } = arrive({ body: "abcd", ...setup });
     let whole = false;
     const arrayBuffer = response.arrayBuffer.bind(response);
@@ -366,8 +374,8 @@ test("bufferBody() takes a body in one piece only where the platform is sure to 
       whole = true;
       return arrayBuffer();
     };
-    assertEquals(text(await bufferBody(exchange, source, 10, endsBodies)), "abcd");
-    assertEquals(whole, wholly, JSON.stringify([setup, endsBodies]));
+    assertEquals(text(await bufferBody(exchange, source, 10)), "abcd");
+    assertEquals(whole, wholly, JSON.stringify(setup));
   }
 });
 

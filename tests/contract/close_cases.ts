@@ -192,6 +192,13 @@ const FORMS: Record<string, (form: FormData) => RequestInit> = {
   "the stream of a form": (form) => ({ body: new Response(form).body, duplex: "half" } as RequestInit),
 };
 
+/** What a mock makes of a form. */
+const FORM_RESPONSES: Record<string, (form: FormData) => Response> = {
+  "a form": (form) => new Response(form),
+  "a form, and a type of its own,": (form) => new Response(form, { headers: { "content-type": "text/plain" } }),
+  "the stream of a form": (form) => new Response(new Response(form).body),
+};
+
 /** How the body of a response is left. */
 const UNREAD_FORMS: Record<string, (session: Session) => Promise<unknown>> = {
   "a stream that is closed": async (session) => (await session.get(NOBODY, { prefetch: false })).close(),
@@ -203,6 +210,12 @@ const UNREAD_FORMS: Record<string, (session: Session) => Promise<unknown>> = {
   "session.fetch at Session.close()": async (session) => {
     await session.fetch(NOBODY);
     await session.close();
+  },
+  "an answer after an abort": async (session) => {
+    const controller = new AbortController();
+    const failed = failure(session.get(NOBODY, { signal: controller.signal }));
+    controller.abort();
+    await failed;
   },
 };
 
@@ -654,18 +667,20 @@ export const cases: Case[] = [
       },
     }))
   ),
-  ...Object.entries(UNREAD_FORMS).map(([what, use]): Case => ({
-    name: `nothing escapes from a Response with a form that nobody reads: ${what}`,
-    needs: ["readsForms"],
-    async run() {
-      const session = new Session({ fetch: () => Promise.resolve(new Response(largeForm())) });
-      await catchingAll(async () => {
-        await use(session);
-        await session.close();
-        await pause(50);
-      });
-    },
-  })),
+  ...Object.entries(UNREAD_FORMS).flatMap(([what, use]) =>
+    Object.entries(FORM_RESPONSES).map(([how, make]): Case => ({
+      name: `nothing escapes from a Response with ${how} that nobody reads: ${what}`,
+      needs: ["readsForms"],
+      async run() {
+        await catchingAll(async () => {
+          const session = new Session({ fetch: () => Promise.resolve(make(largeForm())) });
+          await use(session);
+          await session.close();
+          await pause(50);
+        });
+      },
+    }))
+  ),
   ...["", " with a grace"].map((grace): Case => ({
     name: `Session.close()${grace} cuts off more requests than a stack has room for`,
     needs: ["processes"],

@@ -1,0 +1,88 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * Canceling streams without ending the process.
+ *
+ * From Node 24 on, the stream of a `FormData` is filled whether or not anybody reads it, and
+ * canceling it before it is full ends the process. It holds nothing but memory, so it need not be
+ * canceled. Only its first bytes tell it from other streams.
+ *
+ * @module
+ */
+
+import { type Bytes, readerOf } from "../bytes.ts";
+import { afterReal } from "../timers.ts";
+
+/** The part of a stream's reader that is used here. */
+export interface StreamReader {
+  read(): Promise<IteratorResult<Bytes>>;
+  cancel(reason: unknown): Promise<void>;
+}
+
+/** The start of the body that undici makes of a `FormData`. */
+const FORM_START = new TextEncoder().encode("------formdata-undici-");
+
+/** How long to wait for the first bytes of what may be a form, in milliseconds. Those of a form are there. */
+const FORM_TIME = 1;
+
+/** Whether the runtime may have filled a stream with a form. */
+function mayBeForm(stream: ReadableStream): boolean {
+  const { process } = globalThis as { process?: { versions?: { undici?: string } } };
+  if (!(parseInt(process?.versions?.undici ?? "") >= 7)) return false;
+  try {
+    stream.getReader({ mode: "byob" }).releaseLock();
+    return true;
+  } catch {
+    return false; // The stream of a form is a byte stream.
+  }
+}
+
+/** Returns a reader of a stream of the user's. Its `cancel()` does not end the process. */
+export function openStream(stream: ReadableStream<Bytes>): StreamReader {
+  return mayBeForm(stream) ? new FormReader(stream) : readerOf(stream) as StreamReader;
+}
+
+/**
+ * Cancels a body that nobody reads. The result is not awaited, and `cancel()` may be a mock's that
+ * returns no promise.
+ */
+export function cancelBody(response: Response): void {
+  try {
+    // An npm package's `fetch` may give a stream of Node's.
+    const body = response.body as ReadableStream & { destroy?(): unknown } | null | undefined;
+    if (body && mayBeForm(body)) new FormReader(body).cancel(undefined).catch(() => {});
+    else Promise.resolve(body?.cancel ? body.cancel() : body?.destroy?.()).catch(() => {});
+  } catch {
+    // The body is locked, or is not a stream.
+  }
+}
+
+/** Reads a stream that may be a form, and cancels it only if it is none. */
+class FormReader implements StreamReader {
+  readonly #reader: StreamReader;
+  /** Whether the first bytes are those of a form. `undefined` if nothing was read. */
+  #isForm: Promise<boolean> | undefined;
+
+  constructor(stream: ReadableStream<Bytes>) {
+    this.#reader = readerOf(stream) as StreamReader;
+  }
+
+  read(): Promise<IteratorResult<Bytes>> {
+    const read = this.#reader.read();
+    this.#isForm ??= read.then(({ value }) => isFormStart(value), () => false);
+    return read;
+  }
+
+  async cancel(reason: unknown): Promise<void> {
+    if (this.#isForm === undefined) this.read().catch(() => {});
+    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const removeTimer = afterReal(FORM_TIME, () => resolve(undefined));
+    const isForm = await Promise.race([this.#isForm, late]);
+    removeTimer();
+    if (isForm !== true) await this.#reader.cancel(reason);
+  }
+}
+
+function isFormStart(bytes: Bytes | undefined): boolean {
+  return bytes !== undefined && FORM_START.every((byte, i) => bytes[i] === byte);
+}

@@ -569,7 +569,7 @@ export class Session implements AsyncDisposable {
   /** Sends a request as one exchange. It never throws: wrong arguments reject too. */
   #perform<T>(
     makeOutgoing: () => Outgoing,
-    drive: (exchange: Exchange, platform: Platform) => Promise<T>,
+    respond: (exchange: Exchange, platform: Platform) => Promise<T>,
     toError: (error: unknown) => unknown = (error) => error,
   ): Promise<T> {
     let exchange: Exchange | undefined;
@@ -583,7 +583,7 @@ export class Session implements AsyncDisposable {
       if (isStream(body)) exchange.upload(body);
       if (signal) exchange.follow(signal);
       if (this.#closed) throw new SessionClosedError(exchange);
-      return drive(exchange, this.pool[PLATFORM]);
+      return exchange.drive(respond(exchange, this.pool[PLATFORM]), toError);
     } catch (error) {
       return Promise.reject(exchange ? toError(exchange.endWith(error)) : error);
     }

@@ -82,7 +82,7 @@ export class BodyReader {
     this.#toError = toError;
     if (!source.hasStream) return exchange.end(), this;
     exchange.handOver();
-    dropped?.register(this, exchange, exchange);
+    dropped?.register(this, exchange);
   }
 
   /** Whether the connection has been given back. */
@@ -91,36 +91,36 @@ export class BodyReader {
   }
 
   /** The next chunk, or `done` at the end of the body. */
-  async read(): Promise<Read> {
-    try {
-      for (;;) {
-        this.#throwIfAborted();
-        const value = this.#ahead?.take();
-        if (value !== undefined) return { done: false, value };
-        if (this.#ahead?.reading === undefined) break;
-        await this.#exchange.withTimeout("idle", this.#ahead.reading);
-      }
-      const read = await this.#source.read();
-      if (read.done) this.#end();
-      return read;
-    } catch (error) {
-      throw this.#endWith(error);
+  read(): Promise<Read> {
+    return this.#exchange.drive(this.#read(), this.#toError);
+  }
+
+  async #read(): Promise<Read> {
+    for (;;) {
+      this.#throwIfAborted();
+      const value = this.#ahead?.take();
+      if (value !== undefined) return { done: false, value };
+      if (this.#ahead?.reading === undefined) break;
+      await this.#exchange.withTimeout("idle", this.#ahead.reading);
     }
+    const read = await this.#source.read();
+    if (read.done) this.#exchange.end();
+    return read;
   }
 
   /** The whole body in memory. */
-  async readAll(max: number): Promise<Bytes> {
-    try {
-      this.#throwIfAborted();
-      this.#ahead?.stop();
-      while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
-      this.#throwIfAborted();
-      const content = await bufferBody(this.#exchange, this.#source, max, this.#ahead?.takeCollector());
-      this.#end();
-      return content;
-    } catch (error) {
-      throw this.#endWith(error);
-    }
+  readAll(max: number): Promise<Bytes> {
+    return this.#exchange.drive(this.#readAll(max), this.#toError);
+  }
+
+  async #readAll(max: number): Promise<Bytes> {
+    this.#throwIfAborted();
+    this.#ahead?.stop();
+    while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
+    this.#throwIfAborted();
+    const content = await bufferBody(this.#exchange, this.#source, max, this.#ahead?.takeCollector());
+    this.#exchange.end();
+    return content;
   }
 
   /**
@@ -148,7 +148,6 @@ export class BodyReader {
 
   /** Gives the connection back. The unread part of the body is lost. Later calls do nothing. */
   close(): void {
-    dropped?.unregister(this.#exchange);
     this.#exchange.close();
   }
 
@@ -193,16 +192,6 @@ export class BodyReader {
   #throwIfAborted(): void {
     this.#exchange.cancellation.throwIfAborted();
     throwIfAborted(this.#signal);
-  }
-
-  #end(): void {
-    dropped?.unregister(this.#exchange);
-    this.#exchange.end();
-  }
-
-  #endWith(error: unknown): unknown {
-    dropped?.unregister(this.#exchange);
-    return this.#toError(this.#exchange.endWith(error));
   }
 }
 

@@ -111,10 +111,11 @@ const REQUEST_DEFAULTS = {
  */
 export function prepare(
   input: string | URL | Request,
-  init: SessionRequestInit<boolean> = {},
+  init: SessionRequestInit<boolean> | undefined,
   method: string | undefined,
   defaults: RequestDefaults,
 ): Outgoing {
+  if (init === undefined) return complete(input, method === undefined ? {} : { method }, defaults);
   const given = plain(init);
   const {
     prefetch,
@@ -198,22 +199,24 @@ function checkStream(body: StreamBody, duplex: unknown): void {
  */
 function complete(
   input: string | URL | Request,
-  init: RequestInit & { duplex?: unknown },
+  given: RequestInit & { duplex?: unknown },
   defaults: RequestDefaults,
   carrier?: Request,
   { query, json, prefetch } = NO_ADDITIONS,
 ): Outgoing {
+  const init = own(given);
   const request = isRequest(input) ? input : undefined;
   const {
     method = request?.method ?? "GET",
-    headers: given = request?.headers,
+    headers: ownHeaders = request?.headers,
     redirect = request?.redirect ?? "follow",
     signal = request?.signal,
     body,
     ...rest
-  } = own(init);
+  } = init;
   if (request !== undefined) inherit(rest, request);
-  checkOptions(rest);
+  const hasRest = Object.keys(rest).length > 0;
+  if (hasRest) checkOptions(rest);
   checkSignal('"signal"', signal);
   if (redirect !== "follow" && redirect !== "manual" && redirect !== "error") {
     refuse('"redirect" must be "follow", "manual" or "error"', redirect);
@@ -221,7 +224,7 @@ function complete(
 
   const url = resolve(request?.url ?? input as string | URL, defaults.baseUrl);
   const isHome = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
-  let headers = mergeHeaders(isHome ? defaults.headers : defaults.headersElsewhere, given);
+  let headers = mergeHeaders(isHome ? defaults.headers : defaults.headersElsewhere, ownHeaders);
   headers = takeCredentials(url, headers);
   if (query !== undefined) addQuery(url, query);
 
@@ -234,7 +237,7 @@ function complete(
   if (inherited ? owner.bodyUsed : content instanceof ReadableStream && content.locked) {
     throw cannotSend("its body is being read or has been read already");
   }
-  if (isStream(content)) checkStream(content, own(init).duplex);
+  if (isStream(content)) checkStream(content, init.duplex);
   else headers?.delete("content-length");
   if (content != null && isBodiless(method)) throw cannotSend(`a ${method} request has no body`);
   if (json !== undefined) headers = setMissing(headers, "content-type", "application/json");
@@ -251,12 +254,12 @@ function complete(
     throwIfNotOk: defaults.throwIfNotOk,
     redirect,
     signal,
-    signalOf: own(init).signal === undefined ? request : undefined,
+    signalOf: init.signal === undefined ? request : undefined,
     timeouts: defaults.timeouts,
     maxBodyBytes: defaults.maxBodyBytes,
     maxRedirects: defaults.maxRedirects,
     jar: defaults.jar,
-    rest: Object.keys(rest).length > 0 ? rest : undefined,
+    rest: hasRest ? rest : undefined,
   };
 }
 

@@ -170,7 +170,7 @@ export class BodyReader {
         } else {
           // A byte stream detaches the memory of its chunks. If the memory is not ours, others may
           // still use it, so the chunk is copied.
-          controller.enqueue(this.#source.ownsChunks ? read.value : read.value.slice());
+          controller.enqueue(this.#source.owns(read.value) ? read.value : read.value.slice());
         }
       },
       cancel: () => this.close(),

@@ -55,8 +55,11 @@ export class Source {
   readonly #exchange: Exchange;
   /** Whether to read the body with a BYOB reader. */
   readonly #prefersByob: boolean;
-  /** Whether the platform ends bodies at their announced length. */
-  readonly #endsBodies: boolean;
+  /**
+   * Whether the platform has read the body from the network. Then nobody else uses the memory of
+   * its chunks, and the body ends at its announced length.
+   */
+  readonly #isNetwork: boolean;
   /** `undefined` once the body is at its end. */
   #response: Response | undefined;
   #reader: Reader | undefined;
@@ -70,8 +73,8 @@ export class Source {
   #blockSize = 4096;
   #received = 0;
 
-  /** @param endsBodies Whether the platform ends this body at its announced length. */
-  constructor(exchange: Exchange, response: Response, { prefersByob = false }: Platform, endsBodies = false) {
+  /** @param isNetwork Whether the platform's own `fetch` has sent the request. */
+  constructor(exchange: Exchange, response: Response, { prefersByob = false }: Platform, isNetwork = false) {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
     const announced = announcedLength(headers);
@@ -84,7 +87,7 @@ export class Source {
     this.#exchange = exchange;
     this.coding = coding;
     this.#prefersByob = prefersByob;
-    this.#endsBodies = endsBodies;
+    this.#isNetwork = isNetwork;
     if (empty) {
       cancelBody(response);
     } else {
@@ -113,7 +116,7 @@ export class Source {
    */
   get isSmall(): boolean {
     const response = this.#response;
-    return this.#endsBodies && this.length !== undefined && this.length <= SMALL_BODY &&
+    return this.#isNetwork && this.length !== undefined && this.length <= SMALL_BODY &&
       this.#reader === undefined && this.#filler === undefined &&
       response !== undefined && !response.headers.has("transfer-encoding");
   }
@@ -136,9 +139,9 @@ export class Source {
     }
   }
 
-  /** Whether this module alone uses the memory of the chunks. */
-  get ownsChunks(): boolean {
-    return this.#filler !== undefined;
+  /** Whether nobody else uses the memory of a chunk that was read. */
+  owns(chunk: Bytes): boolean {
+    return this.#filler !== undefined || this.#isNetwork && chunk.byteLength === chunk.buffer.byteLength;
   }
 
   /**
@@ -161,7 +164,7 @@ export class Source {
     if (this.#reader !== undefined || this.#filler !== undefined) return;
     const body = this.#response?.body;
     if (this.#prefersByob) this.#filler = getFiller(body);
-    if (this.#filler === undefined) this.#reader = getReader(body, this.#endsBodies);
+    if (this.#filler === undefined) this.#reader = getReader(body, this.#isNetwork);
   }
 
   /**
@@ -220,7 +223,7 @@ export class Source {
           const read = this.take(await this.next());
           timing.finish();
           if (read.done) return;
-          bytes.append(read.value);
+          bytes.append(read.value, this.owns(read.value));
           continue;
         }
         // After the last announced byte only the end is expected, so one byte of room is enough to

@@ -117,7 +117,8 @@ export class Timing {
   /** Called when the request has a lease, whether or not it had to queue. */
   dequeue(): void {
     if (this.#queuedSince === undefined) return;
-    this.#queued += this.#clock.now() - this.#queuedSince;
+    this.#now = this.#clock.now();
+    this.#queued += this.#now - this.#queuedSince;
     this.#queuedSince = undefined;
   }
 

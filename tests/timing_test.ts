@@ -200,6 +200,7 @@ Deno.test(
     clock.advance(100);
     assertEquals(timing.expired().queued, 300);
     assertEquals(timing.expired().queued, 300); // after a redirect, before it queues again
+    waitForHeaders(timing, clock, 10);
     timing.queue();
     clock.advance(200.2);
     assertEquals(timing.expired().queued, 501);

@@ -137,7 +137,7 @@ class DenoTransport implements Adapter {
     init.client = this.#client;
     if (!url.href.startsWith("http:") || needsBuffer(init.body)) return this.#fetchTwice(fetch, url, init);
     // Deno takes some time to check a method, even the default one.
-    return fetch(url, init.method === "GET" ? { ...init, method: undefined } as Init : init);
+    return fetch(url.href, init.method === "GET" ? { ...init, method: undefined } as Init : init);
   }
 
   /**

@@ -432,7 +432,7 @@ function isKnown(method: string): boolean {
  * finds what is wrong with them.
  */
 function checkOptions(rest: RequestInit): void {
-  const given = REQUEST_OPTIONS.filter((name) => Object.hasOwn(rest, name) && rest[name] !== undefined);
+  const given = requestOptions().filter((name) => Object.hasOwn(rest, name) && rest[name] !== undefined);
   if (given.length === 0) return;
   try {
     asRequest(Object.fromEntries(given.map((name) => [name, rest[name]])));
@@ -517,10 +517,18 @@ function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, strin
   return params;
 }
 
-/** The names in {@linkcode REQUEST_DEFAULTS} that this platform's `Request` supports. */
-const REQUEST_OPTIONS =
-  (Object.keys(REQUEST_DEFAULTS) as (keyof typeof REQUEST_DEFAULTS & keyof RequestInit & keyof Request)[])
+type RequestOption = keyof typeof REQUEST_DEFAULTS & keyof RequestInit & keyof Request;
+
+let supported: readonly RequestOption[] | undefined;
+
+/**
+ * The names in {@linkcode REQUEST_DEFAULTS} that this platform's `Request` supports. Looking at
+ * `Request` makes Node load its HTTP client, so that is done only when needed.
+ */
+function requestOptions(): readonly RequestOption[] {
+  return supported ??= (Object.keys(REQUEST_DEFAULTS) as RequestOption[])
     .filter((name) => Object.hasOwn(Request.prototype, name));
+}
 
 /**
  * Copies a `Request`'s properties to the options, except method, URL, headers, body, redirect and
@@ -528,7 +536,7 @@ const REQUEST_OPTIONS =
  */
 function inherit(rest: RequestInit, request: Request): RequestInit {
   Object.assign(rest, { ...carried(request), ...rest });
-  for (const name of REQUEST_OPTIONS) {
+  for (const name of requestOptions()) {
     const value = request[name];
     if (value !== undefined && value !== REQUEST_DEFAULTS[name]) {
       Object.assign(rest, { [name]: own(rest)[name] ?? value });

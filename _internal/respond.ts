@@ -15,7 +15,7 @@ import { SMALL_BODY } from "./http.ts";
 import type { Outgoing } from "./prepare.ts";
 import { type Arrival, send } from "./send.ts";
 import type { Platform } from "./transports/platform.ts";
-import { type ResponseHead, WebResponse } from "./web_response.ts";
+import { type ResponseHead, webResponse } from "./web_response.ts";
 
 /** Drives an exchange to the response of `Session.request()`. */
 export async function respond(exchange: Exchange, platform: Platform): Promise<PrefetchedResponse | StreamedResponse> {
@@ -38,18 +38,18 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
   if ((arrival.source.length ?? Infinity) > max) {
     const reader = await handOver(exchange, arrival, asFetchError);
     reader.readAhead(max, signal);
-    return new WebResponse(head, reader, fetched);
+    return webResponse(head, reader, fetched);
   }
   try {
     // From here on, an abort shows when the caller reads the body, as with the standard `fetch`.
     exchange.cancellation.forgetWaits();
     const content = await exchange.cancellation.race(prefetchBody(exchange, arrival, max));
-    return new WebResponse(head, end(exchange, content), fetched);
+    return webResponse(head, end(exchange, content), fetched);
   } catch (error) {
     const failure = asFetchError(exchange.endWith(error));
     const stream = () => makeStream({ type: "bytes", pull: (controller) => controller.error(failure) });
     const body = { stream, readAll: () => Promise.reject(failure) };
-    return new WebResponse(head, body, fetched);
+    return webResponse(head, body, fetched);
   }
 }
 

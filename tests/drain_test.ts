@@ -3,7 +3,7 @@
 import { turns } from "./fake_turns.ts"; // before the module that takes setImmediate
 import { assert, assertEquals } from "@std/assert";
 import { TurnDrain } from "../_internal/drain.ts";
-import { FakeClock, settle } from "./fake_clock.ts";
+import { settle } from "./fake_clock.ts";
 
 const A = "https://a.test";
 const B = "https://b.test";

@@ -75,8 +75,8 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
 }
 
 /** Whether a response is what the caller asked for, without a redirect or a check to come. */
-function isFinal({ response, outgoing }: Arrival): boolean {
-  return (outgoing.redirect === "manual" || !isRedirect(response)) && own(outgoing.rest ?? {}).integrity === undefined;
+function isFinal({ response, outgoing: { redirect, rest } }: Arrival): boolean {
+  return (redirect === "manual" || !isRedirect(response)) && (rest === undefined || own(rest).integrity === undefined);
 }
 
 /** Follows the redirects, and checks the last body. */
@@ -98,6 +98,7 @@ async function follow(exchange: Exchange, platform: Platform, arrival: Arrival):
     if (!reuse) source.abort(undefined);
     exchange.release(reuse);
     if (kept !== undefined) await exchange.withTimeout("headers", kept);
+    exchange.cancellation.throwIfAborted();
     exchange.redirect(next);
     arrival = await sendOnce(exchange, platform, [...history, redirect]);
   }

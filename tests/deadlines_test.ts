@@ -7,7 +7,7 @@ import { realTimers } from "../_internal/timers.ts";
 import { FakeClock } from "./fake_clock.ts";
 
 /** How many turns of the event loop it may take at most until what has arrived is read. */
-const TURNS_OF_INPUT = 32;
+const TURNS_OF_INPUT = 512;
 
 /** What one test has. */
 interface Context {

@@ -21,8 +21,7 @@ const at = (path: string) => ({ scope }: TestContext) => Promise.resolve(scope.u
 const FAILURES: Record<string, Failure> = {
   "a port that nothing listens on": {
     async where({ openScope }) {
-      const gone = await openScope();
-      await gone.close();
+      const gone = await openScope({ refuses: 1 });
       return gone.url;
     },
     code: "ECONNREFUSED",

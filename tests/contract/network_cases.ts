@@ -79,8 +79,7 @@ export const cases: Case[] = [
   {
     name: "a port that nothing listens on is a NetworkError",
     async run({ openScope, can }) {
-      const gone = await openScope();
-      await gone.close();
+      const gone = await openScope({ refuses: 1 });
       for (const origin of [gone.url, gone.url.replace("127.0.0.1", "localhost"), gone.url.replace("http", "https")]) {
         const error = await assertRejects(() => get(`${origin}/a?token=s3cret`), NetworkError);
         if (can("explainsFailures")) assertEquals(error.message, `The server refuses connections: GET ${origin}/a?…`);

@@ -133,8 +133,7 @@ export const cases: Case[] = [
     name: "isRetriable() is false of a POST whose redirect leads to where nobody listens, though that was never sent",
     needs: ["explainsFailures"],
     async run({ scope, openScope }) {
-      const gone = await openScope();
-      await gone.close();
+      const gone = await openScope({ refuses: 1 });
       for (const send of [get, post]) {
         const error = await assertRejects(() => send(`${gone.url}/`), NetworkError);
         assertEquals([error.code, error.repeatable, isRetriable(error)], ["ECONNREFUSED", "always", true]);

@@ -262,8 +262,7 @@ export const cases: Case[] = [
   {
     name: "an error shows no secret: nobody there, no such host, a URL that is none",
     async run({ openScope }) {
-      const gone = await openScope();
-      await gone.close();
+      const gone = await openScope({ refuses: 1 });
       for (const base of [gone.url, gone.url.replace("127.0.0.1", "localhost"), "http://hangup.invalid"]) {
         for (const send of [get, post]) {
           const error = await assertRejects(() => send(secretUrl(base, "/a"), { headers: HEADERS }), NetworkError);

@@ -265,8 +265,7 @@ export const cases: Case[] = [
     name: "a POST that never left does not say that its outcome is unknown",
     needs: ["explainsFailures"],
     async run({ openScope }) {
-      const gone = await openScope();
-      await gone.close();
+      const gone = await openScope({ refuses: 1 });
       const session = new Session();
       try {
         for (const url of [gone.url, gone.url.replace("127.0.0.1", "localhost"), "http://no-such-host.invalid/"]) {

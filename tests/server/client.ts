@@ -75,6 +75,8 @@ export interface ScopeOptions {
   h2?: 1;
   /** Listens on a Unix socket. */
   unix?: 1;
+  /** Takes a port, but does not listen. */
+  refuses?: 1;
   /** Misbehaves from the accept on. Over plain HTTP/1.1, what misbehaves later is `/fault/NAME` on any scope. */
   fault?: FaultName;
   /** How many sockets must not be open at once, so that `maxOpen` is exact above it. */

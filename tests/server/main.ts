@@ -50,6 +50,8 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
     const scope = new Scope(String(++opened), { certificate, h2, fault, limit, record, slow });
     const address = fault === "never-accepts"
       ? await scope.listenDeaf()
+      : query.has("refuses")
+      ? await scope.refuse(Number(url.port))
       : query.has("unix")
       ? await scope.listenAt(join(tmpdir(), `hangup-${process.pid}-${scope.id}.sock`))
       : await scope.listen(query.get("host") ?? "127.0.0.1");
@@ -107,7 +109,7 @@ async function handle(request: IncomingMessage, response: ServerResponse) {
   response.setHeader("access-control-allow-methods", "*");
   response.setHeader("access-control-allow-headers", "*");
   response.setHeader("access-control-allow-private-network", "true");
-  const url = new URL(request.url ?? "/", "http://control");
+  const url = new URL(request.url ?? "/", `http://control:${request.socket.localPort}`);
   if (request.method === "OPTIONS") return void response.writeHead(204).end();
   if (url.pathname === "/blank") {
     return void response.setHeader("content-type", "text/html").end("<!doctype html><title>Hangup</title>");

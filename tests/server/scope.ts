@@ -182,6 +182,14 @@ export class Scope {
     return { port, url: `http://127.0.0.1:${port}` };
   }
 
+  /** Takes a port without listening: the local one of a connection to `port`, so that nobody else can have it. */
+  async refuse(port: number): Promise<{ url: string; port: number }> {
+    const socket = connect(port, "127.0.0.1").on("error", () => {});
+    this.#sockets.add(socket);
+    await once(socket, "connect");
+    return { port: socket.localPort!, url: `http://127.0.0.1:${socket.localPort}` };
+  }
+
   async #listen(options: object) {
     this.#server.listen({ backlog: 8192, ...options });
     await once(this.#server, "listening");

@@ -26,6 +26,14 @@ const dropped = typeof FinalizationRegistry === "function"
   : undefined;
 
 /**
+ * Stops waiting for the garbage collection of an exchange's reader. The registry would keep the
+ * exchange in memory until then, and on a busy Deno for much longer.
+ */
+function forget(exchange: Exchange): void {
+  dropped?.unregister(exchange);
+}
+
+/**
  * Reads the whole body into memory. Does not end the exchange.
  *
  * @param ahead The bytes that were read ahead.
@@ -79,10 +87,13 @@ export class BodyReader {
   constructor(exchange: Exchange, source: Source, toError: (error: unknown) => unknown = (error) => error) {
     this.#exchange = exchange;
     this.#source = source;
-    this.#toError = toError;
+    this.#toError = (error) => {
+      forget(exchange);
+      return toError(error);
+    };
     if (!source.hasStream) return exchange.end(), this;
     exchange.handOver();
-    dropped?.register(this, exchange);
+    dropped?.register(this, exchange, exchange);
   }
 
   /** Whether the connection has been given back. */
@@ -104,7 +115,7 @@ export class BodyReader {
       await this.#exchange.withTimeout("idle", this.#ahead.reading);
     }
     const read = await this.#source.read();
-    if (read.done) this.#exchange.end();
+    if (read.done) this.#end();
     return read;
   }
 
@@ -119,7 +130,7 @@ export class BodyReader {
     while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
     this.#throwIfAborted();
     const content = await bufferBody(this.#exchange, this.#source, max, this.#ahead?.takeCollector());
-    this.#exchange.end();
+    this.#end();
     return content;
   }
 
@@ -148,6 +159,7 @@ export class BodyReader {
 
   /** Gives the connection back. The unread part of the body is lost. Later calls do nothing. */
   close(): void {
+    forget(this.#exchange);
     this.#exchange.close();
   }
 
@@ -187,6 +199,11 @@ export class BodyReader {
     if (this.closed) return;
     this.#signal = signal;
     this.#ahead = new ReadAhead(this.#exchange, this.#source, max);
+  }
+
+  #end(): void {
+    forget(this.#exchange);
+    this.#exchange.end();
   }
 
   #throwIfAborted(): void {

@@ -265,7 +265,7 @@ function complete(
 
 /** Whether something is a `Request`, of whatever realm. */
 function isRequest(value: unknown): value is Request {
-  return value instanceof Request || tagOf(value) === "[object Request]";
+  return isObject(value) && (value instanceof Request || tagOf(value) === "[object Request]");
 }
 
 /** The objects of any realm that `fetch` accepts as bodies. */

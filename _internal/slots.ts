@@ -185,6 +185,8 @@ export class Slots {
    * origin.
    */
   #spare: Origin | undefined;
+  /** The origin that was asked for last. It is one of `#origins`. */
+  #latest: Origin | undefined;
   /** When a slot of any origin was last released or granted, or a holder last made progress. */
   #lastProgress = 0;
   /** Called when no lease is held. Set when the pool closes. */
@@ -312,9 +314,11 @@ export class Slots {
   }
 
   #origin(name: string): Origin {
+    // Most requests go to the same origin as the one before.
+    if (this.#latest?.name === name) return this.#latest;
     let origin = this.#origins.get(name);
     if (origin === undefined) this.#origins.set(name, origin = new Origin(name));
-    return origin;
+    return this.#latest = origin;
   }
 
   #isFree(origin: Origin): boolean {
@@ -395,7 +399,10 @@ export class Slots {
     origin.ready = ready;
     const spare = this.#spare;
     if (origin.size + origin.taken > 0 || origin === spare) return;
-    if (spare !== undefined && spare.size + spare.taken === 0) this.#origins.delete(spare.name);
+    if (spare !== undefined && spare.size + spare.taken === 0) {
+      this.#origins.delete(spare.name);
+      if (this.#latest === spare) this.#latest = undefined;
+    }
     this.#spare = origin;
   }
 

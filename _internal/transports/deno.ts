@@ -136,8 +136,9 @@ class DenoTransport implements Adapter {
     }
     init.client = this.#client;
     if (!url.href.startsWith("http:") || needsBuffer(init.body)) return this.#fetchTwice(fetch, url, init);
+    const { method, ...rest } = init;
     // Deno takes some time to check a method, even the default one.
-    return fetch(url.href, init.method === "GET" ? { ...init, method: undefined } as Init : init);
+    return fetch(url.href, method === "GET" ? rest : init);
   }
 
   /**

@@ -31,6 +31,7 @@ import { DEFAULT_TIMEOUT } from "./_internal/timing.ts";
 import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";
+import { takeResponse } from "./_internal/web_response.ts";
 import type { CookieJar } from "./cookies.ts";
 import { SessionClosedError } from "./errors.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
@@ -280,6 +281,7 @@ export class Session implements AsyncDisposable {
    */
   constructor(options: SessionOptions = {}) {
     followPolyfill();
+    takeResponse();
     if (!isObject(options)) {
       throw new TypeError('Cannot create a session as its options are not an object; a URL is given as "baseUrl"');
     }

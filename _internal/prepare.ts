@@ -519,15 +519,17 @@ function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, strin
 
 type RequestOption = keyof typeof REQUEST_DEFAULTS & keyof RequestInit & keyof Request;
 
-let supported: readonly RequestOption[] | undefined;
-
 /**
- * The names in {@linkcode REQUEST_DEFAULTS} that this platform's `Request` supports. Looking at
- * `Request` makes Node load its HTTP client, so that is done only when needed.
+ * The names in {@linkcode REQUEST_DEFAULTS} that the global `Request` supports. It may be a mock's
+ * subclass for a while. Looking at it makes Node load its HTTP client, so that is not done at load.
  */
 function requestOptions(): readonly RequestOption[] {
-  return supported ??= (Object.keys(REQUEST_DEFAULTS) as RequestOption[])
-    .filter((name) => Object.hasOwn(Request.prototype, name));
+  const classes: object[] = [];
+  for (let each = Request.prototype, next; (next = Object.getPrototypeOf(each)) !== null; each = next) {
+    classes.push(each);
+  }
+  return (Object.keys(REQUEST_DEFAULTS) as RequestOption[])
+    .filter((name) => classes.some((each) => Object.hasOwn(each, name)));
 }
 
 /**

@@ -87,14 +87,20 @@ let OwnResponse: (new (...args: Parameters) => Response) | undefined;
  * response alone, and its headers must not change.
  */
 export function webResponse(...args: Parameters): Response {
-  OwnResponse ??= defineClass();
-  return new OwnResponse(...args);
+  takeResponse();
+  return new OwnResponse!(...args);
 }
 
 /**
- * Defines the class of the responses. That happens at the first response, because looking at
- * `Response` makes Node load its HTTP client, which takes longer than to load this module.
+ * Takes the global `Response` and defines the class of the responses, unless that was done before.
+ * A session does so when it is made, because a test may replace `Response` afterwards. It does not
+ * happen at load, because looking at `Response` makes Node load its HTTP client, which takes longer
+ * than to load this module.
  */
+export function takeResponse(): void {
+  OwnResponse ??= defineClass();
+}
+
 function defineClass(): new (...args: Parameters) => Response {
   // The platform's own class, even if the global one is a proxy of it, as with nock and msw. Such a
   // proxy reads the headers of each new response, before the fields of a subclass exist.

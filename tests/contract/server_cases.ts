@@ -134,9 +134,13 @@ export const cases: Case[] = [
       assertEquals((await other.stats()).requests, 1);
       const { url } = other;
       await scope.drop();
-      const third = await openScope();
-      await third.close();
-      await assertRejects(() => fetch(third.url));
+      // Another process may get the port of one that is closed.
+      for (let answered = true, tries = 1; answered; tries++) {
+        const third = await openScope();
+        await third.close();
+        answered = await fetch(third.url).then(() => true, () => false);
+        assert(!answered || tries < 5);
+      }
       assert(url !== scope.url);
     },
   },

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { readSync } from "node:fs";
 import { createSecureServer } from "node:http2";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { Worker } from "node:worker_threads";
 import type { Certificate } from "./certificate.ts";
@@ -99,9 +99,12 @@ function hasLeft(socket: Socket): boolean {
   }
 }
 
-/** The ports that were given out last, in order, and how many of them are remembered. */
-const recent = new Set<number>();
-const RECENT = 5000;
+/** The ports to listen at. Systems give others to those who ask for any, and browsers block none of these. */
+const FIRST_PORT = 11_000;
+const PORTS = 20_000;
+
+/** Where to go on. Each process of a run starts elsewhere. */
+let nextPort = Math.floor(Math.random() * PORTS);
 
 /** One listening port with counters of its own. */
 export class Scope {
@@ -195,17 +198,21 @@ export class Scope {
     await once(this.#server, "listening");
   }
 
+  /**
+   * Listens at the next port, so that no port is used again soon: a case may still ask at the port of a scope that is
+   * closed, also from another process.
+   */
   async listen(host: string): Promise<{ url: string; port: number }> {
-    await this.#listen({ host, port: 0 });
-    // A case may still ask at the port of a scope that it has closed, so that another case must not have it soon.
-    for (let i = 0; i < 20 && recent.has((this.#server.address() as AddressInfo).port); i++) {
-      await new Promise((resolve) => this.#server.close(resolve));
-      await this.#listen({ host, port: 0 });
+    for (;;) {
+      const port = FIRST_PORT + nextPort++ % PORTS;
+      try {
+        await this.#listen({ host, port });
+      } catch (error) {
+        if ((error as { code?: string }).code === "EADDRINUSE") continue;
+        throw error;
+      }
+      return { port, url: `${this.#secure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}` };
     }
-    const { port } = this.#server.address() as AddressInfo;
-    recent.add(port);
-    if (recent.size > RECENT) recent.delete(recent.values().next().value!);
-    return { port, url: `${this.#secure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}` };
   }
 
   /** Counts a socket, and returns its number. */

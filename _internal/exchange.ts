@@ -221,10 +221,12 @@ export class Exchange implements RequestSummary, Holder {
    *
    * @param toError Converts the error.
    */
-  drive<T>(work: Promise<T>, toError: (error: unknown) => unknown): Promise<T> {
-    return this.cancellation.race(work).catch((error) => {
+  async drive<T>(work: Promise<T>, toError: (error: unknown) => unknown): Promise<T> {
+    try {
+      return await this.cancellation.race(work);
+    } catch (error) {
       throw toError(this.endWith(error));
-    });
+    }
   }
 
   /** Called if the pool refuses the lease request. */

@@ -6,9 +6,6 @@
  * @module
  */
 
-/** Rejects a pending wait. */
-type Reject = (reason: unknown) => void;
-
 /**
  * Holds the first reason to abort a request, and the pending waits that it ends.
  *
@@ -20,9 +17,7 @@ export class Cancellation {
   aborted = false;
   /** The first reason, unchanged. The reason of a signal may be `undefined`. */
   reason: unknown;
-  /** The pending waits: mostly one, so that it needs no set. */
-  #wait: Reject | undefined;
-  #others: Set<Reject> | undefined;
+  #waits: ((reason: unknown) => void)[] | undefined;
 
   /**
    * Aborts with a reason: rejects all pending waits with it.
@@ -33,10 +28,9 @@ export class Cancellation {
     if (this.aborted) return false;
     this.aborted = true;
     this.reason = reason;
-    const others = this.#others;
-    this.#wait?.(reason);
-    this.#wait = this.#others = undefined;
-    others?.forEach((reject) => reject(reason));
+    const waits = this.#waits ?? [];
+    this.#waits = undefined;
+    for (const reject of waits) reject(reason);
     return true;
   }
 
@@ -45,11 +39,16 @@ export class Cancellation {
     if (this.aborted) throw this.reason;
   }
 
-  /** Settles as `work` does, or rejects as soon as the request is aborted. */
-  race<T>(work: PromiseLike<T>): Promise<T> {
+  /**
+   * Waits until `resolve` is called.
+   *
+   * @param begin Called at once with the two functions that end the wait.
+   * @returns A promise that also rejects as soon as the request is aborted.
+   */
+  abortablePromise<T>(begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#add(reject);
-      work.then((value) => {
+      begin((value) => {
         this.#forget(reject);
         resolve(value);
       }, (error) => {
@@ -59,20 +58,39 @@ export class Cancellation {
     });
   }
 
-  /** Makes an abort no longer end the waits that have begun. */
-  forgetWaits(): void {
-    this.#wait = this.#others = undefined;
+  /**
+   * Settles as `work` does, or rejects as soon as the request is aborted.
+   *
+   * @param settled Called when `work` settles, even after an abort, with its value if it has one.
+   */
+  race<T>(work: PromiseLike<T>, settled?: (value?: T) => void): Promise<T> {
+    // This repeats `abortablePromise()`, because each request waits here several times, and two more
+    // functions for each wait take a noticeable part of its time.
+    return new Promise((resolve, reject) => {
+      this.#add(reject);
+      work.then((value) => {
+        this.#forget(reject);
+        settled?.(value);
+        resolve(value);
+      }, (error) => {
+        this.#forget(reject);
+        settled?.();
+        reject(error);
+      });
+    });
   }
 
-  #add(reject: Reject): void {
+  #add(reject: (reason: unknown) => void): void {
     if (this.aborted) reject(this.reason);
-    else if (this.#wait === undefined) this.#wait = reject;
-    else (this.#others ??= new Set()).add(reject);
+    else if (this.#waits?.length) this.#waits.push(reject);
+    else this.#waits = [reject]; // `push()` would make room for many more, in each of thousands of waiting requests
   }
 
   /** Drops a wait that is over, so that its result can be garbage-collected. */
-  #forget(reject: Reject): void {
-    if (this.#wait === reject) this.#wait = undefined;
-    else this.#others?.delete(reject);
+  #forget(reject: (reason: unknown) => void): void {
+    const index = this.#waits?.indexOf(reject) ?? -1;
+    if (index < 0) return;
+    const last = this.#waits!.pop()!;
+    if (last !== reject) this.#waits![index] = last;
   }
 }

@@ -41,8 +41,6 @@ const END: Read = { done: true, value: undefined };
  * otherwise.
  */
 export class Source {
-  /** The body's `content-encoding`, or `null`. */
-  readonly coding: string | null;
   /** The length of the body in bytes, if it is known. */
   readonly length: number | undefined;
   /**
@@ -55,11 +53,8 @@ export class Source {
   readonly #exchange: Exchange;
   /** Whether to read the body with a BYOB reader. */
   readonly #prefersByob: boolean;
-  /**
-   * Whether the platform has read the body from the network. Then nobody else uses the memory of
-   * its chunks, and the body ends at its announced length.
-   */
-  readonly #isNetwork: boolean;
+  /** Whether the platform ends bodies at their announced length. */
+  readonly #endsBodies: boolean;
   /** `undefined` once the body is at its end. */
   #response: Response | undefined;
   #reader: Reader | undefined;
@@ -73,21 +68,18 @@ export class Source {
   #blockSize = 4096;
   #received = 0;
 
-  /** @param isNetwork Whether the platform's own `fetch` has sent the request. */
-  constructor(exchange: Exchange, response: Response, { prefersByob = false }: Platform, isNetwork = false) {
+  constructor(exchange: Exchange, response: Response, { prefersByob = false, endsBodies = false }: Platform) {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
     const announced = announcedLength(headers);
-    const coding = headers.get("content-encoding");
     // A coded body has another length after decoding. A browser may hide `content-encoding` of a
     // response from another origin.
-    const unknown = (type as ResponseType) === "cors" || coding !== null;
+    const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
     this.length = empty ? 0 : unknown ? undefined : announced;
     this.bounded = empty || announced !== undefined;
     this.#exchange = exchange;
-    this.coding = coding;
     this.#prefersByob = prefersByob;
-    this.#isNetwork = isNetwork;
+    this.#endsBodies = endsBodies;
     if (empty) {
       cancelBody(response);
     } else {
@@ -111,14 +103,14 @@ export class Source {
 
   /**
    * Whether the body is whole and sure to end after a small length, so that the platform can read
-   * it at once. Its `content-length` alone must say where it ends: a body with a
-   * `transfer-encoding`, even an empty one, never ends there.
+   * it at once. Its `content-length` alone must say where it ends: the response must come from the
+   * network rather than from a constructor, and must have no `transfer-encoding`.
    */
   get isSmall(): boolean {
     const response = this.#response;
-    return this.#isNetwork && this.length !== undefined && this.length <= SMALL_BODY &&
+    return this.#endsBodies && this.length !== undefined && this.length <= SMALL_BODY &&
       this.#reader === undefined && this.#filler === undefined &&
-      response !== undefined && !response.headers.has("transfer-encoding");
+      response !== undefined && response.url !== "" && !response.headers.has("transfer-encoding");
   }
 
   /** The next chunk, or `done` at the end of the body. */
@@ -133,15 +125,15 @@ export class Source {
   /** Reads the next chunk without a timeout, because no caller waits for it. */
   async readWithoutTimeout(): Promise<Read> {
     try {
-      return this.take(await this.next());
+      return this.take(await this.#exchange.cancellation.race(this.next()));
     } catch (cause) {
       throw this.#readError(cause);
     }
   }
 
-  /** Whether nobody else uses the memory of a chunk that was read. */
-  owns(chunk: Bytes): boolean {
-    return this.#filler !== undefined || this.#isNetwork && chunk.byteLength === chunk.buffer.byteLength;
+  /** Whether this module alone uses the memory of the chunks. */
+  get ownsChunks(): boolean {
+    return this.#filler !== undefined;
   }
 
   /**
@@ -164,7 +156,7 @@ export class Source {
     if (this.#reader !== undefined || this.#filler !== undefined) return;
     const body = this.#response?.body;
     if (this.#prefersByob) this.#filler = getFiller(body);
-    if (this.#filler === undefined) this.#reader = getReader(body, this.#isNetwork);
+    if (this.#filler === undefined) this.#reader = getReader(body, this.#endsBodies);
   }
 
   /**
@@ -196,47 +188,52 @@ export class Source {
   }
 
   /** Reads the whole body at once. Call it only if {@linkcode Source.isSmall}. */
-  readWhole(): Promise<Bytes> {
-    this.#exchange.expect("idle");
-    return this.#response!.arrayBuffer().then((buffer) => {
-      this.#exchange.timing.finish();
+  async readWhole(): Promise<Bytes> {
+    try {
+      const buffer = await this.#exchange.withTimeout("idle", this.#response!.arrayBuffer());
       this.#count(buffer.byteLength);
       this.#finish();
       return new Uint8Array(buffer);
-    }, (cause) => {
-      this.#exchange.timing.finish();
+    } catch (cause) {
       throw this.#readError(cause);
-    });
+    }
   }
 
   /**
    * Reads the rest of the body into memory. Stops as soon as there are more than `max` bytes.
+   *
+   * Each read has its own timeout, but all share one wait for an abort, because a body may have a
+   * million chunks.
    */
   async readInto(bytes: ByteCollector, max: number): Promise<void> {
-    const { timing } = this.#exchange;
     try {
-      this.#open();
-      const filler = this.#filler;
-      while (bytes.size <= max && !this.#exchange.over) {
-        this.#exchange.expect("idle");
-        if (filler === undefined) {
-          const read = this.take(await this.next());
-          timing.finish();
-          if (read.done) return;
-          bytes.append(read.value, this.owns(read.value));
-          continue;
-        }
-        // After the last announced byte only the end is expected, so one byte of room is enough to
-        // notice an excess.
-        const whole = this.#received === this.length;
-        const { done, value } = await filler.read(whole ? new Uint8Array(1) : bytes.room());
-        timing.finish();
-        if (!whole && value !== undefined) bytes.fill(value);
-        if (done) return this.#finish();
-        this.#count(value!.byteLength);
-      }
+      await this.#exchange.cancellation.race(this.#readAll(bytes, max));
     } catch (cause) {
       throw this.#readError(cause);
+    }
+  }
+
+  async #readAll(bytes: ByteCollector, max: number): Promise<void> {
+    const { timing } = this.#exchange;
+    this.#open();
+    const filler = this.#filler;
+    while (bytes.size <= max && !this.#exchange.over) {
+      this.#exchange.expect("idle");
+      if (filler === undefined) {
+        const read = this.take(await this.next());
+        timing.finish();
+        if (read.done) return;
+        bytes.append(read.value);
+        continue;
+      }
+      // After the last announced byte only the end is expected, so one byte of room is enough to
+      // notice an excess.
+      const whole = this.#received === this.length;
+      const { done, value } = await filler.read(whole ? new Uint8Array(1) : bytes.room());
+      timing.finish();
+      if (!whole && value !== undefined) bytes.fill(value);
+      if (done) return this.#finish();
+      this.#count(value!.byteLength);
     }
   }
 
@@ -255,8 +252,7 @@ export class Source {
     try {
       for (let budget = SMALL_BODY; budget > 0;) {
         // If an unwanted body fails, the request does not fail.
-        const next = Promise.race([this.next().catch(() => undefined), late]);
-        const read = await this.#exchange.cancellation.race(this.#exchange.withTimeout("idle", next));
+        const read = await this.#exchange.withTimeout("idle", Promise.race([this.next().catch(() => undefined), late]));
         if (read === undefined || read.done) return read !== undefined;
         budget -= Number(read.value?.byteLength ?? Infinity);
       }

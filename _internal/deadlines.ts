@@ -24,7 +24,7 @@ const TOLERANCE = 2;
 
 /**
  * The number of event-loop turns after which all input that has arrived is read. Deno needs the
- * most: up to 128 for a chunk and the end of a body. So many turns take a millisecond.
+ * most: up to 128 for a chunk and the end of a body, and rarely more. 512 turns take a millisecond.
  */
 const TURNS_OF_INPUT = 512;
 

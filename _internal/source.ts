@@ -156,7 +156,10 @@ export class Source {
     if (this.#reader !== undefined || this.#filler !== undefined) return;
     const body = this.#response?.body;
     if (this.#prefersByob) this.#filler = getFiller(body);
-    if (this.#filler === undefined) this.#reader = getReader(body, this.#endsBodies);
+    if (this.#filler === undefined) {
+      // A mock may have answered and be gone. Its response has no URL.
+      this.#reader = getReader(body, this.#endsBodies && this.#response?.url !== "");
+    }
   }
 
   /**

@@ -13,7 +13,7 @@ import { hasBody, showUrl, SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { printable } from "./_internal/text.ts";
 import { own } from "./_internal/options.ts";
-import { rebuild, type ResponseHead, WebResponse } from "./_internal/web_response.ts";
+import { rebuild, type ResponseHead, webResponse } from "./_internal/web_response.ts";
 import { BodyTooLargeError, HangupError } from "./errors.ts";
 import type { Redirect, RequestSummary, SentRequest } from "./request.ts";
 
@@ -256,7 +256,7 @@ export class PrefetchedResponse extends HangupResponse {
    * ```
    */
   toResponse(): Response {
-    return passedOn(new WebResponse(this.head, this.content));
+    return passedOn(webResponse(this.head, this.content));
   }
 }
 
@@ -493,7 +493,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * @throws {TypeError} If the body is being read already.
    */
   toResponse(): Response {
-    return passedOn(new WebResponse(this.head, this.#take()));
+    return passedOn(webResponse(this.head, this.#take()));
   }
 
   /**

@@ -31,6 +31,7 @@ import { DEFAULT_TIMEOUT } from "./_internal/timing.ts";
 import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";
+import { takeResponse } from "./_internal/web_response.ts";
 import type { CookieJar } from "./cookies.ts";
 import { SessionClosedError } from "./errors.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
@@ -280,6 +281,7 @@ export class Session implements AsyncDisposable {
    */
   constructor(options: SessionOptions = {}) {
     followPolyfill();
+    takeResponse();
     if (!isObject(options)) {
       throw new TypeError('Cannot create a session as its options are not an object; a URL is given as "baseUrl"');
     }
@@ -569,7 +571,7 @@ export class Session implements AsyncDisposable {
   /** Sends a request as one exchange. It never throws: wrong arguments reject too. */
   #perform<T>(
     makeOutgoing: () => Outgoing,
-    drive: (exchange: Exchange, platform: Platform) => Promise<T>,
+    respond: (exchange: Exchange, platform: Platform) => Promise<T>,
     toError: (error: unknown) => unknown = (error) => error,
   ): Promise<T> {
     let exchange: Exchange | undefined;
@@ -583,7 +585,7 @@ export class Session implements AsyncDisposable {
       if (isStream(body)) exchange.upload(body);
       if (signal) exchange.follow(signal);
       if (this.#closed) throw new SessionClosedError(exchange);
-      return drive(exchange, this.pool[PLATFORM]);
+      return exchange.drive(respond(exchange, this.pool[PLATFORM]), toError);
     } catch (error) {
       return Promise.reject(exchange ? toError(exchange.endWith(error)) : error);
     }

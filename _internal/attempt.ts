@@ -7,7 +7,6 @@
  */
 
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
-import { cancelBody } from "./transports/forms.ts";
 import type { Upload } from "./upload.ts";
 
 /**
@@ -67,11 +66,9 @@ export class Attempt implements Waiter {
     return this.#lease!.fetch(url, init);
   }
 
-  /** Takes charge of the response. If the exchange is already over, cancels its body instead. */
-  hold(response: Response | undefined, over: boolean): void {
-    // A `fetch` that ignores its signal may still answer after the abort.
-    if (!over) this.#response = response;
-    else if (response !== undefined) cancelBody(response);
+  /** Takes charge of the response. */
+  hold(response: Response): void {
+    this.#response = response;
   }
 
   /**

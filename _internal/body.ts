@@ -26,6 +26,14 @@ const dropped = typeof FinalizationRegistry === "function"
   : undefined;
 
 /**
+ * Stops waiting for the garbage collection of an exchange's reader. The registry would keep the
+ * exchange in memory until then, and on a busy Deno for much longer.
+ */
+function forget(exchange: Exchange): void {
+  dropped?.unregister(exchange);
+}
+
+/**
  * Reads the whole body into memory. Does not end the exchange.
  *
  * @param ahead The bytes that were read ahead.
@@ -79,7 +87,10 @@ export class BodyReader {
   constructor(exchange: Exchange, source: Source, toError: (error: unknown) => unknown = (error) => error) {
     this.#exchange = exchange;
     this.#source = source;
-    this.#toError = toError;
+    this.#toError = (error) => {
+      forget(exchange);
+      return toError(error);
+    };
     if (!source.hasStream) return exchange.end(), this;
     exchange.handOver();
     dropped?.register(this, exchange, exchange);
@@ -91,36 +102,36 @@ export class BodyReader {
   }
 
   /** The next chunk, or `done` at the end of the body. */
-  async read(): Promise<Read> {
-    try {
-      for (;;) {
-        this.#throwIfAborted();
-        const value = this.#ahead?.take();
-        if (value !== undefined) return { done: false, value };
-        if (this.#ahead?.reading === undefined) break;
-        await this.#exchange.withTimeout("idle", this.#ahead.reading);
-      }
-      const read = await this.#source.read();
-      if (read.done) this.#end();
-      return read;
-    } catch (error) {
-      throw this.#endWith(error);
+  read(): Promise<Read> {
+    return this.#exchange.drive(this.#read(), this.#toError);
+  }
+
+  async #read(): Promise<Read> {
+    for (;;) {
+      this.#throwIfAborted();
+      const value = this.#ahead?.take();
+      if (value !== undefined) return { done: false, value };
+      if (this.#ahead?.reading === undefined) break;
+      await this.#exchange.withTimeout("idle", this.#ahead.reading);
     }
+    const read = await this.#source.read();
+    if (read.done) this.#end();
+    return read;
   }
 
   /** The whole body in memory. */
-  async readAll(max: number): Promise<Bytes> {
-    try {
-      this.#throwIfAborted();
-      this.#ahead?.stop();
-      while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
-      this.#throwIfAborted();
-      const content = await bufferBody(this.#exchange, this.#source, max, this.#ahead?.takeCollector());
-      this.#end();
-      return content;
-    } catch (error) {
-      throw this.#endWith(error);
-    }
+  readAll(max: number): Promise<Bytes> {
+    return this.#exchange.drive(this.#readAll(max), this.#toError);
+  }
+
+  async #readAll(max: number): Promise<Bytes> {
+    this.#throwIfAborted();
+    this.#ahead?.stop();
+    while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
+    this.#throwIfAborted();
+    const content = await bufferBody(this.#exchange, this.#source, max, this.#ahead?.takeCollector());
+    this.#end();
+    return content;
   }
 
   /**
@@ -148,7 +159,7 @@ export class BodyReader {
 
   /** Gives the connection back. The unread part of the body is lost. Later calls do nothing. */
   close(): void {
-    dropped?.unregister(this.#exchange);
+    forget(this.#exchange);
     this.#exchange.close();
   }
 
@@ -171,7 +182,7 @@ export class BodyReader {
         } else {
           // A byte stream detaches the memory of its chunks. If the memory is not ours, others may
           // still use it, so the chunk is copied.
-          controller.enqueue(this.#source.ownsChunks ? read.value : read.value.slice());
+          controller.enqueue(this.#source.owns(read.value) ? read.value : read.value.slice());
         }
       },
       cancel: () => this.close(),
@@ -190,19 +201,14 @@ export class BodyReader {
     this.#ahead = new ReadAhead(this.#exchange, this.#source, max);
   }
 
-  #throwIfAborted(): void {
-    this.#exchange.cancellation.throwIfAborted();
-    throwIfAborted(this.#signal);
-  }
-
   #end(): void {
-    dropped?.unregister(this.#exchange);
+    forget(this.#exchange);
     this.#exchange.end();
   }
 
-  #endWith(error: unknown): unknown {
-    dropped?.unregister(this.#exchange);
-    return this.#toError(this.#exchange.endWith(error));
+  #throwIfAborted(): void {
+    this.#exchange.cancellation.throwIfAborted();
+    throwIfAborted(this.#signal);
   }
 }
 

@@ -21,7 +21,8 @@ const NO_BYTES: Bytes = new Uint8Array(0);
 
 /** Whether a value is a `Uint8Array`, even one of another realm. */
 export function isBytes(value: unknown): value is Bytes {
-  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]";
+  return value instanceof Uint8Array ||
+    ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]";
 }
 
 /**

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { type Linked, List } from "./list.ts";
 import { takeTurns } from "./timers.ts";
 
 /**
@@ -13,18 +14,19 @@ import { takeTurns } from "./timers.ts";
  * Without a drain, a slot is free as soon as it is released.
  */
 export interface Drain {
-  /** Notes that a request is sent over a slot of this origin. */
-  sent(origin: string): void;
+  /**
+   * Notes that a request is sent over a slot of this origin. Returns a mark for {@linkcode Drain.add}.
+   */
+  sent(origin: string): number;
   /**
    * Takes a slot whose exchange is over.
    *
-   * @param origin The slot's origin. {@linkcode Drain.sent} was called with it before.
+   * @param origin The slot's origin.
    * @param aborted Whether the exchange was aborted. If so, its socket is closed rather than used
    * again.
+   * @param sent What {@linkcode Drain.sent} returned.
    */
-  add(origin: string, aborted: boolean): void;
-  /** Frees the slots that have drained for so long that their sockets must be free. */
-  freeOld(): void;
+  add(origin: string, aborted: boolean, sent: number): void;
   /**
    * Frees each slot as soon as its socket is free, because a request waits. It frees no slot before
    * this call returns.
@@ -41,9 +43,6 @@ const { setImmediate, clearImmediate } = takeTurns();
 /** The number of slots that may drain before turns are counted although no request waits. */
 const MOST_DRAINING = 1000;
 
-/** After this many milliseconds a slot counts as free, even if no turns were counted. */
-const LONGEST = 100;
-
 /** The state of an origin's sockets, as far as it is known. */
 interface Sockets {
   /** The number of slots in use or draining. */
@@ -54,21 +53,28 @@ interface Sockets {
   dialedBy: number;
 }
 
-interface Slot {
+/** A slot that drains. It is in one of two lists. */
+class Slot implements Linked<Slot> {
+  previous: Slot | null = null;
+  next: Slot | null = null;
   readonly origin: string;
   readonly aborted: boolean;
   /** The turn in which the slot's socket is free. */
-  readonly turn: number;
+  turn: number;
   /** Whether the slot has already waited for a dialed socket. */
-  readonly waited: boolean;
-  /** When the slot was released. */
-  readonly since: number;
+  waited = false;
+
+  constructor(origin: string, aborted: boolean, turn: number) {
+    this.origin = origin;
+    this.aborted = aborted;
+    this.turn = turn;
+  }
 }
 
 /**
  * Counts turns of the event loop, for a platform that does not tell when a socket is back in its
- * pool or closed, but always needs a fixed number of turns for it. Turns are counted only while a
- * request waits, or more than 1,000 slots drain.
+ * pool or closed, but always needs a fixed number of turns for it. Each turn is counted only while a
+ * request waits, or more than 1,000 slots drain. Otherwise an answer counts as one turn.
  *
  * Such a platform may dial a new socket for a request, and then use another socket that comes back
  * first. The dialed socket then arrives although no request needs it. So while the platform may be
@@ -82,8 +88,8 @@ export class TurnDrain implements Drain {
    * The draining slots: those of finished exchanges, and the slower ones. Each list is in the order
    * of `turn`.
    */
-  #fast: Slot[] = [];
-  #slow: Slot[] = [];
+  readonly #fast: List<Slot> = new List();
+  readonly #slow: List<Slot> = new List();
   readonly #sockets = new Map<string, Sockets>();
   #turn = 0;
   /** The handle of the `setImmediate` callback that ends the turn. */
@@ -101,23 +107,22 @@ export class TurnDrain implements Drain {
     this.#closingTurns = closingTurns;
   }
 
-  sent(origin: string): void {
+  sent(origin: string): number {
     let sockets = this.#sockets.get(origin);
     if (sockets === undefined) this.#sockets.set(origin, sockets = { slots: 0, idle: 0, dialedBy: 0 });
     sockets.slots++;
     if (sockets.idle > 0) sockets.idle--;
     else sockets.dialedBy = this.#turn + this.#closingTurns;
+    return this.#turn;
   }
 
-  add(origin: string, aborted: boolean): void {
-    const turn = this.#turn + (aborted ? this.#closingTurns : this.#turns);
-    (aborted ? this.#slow : this.#fast).push({ origin, aborted, turn, waited: false, since: performance.now() });
+  add(origin: string, aborted: boolean, sent: number): void {
+    // An answer takes at least one turn. So the turns of sequential requests need no counting.
+    if (!aborted && sent >= this.#turn) this.#turn = sent + 1;
+    if (aborted) this.#slow.push(new Slot(origin, aborted, this.#turn + this.#closingTurns));
+    else this.#fast.push(new Slot(origin, aborted, this.#turn + this.#turns));
+    this.#freeDue();
     this.#schedule();
-  }
-
-  freeOld(): void {
-    const old = performance.now() - LONGEST;
-    this.#freeAll([this.#fast, this.#slow].flatMap((slots) => takeWhile(slots, ({ since }) => since < old)));
   }
 
   start(): void {
@@ -133,15 +138,13 @@ export class TurnDrain implements Drain {
   }
 
   flush(): void {
-    const slots = [...this.#fast, ...this.#slow];
-    this.#fast = [];
-    this.#slow = [];
-    this.#freeAll(slots);
+    this.#freeWhile(this.#fast, () => true);
+    this.#freeWhile(this.#slow, () => true);
   }
 
   /** Whether to count turns: a request waits, or the draining slots would take too much memory. */
   get #counts(): boolean {
-    return this.#fast.length + this.#slow.length > (this.#wanted ? 0 : MOST_DRAINING);
+    return this.#fast.size + this.#slow.size > (this.#wanted ? 0 : MOST_DRAINING);
   }
 
   #schedule(): void {
@@ -150,37 +153,43 @@ export class TurnDrain implements Drain {
     this.#timer = setImmediate(() => {
       this.#timer = undefined;
       this.#turn++;
-      this.#freeAll([...this.#takeDue(this.#fast), ...this.#takeDue(this.#slow)]);
+      this.#freeDue();
       this.#schedule();
     });
   }
 
-  /**
-   * Removes and returns the slots whose turn has come. If the platform may still be dialing a
-   * socket to a slot's origin, the slot moves to the slow list instead, once.
-   */
-  #takeDue(slots: Slot[]): Slot[] {
-    return takeWhile(slots, ({ turn }) => turn <= this.#turn).filter((slot) => {
-      if (slot.aborted || slot.waited || this.#turn >= this.#sockets.get(slot.origin)!.dialedBy) return true;
-      this.#slow.push({ ...slot, turn: this.#turn + this.#closingTurns, waited: true });
-      return false;
+  /** Frees the slots whose turn has come. */
+  #freeDue(): void {
+    const isDue = ({ turn }: Slot) => turn <= this.#turn;
+    // If the platform may still be dialing a socket to a slot's origin, the slot moves to the slow
+    // list, once.
+    this.#freeWhile(this.#fast, isDue, (slot) => {
+      if (slot.waited || this.#turn >= this.#sockets.get(slot.origin)!.dialedBy) return false;
+      slot.waited = true;
+      slot.turn = this.#turn + this.#closingTurns;
+      this.#slow.push(slot);
+      return true;
     });
+    this.#freeWhile(this.#slow, isDue);
   }
 
-  #freeAll(slots: Slot[]): void {
-    if (slots.length === 0) return;
-    for (const { origin, aborted } of slots) {
-      const sockets = this.#sockets.get(origin)!;
-      if (!aborted) sockets.idle++;
-      if (--sockets.slots === 0) this.#sockets.delete(origin);
+  /**
+   * Frees the slots at the start of a list.
+   *
+   * @param isFree Whether a slot is free. The first one that is not ends the search.
+   * @param move Called with each slot that is free. Returns whether the slot has moved to another list instead.
+   */
+  #freeWhile(slots: List<Slot>, isFree: (slot: Slot) => boolean, move?: (slot: Slot) => boolean): void {
+    if (slots.first === null || !isFree(slots.first)) return;
+    const origins: string[] = [];
+    for (let slot = slots.first; slot !== null && isFree(slot); slot = slots.first) {
+      slots.remove(slot);
+      if (move?.(slot)) continue;
+      const sockets = this.#sockets.get(slot.origin)!;
+      if (!slot.aborted) sockets.idle++;
+      if (--sockets.slots === 0) this.#sockets.delete(slot.origin);
+      origins.push(slot.origin);
     }
-    this.#free(slots.map(({ origin }) => origin));
+    if (origins.length > 0) this.#free(origins);
   }
-}
-
-/** Removes and returns the slots at the start of a list for which `free` is true. */
-function takeWhile(slots: Slot[], free: (slot: Slot) => boolean): Slot[] {
-  let count = 0;
-  while (count < slots.length && free(slots[count]!)) count++;
-  return slots.splice(0, count);
 }

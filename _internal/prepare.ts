@@ -111,10 +111,11 @@ const REQUEST_DEFAULTS = {
  */
 export function prepare(
   input: string | URL | Request,
-  init: SessionRequestInit<boolean> = {},
+  init: SessionRequestInit<boolean> | undefined,
   method: string | undefined,
   defaults: RequestDefaults,
 ): Outgoing {
+  if (init === undefined) return complete(input, method === undefined ? {} : { method }, defaults);
   const given = plain(init);
   const {
     prefetch,
@@ -198,22 +199,24 @@ function checkStream(body: StreamBody, duplex: unknown): void {
  */
 function complete(
   input: string | URL | Request,
-  init: RequestInit & { duplex?: unknown },
+  given: RequestInit & { duplex?: unknown },
   defaults: RequestDefaults,
   carrier?: Request,
   { query, json, prefetch } = NO_ADDITIONS,
 ): Outgoing {
+  const init = own(given);
   const request = isRequest(input) ? input : undefined;
   const {
     method = request?.method ?? "GET",
-    headers: given = request?.headers,
+    headers: ownHeaders = request?.headers,
     redirect = request?.redirect ?? "follow",
     signal = request?.signal,
     body,
     ...rest
-  } = own(init);
+  } = init;
   if (request !== undefined) inherit(rest, request);
-  checkOptions(rest);
+  const hasRest = Object.keys(rest).length > 0;
+  if (hasRest) checkOptions(rest);
   checkSignal('"signal"', signal);
   if (redirect !== "follow" && redirect !== "manual" && redirect !== "error") {
     refuse('"redirect" must be "follow", "manual" or "error"', redirect);
@@ -221,7 +224,7 @@ function complete(
 
   const url = resolve(request?.url ?? input as string | URL, defaults.baseUrl);
   const isHome = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
-  let headers = mergeHeaders(isHome ? defaults.headers : defaults.headersElsewhere, given);
+  let headers = mergeHeaders(isHome ? defaults.headers : defaults.headersElsewhere, ownHeaders);
   headers = takeCredentials(url, headers);
   if (query !== undefined) addQuery(url, query);
 
@@ -234,7 +237,7 @@ function complete(
   if (inherited ? owner.bodyUsed : content instanceof ReadableStream && content.locked) {
     throw cannotSend("its body is being read or has been read already");
   }
-  if (isStream(content)) checkStream(content, own(init).duplex);
+  if (isStream(content)) checkStream(content, init.duplex);
   else headers?.delete("content-length");
   if (content != null && isBodiless(method)) throw cannotSend(`a ${method} request has no body`);
   if (json !== undefined) headers = setMissing(headers, "content-type", "application/json");
@@ -251,18 +254,18 @@ function complete(
     throwIfNotOk: defaults.throwIfNotOk,
     redirect,
     signal,
-    signalOf: own(init).signal === undefined ? request : undefined,
+    signalOf: init.signal === undefined ? request : undefined,
     timeouts: defaults.timeouts,
     maxBodyBytes: defaults.maxBodyBytes,
     maxRedirects: defaults.maxRedirects,
     jar: defaults.jar,
-    rest: Object.keys(rest).length > 0 ? rest : undefined,
+    rest: hasRest ? rest : undefined,
   };
 }
 
 /** Whether something is a `Request`, of whatever realm. */
 function isRequest(value: unknown): value is Request {
-  return value instanceof Request || tagOf(value) === "[object Request]";
+  return isObject(value) && (value instanceof Request || tagOf(value) === "[object Request]");
 }
 
 /** The objects of any realm that `fetch` accepts as bodies. */
@@ -429,7 +432,7 @@ function isKnown(method: string): boolean {
  * finds what is wrong with them.
  */
 function checkOptions(rest: RequestInit): void {
-  const given = REQUEST_OPTIONS.filter((name) => Object.hasOwn(rest, name) && rest[name] !== undefined);
+  const given = requestOptions().filter((name) => Object.hasOwn(rest, name) && rest[name] !== undefined);
   if (given.length === 0) return;
   try {
     asRequest(Object.fromEntries(given.map((name) => [name, rest[name]])));
@@ -514,10 +517,20 @@ function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, strin
   return params;
 }
 
-/** The names in {@linkcode REQUEST_DEFAULTS} that this platform's `Request` supports. */
-const REQUEST_OPTIONS =
-  (Object.keys(REQUEST_DEFAULTS) as (keyof typeof REQUEST_DEFAULTS & keyof RequestInit & keyof Request)[])
-    .filter((name) => Object.hasOwn(Request.prototype, name));
+type RequestOption = keyof typeof REQUEST_DEFAULTS & keyof RequestInit & keyof Request;
+
+/**
+ * The names in {@linkcode REQUEST_DEFAULTS} that the global `Request` supports. It may be a mock's
+ * subclass for a while. Looking at it makes Node load its HTTP client, so that is not done at load.
+ */
+function requestOptions(): readonly RequestOption[] {
+  const classes: object[] = [];
+  for (let each = Request.prototype, next; (next = Object.getPrototypeOf(each)) !== null; each = next) {
+    classes.push(each);
+  }
+  return (Object.keys(REQUEST_DEFAULTS) as RequestOption[])
+    .filter((name) => classes.some((each) => Object.hasOwn(each, name)));
+}
 
 /**
  * Copies a `Request`'s properties to the options, except method, URL, headers, body, redirect and
@@ -525,7 +538,7 @@ const REQUEST_OPTIONS =
  */
 function inherit(rest: RequestInit, request: Request): RequestInit {
   Object.assign(rest, { ...carried(request), ...rest });
-  for (const name of REQUEST_OPTIONS) {
+  for (const name of requestOptions()) {
     const value = request[name];
     if (value !== undefined && value !== REQUEST_DEFAULTS[name]) {
       Object.assign(rest, { [name]: own(rest)[name] ?? value });

@@ -35,7 +35,7 @@ export class ReadAhead {
         this.reading = read.then(() => {}, () => {});
         const { value } = await read;
         if (value === undefined) return exchange.end();
-        this.#bytes.append(value, source.ownsChunks);
+        this.#bytes.append(value, source.owns(value));
         size += value.byteLength;
       }
     } catch (error) {

@@ -10,68 +10,65 @@ import { HangupError } from "../errors.ts";
 import { PrefetchedResponse, StreamedResponse } from "../response.ts";
 import { BodyReader, bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
-import { makeStream } from "./bytes.ts";
+import { type Bytes, makeStream } from "./bytes.ts";
 import { SMALL_BODY } from "./http.ts";
 import type { Outgoing } from "./prepare.ts";
 import { type Arrival, send } from "./send.ts";
 import type { Platform } from "./transports/platform.ts";
-import { type ResponseHead, WebResponse } from "./web_response.ts";
+import { type ResponseHead, webResponse } from "./web_response.ts";
 
 /** Drives an exchange to the response of `Session.request()`. */
 export async function respond(exchange: Exchange, platform: Platform): Promise<PrefetchedResponse | StreamedResponse> {
   const { prefetch, throwIfNotOk, maxBodyBytes } = exchange.outgoing;
-  let response: PrefetchedResponse | StreamedResponse;
-  try {
-    const arrival = await send(exchange, platform);
-    const head = toHead(exchange, arrival, platform);
-    if (prefetch) {
-      response = new PrefetchedResponse(head, await prefetchBody(exchange, arrival, maxBodyBytes));
-    } else {
-      response = new StreamedResponse(head, await handOver(exchange, arrival), maxBodyBytes);
-    }
-  } catch (error) {
-    throw exchange.endWith(error);
-  }
+  const arrival = await send(exchange, platform);
+  const head = toHead(exchange, arrival, platform);
+  const response = prefetch
+    ? new PrefetchedResponse(head, end(exchange, await prefetchBody(exchange, arrival, maxBodyBytes)))
+    : new StreamedResponse(head, await handOver(exchange, arrival), maxBodyBytes);
   return throwIfNotOk ? await response.throwIfNotOk() : response;
 }
 
 /** Drives an exchange to the response of `Session.fetch()`. */
 export async function respondAsFetch(exchange: Exchange, platform: Platform): Promise<Response> {
+  const { signal, maxBodyBytes } = exchange.outgoing;
+  const max = Math.min(SMALL_BODY, maxBodyBytes);
+  const arrival = await send(exchange, platform);
+  const head = toHead(exchange, arrival, platform);
+  const fetched = { signal };
+  if ((arrival.source.length ?? Infinity) > max) {
+    const reader = await handOver(exchange, arrival, asFetchError);
+    reader.readAhead(max, signal);
+    return webResponse(head, reader, fetched);
+  }
   try {
-    const { signal, maxBodyBytes } = exchange.outgoing;
-    const max = Math.min(SMALL_BODY, maxBodyBytes);
-    const arrival = await send(exchange, platform);
-    const head = toHead(exchange, arrival, platform);
-    const fetched = { signal };
-    if ((arrival.source.length ?? Infinity) > max) {
-      const reader = await handOver(exchange, arrival, asFetchError);
-      reader.readAhead(max, signal);
-      return new WebResponse(head, reader, fetched);
-    }
-    try {
-      return new WebResponse(head, await prefetchBody(exchange, arrival, max), fetched);
-    } catch (error) {
-      // The error shows when the caller reads the body, as with the standard `fetch`.
-      const failure = asFetchError(exchange.endWith(error));
-      const stream = () => makeStream({ type: "bytes", pull: (controller) => controller.error(failure) });
-      const body = { stream, readAll: () => Promise.reject(failure) };
-      return new WebResponse(head, body, fetched);
-    }
+    // From here on, an abort shows when the caller reads the body, as with the standard `fetch`.
+    exchange.cancellation.forgetWaits();
+    const content = await exchange.cancellation.race(prefetchBody(exchange, arrival, max));
+    return webResponse(head, end(exchange, content), fetched);
   } catch (error) {
-    throw asFetchError(exchange.endWith(error));
+    const failure = asFetchError(exchange.endWith(error));
+    const stream = () => makeStream({ type: "bytes", pull: (controller) => controller.error(failure) });
+    const body = { stream, readAll: () => Promise.reject(failure) };
+    return webResponse(head, body, fetched);
   }
 }
 
-/** Reads the body into memory and ends the exchange. */
-async function prefetchBody(exchange: Exchange, { source, kept }: Arrival, max: number) {
+/** Reads the body into memory. */
+function prefetchBody(exchange: Exchange, { source, kept }: Arrival, max: number): Promise<Bytes> {
   exchange.state = "prefetch";
-  const content = await bufferBody(exchange, source, max);
-  exchange.cancellation.throwIfAborted();
-  if (kept !== undefined) {
+  const content = bufferBody(exchange, source, max);
+  return kept === undefined ? content : content.then(async (content) => {
+    exchange.cancellation.throwIfAborted();
     // Release the connection first, so that a slow jar does not hold it.
     exchange.release(true);
     await exchange.withTimeout("headers", kept);
-  }
+    return content;
+  });
+}
+
+/** Ends the exchange, because its body is in memory. */
+function end(exchange: Exchange, content: Bytes): Bytes {
+  exchange.cancellation.throwIfAborted();
   exchange.end();
   return content;
 }
@@ -99,10 +96,13 @@ export function asFetchError(error: unknown): unknown {
   return error instanceof HangupError ? new TypeError("fetch failed", { cause: error }) : error;
 }
 
-function toHead(exchange: Exchange, { response, outgoing, init, history }: Arrival, platform: Platform): ResponseHead {
+function toHead(
+  exchange: Exchange,
+  { response, source: { coding }, outgoing, init, history }: Arrival,
+  platform: Platform,
+): ResponseHead {
   const { method, url: { href }, headers: sent } = outgoing;
   const { status, statusText, headers, type, redirected } = response;
-  const coding = headers.get("content-encoding");
   return {
     status,
     statusText,

@@ -52,24 +52,37 @@ const NO_REDIRECTS: readonly Redirect[] = Object.freeze([]);
  * @throws The first reason to abort the exchange, or an error that says what is wrong with the
  * response.
  */
-export async function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
+export function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
   const { request } = exchange.outgoing;
-  if (request !== undefined) {
-    const opened = bodyOf(request, exchange.cancellation, platform.followsRedirects);
-    if (isStream(opened)) exchange.upload(opened);
-    else {
-      const body = await exchange.withTimeout("headers", opened).catch((cause) => {
-        throw exchange.networkError(cause, "Cannot send the body as its stream failed");
-      });
-      exchange.cancellation.throwIfAborted();
-      if (isStream(body)) exchange.upload(body);
-      else exchange.outgoing = { ...exchange.outgoing, body, request: undefined };
-    }
-  }
-  let history = NO_REDIRECTS;
+  const arrival = request === undefined
+    ? sendOnce(exchange, platform, NO_REDIRECTS)
+    : openBody(exchange, request, platform).then(() => sendOnce(exchange, platform, NO_REDIRECTS));
+  // Most responses are final. An async function would cost each of them some time.
+  return arrival.then((arrival) => isFinal(arrival) ? arrival : follow(exchange, platform, arrival));
+}
+
+/** Takes the body out of the caller's `Request`. */
+async function openBody(exchange: Exchange, request: Request, platform: Platform): Promise<void> {
+  const { cancellation } = exchange;
+  const opened = bodyOf(request, cancellation, platform.followsRedirects);
+  if (isStream(opened)) return exchange.upload(opened);
+  const body = await exchange.withTimeout("headers", opened).catch((cause) => {
+    throw exchange.networkError(cause, "Cannot send the body as its stream failed");
+  });
+  cancellation.throwIfAborted();
+  if (isStream(body)) exchange.upload(body);
+  else exchange.outgoing = { ...exchange.outgoing, body, request: undefined };
+}
+
+/** Whether a response is what the caller asked for, without a redirect or a check to come. */
+function isFinal({ response, outgoing: { redirect, rest } }: Arrival): boolean {
+  return (redirect === "manual" || !isRedirect(response)) && (rest === undefined || own(rest).integrity === undefined);
+}
+
+/** Follows the redirects, and checks the last body. */
+async function follow(exchange: Exchange, platform: Platform, arrival: Arrival): Promise<Arrival> {
   for (;;) {
-    const arrival = await sendOnce(exchange, platform, history);
-    const { response, source, outgoing, kept } = arrival;
+    const { response, source, outgoing, kept, history } = arrival;
     const redirected = outgoing.redirect !== "manual" && isRedirect(response);
     if (redirected && outgoing.redirect === "error") {
       throw refuseRedirect('The response is a redirect, and "redirect" is "error"', exchange);
@@ -80,12 +93,14 @@ export async function send(exchange: Exchange, platform: Platform): Promise<Arri
     }
     if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
     const next = followRedirect(outgoing, response, exchange);
-    history = [...history, { status: response.status, url: outgoing.url.href, headers: response.headers }];
+    const redirect = { status: response.status, url: outgoing.url.href, headers: response.headers };
     const reuse = await source.discard();
     if (!reuse) source.abort(undefined);
     exchange.release(reuse);
     if (kept !== undefined) await exchange.withTimeout("headers", kept);
+    exchange.cancellation.throwIfAborted();
     exchange.redirect(next);
+    arrival = await sendOnce(exchange, platform, [...history, redirect]);
   }
 }
 
@@ -98,15 +113,20 @@ async function sendOnce(exchange: Exchange, platform: Platform, history: readonl
   const waiting = exchange.acquire();
   if (waiting !== undefined) await waiting;
   const init = toInit(outgoing, headers, platform);
+  // A mock of `fetch` may come or go while the request is under way.
+  const { endsBodies } = platform;
+  const sent = exchange.fetch(init, headersTimeout(outgoing));
   let response: Response;
   try {
-    response = await exchange.fetch(init, headersTimeout(outgoing));
+    response = await sent;
   } catch (cause) {
     throw exchange.sendError(cause);
+  } finally {
+    exchange.timing.finish();
   }
-  exchange.cancellation.throwIfAborted();
+  exchange.hold(response);
   checkResponse(response, exchange);
-  const source = new Source(exchange, response, platform);
+  const source = new Source(exchange, response, platform, endsBodies && platform.endsBodies);
   const kept = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
   return { response, source, outgoing, init, history, kept };
 }

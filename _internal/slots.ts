@@ -66,6 +66,9 @@ export class LeaseRequest {
   }
 }
 
+/** What {@linkcode Slots.#assign} returns if it grants nothing. */
+const NOBODY: [LeaseRequest, Lease][] = [];
+
 /** Sends a request over the pool's transport. */
 type Send = (url: URL, init: RequestInit) => Promise<Response>;
 
@@ -82,8 +85,8 @@ export class Lease {
   slots: Slots | undefined;
   holder: Holder | undefined;
   readonly queue: Origin;
-  /** Whether a request was sent over the lease. */
-  sent = false;
+  /** The drain's mark of the request that was sent; `undefined` if there is none. */
+  sent: number | undefined;
   /** The signal of the request that was sent. */
   signal: AbortSignal | null | undefined;
 
@@ -182,6 +185,8 @@ export class Slots {
    * origin.
    */
   #spare: Origin | undefined;
+  /** The origin that was asked for last. It is one of `#origins`. */
+  #latest: Origin | undefined;
   /** When a slot of any origin was last released or granted, or a holder last made progress. */
   #lastProgress = 0;
   /** Called when no lease is held. Set when the pool closes. */
@@ -226,13 +231,12 @@ export class Slots {
    */
   tryAcquire(name: string, holder: Holder): Lease | undefined {
     if (this.#onIdle !== undefined) throw new PoolClosedError(holder.request);
-    const drain = this.#drain;
-    if (drain !== undefined && !this.#isFree(this.#origin(name))) {
-      // If the queue is full, free all draining slots rather than refuse the request.
-      if (this.#queued >= this.#limits.maxQueued) drain.flush();
-      else if (this.#queued === 0) drain.freeOld();
+    let origin = this.#origin(name);
+    if (this.#queued >= this.#limits.maxQueued && !this.#isFree(origin)) {
+      // Free all draining slots rather than refuse the request.
+      this.#drain?.flush();
+      origin = this.#origin(name);
     }
-    const origin = this.#origin(name);
     // No request can be waiting for a free slot here: see the invariants.
     if (this.#isFree(origin)) return this.#hold(origin, holder);
     if (this.#queued < this.#limits.maxQueued) return undefined;
@@ -265,8 +269,7 @@ export class Slots {
   /** Sends a request over a lease. */
   send(lease: Lease, url: URL, init: RequestInit): Promise<Response> {
     if (this.#onIdle !== undefined) throw new PoolClosedError(lease.holder?.request);
-    if (!lease.sent) this.#drain?.sent(lease.origin);
-    lease.sent = true;
+    lease.sent ??= this.#drain?.sent(lease.origin);
     lease.signal = init.signal;
     return this.#send(url, init);
   }
@@ -277,8 +280,8 @@ export class Slots {
     this.#held.remove(lease);
     lease.slots = lease.holder = undefined;
     if (this.#queued > 0) queue.lastProgress = this.#lastProgress = Math.ceil(this.clock.now());
-    if (this.#drain !== undefined && lease.sent) {
-      this.#drain.add(queue.name, lease.signal?.aborted === true);
+    if (this.#drain !== undefined && lease.sent !== undefined) {
+      this.#drain.add(queue.name, lease.signal?.aborted === true, lease.sent);
     } else {
       this.#free(queue);
     }
@@ -296,7 +299,7 @@ export class Slots {
     const waiting = this.#queued === 0 ? [] : [...this.#origins.values()].flatMap((origin) => [...origin]);
     const held = this.#held.size === 0 ? [] : [...this.#held];
     for (const request of waiting) this.#remove(request);
-    this.#notify([]);
+    this.#notify(NOBODY);
     for (const { waiter, holder } of waiting) waiter.refuse(new PoolClosedError(holder.request));
     for (const { holder } of held) {
       try {
@@ -307,13 +310,15 @@ export class Slots {
         failures.push(error);
       }
     }
-    this.#notify([]);
+    this.#notify(NOBODY);
   }
 
   #origin(name: string): Origin {
+    // Most requests go to the same origin as the one before.
+    if (this.#latest?.name === name) return this.#latest;
     let origin = this.#origins.get(name);
     if (origin === undefined) this.#origins.set(name, origin = new Origin(name));
-    return origin;
+    return this.#latest = origin;
   }
 
   #isFree(origin: Origin): boolean {
@@ -340,13 +345,15 @@ export class Slots {
     this.#update(origin);
   }
 
-  /** Takes a request out of the queue. */
+  /** Takes a request out of the queue. Stops the timer and the drain if no request waits any longer. */
   #remove(request: LeaseRequest): void {
     const { origin } = request;
     origin.remove(request);
     request.waiting = false;
-    this.#queued--;
     this.#update(origin);
+    if (--this.#queued > 0) return;
+    this.#deadlines.clear();
+    this.#drain?.stop();
   }
 
   /**
@@ -360,7 +367,9 @@ export class Slots {
    * @returns The granted requests, each with its lease.
    */
   #assign(): [LeaseRequest, Lease][] {
+    if (this.#ready.first === null) return NOBODY;
     const granted: [LeaseRequest, Lease][] = [];
+    const now = Math.ceil(this.clock.now());
     while (this.#taken < this.#limits.maxConnections && this.#ready.first !== null) {
       const origin = this.#ready.first;
       const request = origin.first!;
@@ -368,7 +377,7 @@ export class Slots {
       origin.ready = false;
       granted.push([request, this.#hold(origin, request.holder)]);
       // The new holder has had no time to make progress yet.
-      origin.lastProgress = this.#lastProgress = Math.ceil(this.clock.now());
+      origin.lastProgress = this.#lastProgress = now;
       this.#remove(request);
     }
     return granted;
@@ -390,18 +399,15 @@ export class Slots {
     origin.ready = ready;
     const spare = this.#spare;
     if (origin.size + origin.taken > 0 || origin === spare) return;
-    if (spare !== undefined && spare.size + spare.taken === 0) this.#origins.delete(spare.name);
+    if (spare !== undefined && spare.size + spare.taken === 0) {
+      this.#origins.delete(spare.name);
+      if (this.#latest === spare) this.#latest = undefined;
+    }
     this.#spare = origin;
   }
 
-  /**
-   * Calls the waiters of granted requests, and stops the timer and the drain if no request waits.
-   */
+  /** Calls the waiters of granted requests. */
   #notify(granted: [LeaseRequest, Lease][]): void {
-    if (this.#queued === 0) {
-      this.#deadlines.clear();
-      this.#drain?.stop();
-    }
     if (this.#held.size === 0) this.#onIdle?.();
     for (const [request, lease] of granted) request.waiter.grant(lease);
   }

@@ -41,6 +41,8 @@ const END: Read = { done: true, value: undefined };
  * otherwise.
  */
 export class Source {
+  /** The body's `content-encoding`, or `null`. */
+  readonly coding: string | null;
   /** The length of the body in bytes, if it is known. */
   readonly length: number | undefined;
   /**
@@ -53,8 +55,11 @@ export class Source {
   readonly #exchange: Exchange;
   /** Whether to read the body with a BYOB reader. */
   readonly #prefersByob: boolean;
-  /** Whether the platform ends bodies at their announced length. */
-  readonly #endsBodies: boolean;
+  /**
+   * Whether the platform has read the body from the network. Then nobody else uses the memory of
+   * its chunks, and the body ends at its announced length.
+   */
+  readonly #isNetwork: boolean;
   /** `undefined` once the body is at its end. */
   #response: Response | undefined;
   #reader: Reader | undefined;
@@ -68,18 +73,21 @@ export class Source {
   #blockSize = 4096;
   #received = 0;
 
-  constructor(exchange: Exchange, response: Response, { prefersByob = false, endsBodies = false }: Platform) {
+  /** @param isNetwork Whether the platform's own `fetch` has sent the request. */
+  constructor(exchange: Exchange, response: Response, { prefersByob = false }: Platform, isNetwork = false) {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
     const announced = announcedLength(headers);
+    const coding = headers.get("content-encoding");
     // A coded body has another length after decoding. A browser may hide `content-encoding` of a
     // response from another origin.
-    const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
+    const unknown = (type as ResponseType) === "cors" || coding !== null;
     this.length = empty ? 0 : unknown ? undefined : announced;
     this.bounded = empty || announced !== undefined;
     this.#exchange = exchange;
+    this.coding = coding;
     this.#prefersByob = prefersByob;
-    this.#endsBodies = endsBodies;
+    this.#isNetwork = isNetwork;
     if (empty) {
       cancelBody(response);
     } else {
@@ -103,14 +111,14 @@ export class Source {
 
   /**
    * Whether the body is whole and sure to end after a small length, so that the platform can read
-   * it at once. Its `content-length` alone must say where it ends: the response must come from the
-   * network rather than from a constructor, and must have no `transfer-encoding`.
+   * it at once. Its `content-length` alone must say where it ends: a body with a
+   * `transfer-encoding`, even an empty one, never ends there.
    */
   get isSmall(): boolean {
     const response = this.#response;
-    return this.#endsBodies && this.length !== undefined && this.length <= SMALL_BODY &&
+    return this.#isNetwork && this.length !== undefined && this.length <= SMALL_BODY &&
       this.#reader === undefined && this.#filler === undefined &&
-      response !== undefined && response.url !== "" && !response.headers.has("transfer-encoding");
+      response !== undefined && !response.headers.has("transfer-encoding");
   }
 
   /** The next chunk, or `done` at the end of the body. */
@@ -125,15 +133,15 @@ export class Source {
   /** Reads the next chunk without a timeout, because no caller waits for it. */
   async readWithoutTimeout(): Promise<Read> {
     try {
-      return this.take(await this.#exchange.cancellation.race(this.next()));
+      return this.take(await this.next());
     } catch (cause) {
       throw this.#readError(cause);
     }
   }
 
-  /** Whether this module alone uses the memory of the chunks. */
-  get ownsChunks(): boolean {
-    return this.#filler !== undefined;
+  /** Whether nobody else uses the memory of a chunk that was read. */
+  owns(chunk: Bytes): boolean {
+    return this.#filler !== undefined || this.#isNetwork && chunk.byteLength === chunk.buffer.byteLength;
   }
 
   /**
@@ -156,10 +164,7 @@ export class Source {
     if (this.#reader !== undefined || this.#filler !== undefined) return;
     const body = this.#response?.body;
     if (this.#prefersByob) this.#filler = getFiller(body);
-    if (this.#filler === undefined) {
-      // A mock may have answered and be gone. Its response has no URL.
-      this.#reader = getReader(body, this.#endsBodies && this.#response?.url !== "");
-    }
+    if (this.#filler === undefined) this.#reader = getReader(body, this.#isNetwork);
   }
 
   /**
@@ -191,52 +196,47 @@ export class Source {
   }
 
   /** Reads the whole body at once. Call it only if {@linkcode Source.isSmall}. */
-  async readWhole(): Promise<Bytes> {
-    try {
-      const buffer = await this.#exchange.withTimeout("idle", this.#response!.arrayBuffer());
+  readWhole(): Promise<Bytes> {
+    this.#exchange.expect("idle");
+    return this.#response!.arrayBuffer().then((buffer) => {
+      this.#exchange.timing.finish();
       this.#count(buffer.byteLength);
       this.#finish();
       return new Uint8Array(buffer);
-    } catch (cause) {
+    }, (cause) => {
+      this.#exchange.timing.finish();
       throw this.#readError(cause);
-    }
+    });
   }
 
   /**
    * Reads the rest of the body into memory. Stops as soon as there are more than `max` bytes.
-   *
-   * Each read has its own timeout, but all share one wait for an abort, because a body may have a
-   * million chunks.
    */
   async readInto(bytes: ByteCollector, max: number): Promise<void> {
+    const { timing } = this.#exchange;
     try {
-      await this.#exchange.cancellation.race(this.#readAll(bytes, max));
+      this.#open();
+      const filler = this.#filler;
+      while (bytes.size <= max && !this.#exchange.over) {
+        this.#exchange.expect("idle");
+        if (filler === undefined) {
+          const read = this.take(await this.next());
+          timing.finish();
+          if (read.done) return;
+          bytes.append(read.value, this.owns(read.value));
+          continue;
+        }
+        // After the last announced byte only the end is expected, so one byte of room is enough to
+        // notice an excess.
+        const whole = this.#received === this.length;
+        const { done, value } = await filler.read(whole ? new Uint8Array(1) : bytes.room());
+        timing.finish();
+        if (!whole && value !== undefined) bytes.fill(value);
+        if (done) return this.#finish();
+        this.#count(value!.byteLength);
+      }
     } catch (cause) {
       throw this.#readError(cause);
-    }
-  }
-
-  async #readAll(bytes: ByteCollector, max: number): Promise<void> {
-    const { timing } = this.#exchange;
-    this.#open();
-    const filler = this.#filler;
-    while (bytes.size <= max && !this.#exchange.over) {
-      this.#exchange.expect("idle");
-      if (filler === undefined) {
-        const read = this.take(await this.next());
-        timing.finish();
-        if (read.done) return;
-        bytes.append(read.value);
-        continue;
-      }
-      // After the last announced byte only the end is expected, so one byte of room is enough to
-      // notice an excess.
-      const whole = this.#received === this.length;
-      const { done, value } = await filler.read(whole ? new Uint8Array(1) : bytes.room());
-      timing.finish();
-      if (!whole && value !== undefined) bytes.fill(value);
-      if (done) return this.#finish();
-      this.#count(value!.byteLength);
     }
   }
 
@@ -255,7 +255,8 @@ export class Source {
     try {
       for (let budget = SMALL_BODY; budget > 0;) {
         // If an unwanted body fails, the request does not fail.
-        const read = await this.#exchange.withTimeout("idle", Promise.race([this.next().catch(() => undefined), late]));
+        const next = Promise.race([this.next().catch(() => undefined), late]);
+        const read = await this.#exchange.cancellation.race(this.#exchange.withTimeout("idle", next));
         if (read === undefined || read.done) return read !== undefined;
         budget -= Number(read.value?.byteLength ?? Infinity);
       }

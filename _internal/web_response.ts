@@ -60,12 +60,6 @@ type ResponseBlob = Awaited<ReturnType<Response["blob"]>>;
 type ResponseForm = Awaited<ReturnType<Response["formData"]>>;
 type Base = Omit<Response, keyof Overridden> & Overridden;
 
-/**
- * The platform's own class, even if the global one is a proxy of it, as with nock and msw. Such a
- * proxy reads the headers of each new response, before the fields of a subclass exist.
- */
-const BaseResponse = Response.prototype.constructor as new (...args: ConstructorParameters<typeof Response>) => Base;
-
 /** The extra state of a response of `session.fetch`. */
 export interface Fetched {
   /**
@@ -81,165 +75,199 @@ export interface Readable {
   readAll?(max: number): Promise<Bytes>;
 }
 
+type Parameters = [head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched];
+
+let OwnResponse: (new (...args: Parameters) => Response) | undefined;
+
 /**
- * A `Response` with values that its constructor does not accept: the URL, the type, a status
- * outside 200 to 599, and any reason phrase.
+ * Makes a standard `Response`.
  *
- * Methods that read the whole body take it directly from memory or from its reader, which is faster
- * and needs less memory than the stream. Everything else uses the stream.
+ * @param body The body: its bytes, or an object that reads it.
+ * @param fetched Given for a response of `session.fetch`: a body in memory belongs to this
+ * response alone, and its headers must not change.
  */
-class WebResponse extends BaseResponse {
-  readonly #head: ResponseHead;
-  /** The source of the whole body; `undefined` if only the platform's stream can be read. */
-  #content: Bytes | Readable | undefined;
-  /**
-   * Set for a response of `session.fetch`, which behaves like one of the standard `fetch`. Its body in memory belongs
-   * to it alone.
-   */
-  readonly #fetched: Fetched | undefined;
-  /** The stream of a body in memory, once `body` was read. */
-  #stream: ReadableStream<Bytes> | undefined;
-  #consumed = false;
+export function webResponse(...args: Parameters): Response {
+  takeResponse();
+  return new OwnResponse!(...args);
+}
+
+/**
+ * Takes the global `Response` and defines the class of the responses, unless that was done before.
+ * A session does so when it is made, because a test may replace `Response` afterwards. It does not
+ * happen at load, because looking at `Response` makes Node load its HTTP client, which takes longer
+ * than to load this module.
+ */
+export function takeResponse(): void {
+  OwnResponse ??= defineClass();
+}
+
+function defineClass(): new (...args: Parameters) => Response {
+  // The platform's own class, even if the global one is a proxy of it, as with nock and msw. Such a
+  // proxy reads the headers of each new response, before the fields of a subclass exist.
+  const BaseResponse = Response.prototype.constructor as new (...args: ConstructorParameters<typeof Response>) => Base;
 
   /**
-   * @param body The body: its bytes, or an object that reads it.
-   * @param fetched Given for a response of `session.fetch`: a body in memory belongs to this
-   * response alone, and its headers must not change.
-   */
-  constructor(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched) {
-    const { status, headers } = head;
-    const init = own({ status: status >= 200 && status <= 599 ? status : 200, headers });
-    const filled = hasBody(head.method, status);
-    super(filled ? body instanceof Uint8Array ? body : body?.stream() : null, init);
-    this.#head = head;
-    this.#fetched = fetched;
-    if (filled && body !== null && (body instanceof Uint8Array || body.readAll)) this.#content = body;
-    if (head.decoded && filled) {
-      super.headers.delete("content-encoding");
-      super.headers.delete("content-length");
-    }
-    // `status` cannot be an accessor, because Node's constructor reads it.
-    if (this.status !== status) Object.defineProperties(this, own({ status: { value: status }, ok: { value: false } }));
-  }
-
-  override get statusText(): string {
-    return this.#head.statusText;
-  }
-
-  override get url(): string {
-    return this.#head.url.replace(/#.*/, "");
-  }
-
-  override get redirected(): boolean {
-    return this.#head.redirected;
-  }
-
-  override get type(): ResponseType {
-    return this.#head.type;
-  }
-
-  /** The platform's own headers, which cannot be changed, if they describe the body correctly. */
-  override get headers(): Headers {
-    const { decoded, headers, method, status } = this.#head;
-    return this.#fetched === undefined || decoded && hasBody(method, status) ? super.headers : headers;
-  }
-
-  /**
-   * A byte stream (Streams standard, section 4.7), even if the platform makes another kind of
-   * stream from bytes in memory.
-   */
-  override get body(): ReadableStream<Bytes> | null {
-    const content = this.#content;
-    if (!(content instanceof Uint8Array)) return super.body as ReadableStream<Bytes> | null;
-    const pull = (controller: ReadableByteStreamController) => {
-      const read = this.#consumed || content.byteLength === 0;
-      this.#consumed = true;
-      this.#finish();
-      if (!read) return controller.enqueue(content.slice());
-      controller.close();
-      controller.byobRequest?.respond(0);
-    };
-    const cancel = () => {
-      this.#consumed = true;
-    };
-    return this.#stream ??= makeStream({ type: "bytes", pull, cancel });
-  }
-
-  override get bodyUsed(): boolean {
-    return this.#consumed || super.bodyUsed;
-  }
-
-  override clone(): Response {
-    const content = this.#content;
-    if (content instanceof Uint8Array) {
-      this.#checkUnused();
-      // Nobody can have changed the headers of a response of `session.fetch`.
-      const head = this.#fetched ? this.#head : { ...this.#head, headers: this.headers, decoded: false };
-      return new OwnResponse(head, content.slice(), this.#fetched);
-    }
-    const { body } = super.clone();
-    this.#content = undefined; // both responses now share the stream
-    return new OwnResponse({ ...this.#head, headers: this.headers }, body && { stream: () => body }, this.#fetched);
-  }
-
-  override text(): Promise<string> {
-    return this.#read(() => super.text(), (content) => new TextDecoder().decode(content));
-  }
-
-  override json(): Promise<unknown> {
-    return this.#read(() => super.json(), (content) => JSON.parse(new TextDecoder().decode(content)));
-  }
-
-  override arrayBuffer(): Promise<ArrayBuffer> {
-    return this.#read(() => super.arrayBuffer(), ({ buffer }) => buffer);
-  }
-
-  override bytes(): Promise<Bytes> {
-    return this.#read(async () => new Uint8Array(await super.arrayBuffer()), (content) => content);
-  }
-
-  override blob(): Promise<ResponseBlob> {
-    return this.#read(() => super.blob(), (content) => rebuild(content, this.headers).blob());
-  }
-
-  override formData(): Promise<ResponseForm> {
-    return this.#read(() => super.formData(), (content) => rebuild(content, this.headers).formData());
-  }
-
-  /**
-   * Reads the whole body.
+   * A `Response` with values that its constructor does not accept: the URL, the type, a status
+   * outside 200 to 599, and any reason phrase.
    *
-   * @param platforms Reads the platform's stream.
-   * @param convert Converts the bytes, if they can be read directly.
+   * Methods that read the whole body take it directly from memory or from its reader, which is faster
+   * and needs less memory than the stream. Everything else uses the stream.
    */
-  async #read<T>(platforms: () => Promise<T>, convert: (content: Bytes) => T | Promise<T>): Promise<T> {
-    const content = await this.#consume();
-    return content === undefined ? await platforms() : await convert(content);
+  class WebResponse extends BaseResponse {
+    readonly #head: ResponseHead;
+    /** The source of the whole body; `undefined` if only the platform's stream can be read. */
+    #content: Bytes | Readable | undefined;
+    /**
+     * Set for a response of `session.fetch`, which behaves like one of the standard `fetch`. Its body in memory belongs
+     * to it alone.
+     */
+    readonly #fetched: Fetched | undefined;
+    /** The stream of a body in memory, once `body` was read. */
+    #stream: ReadableStream<Bytes> | undefined;
+    #consumed = false;
+
+    constructor(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched) {
+      const { status, headers } = head;
+      const init = own({ status: status >= 200 && status <= 599 ? status : 200, headers });
+      const filled = hasBody(head.method, status);
+      super(filled ? body instanceof Uint8Array ? body : body?.stream() : null, init);
+      this.#head = head;
+      this.#fetched = fetched;
+      if (filled && body !== null && (body instanceof Uint8Array || body.readAll)) this.#content = body;
+      if (head.decoded && filled) {
+        super.headers.delete("content-encoding");
+        super.headers.delete("content-length");
+      }
+      // `status` cannot be an accessor, because Node's constructor reads it.
+      if (this.status !== status) {
+        Object.defineProperties(this, own({ status: { value: status }, ok: { value: false } }));
+      }
+    }
+
+    override get statusText(): string {
+      return this.#head.statusText;
+    }
+
+    override get url(): string {
+      return this.#head.url.replace(/#.*/, "");
+    }
+
+    override get redirected(): boolean {
+      return this.#head.redirected;
+    }
+
+    override get type(): ResponseType {
+      return this.#head.type;
+    }
+
+    /** The platform's own headers, which cannot be changed, if they describe the body correctly. */
+    override get headers(): Headers {
+      const { decoded, headers, method, status } = this.#head;
+      return this.#fetched === undefined || decoded && hasBody(method, status) ? super.headers : headers;
+    }
+
+    /**
+     * A byte stream (Streams standard, section 4.7), even if the platform makes another kind of
+     * stream from bytes in memory.
+     */
+    override get body(): ReadableStream<Bytes> | null {
+      const content = this.#content;
+      if (!(content instanceof Uint8Array)) return super.body as ReadableStream<Bytes> | null;
+      const pull = (controller: ReadableByteStreamController) => {
+        const read = this.#consumed || content.byteLength === 0;
+        this.#consumed = true;
+        this.#finish();
+        if (!read) return controller.enqueue(content.slice());
+        controller.close();
+        controller.byobRequest?.respond(0);
+      };
+      const cancel = () => {
+        this.#consumed = true;
+      };
+      return this.#stream ??= makeStream({ type: "bytes", pull, cancel });
+    }
+
+    override get bodyUsed(): boolean {
+      return this.#consumed || super.bodyUsed;
+    }
+
+    override clone(): Response {
+      const content = this.#content;
+      if (content instanceof Uint8Array) {
+        this.#checkUnused();
+        // Nobody can have changed the headers of a response of `session.fetch`.
+        const head = this.#fetched ? this.#head : { ...this.#head, headers: this.headers, decoded: false };
+        return webResponse(head, content.slice(), this.#fetched);
+      }
+      const { body } = super.clone();
+      this.#content = undefined; // both responses now share the stream
+      return webResponse({ ...this.#head, headers: this.headers }, body && { stream: () => body }, this.#fetched);
+    }
+
+    override text(): Promise<string> {
+      return this.#read(() => super.text(), (content) => new TextDecoder().decode(content));
+    }
+
+    override json(): Promise<unknown> {
+      return this.#read(() => super.json(), (content) => JSON.parse(new TextDecoder().decode(content)));
+    }
+
+    override arrayBuffer(): Promise<ArrayBuffer> {
+      return this.#read(() => super.arrayBuffer(), ({ buffer }) => buffer);
+    }
+
+    override bytes(): Promise<Bytes> {
+      return this.#read(async () => new Uint8Array(await super.arrayBuffer()), (content) => content);
+    }
+
+    override blob(): Promise<ResponseBlob> {
+      return this.#read(() => super.blob(), (content) => rebuild(content, this.headers).blob());
+    }
+
+    override formData(): Promise<ResponseForm> {
+      return this.#read(() => super.formData(), (content) => rebuild(content, this.headers).formData());
+    }
+
+    /**
+     * Reads the whole body.
+     *
+     * @param platforms Reads the platform's stream.
+     * @param convert Converts the bytes, if they can be read directly.
+     */
+    async #read<T>(platforms: () => Promise<T>, convert: (content: Bytes) => T | Promise<T>): Promise<T> {
+      const content = await this.#consume();
+      return content === undefined ? await platforms() : await convert(content);
+    }
+
+    /** Reads the body directly. Returns `undefined` if only the platform can read it. */
+    async #consume(): Promise<Bytes | undefined> {
+      const content = this.#content;
+      if (content === undefined) return undefined;
+      this.#checkUnused();
+      this.#consumed = true;
+      // Lock the stream, so that nobody else reads it.
+      if (!(content instanceof Uint8Array)) return readerOf(super.body!), await content.readAll!(Infinity);
+      if (this.#stream !== undefined) readerOf(this.#stream);
+      this.#finish();
+      return this.#fetched ? content : content.slice();
+    }
+
+    #finish(): void {
+      throwIfAborted(this.#fetched?.signal);
+      if (this.#fetched) this.#fetched.signal = undefined;
+    }
+
+    #checkUnused(): void {
+      const stream = this.#content instanceof Uint8Array ? this.#stream : super.body;
+      if (!this.bodyUsed && !stream?.locked) return;
+      throw new TypeError("Cannot read the body as it is being read or has been read already");
+    }
   }
 
-  /** Reads the body directly. Returns `undefined` if only the platform can read it. */
-  async #consume(): Promise<Bytes | undefined> {
-    const content = this.#content;
-    if (content === undefined) return undefined;
-    this.#checkUnused();
-    this.#consumed = true;
-    // Lock the stream, so that nobody else reads it.
-    if (!(content instanceof Uint8Array)) return readerOf(super.body!), await content.readAll!(Infinity);
-    if (this.#stream !== undefined) readerOf(this.#stream);
-    this.#finish();
-    return this.#fetched ? content : content.slice();
-  }
-
-  #finish(): void {
-    throwIfAborted(this.#fetched?.signal);
-    if (this.#fetched) this.#fetched.signal = undefined;
-  }
-
-  #checkUnused(): void {
-    const stream = this.#content instanceof Uint8Array ? this.#stream : super.body;
-    if (!this.bodyUsed && !stream?.locked) return;
-    throw new TypeError("Cannot read the body as it is being read or has been read already");
-  }
+  // Hide the class, so that callers see a standard `Response`.
+  Object.defineProperty(WebResponse.prototype, "constructor", own({ value: Response }));
+  showAs(WebResponse, ({ status, url, bodyUsed }) => ({ status, url: showUrl(url), bodyUsed }));
+  return WebResponse as unknown as new (...args: Parameters) => Response;
 }
 
 /** Makes a `Response` of a body that was read, so that the platform converts it. */
@@ -247,12 +275,3 @@ export function rebuild(content: Bytes, headers: Headers): Response {
   const type = headers.get("content-type");
   return new Response(content, type === null ? undefined : own({ headers: own({ "content-type": type }) }));
 }
-
-// Hide the class, so that callers see a standard `Response`.
-Object.defineProperty(WebResponse.prototype, "constructor", own({ value: Response }));
-
-/** The class, typed so that its instances are plain `Response`s to the caller. */
-const OwnResponse = WebResponse as unknown as new (...args: ConstructorParameters<typeof WebResponse>) => Response;
-export { OwnResponse as WebResponse };
-
-showAs(WebResponse, ({ status, url, bodyUsed }) => ({ status, url: showUrl(url), bodyUsed }));

@@ -91,7 +91,6 @@ interface Setup {
   prefersByob?: boolean;
   endsBodies?: boolean;
   /** What a network's response has. */
-  url?: string | undefined;
   type?: ResponseType;
 }
 
@@ -104,7 +103,9 @@ interface Context {
 }
 
 /** An exchange whose headers have arrived. */
-function arrive({ body = null, headers = {}, status = 200, method = "GET", url, type, ...platform }: Setup): Context {
+function arrive(
+  { body = null, headers = {}, status = 200, method = "GET", type, endsBodies, ...platform }: Setup,
+): Context {
   const leaks: unknown[] = [];
   const exchanges = new Exchanges(new Clock(), (leak) => leaks.push(leak));
   made.push(exchanges);
@@ -114,13 +115,12 @@ function arrive({ body = null, headers = {}, status = 200, method = "GET", url, 
   const outgoing = makeOutgoing({ method, timeouts, maxBodyBytes: Infinity });
   const exchange = new Exchange(exchanges, slots, outgoing);
   const response = new Response(body, { status, headers });
-  if (url !== undefined) Object.defineProperty(response, "url", { value: url });
   if (type !== undefined) Object.defineProperty(response, "type", { value: type });
   return {
     exchange,
     response,
     leaks,
-    source: new Source(exchange, response, facts(platform)),
+    source: new Source(exchange, response, facts(platform), endsBodies),
   };
 }
 
@@ -219,14 +219,14 @@ test("Source.read() says that the connection failed, and keeps the cause", async
 test("Source.read() has the idle timeout, each time anew", () =>
   onClock(async (clock) => {
     const body = new Body();
-    const { source } = arrive({ body: body.stream });
+    const { source, exchange } = arrive({ body: body.stream });
     for (let i = 0; i < 3; i++) {
       const read = source.read();
       await clock.tick(IDLE - 1);
       body.send("a");
       assertEquals(text((await read).value), "a");
     }
-    const read = source.read().catch((error) => error);
+    const read = exchange.drive(source.read(), (error) => error).catch((error) => error);
     await clock.tick(IDLE - 1);
     await clock.tick(1);
     const error = await read;
@@ -304,11 +304,10 @@ test("Source.discard() takes a body that fails for one that cannot be read to it
   assertEquals(await arrive({ body: odd.stream }).source.discard(), false);
 });
 
-test("Source.isSmall is for short bodies that came over the network and nothing else frames", async () => {
-  const usual = { body: "text", url: "https://a.test/", headers: { "content-length": "4" }, endsBodies: true };
+test("Source.isSmall is for short bodies that the platform ends and nothing else frames", async () => {
+  const usual = { body: "text", headers: { "content-length": "4" }, endsBodies: true };
   const isSmall = (setup: Setup) => arrive({ ...usual, ...setup }).source.isSmall;
   assertEquals(isSmall({}), true);
-  assertEquals(isSmall({ url: undefined }), false); // made by a constructor
   assertEquals(isSmall({ headers: undefined }), false);
   assertEquals(isSmall({ headers: { "content-length": "4", "transfer-encoding": "chunked" } }), false);
   assertEquals(isSmall({ headers: { "content-length": "65537" } }), false);
@@ -357,14 +356,12 @@ test("bufferBody() reads nothing of a body that is announced to be too long", as
 });
 
 test("bufferBody() takes a body in one piece only where the platform is sure to end it", async () => {
-  const url = "https://a.test/";
   const headers = { "content-length": "4" };
   const cases: [wholly: boolean, setup: Setup][] = [
-    [true, { headers, url, endsBodies: true }],
-    [false, { headers, url, endsBodies: false }],
-    [false, { headers, endsBodies: true }],
-    [false, { url, endsBodies: true }],
-    [false, { headers: { ...headers, "transfer-encoding": "chunked" }, url, endsBodies: true }],
+    [true, { headers, endsBodies: true }],
+    [false, { headers, endsBodies: false }],
+    [false, { endsBodies: true }],
+    [false, { headers: { ...headers, "transfer-encoding": "chunked" }, endsBodies: true }],
   ];
   for (const [wholly, setup] of cases) {
     const { exchange, source, response } = arrive({ body: "abcd", ...setup });
@@ -588,12 +585,12 @@ test("Source.readInto() reads the rest of a body, until there is more than it ma
   }
 });
 
-test("Source.readInto() gives each chunk the idle timeout anew, and waits once for all", () =>
+test("Source.readInto() gives each chunk the idle timeout anew", () =>
   onClock(async (clock) => {
     const body = new Body();
-    const { source } = arrive({ body: body.stream });
+    const { source, exchange } = arrive({ body: body.stream });
     const bytes = new ByteCollector();
-    const read = source.readInto(bytes, 100).catch((error) => error);
+    const read = exchange.drive(source.readInto(bytes, 100), (error) => error).catch((error) => error);
     for (let i = 0; i < 3; i++) {
       await clock.tick(IDLE - 1);
       body.send("a");
@@ -609,7 +606,7 @@ test("Source.readInto() gives each chunk the idle timeout anew, and waits once f
 test("Source.readInto() stops when the exchange is aborted, though the body does not end", async () => {
   const { source, exchange } = arrive({ body: new Body("ab").stream });
   const bytes = new ByteCollector();
-  const read = source.readInto(bytes, 100);
+  const read = exchange.drive(source.readInto(bytes, 100), (error) => error);
   await settle();
   const reason = new RangeError("enough");
   exchange.abort(reason);

@@ -24,7 +24,7 @@ Deno.test("Cancellation keeps the first reason, as it is", () => {
 
 Deno.test("Cancellation takes undefined for a reason too", async () => {
   const cancellation = new Cancellation();
-  const wait = outcomeOf(cancellation.abortablePromise(() => {}));
+  const wait = outcomeOf(cancellation.race(new Promise(() => {})));
   assert(cancellation.abort(undefined));
   assert(!cancellation.abort("later"));
   assertEquals([cancellation.aborted, cancellation.reason], [true, undefined]);
@@ -46,37 +46,23 @@ Deno.test("Cancellation.throwIfAborted() throws the reason, if there is one", ()
   assertStrictEquals(assertThrows(() => cancellation.throwIfAborted()), reason);
 });
 
-Deno.test("Cancellation.abortablePromise() begins at once and settles as it is told", async () => {
+Deno.test("Cancellation.race() rejects every wait with the reason, and at once if there is one", async () => {
   const cancellation = new Cancellation();
-  let begun = false;
-  const done = cancellation.abortablePromise<number>((resolve) => {
-    begun = true;
-    resolve(1);
-  });
-  assert(begun);
-  assertEquals(await done, 1);
-  const failure = new Error("failed");
-  const failed = cancellation.abortablePromise((_, reject) => reject(failure));
-  assertStrictEquals(await assertRejects(() => failed), failure);
-});
-
-Deno.test("Cancellation.abortablePromise() rejects every wait with the reason, and at once if there is one", async () => {
-  const cancellation = new Cancellation();
-  const waits = [1, 2, 3].map(() => outcomeOf(cancellation.abortablePromise(() => {})));
+  const waits = [1, 2, 3].map(() => outcomeOf(cancellation.race(new Promise(() => {}))));
   const reason = new Error("enough");
   cancellation.abort(reason);
-  waits.push(outcomeOf(cancellation.abortablePromise(() => {})));
+  waits.push(outcomeOf(cancellation.race(new Promise(() => {}))));
   waits.push(outcomeOf(cancellation.race(new Promise(() => {}))));
   waits.push(outcomeOf(cancellation.race(Promise.resolve("too late"))));
   for (const outcome of await Promise.all(waits)) assertStrictEquals((outcome as { reason: Error }).reason, reason);
 });
 
-Deno.test("Cancellation.abortablePromise() leaves the others waiting when one is over", async () => {
+Deno.test("Cancellation.race() leaves the others waiting when one is over", async () => {
   const cancellation = new Cancellation();
   const resolves: ((value: string) => void)[] = [];
   const outcomes: unknown[] = [];
   for (let i = 0; i < 3; i++) {
-    outcomeOf(cancellation.abortablePromise<string>((resolve) => resolves.push(resolve))).then((outcome) =>
+    outcomeOf(cancellation.race(new Promise<string>((resolve) => resolves.push(resolve)))).then((outcome) =>
       outcomes[i] = outcome
     );
   }
@@ -90,9 +76,9 @@ Deno.test("Cancellation.abortablePromise() leaves the others waiting when one is
   assertEquals(outcomes, [{ reason: "enough" }, { value: "middle" }, { reason: "enough" }]);
 });
 
-Deno.test("Cancellation.abortablePromise() may be called by who is rejected", async () => {
+Deno.test("Cancellation.race() may be called by who is rejected", async () => {
   const cancellation = new Cancellation();
-  const again = cancellation.abortablePromise(() => {}).catch(() => cancellation.abortablePromise(() => {}));
+  const again = cancellation.race(new Promise(() => {})).catch(() => cancellation.race(new Promise(() => {})));
   cancellation.abort("enough");
   assertEquals(await outcomeOf(again), { reason: "enough" });
 });
@@ -135,11 +121,23 @@ Deno.test("Cancellation has those who wait go on in the async context of their o
   const storage = new AsyncLocalStorage<string>();
   const cancellation = new Cancellation();
   const context = storage.run("who waits", async () => {
-    await cancellation.abortablePromise(() => {}).catch(() => {});
+    await cancellation.race(new Promise(() => {})).catch(() => {});
     return storage.getStore();
   });
   storage.run("who aborts", () => cancellation.abort("enough"));
   assertEquals(await context, "who waits");
+});
+
+Deno.test("Cancellation.forgetWaits() leaves the waits before it to whoever waits", async () => {
+  const cancellation = new Cancellation();
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const before = [1, 2].map(() => outcomeOf(cancellation.race(promise)));
+  cancellation.forgetWaits();
+  const after = outcomeOf(cancellation.race(promise));
+  cancellation.abort("enough");
+  assertEquals(await after, { reason: "enough" });
+  resolve("done");
+  assertEquals(await Promise.all(before), [{ value: "done" }, { value: "done" }]);
 });
 
 Deno.test("Cancellation keeps nothing of what a wait has ended with", async () => {

@@ -3,7 +3,7 @@
 import { turns } from "./fake_turns.ts"; // before the module that takes setImmediate
 import { assert, assertEquals } from "@std/assert";
 import { TurnDrain } from "../_internal/drain.ts";
-import { FakeClock, settle } from "./fake_clock.ts";
+import { settle } from "./fake_clock.ts";
 
 const A = "https://a.test";
 const B = "https://b.test";
@@ -23,7 +23,7 @@ function create(fast = 2, slow = 5): { drain: TurnDrain; freed: string[]; take: 
 /** Uses and frees a slot, so that its socket is surely idle. Another slot must be in use, or nothing is remembered. */
 function warm({ drain, take }: ReturnType<typeof create>, origin: string): void {
   drain.sent(origin);
-  drain.add(origin, false);
+  drain.add(origin, false, 0);
   drain.start();
   take(20);
   drain.stop();
@@ -36,7 +36,7 @@ Deno.test("TurnDrain frees the slot of a finished exchange after its turns, if i
   warm(context, A);
   drain.sent(A);
   drain.start();
-  drain.add(A, false);
+  drain.add(A, false, 0);
   assertEquals([take(1), take(1)], ["", "a"]);
   assertEquals(turns.pending, 0);
   drain.stop();
@@ -49,7 +49,7 @@ Deno.test("TurnDrain frees the slot of an aborted exchange when its socket is cl
   warm(context, A);
   drain.sent(A);
   drain.start();
-  drain.add(A, true);
+  drain.add(A, true, 0);
   assertEquals([take(4), take(1)], ["", "a"]);
   assertEquals(turns.pending, 0);
   drain.stop();
@@ -59,7 +59,7 @@ Deno.test("TurnDrain waits longer while a socket may be dialed to the origin", (
   const { drain, take } = create();
   drain.sent(A); // no socket is idle: one is dialed
   drain.start();
-  drain.add(A, false);
+  drain.add(A, false, 0);
   assertEquals([take(2), take(4), take(1)], ["", "", "a"]);
   drain.stop();
 });
@@ -69,9 +69,9 @@ Deno.test("TurnDrain does not wait for a dial that is over", () => {
   drain.sent(A);
   drain.sent(B);
   drain.start();
-  drain.add(B, true); // keeps the turns going
+  drain.add(B, true, 0); // keeps the turns going
   assertEquals(take(5), "b");
-  drain.add(A, false);
+  drain.add(A, false, 0);
   assertEquals([take(1), take(1)], ["", "a"]);
   drain.stop();
 });
@@ -80,7 +80,7 @@ Deno.test("TurnDrain waits for a dial once only", () => {
   const { drain, take } = create();
   drain.sent(A);
   drain.start();
-  drain.add(A, false);
+  drain.add(A, false, 0);
   assertEquals(take(2), "");
   for (let turn = 0; turn < 4; turn++) {
     drain.sent(A); // another dial, and another
@@ -98,7 +98,7 @@ Deno.test("TurnDrain takes an idle socket for one request only", () => {
   drain.sent(A); // gets the idle socket
   drain.sent(A); // is dialed one
   drain.start();
-  drain.add(A, false);
+  drain.add(A, false, 0);
   assertEquals([take(2), take(5)], ["", "a"]);
   drain.stop();
 });
@@ -108,10 +108,10 @@ Deno.test("TurnDrain counts the socket of an aborted exchange as closed", () => 
   drain.sent(A);
   drain.sent(A);
   drain.start();
-  drain.add(A, true);
+  drain.add(A, true, 0);
   assertEquals(take(5), "a");
   drain.sent(A); // no socket is idle
-  drain.add(A, false);
+  drain.add(A, false, 0);
   assertEquals([take(2), take(5)], ["", "a"]);
   drain.stop();
 });
@@ -124,8 +124,8 @@ Deno.test("TurnDrain keeps the origins apart", () => {
   drain.sent(A);
   drain.sent(B); // dials, but not to a.test
   drain.start();
-  drain.add(A, false);
-  drain.add(B, false);
+  drain.add(A, false, 0);
+  drain.add(B, false, 0);
   assertEquals([take(2), take(5)], ["a", "b"]);
   drain.stop();
 });
@@ -135,11 +135,11 @@ Deno.test("TurnDrain frees slots in the order in which their turns come", () => 
   const origins = ["https://1.test", "https://2.test", "https://3.test"];
   for (const origin of origins) drain.sent(origin);
   drain.start();
-  drain.add(origins[0]!, true);
+  drain.add(origins[0]!, true, 0);
   assertEquals(take(1), "");
-  drain.add(origins[1]!, true);
+  drain.add(origins[1]!, true, 0);
   assertEquals(take(2), "1");
-  drain.add(origins[2]!, false); // its dial is over
+  drain.add(origins[2]!, false, 0); // its dial is over
   assertEquals([take(1), turns.pending], ["3 2", 0]);
   drain.stop();
 });
@@ -147,7 +147,7 @@ Deno.test("TurnDrain frees slots in the order in which their turns come", () => 
 Deno.test("TurnDrain counts turns only while somebody waits and a slot drains", () => {
   const { drain, take } = create();
   drain.sent(A);
-  drain.add(A, true);
+  drain.add(A, true, 0);
   assertEquals(turns.pending, 0);
   drain.start();
   assertEquals(turns.pending, 1);
@@ -159,7 +159,7 @@ Deno.test("TurnDrain counts turns only while somebody waits and a slot drains", 
   drain.start();
   assertEquals([take(1), take(1), turns.pending], ["", "a", 0]);
   drain.sent(B);
-  drain.add(B, true);
+  drain.add(B, true, 0);
   assertEquals(turns.pending, 1);
   drain.stop();
 });
@@ -169,7 +169,7 @@ Deno.test("TurnDrain has one callback pending, however many slots drain", () => 
   for (let slot = 0; slot < 100; slot++) drain.sent(A);
   drain.start();
   for (let slot = 0; slot < 100; slot++) {
-    drain.add(A, slot % 2 === 0);
+    drain.add(A, slot % 2 === 0, 0);
     assertEquals(turns.pending, 1);
   }
   drain.start();
@@ -186,7 +186,7 @@ Deno.test("TurnDrain may be stopped and used again by what it frees", () => {
       freed.push(...origins);
       if (freed.length === 1) {
         drain.sent(A);
-        drain.add(A, true);
+        drain.add(A, true, 0);
       } else drain.stop();
     },
     1,
@@ -195,25 +195,25 @@ Deno.test("TurnDrain may be stopped and used again by what it frees", () => {
   drain.sent(A);
   drain.sent(A);
   drain.start();
-  drain.add(A, true);
+  drain.add(A, true, 0);
   turns.take();
   assertEquals([freed.length, turns.pending], [1, 1]);
   turns.take();
   assertEquals([freed.length, turns.pending], [2, 0]);
-  drain.add(A, true);
+  drain.add(A, true, 0);
   assertEquals(turns.pending, 0);
 });
 
 Deno.test("TurnDrain.flush() frees every slot at once, and each slot once", () => {
   const { drain, freed, take } = create();
   for (const origin of [A, B, A]) drain.sent(origin);
-  drain.add(A, false);
-  drain.add(B, true);
+  drain.add(A, false, 0);
+  drain.add(B, true, 0);
   drain.flush();
   assertEquals(freed.splice(0), [A, B]);
   drain.flush();
   assertEquals(freed, []);
-  drain.add(A, false);
+  drain.add(A, false, 0);
   drain.start();
   take(1);
   drain.flush();
@@ -223,32 +223,34 @@ Deno.test("TurnDrain.flush() frees every slot at once, and each slot once", () =
   assertEquals(turns.pending, 0);
 });
 
-Deno.test("TurnDrain.freeOld() frees what has drained for more than 100 ms, though no turn was counted", () => {
-  using clock = new FakeClock().install();
-  const { drain, freed } = create();
-  for (const origin of [A, B, A]) drain.sent(origin);
-  drain.add(B, true);
-  clock.advance(60);
-  drain.add(A, false);
-  clock.advance(40);
-  drain.freeOld();
-  assertEquals(freed.splice(0), []);
-  clock.advance(1);
-  drain.freeOld();
-  assertEquals(freed.splice(0), [B]);
-  clock.advance(60);
-  drain.freeOld();
-  assertEquals([freed.splice(0), turns.pending], [[A], 0]);
-  drain.freeOld();
-  assertEquals(freed, []);
+Deno.test("TurnDrain counts each answer as a turn, so that sequential requests need no turns", () => {
+  const context = create();
+  const { drain, freed } = context;
+  drain.sent(B); // a slot that stays in use
+  warm(context, A);
+  freed.length = 0;
+  for (let request = 0; request < 20; request++) drain.add(A, false, drain.sent(A));
+  // The last two drain. Those before them waited for a dial at most once.
+  assertEquals([freed.length, turns.pending], [18, 0]);
+});
+
+Deno.test("TurnDrain counts answers to requests that were sent in one turn as one turn", () => {
+  const context = create();
+  const { drain, freed } = context;
+  drain.sent(B);
+  warm(context, A);
+  freed.length = 0;
+  const sent = [1, 2, 3, 4, 5].map(() => drain.sent(A));
+  for (const mark of sent) drain.add(A, false, mark);
+  drain.add(A, true, drain.sent(A)); // no answer
+  drain.add(A, true, drain.sent(A));
+  assertEquals([freed, turns.pending], [[], 0]);
 });
 
 Deno.test("TurnDrain.start() frees nothing before it returns", () => {
-  using clock = new FakeClock().install();
   const { drain, freed, take } = create();
   drain.sent(A);
-  drain.add(A, true);
-  clock.advance(1000);
+  drain.add(A, true, 0);
   drain.start();
   assertEquals([freed.length, take(5)], [0, "a"]);
   drain.stop();
@@ -258,16 +260,16 @@ Deno.test("TurnDrain counts also when more than 1,000 slots drain and nobody wai
   const { drain, take } = create();
   for (let slot = 0; slot < 1002; slot++) drain.sent(A);
   for (let slot = 0; slot < 1000; slot++) {
-    drain.add(A, false);
+    drain.add(A, false, 0);
     drain.stop(); // a pool says so at every release
   }
   assertEquals(turns.pending, 0);
-  drain.add(A, false);
+  drain.add(A, false, 0);
   drain.stop();
   assertEquals(turns.pending, 1);
   take(20);
   assertEquals(turns.pending, 0);
-  drain.add(A, false);
+  drain.add(A, false, 0);
   drain.stop();
   assertEquals(turns.pending, 0);
   drain.flush();
@@ -283,20 +285,20 @@ Deno.test("TurnDrain frees within a microtask on a platform that has no turns, a
     const freed: string[] = [];
     const drain = new module.TurnDrain((origins) => freed.push(...origins), 2, 5);
     for (const origin of [A, A, B, A]) drain.sent(origin);
-    drain.add(A, false);
+    drain.add(A, false, 0);
     await settle();
     assertEquals(freed, []);
     drain.start();
     assertEquals(freed, []);
     await Promise.resolve();
     assertEquals(freed.splice(0), [A]);
-    drain.add(A, true);
-    drain.add(B, false);
+    drain.add(A, true, 0);
+    drain.add(B, false, 0);
     assertEquals(freed, []);
     await Promise.resolve();
     assertEquals(freed.splice(0), [B, A]);
     drain.stop();
-    drain.add(A, false);
+    drain.add(A, false, 0);
     await settle();
     assertEquals(freed, []);
   } finally {

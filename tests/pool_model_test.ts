@@ -73,7 +73,7 @@ class Model {
   waiting: Call[] = [];
   held: Call[] = [];
   /** The slots that drain, in the order in which they were released. */
-  draining: { origin: string; aborted: boolean; since: number }[] = [];
+  draining: { origin: string; aborted: boolean }[] = [];
   /** The origins that have a waiter and a slot of their own, in the order of their turns. */
   turns: string[] = [];
   lastProgress = -Infinity;
@@ -122,10 +122,6 @@ class Model {
     if (aborted !== undefined) return void (call.expected = { abort: aborted.reason });
     // A slot that still drains is better than no slot for one that must not wait.
     if (!this.isFree(call.origin) && this.waiting.length >= this.run.maxQueued) this.free(Infinity);
-    // One that has drained for more than 100 ms is free, though nobody counted its turns.
-    if (!this.isFree(call.origin) && this.waiting.length === 0) {
-      this.free(this.draining.filter(({ since }) => since < this.now - 100).length);
-    }
     if (this.isFree(call.origin)) {
       call.expected = "lease";
       this.held.push(call);
@@ -140,7 +136,7 @@ class Model {
     this.held = this.held.filter((held) => held !== call);
     this.lastProgress = this.lastProgressOf[call.origin] = this.now;
     if (call.sent !== undefined && this.run.drains) {
-      this.draining.push({ origin: call.origin, aborted: call.sent.signal.aborted, since: this.now });
+      this.draining.push({ origin: call.origin, aborted: call.sent.signal.aborted });
     }
     this.update();
   }

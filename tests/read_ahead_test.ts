@@ -24,7 +24,7 @@ class Bench {
     const exchange = { end: () => this.log.push("end"), endWith: (error: unknown) => this.log.push(error) };
     const isOpen = () => this.open;
     const source = {
-      ownsChunks: false,
+      owns: () => false,
       get open() {
         return isOpen();
       },

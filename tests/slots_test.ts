@@ -279,25 +279,6 @@ Deno.test("Slots counts a slot that drains as taken, and its drain runs exactly 
   assertEquals([bench.take(), drain!.wanted], ["+b2", false]);
 });
 
-Deno.test(
-  "Slots has its drain run for the first that waits, though asking for a slot freed those of others",
-  onClock(async (clock) => {
-    const bench = new Bench({ maxConnections: 2, maxConnectionsPerOrigin: 1 }, true);
-    for (const [name, origin] of [["a", A], ["b", B]] as const) {
-      bench.acquire(name, origin);
-      await bench.leases.get(name)!.fetch(new URL(origin), {});
-      bench.release(name);
-      clock.advance(60);
-    }
-    bench.acquire("b2", B); // frees the slot of a.test, which is of no use to it
-    assertEquals([bench.take(), bench.drain!.draining, bench.drain!.wanted], ["+a +b", "b.test", true]);
-    bench.cancel("b2");
-    clock.advance(100);
-    bench.acquire("b3", B);
-    assertEquals([bench.take(), bench.drain!.draining, bench.drain!.wanted], ["-b2 +b3", "", false]);
-  }),
-);
-
 Deno.test("Slots has its drain run for one that takes the place of those that a flush granted slots", async () => {
   const bench = new Bench({ maxConnections: 2, maxConnectionsPerOrigin: 1, maxQueued: 1 }, true);
   for (const [name, origin] of [["a", A], ["b", B]] as const) {

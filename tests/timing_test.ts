@@ -44,10 +44,9 @@ Deno.test(
 Deno.test(
   "Timing.begin() starts the timeout of its phase and returns the time, and finish() ends it",
   withTiming((timing, clock) => {
-    clock.advance(10);
-    assertEquals(timing.begin("headers"), START + 10);
-    assertEquals(timing.deadline, START + 110);
-    clock.advance(50);
+    assertEquals(timing.begin("headers"), START);
+    assertEquals(timing.deadline, START + 100);
+    clock.advance(60);
     timing.finish();
     assertEquals(timing.deadline, START + 1000);
     timing.begin("idle");
@@ -57,8 +56,23 @@ Deno.test(
 );
 
 Deno.test(
+  "Timing.begin() reads the clock again once the caller decides when to wait",
+  withTiming((timing, clock) => {
+    waitForHeaders(timing, clock, 30);
+    timing.handOver();
+    for (const time of [80, 130]) {
+      clock.advance(50); // the caller does something else
+      assertEquals(timing.begin("idle"), START + time);
+      assertEquals(timing.deadline, START + time + 200);
+      timing.finish();
+    }
+  }),
+);
+
+Deno.test(
   "Timing never goes beyond the total timeout",
   withTiming((timing, clock) => {
+    timing.handOver();
     clock.advance(950);
     timing.begin("headers");
     assertEquals(timing.deadline, START + 1000);
@@ -84,7 +98,9 @@ Deno.test(
   "Timing gives all waits for the same headers one timeout",
   withTiming((timing, clock) => {
     waitForHeaders(timing, clock, 30); // for the cookie jar
+    timing.queue();
     clock.advance(500); // the queue, which has a timeout of its own
+    timing.dequeue();
     timing.begin("headers");
     assertEquals(timing.deadline, START + 600);
     clock.advance(60);
@@ -184,6 +200,7 @@ Deno.test(
     clock.advance(100);
     assertEquals(timing.expired().queued, 300);
     assertEquals(timing.expired().queued, 300); // after a redirect, before it queues again
+    waitForHeaders(timing, clock, 10);
     timing.queue();
     clock.advance(200.2);
     assertEquals(timing.expired().queued, 501);

@@ -1,6 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { type Fetched, type ResponseHead, WebResponse } from "../_internal/web_response.ts";
+import { type Fetched, type ResponseHead, webResponse } from "../_internal/web_response.ts";
 
 const HEAD: ResponseHead = {
   status: 200,
@@ -18,7 +18,7 @@ const HEAD: ResponseHead = {
 };
 
 function respond(body: string | null, fetched?: Fetched, head: Partial<ResponseHead> = {}): Response {
-  return new WebResponse({ ...HEAD, ...head }, body === null ? null : new TextEncoder().encode(body), fetched);
+  return webResponse({ ...HEAD, ...head }, body === null ? null : new TextEncoder().encode(body), fetched);
 }
 
 Deno.test("WebResponse is a Response by its class, and has what the constructor cannot be given", () => {
@@ -103,10 +103,10 @@ Deno.test("WebResponse can be made where the global Response is a proxy that rea
     },
   });
   try {
-    const { WebResponse }: typeof import("../_internal/web_response.ts") = await import(
+    const { webResponse }: typeof import("../_internal/web_response.ts") = await import(
       `${new URL("../_internal/web_response.ts", import.meta.url)}?proxy`
     );
-    const response = new WebResponse(HEAD, new Uint8Array(10), { signal: null });
+    const response = webResponse(HEAD, new Uint8Array(10), { signal: null });
     assertEquals([response.headers.get("content-type"), response instanceof Response], ["text/x", true]);
     assertEquals((await response.bytes()).length, 10);
   } finally {

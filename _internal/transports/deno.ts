@@ -135,9 +135,10 @@ class DenoTransport implements Adapter {
       return fetch(url, init);
     }
     init.client = this.#client;
-    return url.href.startsWith("http:") && !needsBuffer(init.body)
-      ? fetch(url, init)
-      : this.#fetchTwice(fetch, url, init);
+    if (!url.href.startsWith("http:") || needsBuffer(init.body)) return this.#fetchTwice(fetch, url, init);
+    const { method, ...rest } = init;
+    // Deno takes some time to check a method, even the default one.
+    return fetch(url.href, method === "GET" ? rest : init);
   }
 
   /**

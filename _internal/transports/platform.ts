@@ -27,7 +27,7 @@ export interface Platform {
    * Whether the platform ends a body at its `content-length`, so that `arrayBuffer()` takes no more
    * memory than that. A body with a `transfer-encoding`, even an empty one, never ends there. If
    * the request has its own dispatcher or client, the body may not end there. The value may change,
-   * so read it after the response has arrived.
+   * so read it both before the request is sent and after the response has arrived.
    */
   readonly endsBodies?: boolean;
   /** Whether reading a body with a BYOB reader is best (Streams standard, section 4.5). */

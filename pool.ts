@@ -300,21 +300,21 @@ export class Pool implements AsyncDisposable {
       const slots = this[SLOTS];
       const lease = slots.tryAcquire(origin, holder);
       if (lease !== undefined) return Promise.resolve(lease);
-      return new Promise((resolve, reject) => {
-        let forgetSignal = () => {};
-        const waiter = {
-          grant(lease: Lease) {
-            forgetSignal();
-            resolve(lease);
-          },
-          refuse(reason: unknown) {
-            forgetSignal();
-            reject(reason);
-          },
-        };
-        const waiting = slots.enqueue(origin, timeout, holder, waiter);
-        if (signal) forgetSignal = onAbort(signal, (reason) => slots.cancel(waiting, reason));
-      });
+      const { promise, resolve, reject } = Promise.withResolvers<Lease>();
+      let forgetSignal = () => {};
+      const waiter = {
+        grant(lease: Lease) {
+          forgetSignal();
+          resolve(lease);
+        },
+        refuse(reason: unknown) {
+          forgetSignal();
+          reject(reason);
+        },
+      };
+      const waiting = slots.enqueue(origin, timeout, holder, waiter);
+      if (signal) forgetSignal = onAbort(signal, (reason) => slots.cancel(waiting, reason));
+      return promise;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -367,12 +367,13 @@ export class Pool implements AsyncDisposable {
     if (this.#closing !== undefined) return this.#closing;
     // Set `#closing` before the first callback runs, because the callback may call back into the
     // pool.
-    let resolve!: (rest: Promise<void>) => void;
-    this.#closing = new Promise((settle) => resolve = settle);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#closing = promise;
     const failures: unknown[] = [];
-    const idle = new Promise<void>((onIdle) => this[SLOTS].close(onIdle, failures));
-    resolve(this.#closeTransport(idle, failures));
-    return this.#closing;
+    const idle = Promise.withResolvers<void>();
+    this[SLOTS].close(idle.resolve, failures);
+    resolve(this.#closeTransport(idle.promise, failures));
+    return promise;
   }
 
   /** Closes the pool: see {@linkcode Pool.close}. */

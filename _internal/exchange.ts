@@ -13,10 +13,12 @@ import { Cancellation } from "./cancellation.ts";
 import { explain, isCustom, neverSent, redact } from "./causes.ts";
 import { type Clock, Deadlines } from "./deadlines.ts";
 import { displayUrl, isIdempotent, originOf } from "./http.ts";
+import { isObject } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { onAbort, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
+import { cancelBody } from "./transports/forms.ts";
 import { type StreamBody, Upload } from "./upload.ts";
 
 /** The open exchanges of one session. One timer serves all their deadlines. */
@@ -107,8 +109,8 @@ export interface OpenBody {
  * The owner of everything that one request holds while it is open. {@linkcode Exchange.end} gives
  * all of it back, exactly once.
  *
- * The driver of the exchange ends it: `respond()`, or, for a streamed response, the handler that
- * {@linkcode Exchange.handOver} installs. {@linkcode Exchange.abort} only wakes the driver.
+ * {@linkcode Exchange.drive} ends the exchange, or, for a streamed response, the handler that
+ * {@linkcode Exchange.handOver} installs. {@linkcode Exchange.abort} only wakes them.
  * Therefore the caller's code that runs at the end runs in the async context of the call, even if a
  * timer or another request aborts the exchange.
  *
@@ -207,9 +209,26 @@ export class Exchange implements RequestSummary, Holder {
     const origin = originOf(url);
     if (this.#attempt.tryAcquire(origin)) return undefined;
     this.timing.queue();
-    return this.cancellation.abortablePromise<void>((resolve) => {
-      this.#attempt.enqueue(origin, timeouts.queue, resolve as () => void);
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#attempt.enqueue(origin, timeouts.queue, resolve);
+    return promise;
+  }
+
+  /**
+   * Settles as the work of the call does, which drives the exchange. If the exchange is aborted or
+   * the work fails, ends the exchange and rejects with the first reason.
+   *
+   * Only this waits for the abort. The work itself may go on until its next step, so it looks
+   * before each step whether the exchange is aborted.
+   *
+   * @param toError Converts the error.
+   */
+  async drive<T>(work: Promise<T>, toError: (error: unknown) => unknown): Promise<T> {
+    try {
+      return await this.cancellation.race(work);
+    } catch (error) {
+      throw toError(this.endWith(error));
+    }
   }
 
   /** Called if the pool refuses the lease request. */
@@ -221,14 +240,23 @@ export class Exchange implements RequestSummary, Holder {
     this.abort(error);
   }
 
-  /** Sends the request over its lease. */
+  /** Sends the request over its lease, under the timeout of the headers. */
   fetch(init: RequestInit, timeout?: number): Promise<Response> {
     this.cancellation.throwIfAborted();
     this.timing.dequeue();
     this.state = "headers";
     this.#sent++;
     const response = this.#attempt.fetch(this.outgoing.url, init);
-    return this.withTimeout("headers", response, timeout, (response) => this.#attempt.hold(response, this.over));
+    this.expect("headers", timeout);
+    return response;
+  }
+
+  /** Takes charge of the response. Throws if the exchange is aborted. */
+  hold(response: Response): void {
+    if (!this.over) return this.#attempt.hold(response);
+    // A `fetch` that ignores its signal may still answer after the abort.
+    if (isObject(response)) cancelBody(response);
+    throw this.cancellation.reason;
   }
 
   /** Begins a wait under a timeout. {@linkcode Timing.finish} ends it. */
@@ -237,20 +265,14 @@ export class Exchange implements RequestSummary, Holder {
     this.#exchanges?.arm(this.timing.deadline, now);
   }
 
-  /**
-   * Waits under a timeout.
-   *
-   * @param phase The phase whose timeout applies.
-   * @param work The promise to wait for.
-   * @param timeout The timeout in milliseconds, if it differs from the request's own.
-   * @param settled Called when `work` settles, even after an abort, with its value if it has one.
-   */
-  withTimeout<T>(phase: Phase, work: PromiseLike<T>, timeout?: number, settled?: (value?: T) => void): Promise<T> {
-    this.expect(phase, timeout);
-    return this.cancellation.race(work, (value) => {
+  /** Waits under the timeout of a phase. */
+  async withTimeout<T>(phase: Phase, work: PromiseLike<T>): Promise<T> {
+    this.expect(phase);
+    try {
+      return await work;
+    } finally {
       this.timing.finish();
-      settled?.(value);
-    });
+    }
   }
 
   /** Returns the error to throw if the request failed before its response arrived. */
@@ -280,7 +302,9 @@ export class Exchange implements RequestSummary, Holder {
    * it directly.
    */
   handOver(): void {
-    this.cancellation.abortablePromise(() => {}).catch(() => {
+    this.timing.handOver();
+    this.cancellation.forgetWaits();
+    this.cancellation.race(new Promise(() => {})).catch(() => {
       const onLeak = this.#exchanges?.onLeak;
       this.end();
       if (this.#leaked === undefined) return;
@@ -298,9 +322,11 @@ export class Exchange implements RequestSummary, Holder {
   }
 
   /**
-   * Ends the exchange because of an error. Returns the first reason, which is the error to throw.
+   * Ends the exchange because of an error. Returns the error to throw: the first reason, unless the
+   * exchange had ended before.
    */
   endWith(error: unknown): unknown {
+    if (this.#exchanges === undefined) return error;
     this.abort(error);
     this.end();
     return this.cancellation.aborted ? this.cancellation.reason : error;

@@ -54,15 +54,29 @@ export const handlers: Record<string, Handler> = {
     }
   },
 
-  /** A session in global scope. Without an upstream it is closed. */
+  /** A session in global scope, of at most `connections`. Without an upstream it is closed. */
   "global": async (request) => {
     const upstream = upstreamOf(request);
-    kept ??= new Session({ timeout: { headers: 500 } });
+    const connections = new URL(request.url).searchParams.get("connections") ?? 6;
+    kept ??= new Session({ timeout: { headers: 500 }, pool: { maxConnections: Number(connections) } });
     if (upstream) {
       return await kept.get(upstream).then(({ status }) => Response.json(status), ({ name }) => Response.json(name));
     }
     await kept.close();
     kept = undefined;
     return Response.json("closed");
+  },
+
+  /** Makes many requests without a network, most of which queue, so that the module's code is compiled for speed. */
+  "busy": async () => {
+    const session = new Session({ fetch: () => Promise.resolve(new Response("a")), pool: { maxConnections: 1 } });
+    try {
+      for (let i = 0; i < 500; i++) {
+        await Promise.all(Array.from({ length: 50 }, () => session.get("http://upstream.test/")));
+      }
+      return Response.json("compiled");
+    } finally {
+      await session.close();
+    }
   },
 };

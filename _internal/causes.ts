@@ -66,7 +66,7 @@ const CONNECTING =
 const MOST = 100;
 
 /** The result of `work`, or `undefined` if it throws, as getters and proxies may. */
-function attempt<T>(work: () => T): T | undefined {
+export function resultOf<T>(work: () => T): T | undefined {
   try {
     return work();
   } catch {
@@ -74,43 +74,45 @@ function attempt<T>(work: () => T): T | undefined {
   }
 }
 
-const read = (error: object, key: string): unknown => attempt(() => Reflect.get(error, key));
+const read = (error: object, key: string): unknown => resultOf(() => Reflect.get(error, key));
+
+/** Returns a property that is a string, or an empty string in place of any other. */
+function readText(error: object, key: string): string {
+  const value = read(error, key);
+  return typeof value === "string" ? value : "";
+}
 
 /**
  * Returns the thrown error, its causes, and the errors of an `AggregateError`, each once, outer
  * errors first. An error is any object with a message, because an error of another realm is not an
  * instance of `Error` here.
  */
-export function causes(thrown: unknown): Set<object> {
+export function causes(thrown: unknown): object[] {
   const found = new Set<object>();
   const add = (value: unknown) => {
-    const isError = isObject(value) && attempt(() => "message" in value);
+    const isError = isObject(value) && resultOf(() => "message" in value);
     if (isError && found.size < MOST) found.add(value);
   };
   add(thrown);
   // A Set also iterates over what is added meanwhile, and adds nothing twice.
   for (const error of found) {
     add(read(error, "cause"));
-    attempt(() => {
+    resultOf(() => {
       const errors = read(error, "errors");
       if (Array.isArray(errors)) errors.slice(0, MOST).forEach(add);
     });
   }
-  return found;
+  return [...found];
 }
 
 /** Returns the code and the message of an error, such as `ENOENT: no such file`. */
 function textOf(error: object): string {
-  const [code, message] = ["code", "message"].map((key) => {
-    const value = read(error, key);
-    return typeof value === "string" ? value : "";
-  });
-  return `${code}: ${message}`;
+  return `${readText(error, "code")}: ${readText(error, "message")}`;
 }
 
 function codeOf(error: object): string | undefined {
-  const code = read(error, "code");
-  if (typeof code === "string" && NODE_CODE.test(code)) return code;
+  const code = readText(error, "code");
+  if (NODE_CODE.test(code)) return code;
   const text = textOf(error);
   return CODES.find(([, words]) => words.test(text))?.[0] ?? QUOTED_CODE.exec(text)?.[1];
 }
@@ -120,10 +122,7 @@ function codeOf(error: object): string | undefined {
  * `CERT_HAS_EXPIRED`.
  */
 export function findCode(thrown: unknown): string | undefined {
-  for (const error of causes(thrown)) {
-    const code = codeOf(error);
-    if (code !== undefined) return code;
-  }
+  return causes(thrown).map(codeOf).find((code) => code !== undefined);
 }
 
 const findFailure = (code = "") => FAILURES.find(([, codes]) => codes.test(code));
@@ -139,20 +138,19 @@ export function staysSo(code: string | undefined): boolean {
  * Another client's errors have a class of their own too, but those of the network have a code.
  */
 export function isCustom(thrown: unknown): boolean {
-  try {
+  // Proxies and accessors may throw. What does is no such class.
+  return resultOf(() => {
     if (!(thrown instanceof Error) || findCode(thrown) !== undefined) return false;
     const { constructor } = thrown;
     return Reflect.get(globalThis, constructor.name) !== constructor && explain(thrown) === undefined;
-  } catch {
-    return false; // It is a proxy, or has accessors that throw.
-  }
+  }) === true;
 }
 
 /** What went wrong, in a few words, if that is known. */
 export function explain(thrown: unknown): string | undefined {
   const failure = findFailure(findCode(thrown));
   if (failure) return failure[0];
-  for (const error of causes(thrown)) if (CONNECTING.test(textOf(error))) return "Cannot connect to the server";
+  if (causes(thrown).some((error) => CONNECTING.test(textOf(error)))) return "Cannot connect to the server";
 }
 
 /**
@@ -160,7 +158,7 @@ export function explain(thrown: unknown): string | undefined {
  * errors of an `AggregateError` may be those of several attempts.
  */
 export function neverSent(thrown: unknown): boolean {
-  const roots = [...causes(thrown)].filter((error) => causes(error).size === 1);
+  const roots = causes(thrown).filter((error) => causes(error).length === 1);
   return roots.length > 0 && roots.every((error) => {
     const code = codeOf(error);
     // On Bun, every TLS failure is EPROTO, even one after the request was sent.
@@ -179,14 +177,14 @@ export function neverSent(thrown: unknown): boolean {
 export function redact(thrown: unknown, { search, hash }: URL): void {
   for (const error of causes(thrown)) {
     // Check the name, because from Node 24 on this error has no code.
-    if (read(error, "name") === "HTTPParserError") attempt(() => Reflect.deleteProperty(error, "data"));
+    if (read(error, "name") === "HTTPParserError") resultOf(() => Reflect.deleteProperty(error, "data"));
     if (search === "" && hash === "") continue;
-    for (const key of new Set(["message", "stack", ...attempt(() => Object.keys(error)) ?? []])) {
-      const value = read(error, key);
-      if (typeof value !== "string") continue;
-      let shown = hash === "" ? value : value.replaceAll(hash, "");
+    for (const key of new Set(["message", "stack", ...resultOf(() => Object.keys(error)) ?? []])) {
+      const value = readText(error, key);
+      // To replace an empty hash by nothing changes nothing.
+      let shown = value.replaceAll(hash, "");
       if (search !== "") shown = shown.replaceAll(search, "?…");
-      if (shown !== value) attempt(() => Reflect.set(error, key, shown));
+      if (shown !== value) resultOf(() => Reflect.set(error, key, shown));
     }
   }
 }

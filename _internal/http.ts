@@ -40,6 +40,11 @@ export function isIdempotent(method: string): boolean {
   return /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i.test(method);
 }
 
+/** Whether the Fetch standard allows no body with this method. */
+export function isBodiless(method: string): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
 /** The null body statuses of the Fetch standard, section 2.2.3. */
 const BODILESS = [101, 103, 204, 205, 304];
 

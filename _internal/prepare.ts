@@ -10,7 +10,7 @@
 import type { CookieJar } from "../cookies.ts";
 import type { Repeatable, SessionRequestInit, Timeouts } from "../request.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
-import { displayUrl, isIdempotent } from "./http.ts";
+import { displayUrl, isBodiless, isIdempotent } from "./http.ts";
 import { cannotSend, checkNumber, describe, isObject, isPlainObject, own, plain, refuse } from "./options.ts";
 import { checkSignal } from "./signals.ts";
 import { printable } from "./text.ts";
@@ -278,11 +278,6 @@ function isText(body: object): boolean {
 
 function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value);
-}
-
-/** Whether the Fetch standard allows no body with this method. */
-function isBodiless(method: string): boolean {
-  return method === "GET" || method === "HEAD";
 }
 
 /** Whether a request may have a body. In Firefox, a `Request` does not say whether it has one. */

@@ -8,6 +8,8 @@
 
 import { NetworkError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
+import { resultOf } from "./causes.ts";
+import { isBodiless } from "./http.ts";
 import { own } from "./options.ts";
 import { ORIGIN_HEADERS, type Outgoing, takeCredentials, withoutHeaders } from "./prepare.ts";
 import { isStream } from "./upload.ts";
@@ -41,23 +43,19 @@ function cannotFollow(reason: string, request: RequestSummary): NetworkError {
 export function followRedirect(sent: Outgoing, response: Response, line: RequestSummary): Outgoing {
   const url = parseLocation(response.headers.get("location")!, sent.url, line);
   const { status } = response;
-  const toGet = status === 303
-    ? sent.method !== "GET" && sent.method !== "HEAD"
-    : (status === 301 || status === 302) && sent.method === "POST";
+  // A redirect's status below 303 is 301 or 302.
+  const toGet = status === 303 ? !isBodiless(sent.method) : status < 303 && sent.method === "POST";
   if (!toGet && isStream(sent.body)) {
     throw cannotFollow("the body is a stream, which cannot be sent again", line);
   }
   const leaves = url.origin !== sent.url.origin;
-  const options = own(sent.rest ?? {}) as Referring;
+  const options: Referring = own(sent.rest ?? {});
   if (options.mode === "same-origin" && leaves) {
     throw cannotFollow('"mode" is "same-origin", and it leads to another origin', line);
   }
-  const rest = options.referrer === undefined
-    ? sent.rest
-    : { ...sent.rest, ...referTo(response, sent.url, options) } as RequestInit;
   const headers = withoutHeaders(sent.headers, [...(leaves ? ORIGIN_HEADERS : []), ...(toGet ? BODY_HEADERS : [])]);
   takeCredentials(url, headers);
-  const next = { ...sent, url, headers, rest };
+  const next = { ...sent, url, headers, rest: restAfter(response, sent) };
   if (!toGet) return next;
   // To send the request again would send the POST again, too.
   const repeatable = sent.repeatable === "refused" ? "never" : sent.repeatable;
@@ -67,32 +65,28 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
 const POLICY = /^(?:no-referrer(?:-when-downgrade)?|same-origin|(?:strict-)?origin(?:-when-cross-origin)?|unsafe-url)$/;
 
 /**
- * Returns the referrer after a redirect that sets a policy: the part of the referrer that the
- * redirect received (Referrer Policy, section 8.3), and the new policy.
+ * Returns the other options after a redirect. If it sets a policy, they have that, and the part of
+ * the referrer that the redirect received: Referrer Policy, section 8.3.
  */
-function referTo({ headers }: Response, url: URL, options: Referring): Referring | undefined {
+function restAfter({ headers }: Response, { rest, url }: Outgoing): RequestInit | undefined {
+  const { referrer = "", referrerPolicy: before = "" } = own(rest ?? {}) as Referring;
   const policies = headers.get("referrer-policy")?.split(",").map((policy) => policy.trim());
   const referrerPolicy = policies?.findLast((policy) => POLICY.test(policy));
-  if (referrerPolicy === undefined || !/^https?:/i.test(options.referrer!)) return undefined;
-  const from = new URL(options.referrer!);
-  const { referrerPolicy: before = "" } = options;
+  if (referrerPolicy === undefined || !/^https?:/i.test(referrer)) return rest;
+  const from = new URL(referrer);
   const elsewhere = from.origin !== url.origin;
   const open = /^(?:unsafe-url|origin(?:-when-cross-origin)?)$/.test(before);
   const hidden = before === "no-referrer" || before === "same-origin" && elsewhere ||
     from.protocol === "https:" && url.protocol === "http:" && !open;
   const whole = !/^(?:strict-)?origin$/.test(before) && (!elsewhere || /^unsafe-url$|downgrade/.test(before));
-  return { referrerPolicy, referrer: hidden ? "" : whole ? from.href : `${from.origin}/` };
+  return { ...rest, referrerPolicy, referrer: hidden ? "" : whole ? from.href : `${from.origin}/` } as RequestInit;
 }
 
 function parseLocation(location: string, base: URL, line: RequestSummary): URL {
-  let url: URL;
-  try {
-    url = new URL(decodeLocation(location), base);
-  } catch {
-    // No `cause`, because it would quote the location.
-    throw cannotFollow("its Location is malformed", line);
-  }
-  if (url.protocol !== "http:" && url.protocol !== "https:") {
+  const url = resultOf(() => new URL(decodeLocation(location), base));
+  // No `cause`, because it would quote the location.
+  if (url === undefined) throw cannotFollow("its Location is malformed", line);
+  if (!/^https?:$/.test(url.protocol)) {
     throw cannotFollow(`its scheme is not http or https but "${url.protocol}"`, line);
   }
   if (!url.href.includes("#")) url.hash = base.hash;
@@ -105,10 +99,6 @@ function parseLocation(location: string, base: URL, line: RequestSummary): URL {
  */
 function decodeLocation(location: string): string {
   if (!/[\u0080-\u00ff]/.test(location) || /[\u0100-\uffff]/.test(location)) return location;
-  try {
-    const bytes = Uint8Array.from(location, (character) => character.charCodeAt(0));
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
-  } catch {
-    return location;
-  }
+  const bytes = Uint8Array.from(location, (character) => character.charCodeAt(0));
+  return resultOf(() => new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)) ?? location;
 }

@@ -47,8 +47,8 @@ function register(signal: AbortSignal): Registration {
  */
 function reasonOf(signal: AbortSignal): unknown {
   try {
-    const { reason } = signal;
-    return reason === undefined ? AbortSignal.abort().reason : reason;
+    const { reason = AbortSignal.abort().reason } = signal;
+    return reason;
   } catch (error) {
     return error;
   }
@@ -56,8 +56,7 @@ function reasonOf(signal: AbortSignal): unknown {
 
 /** Throws a `TypeError` unless an option is missing or is a signal, of whatever realm. */
 export function checkSignal(subject: string, signal: AbortSignal | null | undefined): void {
-  if (signal === undefined || signal === null || typeof signal.aborted === "boolean") return;
-  refuse(`${subject} must be an AbortSignal`, signal);
+  if (signal != null && typeof signal.aborted !== "boolean") refuse(`${subject} must be an AbortSignal`, signal);
 }
 
 /** Throws the reason if the signal is aborted. A polyfill's signal may have no such method. */
@@ -77,15 +76,14 @@ export function throwIfAborted(signal: AbortSignal | null | undefined): void {
  * @returns The disposer. It is O(1) and idempotent.
  */
 export function onAbort(signal: AbortSignal, callback: AbortCallback): () => void {
-  const { callbacks } = registrations.get(signal) ?? register(signal);
+  const { callbacks, listener } = registrations.get(signal) ?? register(signal);
   callbacks.add(callback);
   return () => {
-    const registration = registrations.get(signal);
     // While the signal fires, its registration stays: the listener removes it.
-    if (!registration?.callbacks.delete(callback) || registration.callbacks.size > 0 || signal.aborted) return;
+    if (!callbacks.delete(callback) || callbacks.size > 0 || signal.aborted) return;
     registrations.delete(signal);
     try {
-      signal.removeEventListener("abort", registration.listener);
+      signal.removeEventListener("abort", listener);
     } catch {
       // The signal is not the platform's own. The listener stays, but has no callback to call.
     }

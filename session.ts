@@ -290,7 +290,7 @@ export class Session implements AsyncDisposable {
     const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, throwIfNotOk, cookieJar, onLeak, traceLeaks } =
       options;
     const base = baseUrl === undefined ? undefined : parseBaseUrl(baseUrl);
-    const parsed = headers === undefined ? undefined : parseHeaders(headers);
+    const parsed = parseHeaders(headers);
     const defaults: RequestDefaults = {
       baseUrl: base,
       headers: parsed,

@@ -9,25 +9,21 @@
 /** For each option of another client, what to use here instead. */
 type Names = Readonly<Record<string, string>>;
 
-const QUERY = '"query"';
-const BASE_URL = 'the session\'s "baseUrl"';
-const THROW_IF_NOT_OK = '"throwIfNotOk: true"';
-
 /** The options of a request. */
 export const REQUEST_OPTIONS_OF_OTHERS: Names = {
   auth: 'the header "authorization", or a URL with a name and password',
-  baseURL: BASE_URL,
+  baseURL: 'the session\'s "baseUrl"',
   data: '"json" or "body"',
   files: '"body: formData"',
   form: '"body: new URLSearchParams(…)", or a FormData',
   hooks: "a transport of your own: createTransport()",
-  params: QUERY,
-  prefixUrl: BASE_URL,
+  params: '"query"',
+  prefixUrl: 'the session\'s "baseUrl"',
   responseType: "a method of the response: json(), bytes(), blob()",
   retry: "isRetriable() and a loop",
-  searchParams: QUERY,
-  throwHttpErrors: THROW_IF_NOT_OK,
-  validateStatus: THROW_IF_NOT_OK,
+  searchParams: '"query"',
+  throwHttpErrors: '"throwIfNotOk: true"',
+  validateStatus: '"throwIfNotOk: true"',
 };
 
 /** The options of a session. */

@@ -33,11 +33,10 @@ export function plain<T extends object>(options: T): T {
 
 function withoutInherited<T extends object>(options: T): T {
   const copy = Object.create(null);
-  for (let source: object | null = options; source !== null; source = Object.getPrototypeOf(source)) {
-    if (source !== options && Object.getPrototypeOf(source) === null) break; // the `Object.prototype` of some realm
+  for (let source: object = options;; source = Object.getPrototypeOf(source)) {
     for (const key of Reflect.ownKeys(source)) if (key !== "constructor") copy[key] ??= Reflect.get(options, key);
+    if (isPlainObject(source)) return copy; // The next would be the `Object.prototype` of some realm.
   }
-  return copy;
 }
 
 export function isObject(value: unknown): value is object {

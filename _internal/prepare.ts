@@ -9,6 +9,7 @@
 
 import type { CookieJar } from "../cookies.ts";
 import type { Repeatable, SessionRequestInit, Timeouts } from "../request.ts";
+import { resultOf } from "./causes.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { displayUrl, isBodiless, isIdempotent } from "./http.ts";
 import { cannotSend, checkNumber, describe, isObject, isPlainObject, own, plain, refuse } from "./options.ts";
@@ -65,14 +66,8 @@ export interface Outgoing extends Settings {
   readonly rest: RequestInit | undefined;
 }
 
-/** The options that `Session.request()` adds to those of the standard `fetch`. */
-interface Additions {
-  readonly query: SessionRequestInit["query"];
-  readonly json: unknown;
-  readonly prefetch: boolean;
-}
-
-const NO_ADDITIONS: Additions = { query: undefined, json: undefined, prefetch: true };
+/** The options of the standard `fetch`, with the one that not every type has. */
+type Standard = RequestInit & { duplex?: unknown };
 
 /** The options of this module, which the standard `fetch` ignores. */
 const OUR_OPTIONS = ["prefetch", "throwIfNotOk", "json", "query", "timeout", "maxBodyBytes", "maxRedirects"] as const;
@@ -115,7 +110,7 @@ export function prepare(
   method: string | undefined,
   defaults: RequestDefaults,
 ): Outgoing {
-  if (init === undefined) return complete(input, method === undefined ? {} : { method }, defaults);
+  if (init === undefined) return complete(input, { method }, defaults);
   const given = plain(init);
   const {
     prefetch,
@@ -127,13 +122,13 @@ export function prepare(
     maxRedirects = defaults.maxRedirects,
     ...rest
   } = given;
-  const standard = own(rest as RequestInit);
+  const standard: Standard = own(rest);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
   refuseMissing(standard.headers);
   if (isPlain(standard.body)) refuse('"body" must be what fetch() takes; to send JSON, use "json"', standard.body);
-  if (method !== undefined) standard.method = method;
-  if (standard.method !== undefined) standard.method = normalizeMethod(standard.method);
-  if (isStream(standard.body)) Object.assign(standard, { duplex: "half" });
+  method ??= standard.method;
+  if (method !== undefined) standard.method = normalizeMethod(method);
+  if (isStream(standard.body)) standard.duplex = "half";
   const settings = {
     ...defaults,
     throwIfNotOk: throwIfNotOk ?? defaults.throwIfNotOk,
@@ -141,7 +136,7 @@ export function prepare(
     maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes),
     maxRedirects: checkLimit("maxRedirects", maxRedirects),
   };
-  return complete(input, standard, settings, undefined, { query, json, prefetch: prefetch !== false });
+  return complete(input, standard, settings, undefined, prefetch !== false, query, json);
 }
 
 /**
@@ -155,23 +150,19 @@ export function prepareFetch(
   init: SessionRequestInit<boolean> | null | undefined,
   defaults: RequestDefaults,
 ): Outgoing {
-  if (init === undefined || init === null) return complete(input, {}, defaults);
-  if (typeof init !== "object" && typeof init !== "function") {
-    refuse("Cannot send the request as its options are not an object", init);
-  }
+  if (init == null) return complete(input, {}, defaults);
+  if (Object(init) !== init) refuse("Cannot send the request as its options are not an object", init);
   const request = isRequest(init) ? init : undefined;
   // The options that a `Request` has are its accessors, which a spread would leave out.
   const { method, headers, body, redirect, signal, ...rest } = request || typeof init === "function"
     ? init as SessionRequestInit
     : plain(init);
   for (const name of OUR_OPTIONS) delete rest[name];
-  const carrier = request?.body === null ? undefined : request;
-  const standard = { ...rest, headers, redirect, signal, body: carrier ? undefined : body } as RequestInit;
+  const standard: Standard = { ...rest, headers, redirect, signal, body: request ? undefined : body };
   // The runtime itself decides which methods it can send, and in which form.
   if (method !== undefined) standard.method = USUAL_METHOD.test(method) ? method : asRequest({ method }).method;
-  if (request === undefined) return complete(input, standard, defaults);
-  inherit(standard, request);
-  return { ...complete(input, standard, defaults, carrier), signalOf: request };
+  if (request !== undefined) inherit(standard, request);
+  return complete(input, standard, defaults, request);
 }
 
 /** Creates a platform `Request`, which throws if something is wrong with these options. */
@@ -189,20 +180,22 @@ function checkStream(body: StreamBody, duplex: unknown): void {
   // An iterable is replaced with an empty stream, because some platforms refuse iterables, and
   // because a check must not start it.
   const stream = body instanceof ReadableStream ? body : new ReadableStream(own({}));
-  asRequest({ method: "POST", body: stream, duplex, mode: "cors" } as RequestInit);
+  asRequest({ method: "POST", body: stream, duplex, mode: "cors" } as Standard);
 }
 
 /**
  * Checks the standard options and completes them with the defaults.
  *
- * @param carrier The `Request` that was given as the options, if it may have a body.
+ * @param initial The `Request` that was given as the options.
  */
 function complete(
   input: string | URL | Request,
-  given: RequestInit & { duplex?: unknown },
+  given: Standard,
   defaults: RequestDefaults,
-  carrier?: Request,
-  { query, json, prefetch } = NO_ADDITIONS,
+  initial?: Request,
+  prefetch = true,
+  query?: SessionRequestInit["query"],
+  json?: unknown,
 ): Outgoing {
   const init = own(given);
   const request = isRequest(input) ? input : undefined;
@@ -229,10 +222,10 @@ function complete(
   if (query !== undefined) addQuery(url, query);
 
   if (json !== undefined && body != null) throw cannotSend('"json" and "body" exclude each other');
-  const content = json === undefined ? body : toJson(json, `${method} ${displayUrl(url)}`);
+  const content = json === undefined ? body : toJson(json, method, url);
   // A body in the options takes precedence over that of a `Request`, unless it is null: Fetch
   // standard, section 5.4.
-  const owner = content == null ? carrier ?? request : undefined;
+  const owner = content == null ? (initial?.body === null ? undefined : initial) ?? request : undefined;
   const inherited = owner !== undefined && mayHaveBody(owner, method);
   if (inherited ? owner.bodyUsed : content instanceof ReadableStream && content.locked) {
     throw cannotSend("its body is being read or has been read already");
@@ -254,7 +247,7 @@ function complete(
     throwIfNotOk: defaults.throwIfNotOk,
     redirect,
     signal,
-    signalOf: init.signal === undefined ? request : undefined,
+    signalOf: initial ?? (init.signal === undefined ? request : undefined),
     timeouts: defaults.timeouts,
     maxBodyBytes: defaults.maxBodyBytes,
     maxRedirects: defaults.maxRedirects,
@@ -270,11 +263,6 @@ function isRequest(value: unknown): value is Request {
 
 /** The objects of any realm that `fetch` accepts as bodies. */
 const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|(?:Shared)?ArrayBuffer)\]$/;
-
-/** Whether `fetch` converts an object to a string. What runtimes make of iterables differs. */
-function isText(body: object): boolean {
-  return !(Symbol.iterator in body || isStream(body) || BODIES.test(tagOf(body)));
-}
 
 function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value);
@@ -294,10 +282,13 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   if (body instanceof URLSearchParams) return new URLSearchParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
-  if (!(body instanceof FormData)) return isText(body) ? String(body) : body;
-  const copy = new FormData();
-  body.forEach((value, name) => copy.append(name, value));
-  return copy;
+  if (body instanceof FormData) {
+    const copy = new FormData();
+    body.forEach((value, name) => copy.append(name, value));
+    return copy;
+  }
+  // `fetch` converts any other object to a string. What runtimes make of iterables differs.
+  return Symbol.iterator in body || isStream(body) || BODIES.test(tagOf(body)) ? body : String(body);
 }
 
 /** Sets a header, unless there is one of that name. Creates the headers if there are none. */
@@ -316,7 +307,7 @@ function refuseMissing(headers: unknown): void {
   }
 }
 
-function toJson(value: unknown, request: string): string {
+function toJson(value: unknown, method: string, url: URL): string {
   let cause: unknown;
   try {
     const text: string | undefined = JSON.stringify(value);
@@ -325,7 +316,7 @@ function toJson(value: unknown, request: string): string {
     // An engine's error about a cycle or a BigInt names neither the option nor the request.
     cause = error;
   }
-  throw cannotSend(`"json" cannot be converted to JSON: ${request}`, { cause });
+  throw cannotSend(`"json" cannot be converted to JSON: ${method} ${displayUrl(url)}`, { cause });
 }
 
 /**
@@ -333,8 +324,8 @@ function toJson(value: unknown, request: string): string {
  * body.
  */
 function isPlain(value: unknown): boolean {
-  if (!isObject(value) || Symbol.asyncIterator in value) return false;
-  return Array.isArray(value) || value instanceof Map || isPlainObject(value);
+  return isObject(value) && !(Symbol.asyncIterator in value) &&
+    (Array.isArray(value) || value instanceof Map || isPlainObject(value));
 }
 
 /**
@@ -346,16 +337,15 @@ function isPlain(value: unknown): boolean {
 export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts | undefined): AllTimeouts {
   if (timeout === undefined) return defaults;
   const given: Timeouts = isObject(timeout) ? timeout : { total: timeout };
-  const merged = { ...defaults };
+  const merged: Record<string, number> = { ...defaults };
   for (const [phase, value] of Object.entries(given)) {
     const option = given === timeout ? `"timeout.${printable(phase)}"` : '"timeout"';
     if (!Object.hasOwn(defaults, phase)) {
       throw new TypeError(`${option} is not known: the timeouts are "queue", "headers", "idle" and "total"`);
     }
-    if (value === undefined) continue;
-    merged[phase as keyof Timeouts] = checkNumber(option, "a positive number of milliseconds", value);
+    if (value !== undefined) merged[phase] = checkNumber(option, "a positive number of milliseconds", value);
   }
-  return merged;
+  return merged as AllTimeouts;
 }
 
 /**
@@ -369,14 +359,14 @@ export function checkLimit(option: string, value: number): number {
 }
 
 /**
- * Converts the caller's headers to a `Headers` object.
+ * Converts the caller's headers to a `Headers` object, if there are headers.
  *
  * @throws {TypeError} If a name or value is not valid. The message does not show the value, because
  * it may be a secret.
  */
-export function parseHeaders(given: HeadersInit): Headers {
+export function parseHeaders(given: HeadersInit | undefined): Headers | undefined {
   try {
-    return withoutHeaders(given, FRAMING_HEADERS);
+    return given === undefined ? undefined : withoutHeaders(given, FRAMING_HEADERS);
   } catch {
     throw cannotSend(`"headers" is not valid: ${describeBadHeader(given)}`);
   }
@@ -392,11 +382,7 @@ export function withoutHeaders(given: HeadersInit | undefined, names: readonly s
 function describeBadHeader(given: HeadersInit | undefined): string {
   for (const [key, value] of Object.entries(given ?? {})) {
     const [name, content] = Array.isArray(value) ? value : [key, value];
-    try {
-      new Headers([[name, content]]);
-    } catch {
-      return `the name or value of ${describe(name)}`;
-    }
+    if (!resultOf(() => new Headers([[name, content]]))) return `the name or value of ${describe(name)}`;
   }
   // Do not show a string, because it may be a whole header.
   return given === null ? "null" : typeof given;
@@ -409,17 +395,11 @@ function normalizeMethod(method: string): string {
   if (/^(?:CONNECT|TRACE|TRACK)$/.test(upper)) {
     refuse('Cannot send the request as "method" is forbidden by the Fetch standard', upper);
   }
-  if (!isKnown(upper)) refuse("Cannot send the request as the runtime does not know its method", upper);
-  return upper;
-}
-
-/** Bun turns unknown methods into GET; workerd throws. */
-function isKnown(method: string): boolean {
-  try {
-    return asRequest({ method }).method === method;
-  } catch {
-    return false;
+  // Bun turns unknown methods into GET; workerd throws.
+  if (resultOf(() => asRequest({ method: upper }).method) !== upper) {
+    refuse("Cannot send the request as the runtime does not know its method", upper);
   }
+  return upper;
 }
 
 /**
@@ -427,15 +407,16 @@ function isKnown(method: string): boolean {
  * finds what is wrong with them.
  */
 function checkOptions(rest: RequestInit): void {
-  const given = requestOptions().filter((name) => Object.hasOwn(rest, name) && rest[name] !== undefined);
+  const known: readonly string[] = requestOptions();
+  const given = Object.entries(rest).filter(([name, value]) => value !== undefined && known.includes(name));
   if (given.length === 0) return;
   try {
-    asRequest(Object.fromEntries(given.map((name) => [name, rest[name]])));
+    asRequest(Object.fromEntries(given));
   } catch (error) {
     const { referrer } = rest as Referring;
     if (!referrer || !String(error).includes(referrer)) throw error;
     // The error shows the whole URL, which may have a password in it.
-    throw new TypeError('Cannot send the request as "referrer" is not a valid URL');
+    throw cannotSend('"referrer" is not a valid URL');
   }
 }
 
@@ -448,11 +429,10 @@ function resolve(input: string | URL, baseUrl: URL | undefined): URL {
   try {
     url = new URL(input, baseUrl);
   } catch {
-    const scheme = typeof input === "string"
-      ? /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]?.toLowerCase()
-      : undefined;
+    const isText = typeof input === "string";
+    const scheme = isText && /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]?.toLowerCase();
     const problem = `the URL ${scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"'}`;
-    if (typeof input !== "string") refuse(`Cannot send the request as ${problem}`, input);
+    if (!isText) refuse(`Cannot send the request as ${problem}`, input);
     throw cannotSend(scheme === "http" || scheme === "https" ? `${problem}: received "${scheme}:…"` : problem);
   }
   if (/^https?:/.test(url.href)) return url;
@@ -462,10 +442,11 @@ function resolve(input: string | URL, baseUrl: URL | undefined): URL {
 }
 
 function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefined): Headers | undefined {
-  if (defaults === undefined) return given === undefined ? undefined : parseHeaders(given);
-  const headers = new Headers(defaults);
-  if (given !== undefined) parseHeaders(given).forEach((value, name) => headers.set(name, value));
-  return headers;
+  const headers = parseHeaders(given);
+  if (defaults === undefined) return headers;
+  const merged = new Headers(defaults);
+  headers?.forEach((value, name) => merged.set(name, value));
+  return merged;
 }
 
 /**
@@ -473,7 +454,7 @@ function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefi
  * headers.
  */
 export function takeCredentials(url: URL, headers: Headers | undefined): Headers | undefined {
-  if (!url.href.includes("@") || url.username === "" && url.password === "") return headers;
+  if (!url.href.includes("@") || !(url.username || url.password)) return headers;
   // User name and password are ASCII, because a URL escapes all other characters as UTF-8. A "%"
   // that escapes nothing stands for itself.
   const bytes = `${url.username}:${url.password}`
@@ -488,7 +469,7 @@ export function takeCredentials(url: URL, headers: Headers | undefined): Headers
  */
 function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): void {
   const added = typeof query === "string" ? query.replace(/^\?/, "") : String(toParams(query));
-  if (added !== "") url.search += (url.search === "" || url.search.endsWith("&") ? "" : "&") + added;
+  if (added !== "") url.search += (/(?:^|&)$/.test(url.search) ? "" : "&") + added;
 }
 
 function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, string>): URLSearchParams {
@@ -519,19 +500,20 @@ type RequestOption = keyof typeof REQUEST_DEFAULTS & keyof RequestInit & keyof R
  * subclass for a while. Looking at it makes Node load its HTTP client, so that is not done at load.
  */
 function requestOptions(): readonly RequestOption[] {
-  const classes: object[] = [];
-  for (let each = Request.prototype, next; (next = Object.getPrototypeOf(each)) !== null; each = next) {
-    classes.push(each);
-  }
-  return (Object.keys(REQUEST_DEFAULTS) as RequestOption[])
-    .filter((name) => classes.some((each) => Object.hasOwn(each, name)));
+  return (Object.keys(REQUEST_DEFAULTS) as RequestOption[]).filter((name) => defines(Request.prototype, name));
+}
+
+/** Whether a class defines a property. `Object` does not count, because it may be polluted. */
+function defines(prototype: object, name: string): boolean {
+  const parent = Object.getPrototypeOf(prototype);
+  return parent !== null && (Object.hasOwn(prototype, name) || defines(parent, name));
 }
 
 /**
  * Copies a `Request`'s properties to the options, except method, URL, headers, body, redirect and
  * signal. Options that are given already take precedence.
  */
-function inherit(rest: RequestInit, request: Request): RequestInit {
+function inherit(rest: RequestInit, request: Request): void {
   Object.assign(rest, { ...carried(request), ...rest });
   for (const name of requestOptions()) {
     const value = request[name];
@@ -539,5 +521,4 @@ function inherit(rest: RequestInit, request: Request): RequestInit {
       Object.assign(rest, { [name]: own(rest)[name] ?? value });
     }
   }
-  return rest;
 }

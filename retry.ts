@@ -70,9 +70,8 @@ export function isRetriable(error: unknown): boolean {
   const { repeatable = unsent || isIdempotent(failure.method ?? "") ? "always" : "refused" } = failure;
   if (failure instanceof StatusError) {
     const { status } = failure.response;
-    if (repeatable === "always") return PASSING.includes(status);
-    const refused = status === 425 || status === 429 || status === 503 && retryAfter(failure) !== undefined;
-    return refused && repeatable === "refused";
+    if (repeatable !== "refused") return repeatable === "always" && PASSING.includes(status);
+    return status === 425 || status === 429 || status === 503 && retryAfter(failure) !== undefined;
   }
   const mayPass = unsent || failure instanceof TimeoutError ||
     failure instanceof NetworkError && !staysSo(failure.code);

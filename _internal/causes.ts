@@ -139,11 +139,10 @@ export function staysSo(code: string | undefined): boolean {
  */
 export function isCustom(thrown: unknown): boolean {
   // Proxies and accessors may throw. What does is no such class.
-  return resultOf(() => {
-    if (!(thrown instanceof Error) || findCode(thrown) !== undefined) return false;
-    const { constructor } = thrown;
-    return Reflect.get(globalThis, constructor.name) !== constructor && explain(thrown) === undefined;
-  }) === true;
+  return resultOf(() =>
+    thrown instanceof Error && findCode(thrown) === undefined && explain(thrown) === undefined &&
+    Reflect.get(globalThis, thrown.constructor.name) !== thrown.constructor
+  ) === true;
 }
 
 /** What went wrong, in a few words, if that is known. */

@@ -8,7 +8,7 @@
  */
 
 import type { CookieJar } from "../cookies.ts";
-import type { Repeatable, SessionRequestInit, Timeouts } from "../request.ts";
+import type { Repeatable, SessionRequestInit, StandardRequestInit, Timeouts } from "../request.ts";
 import { resultOf } from "./causes.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { displayUrl, isBodiless, isIdempotent } from "./http.ts";
@@ -67,7 +67,7 @@ export interface Outgoing extends Settings {
 }
 
 /** The options of the standard `fetch`, with the one that not every type has. */
-type Standard = RequestInit & { duplex?: unknown };
+type Standard = StandardRequestInit & { duplex?: unknown };
 
 /** The options of this module, which the standard `fetch` ignores. */
 const OUR_OPTIONS = ["prefetch", "throwIfNotOk", "json", "query", "timeout", "maxBodyBytes", "maxRedirects"] as const;
@@ -166,8 +166,8 @@ export function prepareFetch(
 }
 
 /** Creates a platform `Request`, which throws if something is wrong with these options. */
-function asRequest(init: RequestInit): Request {
-  return new Request("http://localhost", own(init));
+function asRequest(init: Standard): Request {
+  return new Request("http://localhost", own(init) as RequestInit);
 }
 
 /**
@@ -217,8 +217,7 @@ function complete(
 
   const url = resolve(request?.url ?? input as string | URL, defaults.baseUrl);
   const isHome = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
-  let headers = mergeHeaders(isHome ? defaults.headers : defaults.headersElsewhere, ownHeaders);
-  headers = takeCredentials(url, headers);
+  let headers = takeCredentials(url, mergeHeaders(isHome ? defaults.headers : defaults.headersElsewhere, ownHeaders));
   if (query !== undefined) addQuery(url, query);
 
   if (json !== undefined && body != null) throw cannotSend('"json" and "body" exclude each other');
@@ -252,7 +251,7 @@ function complete(
     maxBodyBytes: defaults.maxBodyBytes,
     maxRedirects: defaults.maxRedirects,
     jar: defaults.jar,
-    rest: hasRest ? rest : undefined,
+    rest: hasRest ? rest as RequestInit : undefined,
   };
 }
 
@@ -406,7 +405,7 @@ function normalizeMethod(method: string): string {
  * Checks the options for the runtime's `fetch` before anything is sent. The platform's `Request`
  * finds what is wrong with them.
  */
-function checkOptions(rest: RequestInit): void {
+function checkOptions(rest: Standard): void {
   const known: readonly string[] = requestOptions();
   const given = Object.entries(rest).filter(([name, value]) => value !== undefined && known.includes(name));
   if (given.length === 0) return;
@@ -481,8 +480,7 @@ function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, strin
   for (const [name, values] of Object.entries(query)) {
     for (const value of Array.isArray(values) ? values : [values]) {
       if (value === undefined) continue;
-      const isValue = /^(?:string|boolean|bigint|number)$/.test(typeof value) && !Number.isNaN(value);
-      if (!isValue) {
+      if (!/^(?:string|boolean|bigint|number)$/.test(typeof value) || Number.isNaN(value)) {
         throw new TypeError(
           `"query" must have strings, numbers and booleans: received ${describe(value)} at ${describe(name)}`,
         );
@@ -513,7 +511,7 @@ function defines(prototype: object, name: string): boolean {
  * Copies a `Request`'s properties to the options, except method, URL, headers, body, redirect and
  * signal. Options that are given already take precedence.
  */
-function inherit(rest: RequestInit, request: Request): void {
+function inherit(rest: Standard, request: Request): void {
   Object.assign(rest, { ...carried(request), ...rest });
   for (const name of requestOptions()) {
     const value = request[name];

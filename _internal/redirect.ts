@@ -49,7 +49,7 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
     throw cannotFollow("the body is a stream, which cannot be sent again", line);
   }
   const leaves = url.origin !== sent.url.origin;
-  const options: Referring = own(sent.rest ?? {});
+  const options = own(sent.rest ?? {}) as Referring;
   if (options.mode === "same-origin" && leaves) {
     throw cannotFollow('"mode" is "same-origin", and it leads to another origin', line);
   }

@@ -73,9 +73,8 @@ export function isRetriable(error: unknown): boolean {
     if (repeatable !== "refused") return repeatable === "always" && PASSING.includes(status);
     return status === 425 || status === 429 || status === 503 && retryAfter(failure) !== undefined;
   }
-  const mayPass = unsent || failure instanceof TimeoutError ||
-    failure instanceof NetworkError && !staysSo(failure.code);
-  return mayPass && repeatable === "always";
+  return repeatable === "always" &&
+    (unsent || failure instanceof TimeoutError || failure instanceof NetworkError && !staysSo(failure.code));
 }
 
 /**
@@ -151,12 +150,9 @@ function parseDate(text: string, now: number): number | undefined {
   );
   if (match === null) return undefined;
   const [, day, month, digits, minutes, seconds] = match;
-  let year = Number(digits);
-  if (digits!.length === 2) {
-    // The year is at most 50 years in the future and less than 50 in the past.
-    const latest = new Date(now).getUTCFullYear() + 50;
-    year = latest - (latest - year) % 100;
-  }
+  // A year with two digits is at most 50 years in the future and less than 50 in the past.
+  const latest = new Date(now).getUTCFullYear() + 50;
+  const year = digits!.length === 2 ? latest - (latest - Number(digits)) % 100 : Number(digits);
   // JavaScript has no leap second, such as 23:59:60.
   const isLeap = seconds === "60";
   const date = `${day} ${month} ${year} ${minutes}:${isLeap ? "59" : seconds} GMT`;

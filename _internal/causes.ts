@@ -90,8 +90,7 @@ function readText(error: object, key: string): string {
 export function causes(thrown: unknown): object[] {
   const found = new Set<object>();
   const add = (value: unknown) => {
-    const isError = isObject(value) && resultOf(() => "message" in value);
-    if (isError && found.size < MOST) found.add(value);
+    if (found.size < MOST && isObject(value) && resultOf(() => "message" in value)) found.add(value);
   };
   add(thrown);
   // A Set also iterates over what is added meanwhile, and adds nothing twice.

@@ -112,16 +112,7 @@ export function prepare(
 ): Outgoing {
   if (init === undefined) return complete(input, { method }, defaults);
   const given = plain(init);
-  const {
-    prefetch,
-    throwIfNotOk,
-    json,
-    query,
-    timeout,
-    maxBodyBytes = defaults.maxBodyBytes,
-    maxRedirects = defaults.maxRedirects,
-    ...rest
-  } = given;
+  const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
   const standard: Standard = own(rest);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
   refuseMissing(standard.headers);
@@ -133,8 +124,8 @@ export function prepare(
     ...defaults,
     throwIfNotOk: throwIfNotOk ?? defaults.throwIfNotOk,
     timeouts: mergeTimeouts(defaults.timeouts, timeout),
-    maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes),
-    maxRedirects: checkLimit("maxRedirects", maxRedirects),
+    maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes, defaults.maxBodyBytes),
+    maxRedirects: checkLimit("maxRedirects", maxRedirects, defaults.maxRedirects),
   };
   return complete(input, standard, settings, undefined, prefetch !== false, query, json);
 }
@@ -348,13 +339,13 @@ export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts 
 }
 
 /**
- * Checks a limit.
+ * Checks a limit. If it is missing, `fallback` takes its place.
  *
  * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is neither a non-negative integer nor `Infinity`.
  */
-export function checkLimit(option: string, value: number): number {
-  return checkNumber(`"${option}"`, "a non-negative integer or Infinity", value);
+export function checkLimit(option: string, value: number | undefined, fallback?: number): number {
+  return checkNumber(`"${option}"`, "a non-negative integer or Infinity", value === undefined ? fallback : value);
 }
 
 /**
@@ -364,8 +355,9 @@ export function checkLimit(option: string, value: number): number {
  * it may be a secret.
  */
 export function parseHeaders(given: HeadersInit | undefined): Headers | undefined {
+  if (given === undefined) return undefined;
   try {
-    return given === undefined ? undefined : withoutHeaders(given, FRAMING_HEADERS);
+    return withoutHeaders(given, FRAMING_HEADERS);
   } catch {
     throw cannotSend(`"headers" is not valid: ${describeBadHeader(given)}`);
   }
@@ -378,7 +370,7 @@ export function withoutHeaders(given: HeadersInit | undefined, names: readonly s
   return headers;
 }
 
-function describeBadHeader(given: HeadersInit | undefined): string {
+function describeBadHeader(given: HeadersInit): string {
   for (const [key, value] of Object.entries(given ?? {})) {
     const [name, content] = Array.isArray(value) ? value : [key, value];
     if (!resultOf(() => new Headers([[name, content]]))) return `the name or value of ${describe(name)}`;
@@ -512,11 +504,10 @@ function defines(prototype: object, name: string): boolean {
  * signal. Options that are given already take precedence.
  */
 function inherit(rest: Standard, request: Request): void {
+  const given = own(rest);
   Object.assign(rest, { ...carried(request), ...rest });
   for (const name of requestOptions()) {
     const value = request[name];
-    if (value !== undefined && value !== REQUEST_DEFAULTS[name]) {
-      Object.assign(rest, { [name]: own(rest)[name] ?? value });
-    }
+    if (value !== undefined && value !== REQUEST_DEFAULTS[name]) Object.assign(rest, { [name]: given[name] ?? value });
   }
 }

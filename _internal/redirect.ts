@@ -45,9 +45,7 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
   const { status } = response;
   // A redirect's status below 303 is 301 or 302.
   const toGet = status === 303 ? !isBodiless(sent.method) : status < 303 && sent.method === "POST";
-  if (!toGet && isStream(sent.body)) {
-    throw cannotFollow("the body is a stream, which cannot be sent again", line);
-  }
+  if (!toGet && isStream(sent.body)) throw cannotFollow("the body is a stream, which cannot be sent again", line);
   const leaves = url.origin !== sent.url.origin;
   const options = own(sent.rest ?? {}) as Referring;
   if (options.mode === "same-origin" && leaves) {

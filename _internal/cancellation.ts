@@ -48,7 +48,7 @@ export class Cancellation {
   }
 
   /** Settles as `work` does, or rejects as soon as the request is aborted. */
-  race<T>(work: PromiseLike<T>): Promise<T> {
+  race<T>(work: Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     this.#add(reject);
     work.then((value) => {

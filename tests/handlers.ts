@@ -54,11 +54,11 @@ export const handlers: Record<string, Handler> = {
     }
   },
 
-  /** A session in global scope, of at most `connections`. Without an upstream it is closed. */
+  /** A session in global scope, of `connections` or with a short `timeout`. Without an upstream it is closed. */
   "global": async (request) => {
     const upstream = upstreamOf(request);
-    const connections = new URL(request.url).searchParams.get("connections") ?? 6;
-    kept ??= new Session({ timeout: { headers: 500 }, pool: { maxConnections: Number(connections) } });
+    const { connections = 64, timeout = 30_000 } = Object.fromEntries(new URL(request.url).searchParams);
+    kept ??= new Session({ timeout: { headers: Number(timeout) }, pool: { maxConnections: Number(connections) } });
     if (upstream) {
       return await kept.get(upstream).then(({ status }) => Response.json(status), ({ name }) => Response.json(name));
     }

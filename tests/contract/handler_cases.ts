@@ -45,7 +45,7 @@ async function askFor(url: string): Promise<unknown> {
 
 async function assertTimeoutsComeBack({ scope, serve }: TestContext): Promise<void> {
   const url = await serve("global");
-  const ask = (path: string) => askFor(from(url, scope.url + path));
+  const ask = (path: string) => askFor(`${from(url, scope.url + path)}&timeout=1000`);
   try {
     assertEquals([await ask("/bytes/10"), await ask("/status/404")], [200, 404]);
     const first = ask("/hold?key=a");
@@ -54,7 +54,7 @@ async function assertTimeoutsComeBack({ scope, serve }: TestContext): Promise<vo
     await scope.wait({ pending: 2 }, 10_000);
     await scope.release("a");
     assertEquals(await first, 200);
-    await scope.wait({ requests: 99 }, 3_000).catch(() => {});
+    await scope.wait({ requests: 99 }, 4_000).catch(() => {});
     assertEquals(await ask("/bytes/10"), 200);
     assertEquals(await second, "TimeoutError");
     await scope.wait({ pending: 0 });

@@ -56,12 +56,9 @@ class BunTransport implements Adapter {
   constructor(session: FetchSession | undefined, options: Init) {
     this.#session = session;
     this.#options = Object.entries(options);
-    this[PLATFORM] = makePlatform(() => this.fetch === BunTransport.prototype.fetch && this.closesSockets, {
+    watch(this, this.#remains);
+    this[PLATFORM] = makePlatform(this, this.#remains, {
       decodes: (coding, init: Init) => decodes(coding, { ...options, ...init }),
-      onDropped: (report) => {
-        this.#remains.report = report;
-        watch(this, this.#remains);
-      },
     });
   }
 

@@ -79,8 +79,7 @@ class DenoTransport implements Adapter {
    * either. Otherwise it is made at its first use.
    */
   #once: Client | undefined;
-  /** All clients that were made. */
-  readonly #clients: Client[];
+  /** Its owners are all clients that were made. */
   readonly #remains: Remains<Client>;
   /**
    * The origins that have answered over TLS. A connection to any other origin cannot be a reused
@@ -94,16 +93,14 @@ class DenoTransport implements Adapter {
     this.#options = options;
     this.#configured = configured;
     this.#client = deno.createHttpClient!(withoutInherited(options));
-    this.#clients = [this.#client];
     if (options.poolMaxIdlePerHost === 0) this.#once = this.#client;
     // Deno never closes a client that was garbage-collected.
-    watch(this, this.#remains = { used: false, owners: this.#clients, release: dispose });
-    this[PLATFORM] = makePlatform(() => this.fetch === DenoTransport.prototype.fetch && this.closesSockets, {
+    watch(this, this.#remains = { used: false, owners: [this.#client], release: dispose });
+    this[PLATFORM] = makePlatform(this, this.#remains, {
       prefersByob: true,
       // Deno learns only some turns later that a socket has come back or is closed. Smaller numbers
       // are enough for most sockets, but not for all.
       drain: (free) => new TurnDrain(free, 6, 128),
-      onDropped: (report) => this.#remains.report = report,
     });
   }
 
@@ -116,7 +113,8 @@ class DenoTransport implements Adapter {
     this.#remains.used = true;
     const fetch = globalFetch();
     const pooled = this.#once !== this.#client;
-    const repeatable = pooled && isIdempotent(init.method ?? "GET");
+    const idempotent = isIdempotent(init.method ?? "GET");
+    const repeatable = pooled && idempotent;
     if (!isRuntimes(fetch)) {
       // The body stays as it is, because a mock may look at it.
       const client = repeatable ? this.#client : this.#onceClient();
@@ -127,7 +125,7 @@ class DenoTransport implements Adapter {
     if (init.client !== undefined) {
       // The client may have idle connections. On those, Deno still repeats a request without a
       // body.
-      if (!isIdempotent(init.method ?? "GET")) disguise(init, Infinity);
+      if (!idempotent) disguise(init, Infinity);
       return fetch(url, init);
     }
     if (!repeatable) {
@@ -170,13 +168,13 @@ class DenoTransport implements Adapter {
     if (this.#closed) return;
     this.#closed = true;
     unwatch(this);
-    this.#clients.forEach(dispose);
+    this.#remains.owners.forEach(dispose);
   }
 
   #onceClient(): Client {
     if (this.#once === undefined) {
       this.#once = this.#deno.createHttpClient!(withoutInherited({ ...this.#options, ...NO_POOL }));
-      this.#clients.push(this.#once);
+      this.#remains.owners.push(this.#once);
     }
     return this.#once;
   }

@@ -17,9 +17,9 @@ export interface Remains<T = unknown> {
   /** Whether the transport has sent a request. */
   used: boolean;
   /** The objects that own sockets. */
-  readonly owners: readonly T[];
+  readonly owners: T[];
   /** Closes the sockets of an owner. */
-  readonly release: (owner: T) => void;
+  release(owner: T): void;
   /** Reports the dropped transport to the user. Must not throw. */
   report?: (() => void) | undefined;
 }
@@ -33,8 +33,8 @@ const registry = typeof FinalizationRegistry === "function"
   : undefined;
 
 /** Releases the remains of a transport when the transport is garbage-collected. */
-export function watch<T>(transport: object, remains: Remains<T>) {
-  registry?.register(transport, remains as Remains, transport);
+export function watch(transport: object, remains: Remains) {
+  registry?.register(transport, remains, transport);
 }
 
 /** Stops watching a transport. Call it when the transport is closed. */

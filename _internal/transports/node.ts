@@ -88,15 +88,14 @@ class NodeTransport implements Adapter {
   readonly #dispatcher: Agent | undefined;
   /** Whether the user has given options. If so, a request that cannot use them must fail. */
   readonly #configured: boolean;
-  /**
-   * Four agents: one for `http:`, one for `https:`, and another two for use while a test fakes
-   * timers or turns. Each is made at its first use.
-   */
-  readonly #agents: Agent[];
   readonly #connecting = new Connecting();
   /** The options for the agents. */
   readonly #options: { connect?: object };
   readonly #idleTimeout: number;
+  /**
+   * Its owners are the user's dispatcher, or four agents: one for `http:`, one for `https:`, and
+   * another two for use while a test fakes timers or turns. Each is made at its first use.
+   */
   readonly #remains: Remains<Agent>;
   #closed = false;
 
@@ -112,17 +111,9 @@ class NodeTransport implements Adapter {
     this.#configured = configured || dispatcher !== undefined;
     this.#options = options;
     this.#idleTimeout = idleTimeout;
-    this.#agents = dispatcher === undefined ? [] : [dispatcher, dispatcher];
-    // The user's dispatcher may have other users, so it is not released here.
-    const owners = dispatcher === undefined ? this.#agents : [];
-    this.#remains = { used: dispatcher !== undefined, owners, release };
-    this[PLATFORM] = makePlatform(
-      () => this.fetch === NodeTransport.prototype.fetch && dispatcher === undefined && this.closesSockets,
-      {
-        onDropped: (report) => this.#remains.report = report,
-        policies: true,
-      },
-    );
+    // The user's dispatcher may have other users. So it is not watched, as an agent of our own is.
+    this.#remains = { used: false, owners: dispatcher === undefined ? [] : [dispatcher], release };
+    this[PLATFORM] = makePlatform(this, this.#remains, { endsBodies: dispatcher === undefined, policies: true });
   }
 
   get closesSockets(): boolean {
@@ -179,7 +170,7 @@ class NodeTransport implements Adapter {
     const Agent = this.#dispatchers.findAgent();
     const secure = protocol === "https:";
     const index = Number(secure) + (areTimersFaked() || areTurnsFaked() ? 2 : 0);
-    return Agent && (this.#agents[index] ??= this.#makeAgent(Agent, secure));
+    return Agent && (this.#remains.owners[index] ??= this.#makeAgent(Agent, secure));
   }
 
   #makeAgent(Agent: AgentConstructor, secure: boolean): Agent {
@@ -214,7 +205,7 @@ class NodeTransport implements Adapter {
   async close() {
     this.#closed = true;
     unwatch(this);
-    const destroyed = this.#agents.map((agent) => agent.destroy(CLOSED));
+    const destroyed = this.#remains.owners.map((agent) => agent.destroy(CLOSED));
     this.#connecting.end();
     await Promise.all(destroyed);
   }

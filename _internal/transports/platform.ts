@@ -9,6 +9,7 @@
 import type { Drain } from "../drain.ts";
 import { cannotSend, own } from "../options.ts";
 import { decodes } from "./codings.ts";
+import type { Remains } from "./dropped.ts";
 
 /**
  * The key under which an adapter keeps its {@linkcode Platform}. A user's own transport has none.
@@ -73,11 +74,14 @@ export function facts(known: Partial<Platform> = {}): Platform {
 }
 
 /**
- * Makes a `Platform` whose `endsBodies` is computed at each access, because the user may replace
- * `fetch` at any time.
+ * Makes the `Platform` of a transport that has sockets of its own. Its `endsBodies` is computed at
+ * each access, because the user may replace a `fetch` at any time, that of the transport too.
  */
-export function makePlatform(endsBodies: () => boolean, known: Partial<Platform>): Platform {
-  return Object.defineProperty(facts(known), "endsBodies", own({ get: endsBodies }));
+export function makePlatform(transport: Adapter, remains: Remains, known: Partial<Platform> = {}): Platform {
+  const { fetch } = transport;
+  const get = () => known.endsBodies !== false && transport.fetch === fetch && transport.closesSockets;
+  const platform = facts({ ...known, onDropped: (report) => remains.report = report });
+  return Object.defineProperty(platform, "endsBodies", own({ get }));
 }
 
 /** A refusal of a transport's, which the caller gets as it is: no failure of the network. */

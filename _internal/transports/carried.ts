@@ -7,15 +7,16 @@
  * @module
  */
 
+import { undiciVersion } from "./undici.ts";
+
 /**
  * The option that holds the caller's `Request`, if that may carry a dispatcher that cannot be read.
  */
 export const CARRIER = "hangup.carrier";
 
-/** The part of the globals of Deno and Node that is used here. */
-interface Globals {
-  Deno?: { createHttpClient?(options: object): Disposable };
-  process?: { versions?: { undici?: string } };
+/** The part of the `Deno` namespace that is used here. */
+interface DenoNamespace {
+  createHttpClient?(options: object): Disposable;
 }
 
 /**
@@ -26,11 +27,11 @@ interface Globals {
  * @returns The options, or `undefined` if the request carries nothing.
  */
 export function carried(request: Request): object | undefined {
-  const { Deno, process } = globalThis as Globals;
+  const { Deno } = globalThis as { Deno?: DenoNamespace };
   if (Deno?.createHttpClient === undefined) {
     const dispatcher = read(request, "dispatcher");
     if (dispatcher) return { dispatcher };
-    return parseInt(process?.versions?.undici ?? "") >= 7 ? { [CARRIER]: request } : undefined;
+    return undiciVersion() >= 7 ? { [CARRIER]: request } : undefined;
   }
   const rid = (read(request, "request") as { clientRid?: number | null } | undefined)?.clientRid;
   if (typeof rid !== "number") return undefined;

@@ -7,13 +7,7 @@
  */
 
 import { isWorkerd } from "../workerd.ts";
-
-/** The part of the globals of Deno, Bun and Node that is used here. */
-interface Globals {
-  Deno?: object;
-  Bun?: object;
-  process?: { versions?: { undici?: string } };
-}
+import { undiciVersion } from "./undici.ts";
 
 /** The options of `fetch()` that decide about decoding. `decompress` is Bun's. */
 type Init = RequestInit & { decompress?: boolean };
@@ -28,18 +22,18 @@ type Init = RequestInit & { decompress?: boolean };
  * @param init The options that the request was sent with.
  */
 export function decodes(coding: string, init: Init): boolean {
-  const globals = globalThis as Globals;
+  const { Deno, Bun } = globalThis as { Deno?: object; Bun?: object };
   if (isWorkerd()) return coding === "gzip" || coding === "br";
-  if (globals.Deno !== undefined) return decodesOnDeno(coding, new Headers(init.headers));
+  if (Deno !== undefined) return decodesOnDeno(coding, new Headers(init.headers));
   const known = /^(?:(?:x-)?gzip|deflate|br|zstd)$/;
   const codings = coding.split(",").map((part) => part.trim());
-  if (globals.Bun !== undefined) {
+  if (Bun !== undefined) {
     // Bun ignores empty and `identity` codings, and does not decode a body with two codings.
     const [first = "", second] = codings.filter((part) => part !== "" && part !== "identity");
     return init.decompress !== false && second === undefined && known.test(first);
   }
   // Node decodes zstd from undici 7 on.
-  const old = parseInt(globals.process?.versions?.undici ?? "") < 7;
+  const old = undiciVersion() < 7;
   return codings.every((part) => known.test(part) && !(old && part === "zstd"));
 }
 

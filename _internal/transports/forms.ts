@@ -12,6 +12,7 @@
 
 import { type Bytes, readerOf } from "../bytes.ts";
 import { afterReal } from "../timers.ts";
+import { undiciVersion } from "./undici.ts";
 
 /** The part of a stream's reader that is used here. */
 export interface StreamReader {
@@ -27,8 +28,7 @@ const FORM_TIME = 1;
 
 /** Whether the runtime may have filled a stream with a form. */
 function mayBeForm(stream: ReadableStream): boolean {
-  const { process } = globalThis as { process?: { versions?: { undici?: string } } };
-  if (!(parseInt(process?.versions?.undici ?? "") >= 7)) return false;
+  if (!(undiciVersion() >= 7)) return false;
   try {
     stream.getReader({ mode: "byob" }).releaseLock();
     return true;

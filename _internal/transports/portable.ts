@@ -30,7 +30,10 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
     fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) return refuseClosed();
       const send = fetch ?? globalFetch();
-      if (init.body instanceof ReadableStream && isRuntimes(send) && refusesStreams()) return refuseStream();
+      if (init.body instanceof ReadableStream && isRuntimes(send) && refusesStreams()) {
+        const reason = "its body is a stream, and this browser sends none";
+        return Promise.reject(new Refusal(`Cannot send the request as ${reason}`));
+      }
       return sendThrough(send, url, options === undefined ? init : { ...options, ...init });
     },
     close() {
@@ -48,10 +51,6 @@ let hidden: boolean | undefined;
  */
 function hidesRedirects(): boolean {
   return hidden ??= !new Request("http://localhost/", { headers: { cookie: "a=1" } }).headers.has("cookie");
-}
-
-function refuseStream(): Promise<never> {
-  return Promise.reject(new Refusal("Cannot send the request as its body is a stream, and this browser sends none"));
 }
 
 /**

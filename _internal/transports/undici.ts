@@ -44,11 +44,17 @@ const OLD_DISPATCHER = Symbol.for("undici.globalDispatcher.1");
 /** The key of the dispatcher that `fetch` uses in undici 8. */
 const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
 
+/** The major version of the runtime's own undici, or `NaN` on a platform that has none. */
+export function undiciVersion(): number {
+  const { process } = globalThis as { process?: NodeProcess };
+  return parseInt(process?.versions?.undici ?? "");
+}
+
 /** The dispatchers that undici keeps for the whole process. */
 export class Dispatchers {
   readonly #process: NodeProcess;
-  /** Whether the runtime's own undici has version 8 or later. */
-  readonly #isNew: boolean;
+  /** The key under which `fetch` finds its dispatcher. */
+  readonly #key: symbol;
   #globals: Globals | undefined;
   /** The dispatcher that {@linkcode Dispatchers.findAgent} checked last, and its `dispatch` method. */
   #dispatcher: Dispatcher | undefined;
@@ -57,12 +63,7 @@ export class Dispatchers {
 
   constructor(process: NodeProcess) {
     this.#process = process;
-    this.#isNew = parseInt(process.versions?.undici ?? "") >= 8;
-  }
-
-  /** The key under which `fetch` finds its dispatcher. */
-  get #key(): symbol {
-    return keyOf(this.#isNew);
+    this.#key = keyOf(undiciVersion() >= 8);
   }
 
   /** The globals that have the dispatchers. */
@@ -101,8 +102,8 @@ export class Dispatchers {
 
   /** Returns the dispatcher for a handler of another version of undici. */
   otherDispatcher(handler: object): Dispatcher | undefined {
-    const isNew = "onRequestStart" in handler;
-    return isNew === this.#isNew ? undefined : this.#all[keyOf(isNew)] as Dispatcher | undefined;
+    const key = keyOf("onRequestStart" in handler);
+    return key === this.#key ? undefined : this.#all[key] as Dispatcher | undefined;
   }
 }
 
@@ -123,9 +124,8 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
   const constructor = dispatcher.constructor as unknown as AgentConstructor;
   // `compose()` makes a proxy object that differs only in its `dispatch`.
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
-  const isDefault = constructor.name === "Agent" ||
-    constructor.name === "EnvHttpProxyAgent" && usesEnvProxy(process);
-  if (!isDefault) return undefined;
+  const { name } = constructor;
+  if (name !== "Agent" && !(name === "EnvHttpProxyAgent" && usesEnvProxy(process))) return undefined;
   if (!plain.has(dispatcher)) plain.set(dispatcher, isAlike(dispatcher, new constructor({})));
   return plain.get(dispatcher) ? constructor : undefined;
 }

@@ -7,7 +7,7 @@
  */
 
 import { BodyTooLargeError } from "../errors.ts";
-import { ByteCollector, type Bytes, makeStream } from "./bytes.ts";
+import { ByteCollector, type Bytes, makeStream, NO_BYTES } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { throwIfAborted } from "./signals.ts";
@@ -16,8 +16,6 @@ import { afterReal } from "./timers.ts";
 
 /** How long to wait for the start of an error page, in milliseconds. */
 const ERROR_PAGE_TIME = 250;
-
-const NO_BYTES: Bytes = new Uint8Array(0);
 
 // Garbage collection is only a safety net: it ends the exchange of a response that was dropped
 // while open. Some versions of workerd have no FinalizationRegistry.
@@ -91,9 +89,10 @@ export class BodyReader {
       forget(exchange);
       return toError(error);
     };
-    if (!source.hasStream) return exchange.end(), this;
-    exchange.handOver();
-    dropped?.register(this, exchange, exchange);
+    if (source.hasStream) {
+      exchange.handOver();
+      dropped?.register(this, exchange, exchange);
+    } else exchange.end();
   }
 
   /** Whether the connection has been given back. */

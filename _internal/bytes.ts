@@ -17,7 +17,7 @@ const LARGEST_BLOCK = 1024 * 1024;
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-const NO_BYTES: Bytes = new Uint8Array(0);
+export const NO_BYTES: Bytes = new Uint8Array(0);
 
 /** Whether a value is a `Uint8Array`, even one of another realm. */
 export function isBytes(value: unknown): value is Bytes {

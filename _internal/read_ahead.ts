@@ -31,7 +31,7 @@ export class ReadAhead {
   async #run(exchange: Exchange, source: Source, max: number): Promise<void> {
     try {
       for (let size = 0; size <= max && source.open && !this.#stopped;) {
-        const read = source.readWithoutTimeout();
+        const read = source.read(false);
         this.reading = read.then(() => {}, () => {});
         const { value } = await read;
         if (value === undefined) return exchange.end();

@@ -8,6 +8,7 @@
  */
 
 import { NetworkError, TooManyRedirectsError } from "../errors.ts";
+import type { Redirect } from "../request.ts";
 import { bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { SMALL_BODY } from "./http.ts";
@@ -20,16 +21,6 @@ import { globalFetch } from "./transports/global_fetch.ts";
 import { DEFAULT_TIMEOUT } from "./timing.ts";
 import type { Platform } from "./transports/platform.ts";
 import { bodyOf, isStream } from "./upload.ts";
-
-/**
- * A redirect on the way to a response. Its public documentation is that of `Redirect` in
- * response.ts.
- */
-interface Redirect {
-  readonly status: number;
-  readonly url: string;
-  readonly headers: Headers;
-}
 
 /** A response whose headers have arrived, with the redirects that led to it. */
 export interface Arrival {
@@ -55,8 +46,8 @@ const NO_REDIRECTS: readonly Redirect[] = Object.freeze([]);
 export function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
   const { request } = exchange.outgoing;
   const arrival = request === undefined
-    ? sendOnce(exchange, platform, NO_REDIRECTS)
-    : openBody(exchange, request, platform).then(() => sendOnce(exchange, platform, NO_REDIRECTS));
+    ? sendOnce(exchange, platform)
+    : openBody(exchange, request, platform).then(() => sendOnce(exchange, platform));
   // Most responses are final. An async function would cost each of them some time.
   return arrival.then((arrival) => isFinal(arrival) ? arrival : follow(exchange, platform, arrival));
 }
@@ -105,7 +96,7 @@ async function follow(exchange: Exchange, platform: Platform, arrival: Arrival):
 }
 
 /** Sends one request over one lease. */
-async function sendOnce(exchange: Exchange, platform: Platform, history: readonly Redirect[]): Promise<Arrival> {
+async function sendOnce(exchange: Exchange, platform: Platform, history = NO_REDIRECTS): Promise<Arrival> {
   const { outgoing } = exchange;
   const { jar, url } = outgoing;
   // Read the jar before taking a lease, so that a slow jar does not hold a slot.

@@ -24,14 +24,9 @@ export type Read = { done: false; value: Bytes } | { done: true; value?: Bytes |
 
 /** The part of a stream's reader that is used here. */
 interface Reader {
-  read(): PromiseLike<Read>;
+  /** @param view What a BYOB reader fills: Streams standard, section 4.5. */
+  read(view?: Bytes): PromiseLike<Read>;
   cancel(reason: unknown): unknown;
-}
-
-/** A BYOB reader: it fills the buffer that it is given. See the Streams standard, section 4.5. */
-interface Filler {
-  read(view: Bytes): Promise<{ done: boolean; value: Bytes | undefined }>;
-  cancel(reason: unknown): Promise<void>;
 }
 
 const END: Read = { done: true, value: undefined };
@@ -53,8 +48,8 @@ export class Source {
   /** Called when the exchange is aborted. */
   onAbort: ((reason: unknown) => void) | undefined;
   readonly #exchange: Exchange;
-  /** Whether to read the body with a BYOB reader. */
-  readonly #prefersByob: boolean;
+  /** Whether the body's reader is a BYOB reader or, if there is none yet, is to be one. */
+  #fills: boolean;
   /**
    * Whether the platform has read the body from the network. Then nobody else uses the memory of
    * its chunks, and the body ends at its announced length.
@@ -63,8 +58,7 @@ export class Source {
   /** `undefined` once the body is at its end. */
   #response: Response | undefined;
   #reader: Reader | undefined;
-  #filler: Filler | undefined;
-  /** The memory that the filler reads the next chunk into. */
+  /** The memory that a BYOB reader reads the next chunk into. */
   #block: Bytes | undefined;
   /**
    * The size of the next block. It starts small and grows with the body, because clearing a large
@@ -86,7 +80,7 @@ export class Source {
     this.bounded = empty || announced !== undefined;
     this.#exchange = exchange;
     this.coding = coding;
-    this.#prefersByob = prefersByob;
+    this.#fills = prefersByob;
     this.#isNetwork = isNetwork;
     if (empty) {
       cancelBody(response);
@@ -115,25 +109,19 @@ export class Source {
    * `transfer-encoding`, even an empty one, never ends there.
    */
   get isSmall(): boolean {
-    const response = this.#response;
-    return this.#isNetwork && this.length !== undefined && this.length <= SMALL_BODY &&
-      this.#reader === undefined && this.#filler === undefined &&
-      response !== undefined && !response.headers.has("transfer-encoding");
+    return this.#isNetwork && (this.length ?? Infinity) <= SMALL_BODY && this.#reader === undefined &&
+      this.#response?.headers.has("transfer-encoding") === false;
   }
 
-  /** The next chunk, or `done` at the end of the body. */
-  async read(): Promise<Read> {
+  /**
+   * The next chunk, or `done` at the end of the body.
+   *
+   * @param awaited Whether a caller waits for it. Otherwise there is no timeout.
+   */
+  async read(awaited = true): Promise<Read> {
     try {
-      return this.take(await this.#exchange.withTimeout("idle", this.next()));
-    } catch (cause) {
-      throw this.#readError(cause);
-    }
-  }
-
-  /** Reads the next chunk without a timeout, because no caller waits for it. */
-  async readWithoutTimeout(): Promise<Read> {
-    try {
-      return this.take(await this.next());
+      const next = this.#next();
+      return this.#take(await (awaited ? this.#exchange.withTimeout("idle", next) : next));
     } catch (cause) {
       throw this.#readError(cause);
     }
@@ -141,38 +129,36 @@ export class Source {
 
   /** Whether nobody else uses the memory of a chunk that was read. */
   owns(chunk: Bytes): boolean {
-    return this.#filler !== undefined || this.#isNetwork && chunk.byteLength === chunk.buffer.byteLength;
+    return this.#fills || this.#isNetwork && chunk.byteLength === chunk.buffer.byteLength;
   }
 
-  /**
-   * Reads the next chunk without a timeout and without a check. Pass the result to
-   * {@linkcode Source.take}.
-   */
-  next(): Promise<Read> {
+  /** Reads the next chunk without a timeout and without a check: `#take()` checks it. */
+  #next(): Promise<Read> {
     try {
-      if (this.#response === undefined) return Promise.resolve(END);
-      this.#open();
-      if (this.#filler !== undefined) return this.#fillChunk(this.#filler);
-      return this.#reader === undefined ? Promise.resolve(END) : Promise.resolve(this.#reader.read());
+      const reader = this.#open();
+      if (reader === undefined) return Promise.resolve(END);
+      return this.#fills ? this.#fillChunk(reader) : Promise.resolve(reader.read());
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  /** Creates the reader of the body, unless there is one. */
-  #open(): void {
-    if (this.#reader !== undefined || this.#filler !== undefined) return;
-    const body = this.#response?.body;
-    if (this.#prefersByob) this.#filler = getFiller(body);
-    if (this.#filler === undefined) this.#reader = getReader(body, this.#isNetwork);
+  /** Returns the reader of the body, and creates it if need be. There is none after the end. */
+  #open(): Reader | undefined {
+    if (this.#response === undefined) return undefined;
+    if (this.#reader !== undefined) return this.#reader;
+    const { body } = this.#response;
+    if (this.#fills) this.#reader = getFiller(body);
+    this.#fills = this.#reader !== undefined;
+    return this.#reader ??= getReader(body, this.#isNetwork);
   }
 
   /**
    * Reads a chunk into our own memory. A small chunk is copied, so that it does not keep a large
    * block in memory.
    */
-  async #fillChunk(filler: Filler): Promise<Read> {
-    const { done, value } = await filler.read(this.#block ?? new Uint8Array(this.#blockSize));
+  async #fillChunk(reader: Reader): Promise<Read> {
+    const { done, value } = await reader.read(this.#block ?? new Uint8Array(this.#blockSize));
     if (done || value === undefined) return END;
     const small = value.byteLength < value.buffer.byteLength / 2;
     if (value.byteLength === this.#blockSize) this.#blockSize = Math.min(4 * this.#blockSize, SMALL_BODY);
@@ -181,17 +167,17 @@ export class Source {
   }
 
   /** Checks the result of a read and counts its bytes. */
-  take(read: Read): Read {
+  #take(read: Read): Read {
     if (read?.done === true) {
       this.#finish();
       return END;
     }
-    if (!isBytes(read?.value)) {
-      const message =
-        `Cannot read the body as a chunk of it is not a Uint8Array: received ${typeof (read as Partial<Read>)?.value}`;
+    const chunk: unknown = read?.value;
+    if (!isBytes(chunk)) {
+      const message = `Cannot read the body as a chunk of it is not a Uint8Array: received ${typeof chunk}`;
       throw new NetworkError(message, this.#exchange);
     }
-    this.#count(read.value.byteLength);
+    this.#count(chunk.byteLength);
     return read;
   }
 
@@ -215,12 +201,11 @@ export class Source {
   async readInto(bytes: ByteCollector, max: number): Promise<void> {
     const { timing } = this.#exchange;
     try {
-      this.#open();
-      const filler = this.#filler;
+      const reader = this.#open();
       while (bytes.size <= max && !this.#exchange.over) {
         this.#exchange.expect("idle");
-        if (filler === undefined) {
-          const read = this.take(await this.next());
+        if (reader === undefined || !this.#fills) {
+          const read = this.#take(await this.#next());
           timing.finish();
           if (read.done) return;
           bytes.append(read.value, this.owns(read.value));
@@ -229,7 +214,7 @@ export class Source {
         // After the last announced byte only the end is expected, so one byte of room is enough to
         // notice an excess.
         const whole = this.#received === this.length;
-        const { done, value } = await filler.read(whole ? new Uint8Array(1) : bytes.room());
+        const { done, value } = await reader.read(whole ? new Uint8Array(1) : bytes.room());
         timing.finish();
         if (!whole && value !== undefined) bytes.fill(value);
         if (done) return this.#finish();
@@ -255,7 +240,7 @@ export class Source {
     try {
       for (let budget = SMALL_BODY; budget > 0;) {
         // If an unwanted body fails, the request does not fail.
-        const next = Promise.race([this.next().catch(() => undefined), late]);
+        const next = Promise.race([this.#next().catch(() => undefined), late]);
         const read = await this.#exchange.cancellation.race(this.#exchange.withTimeout("idle", next));
         if (read === undefined || read.done) return read !== undefined;
         budget -= Number(read.value?.byteLength ?? Infinity);
@@ -272,7 +257,7 @@ export class Source {
     this.#response = undefined;
     this.onAbort?.(reason);
     try {
-      const reader = this.#filler ?? this.#reader;
+      const reader = this.#reader;
       if (reader !== undefined) Promise.resolve(reader.cancel(reason)).catch(() => {});
       else if (response !== undefined) cancelBody(response);
     } catch {
@@ -294,9 +279,7 @@ export class Source {
    * Ends the body, and checks its length against the announced one, because not every runtime does.
    */
   #finish(): void {
-    if (this.#response !== undefined && this.length !== undefined && this.#received !== this.length) {
-      throw this.#mismatch();
-    }
+    if (this.#response !== undefined && this.#received !== (this.length ?? this.#received)) throw this.#mismatch();
     this.#response = this.#reader = this.#block = undefined;
   }
 
@@ -316,9 +299,9 @@ function getReader(body: ReadableStream | null | undefined, isNetwork: boolean):
   return { read: () => iterator.next() as Promise<Read>, cancel: (reason) => iterator.return?.(reason) };
 }
 
-function getFiller(body: ReadableStream | null | undefined): Filler | undefined {
+function getFiller(body: ReadableStream | null | undefined): Reader | undefined {
   try {
-    return body?.getReader({ mode: "byob" }) as Filler | undefined;
+    return body?.getReader({ mode: "byob" }) as Reader | undefined;
   } catch {
     return undefined; // The body is not a byte stream: a mock or an instrumented `fetch` made it.
   }

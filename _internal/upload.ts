@@ -75,23 +75,18 @@ export class Upload {
         if (this.ended) return;
         const { done, value } = await this.#source.next();
         if (this.ended) return;
-        if (done) this.#finish();
-        else this.#controller.enqueue(checkChunk(value));
+        if (done) {
+          this.ended = true;
+          this.#controller.close();
+        } else this.#controller.enqueue(checkChunk(value));
         this.#supply?.();
         this.#supply = undefined;
       }
     } catch (cause) {
       if (this.ended) return;
-      this.ended = true;
       onFailure(cause);
-      this.#controller.error(cause);
-      this.#return(cause);
+      this.end(cause);
     }
-  }
-
-  #finish(): void {
-    this.ended = true;
-    this.#controller.close();
   }
 
   /** Ends the stream and releases its source, unless the stream has ended already. */
@@ -100,11 +95,7 @@ export class Upload {
     this.ended = true;
     this.#demand?.();
     this.#controller.error(reason);
-    this.#return(reason);
-  }
-
-  /** Releases the source. The promise is never awaited, because it may never settle. */
-  #return(reason: unknown): void {
+    // This is never awaited, because it may never settle.
     (async () => await this.#source.return?.(reason))().catch(() => {});
   }
 }

@@ -28,7 +28,7 @@ class Bench {
       get open() {
         return isOpen();
       },
-      readWithoutTimeout: () => {
+      read: () => {
         this.log.push("read");
         const read = Promise.withResolvers<Read>();
         this.#reads.push(read);

@@ -59,9 +59,9 @@ export function nodeTransport(
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }
   const dispatchers = new Dispatchers(process);
-  const configured = Object.keys(given).length > 0;
+  const configured = dispatcher !== undefined || Object.keys(given).length > 0;
   const unreached = dispatcher === undefined && dispatchers.findAgent() === undefined;
-  if ((configured || dispatcher !== undefined) && (unreached || ignoresDispatchers())) {
+  if (configured && (unreached || ignoresDispatchers())) {
     throw new TypeError(`Cannot create a transport with options of an Agent as ${FOREIGN}`);
   }
   if (dispatcher !== undefined) watchSockets();
@@ -108,7 +108,7 @@ class NodeTransport implements Adapter {
   ) {
     this.#dispatchers = dispatchers;
     this.#dispatcher = dispatcher;
-    this.#configured = configured || dispatcher !== undefined;
+    this.#configured = configured;
     this.#options = options;
     this.#idleTimeout = idleTimeout;
     // The user's dispatcher may have other users. So it is not watched, as an agent of our own is.

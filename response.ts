@@ -7,7 +7,7 @@
  */
 
 import type { BodyReader } from "./_internal/body.ts";
-import { ByteCollector } from "./_internal/bytes.ts";
+import { ByteCollector, UTF8 } from "./_internal/bytes.ts";
 import { nameDisposal } from "./_internal/disposal.ts";
 import { hasBody, showUrl, SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
@@ -542,7 +542,6 @@ showAs(StreamedResponse, ({ status, url, closed }) => ({ status, url: showUrl(ur
 
 const LINE_FEED = 10;
 
-const UTF8 = new TextDecoder();
 /**
  * Keeps a U+FEFF at the start of a line, because only the start of the whole text can have a byte
  * order mark.

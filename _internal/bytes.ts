@@ -19,6 +19,8 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 
 export const NO_BYTES: Bytes = new Uint8Array(0);
 
+export const UTF8: TextDecoder = new TextDecoder();
+
 /** Whether a value is a `Uint8Array`, even one of another realm. */
 export function isBytes(value: unknown): value is Bytes {
   return value instanceof Uint8Array ||

@@ -48,8 +48,7 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
   } catch (error) {
     const failure = asFetchError(exchange.endWith(error));
     const stream = () => makeStream({ type: "bytes", pull: (controller) => controller.error(failure) });
-    const body = { stream, readAll: () => Promise.reject(failure) };
-    return webResponse(head, body, fetched);
+    return webResponse(head, { stream, readAll: () => Promise.reject(failure) }, fetched);
   }
 }
 

@@ -7,7 +7,7 @@
  */
 
 import type { Redirect, Repeatable } from "../request.ts";
-import { type Bytes, makeStream, readerOf } from "./bytes.ts";
+import { type Bytes, makeStream, readerOf, UTF8 } from "./bytes.ts";
 import { hasBody, showUrl } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
@@ -36,14 +36,11 @@ export interface ResponseHead {
 }
 
 /**
- * The members that `WebResponse` overrides. Some type packages declare them as properties, which no
- * method or accessor may override.
+ * The members of the platform's class that `WebResponse` uses. Some type packages declare them as
+ * properties, which no method or accessor may override.
  */
-interface Overridden {
-  readonly url: string;
-  readonly statusText: string;
-  readonly redirected: boolean;
-  readonly type: ResponseType;
+interface Base {
+  readonly status: number;
   readonly headers: Headers;
   readonly body: ReadableStream<Bytes> | null;
   readonly bodyUsed: boolean;
@@ -51,14 +48,12 @@ interface Overridden {
   text(): Promise<string>;
   json(): Promise<unknown>;
   arrayBuffer(): Promise<ArrayBuffer>;
-  bytes(): Promise<Bytes>;
   blob(): Promise<ResponseBlob>;
   formData(): Promise<ResponseForm>;
 }
 
 type ResponseBlob = Awaited<ReturnType<Response["blob"]>>;
 type ResponseForm = Awaited<ReturnType<Response["formData"]>>;
-type Base = Omit<Response, keyof Overridden> & Overridden;
 
 /** The extra state of a response of `session.fetch`. */
 export interface Fetched {
@@ -133,7 +128,7 @@ function defineClass(): new (...args: Parameters) => Response {
       super(filled ? body instanceof Uint8Array ? body : body?.stream() : null, init);
       this.#head = head;
       this.#fetched = fetched;
-      if (filled && body !== null && (body instanceof Uint8Array || body.readAll)) this.#content = body;
+      if (filled && (body instanceof Uint8Array || body?.readAll)) this.#content = body;
       if (head.decoded && filled) {
         super.headers.delete("content-encoding");
         super.headers.delete("content-length");
@@ -144,19 +139,19 @@ function defineClass(): new (...args: Parameters) => Response {
       }
     }
 
-    override get statusText(): string {
+    get statusText(): string {
       return this.#head.statusText;
     }
 
-    override get url(): string {
+    get url(): string {
       return this.#head.url.replace(/#.*/, "");
     }
 
-    override get redirected(): boolean {
+    get redirected(): boolean {
       return this.#head.redirected;
     }
 
-    override get type(): ResponseType {
+    get type(): ResponseType {
       return this.#head.type;
     }
 
@@ -205,18 +200,18 @@ function defineClass(): new (...args: Parameters) => Response {
     }
 
     override text(): Promise<string> {
-      return this.#read(() => super.text(), (content) => new TextDecoder().decode(content));
+      return this.#read(() => super.text(), (content) => UTF8.decode(content));
     }
 
     override json(): Promise<unknown> {
-      return this.#read(() => super.json(), (content) => JSON.parse(new TextDecoder().decode(content)));
+      return this.#read(() => super.json(), (content) => JSON.parse(UTF8.decode(content)));
     }
 
     override arrayBuffer(): Promise<ArrayBuffer> {
       return this.#read(() => super.arrayBuffer(), ({ buffer }) => buffer);
     }
 
-    override bytes(): Promise<Bytes> {
+    bytes(): Promise<Bytes> {
       return this.#read(async () => new Uint8Array(await super.arrayBuffer()), (content) => content);
     }
 
@@ -235,21 +230,15 @@ function defineClass(): new (...args: Parameters) => Response {
      * @param convert Converts the bytes, if they can be read directly.
      */
     async #read<T>(platforms: () => Promise<T>, convert: (content: Bytes) => T | Promise<T>): Promise<T> {
-      const content = await this.#consume();
-      return content === undefined ? await platforms() : await convert(content);
-    }
-
-    /** Reads the body directly. Returns `undefined` if only the platform can read it. */
-    async #consume(): Promise<Bytes | undefined> {
       const content = this.#content;
-      if (content === undefined) return undefined;
-      this.#checkUnused();
+      if (content === undefined) return await platforms();
+      const stream = this.#checkUnused();
       this.#consumed = true;
       // Lock the stream, so that nobody else reads it.
-      if (!(content instanceof Uint8Array)) return readerOf(super.body!), await content.readAll!(Infinity);
-      if (this.#stream !== undefined) readerOf(this.#stream);
+      if (stream) readerOf(stream);
+      if (!(content instanceof Uint8Array)) return await convert(await content.readAll!(Infinity));
       this.#finish();
-      return this.#fetched ? content : content.slice();
+      return await convert(this.#fetched ? content : content.slice());
     }
 
     #finish(): void {
@@ -257,9 +246,10 @@ function defineClass(): new (...args: Parameters) => Response {
       if (this.#fetched) this.#fetched.signal = undefined;
     }
 
-    #checkUnused(): void {
+    /** Returns the stream of the body, if it has been made. */
+    #checkUnused(): ReadableStream | null | undefined {
       const stream = this.#content instanceof Uint8Array ? this.#stream : super.body;
-      if (!this.bodyUsed && !stream?.locked) return;
+      if (!this.bodyUsed && !stream?.locked) return stream;
       throw new TypeError("Cannot read the body as it is being read or has been read already");
     }
   }

@@ -37,12 +37,7 @@ function forget(exchange: Exchange): void {
  * @param ahead The bytes that were read ahead.
  * @throws {BodyTooLargeError} If the body is longer than `max` bytes. The rest is not read.
  */
-export function bufferBody(
-  exchange: Exchange,
-  source: Source,
-  max: number,
-  ahead?: ByteCollector,
-): Promise<Bytes> {
+export function bufferBody(exchange: Exchange, source: Source, max: number, ahead?: ByteCollector): Promise<Bytes> {
   const { length } = source;
   source.bounded = true;
   if (!source.open) return Promise.resolve(ahead?.take() ?? NO_BYTES);

@@ -73,11 +73,8 @@ function end(exchange: Exchange, content: Bytes): Bytes {
 }
 
 /** Hands the exchange over to a streamed response. */
-async function handOver(
-  exchange: Exchange,
-  { source, outgoing, kept }: Arrival,
-  toError?: (error: unknown) => unknown,
-): Promise<BodyReader> {
+async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof asFetchError): Promise<BodyReader> {
+  const { source, outgoing, kept } = arrival;
   if (kept !== undefined) await exchange.withTimeout("headers", kept);
   exchange.cancellation.throwIfAborted();
   exchange.state = "streaming";
@@ -95,11 +92,8 @@ export function asFetchError(error: unknown): unknown {
   return error instanceof HangupError ? new TypeError("fetch failed", { cause: error }) : error;
 }
 
-function toHead(
-  exchange: Exchange,
-  { response, source: { coding }, outgoing, init, history }: Arrival,
-  platform: Platform,
-): ResponseHead {
+function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): ResponseHead {
+  const { response, source: { coding }, outgoing, init, history } = arrival;
   const { method, url: { href }, headers: sent } = outgoing;
   const { status, statusText, headers, type, redirected } = response;
   return {

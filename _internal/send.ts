@@ -156,11 +156,8 @@ function headersTimeout({ body, timeouts }: Outgoing): number | undefined {
 }
 
 function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | undefined, platform: Platform) {
-  const init: RequestInit & { duplex?: "half" } = {
-    ...rest,
-    method,
-    redirect: platform.followsRedirects ? redirect : "manual",
-  };
+  const handling = platform.followsRedirects ? redirect : "manual";
+  const init: RequestInit & { duplex?: "half" } = { ...rest, method, redirect: handling };
   if (platform.policies) delete init.integrity; // see verify()
   if (headers) init.headers = headers;
   if (body !== undefined && body !== null) {

@@ -72,14 +72,13 @@ export class Source {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
     const announced = announcedLength(headers);
-    const coding = headers.get("content-encoding");
+    this.coding = headers.get("content-encoding");
     // A coded body has another length after decoding. A browser may hide `content-encoding` of a
     // response from another origin.
-    const unknown = (type as ResponseType) === "cors" || coding !== null;
+    const unknown = (type as ResponseType) === "cors" || this.coding !== null;
     this.length = empty ? 0 : unknown ? undefined : announced;
     this.bounded = empty || announced !== undefined;
     this.#exchange = exchange;
-    this.coding = coding;
     this.#fills = prefersByob;
     this.#isNetwork = isNetwork;
     if (empty) {

@@ -207,11 +207,7 @@ async function readAhead(reader: StreamReader, cancellation: Cancellation): Prom
  *
  * @param pending The read that has begun, if there is one.
  */
-function resume(
-  reader: StreamReader,
-  start: Bytes,
-  pending?: Promise<IteratorResult<Bytes>>,
-): AsyncIterable<Bytes> {
+function resume(reader: StreamReader, start: Bytes, pending?: Promise<IteratorResult<Bytes>>): AsyncIterable<Bytes> {
   const reads = pending === undefined ? [] : [pending];
   if (start.byteLength > 0) reads.unshift(Promise.resolve({ done: false, value: start }));
   const iterator = {

@@ -48,12 +48,9 @@ interface Base {
   text(): Promise<string>;
   json(): Promise<unknown>;
   arrayBuffer(): Promise<ArrayBuffer>;
-  blob(): Promise<ResponseBlob>;
-  formData(): Promise<ResponseForm>;
+  blob(): ReturnType<Response["blob"]>;
+  formData(): ReturnType<Response["formData"]>;
 }
-
-type ResponseBlob = Awaited<ReturnType<Response["blob"]>>;
-type ResponseForm = Awaited<ReturnType<Response["formData"]>>;
 
 /** The extra state of a response of `session.fetch`. */
 export interface Fetched {
@@ -215,11 +212,11 @@ function defineClass(): new (...args: Parameters) => Response {
       return this.#read(async () => new Uint8Array(await super.arrayBuffer()), (content) => content);
     }
 
-    override blob(): Promise<ResponseBlob> {
+    override blob(): ReturnType<Response["blob"]> {
       return this.#read(() => super.blob(), (content) => rebuild(content, this.headers).blob());
     }
 
-    override formData(): Promise<ResponseForm> {
+    override formData(): ReturnType<Response["formData"]> {
       return this.#read(() => super.formData(), (content) => rebuild(content, this.headers).formData());
     }
 

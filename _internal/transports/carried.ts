@@ -7,17 +7,13 @@
  * @module
  */
 
+import type { DenoNamespace } from "./deno.ts";
 import { undiciVersion } from "./undici.ts";
 
 /**
  * The option that holds the caller's `Request`, if that may carry a dispatcher that cannot be read.
  */
 export const CARRIER = "hangup.carrier";
-
-/** The part of the `Deno` namespace that is used here. */
-interface DenoNamespace {
-  createHttpClient?(options: object): Disposable;
-}
 
 /**
  * Returns the options that make a transport use the client or dispatcher that a `Request` carries.

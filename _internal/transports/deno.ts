@@ -16,9 +16,7 @@ import { MAX_DELAY, own as withoutInherited } from "../options.ts";
 import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Deno.HttpClient` that is used here. */
-interface Client {
-  [Symbol.dispose](): void;
-}
+type Client = Disposable;
 
 /** The part of a client's options that is used here. */
 interface Options {
@@ -27,7 +25,7 @@ interface Options {
 }
 
 /** The part of the `Deno` namespace that is used here. */
-interface DenoNamespace {
+export interface DenoNamespace {
   createHttpClient?(options: Options): Client;
 }
 
@@ -184,10 +182,6 @@ function dispose(client: Client) {
   client[Symbol.dispose]();
 }
 
-function isBytes(body: unknown): body is ArrayBuffer | ArrayBufferView<ArrayBuffer> {
-  return body instanceof ArrayBuffer || ArrayBuffer.isView(body);
-}
-
 function needsBuffer(body: BodyInit | null | undefined): boolean {
   return body instanceof Blob || body instanceof FormData;
 }
@@ -229,7 +223,7 @@ function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   const form = body instanceof URLSearchParams;
   const part = form ? body.toString() : body;
   if (part === null || part === undefined) return false;
-  if (typeof part !== "string" && !isBytes(part)) return true;
+  if (typeof part !== "string" && !(part instanceof ArrayBuffer || ArrayBuffer.isView(part))) return true;
   const size = typeof part === "string" ? part.length : part.byteLength;
   // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist
   // on.

@@ -22,6 +22,12 @@ import { isWorkerd } from "../workerd.ts";
 /** The options of Node's `fetch()`, including those that are not in the standard. */
 type Init = RequestInit & { dispatcher?: unknown; [CARRIER]?: Request };
 
+/** The options of a transport that are used here. The others are those of an `Agent`, too. */
+interface Options {
+  readonly dispatcher?: unknown;
+  readonly connect?: object;
+}
+
 /** The `Request`s that are known to carry a dispatcher. */
 const carriers = new WeakSet<Request>();
 
@@ -47,11 +53,7 @@ const CONNECT_TIMEOUT = 10_000;
  * @throws {TypeError} If there is a `proxy` option, which would have no effect. Also if there are
  * options, and `fetch` goes through a dispatcher of the user that they cannot reach.
  */
-export function nodeTransport(
-  idleTimeout: number,
-  options: { dispatcher?: unknown; connect?: object } = {},
-  connections = Infinity,
-): Adapter | undefined {
+export function nodeTransport(idleTimeout: number, options: Options = {}, connections = Infinity): Adapter | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
   if (process?.versions?.undici === undefined || isWorkerd()) return undefined;
   const { dispatcher, ...given } = options;
@@ -66,7 +68,7 @@ export function nodeTransport(
   }
   if (dispatcher !== undefined) watchSockets();
   const agentOptions = connections < Infinity ? { connections, ...given } : given;
-  return new NodeTransport(dispatchers, dispatcher as Agent | undefined, configured, agentOptions, idleTimeout);
+  return new NodeTransport(dispatchers, configured, agentOptions, idleTimeout, dispatcher as Agent | undefined);
 }
 
 /** Why options of an `Agent` cannot be used. */
@@ -90,8 +92,8 @@ class NodeTransport implements Adapter {
   readonly #configured: boolean;
   readonly #connecting = new Connecting();
   /** The options for the agents. */
-  readonly #options: { connect?: object };
-  readonly #idleTimeout: number;
+  readonly #options: Options;
+  readonly #idle: number;
   /**
    * Its owners are the user's dispatcher, or four agents: one for `http:`, one for `https:`, and
    * another two for use while a test fakes timers or turns. Each is made at its first use.
@@ -99,18 +101,12 @@ class NodeTransport implements Adapter {
   readonly #remains: Remains<Agent>;
   #closed = false;
 
-  constructor(
-    dispatchers: Dispatchers,
-    dispatcher: Agent | undefined,
-    configured: boolean,
-    options: { connect?: object },
-    idleTimeout: number,
-  ) {
+  constructor(dispatchers: Dispatchers, configured: boolean, options: Options, idle: number, dispatcher?: Agent) {
     this.#dispatchers = dispatchers;
     this.#dispatcher = dispatcher;
     this.#configured = configured;
     this.#options = options;
-    this.#idleTimeout = idleTimeout;
+    this.#idle = idle;
     // The user's dispatcher may have other users. So it is not watched, as an agent of our own is.
     this.#remains = { used: false, owners: dispatcher === undefined ? [] : [dispatcher], release };
     this[PLATFORM] = makePlatform(this, this.#remains, { endsBodies: dispatcher === undefined, policies: true });
@@ -177,7 +173,7 @@ class NodeTransport implements Adapter {
     watchSockets();
     if (!this.#remains.used) watch(this, this.#remains);
     this.#remains.used = true;
-    const keepsIdle = this.#idleTimeout > 0;
+    const keepsIdle = this.#idle > 0;
     // The signal makes connecting a quarter slower. It is left out if there is neither TLS nor an
     // idle socket to keep, because without TLS the peer notices nothing of a connection that is not
     // established yet.
@@ -186,7 +182,7 @@ class NodeTransport implements Adapter {
     // A faked timer may jump by minutes. It may also leave out the arguments that undici passes to
     // the callback, which then throws in the user's test. So undici gets no short timeouts while
     // timers are faked.
-    const idle = areTimersFaked() ? MAX_DELAY : Math.ceil(this.#idleTimeout);
+    const idle = areTimersFaked() ? MAX_DELAY : Math.ceil(this.#idle);
     const keepAliveTimeout = Math.min(Math.max(idle, 1), MAX_DELAY);
     return new Agent(own({
       ...this.#options,

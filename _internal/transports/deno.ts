@@ -182,6 +182,10 @@ function dispose(client: Client) {
   client[Symbol.dispose]();
 }
 
+function isBytes(body: unknown): body is ArrayBuffer | ArrayBufferView<ArrayBuffer> {
+  return body instanceof ArrayBuffer || ArrayBuffer.isView(body);
+}
+
 function needsBuffer(body: BodyInit | null | undefined): boolean {
   return body instanceof Blob || body instanceof FormData;
 }
@@ -223,7 +227,7 @@ function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   const form = body instanceof URLSearchParams;
   const part = form ? body.toString() : body;
   if (part === null || part === undefined) return false;
-  if (typeof part !== "string" && !(part instanceof ArrayBuffer || ArrayBuffer.isView(part))) return true;
+  if (typeof part !== "string" && !isBytes(part)) return true;
   const size = typeof part === "string" ? part.length : part.byteLength;
   // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist
   // on.

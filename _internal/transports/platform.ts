@@ -77,7 +77,7 @@ export function facts(known: Partial<Platform> = {}): Platform {
  * Makes the `Platform` of a transport that has sockets of its own. Its `endsBodies` is computed at
  * each access, because the user may replace a `fetch` at any time, that of the transport too.
  */
-export function makePlatform(transport: Adapter, remains: Remains, known: Partial<Platform> = {}): Platform {
+export function makePlatform(transport: Adapter, remains: Remains, known: Partial<Platform>): Platform {
   const { fetch } = transport;
   const get = () => known.endsBodies !== false && transport.fetch === fetch && transport.closesSockets;
   const platform = facts({ ...known, onDropped: (report) => remains.report = report });

@@ -53,11 +53,11 @@ function contendersOf({ base, own, floor, peers, without = [] }: Row): string[] 
 
 /** How often the contenders of a row have a turn. */
 function planOf({ fresh }: Row): Plan {
-  if (fresh) return { generations: quick ? 1 : 5, rounds: 1, warmups: 0, peerGenerations: quick ? 1 : 3 };
+  if (fresh) return { generations: quick ? 1 : 4, rounds: 1, warmups: 0, peerGenerations: quick ? 1 : 2 };
   const rounds = Number(options.rounds ?? (quick ? 9 : 12));
   return quick
     ? { generations: 2, rounds, warmups: 6, peerGenerations: 1 }
-    : { generations: 5, rounds, warmups: 40, peerGenerations: 1 };
+    : { generations: 4, rounds, warmups: 40, peerGenerations: 1 };
 }
 
 const NAMES: Record<Quantity, string> = { wall: "time", cpu: "CPU", peak: "memory" };

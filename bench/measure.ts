@@ -54,7 +54,7 @@ export async function measure(
       for (const contender of shuffle(contenders)) {
         const { name } = contender;
         // There are many peers, and a rough figure of theirs will do.
-        const skipped = failures.has(name) || (i > 0 && i % 2 > 0 && isPeer(name));
+        const skipped = failures.has(name) || (i % 2 !== 0 && isPeer(name));
         const turn = skipped ? null : await takeTurn(contender);
         if (i >= 0) turns.get(name)!.at(-1)!.push(turn);
       }

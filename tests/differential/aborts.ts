@@ -198,17 +198,25 @@ const during: Situation[] = [
   }),
 ];
 
+/** On Node, the signal of a `Request` no longer aborts once the `Request`, or what it is a clone of, is collected. */
+const held: Request[] = [];
+
+function hold(request: Request): Request {
+  held.push(request);
+  return request;
+}
+
 /** The ways to give `fetch` a signal. */
 const HOLDERS: Record<string, (url: string, signal: AbortSignal) => Parameters<Fetch>> = {
-  "a Request": (url, signal) => [new Request(url, { signal })],
-  "a Request, not init": (url, signal) => [new Request(url, { signal }), { headers: { "x-a": "1" } }],
+  "a Request": (url, signal) => [hold(new Request(url, { signal }))],
+  "a Request, not init": (url, signal) => [hold(new Request(url, { signal })), { headers: { "x-a": "1" } }],
   "init, not the Request": (url, signal) => [new Request(url), { signal }],
   "a Request, and init has another": (
     url,
     signal,
-  ) => [new Request(url, { signal }), { signal: new AbortController().signal }],
-  "a Request, and init has null": (url, signal) => [new Request(url, { signal }), { signal: null }],
-  "a clone of a Request": (url, signal) => [new Request(url, { signal }).clone()],
+  ) => [hold(new Request(url, { signal })), { signal: new AbortController().signal }],
+  "a Request, and init has null": (url, signal) => [hold(new Request(url, { signal })), { signal: null }],
+  "a clone of a Request": (url, signal) => [hold(hold(new Request(url, { signal })).clone())],
   "AbortSignal.any()": (url, signal) => [url, { signal: AbortSignal.any([signal, new AbortController().signal]) }],
 };
 

@@ -572,12 +572,12 @@ export class Session implements AsyncDisposable {
   #perform<T>(
     makeOutgoing: () => Outgoing,
     respond: (exchange: Exchange, platform: Platform) => Promise<T>,
-    toError: (error: unknown) => unknown = (error) => error,
+    toError: (error: unknown) => unknown = asIs,
   ): Promise<T> {
     let exchange: Exchange | undefined;
     try {
       const outgoing = makeOutgoing();
-      const { signal, body } = outgoing;
+      const { signal, body, jar, request } = outgoing;
       exchange = new Exchange(this.#exchanges, this.pool[SLOTS], outgoing);
       if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
       // Take charge of the stream before anything else can fail, so that a stream that is never
@@ -585,7 +585,12 @@ export class Session implements AsyncDisposable {
       if (isStream(body)) exchange.upload(body);
       if (signal) exchange.follow(signal);
       if (this.#closed) throw new SessionClosedError(exchange);
-      return exchange.drive(respond(exchange, this.pool[PLATFORM]), toError);
+      // A request whose work has not begun takes two fifths less memory while it waits for its lease.
+      // With a jar or the body of a `Request`, the work begins first, because reading them must not
+      // hold a slot.
+      const waiting = jar === undefined && request === undefined ? exchange.acquire() : undefined;
+      const work = () => respond(exchange!, this.pool[PLATFORM]);
+      return exchange.drive(waiting === undefined ? work() : waiting.then(work), toError);
     } catch (error) {
       return Promise.reject(exchange ? toError(exchange.endWith(error)) : error);
     }
@@ -598,6 +603,9 @@ showAs(Session, (session) => {
   const queued = exchanges.filter(({ state }) => state === "queued").length;
   return { open: exchanges.length - queued, queued, closed: session.closed };
 });
+
+/** The errors of all but the drop-in `fetch` stay as they are. */
+const asIs = (error: unknown): unknown => error;
 
 function parseBaseUrl(baseUrl: string | URL): URL {
   const url = URL.canParse(baseUrl as string) ? new URL(baseUrl) : undefined;

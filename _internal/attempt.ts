@@ -36,10 +36,14 @@ export class Attempt implements Waiter {
     this.#holder = holder;
   }
 
+  get hasLease(): boolean {
+    return this.#lease !== undefined;
+  }
+
   /** Takes a lease, if a slot is free. */
   tryAcquire(origin: string): boolean {
     this.#lease = this.#slots.tryAcquire(origin, this.#holder);
-    return this.#lease !== undefined;
+    return this.hasLease;
   }
 
   /** Waits for a lease. */

@@ -200,11 +200,12 @@ export class Exchange implements RequestSummary, Holder {
   }
 
   /**
-   * Takes a lease. Returns `undefined` if a slot is free, and otherwise a promise that resolves
-   * when the pool grants a lease.
+   * Takes a lease, unless there is one. Returns `undefined` if a slot is free, and otherwise a
+   * promise that resolves when the pool grants a lease.
    */
   acquire(): Promise<void> | undefined {
     this.cancellation.throwIfAborted();
+    if (this.#attempt.hasLease) return undefined;
     const { url, timeouts } = this.outgoing;
     const origin = originOf(url);
     if (this.#attempt.tryAcquire(origin)) return undefined;
@@ -223,12 +224,10 @@ export class Exchange implements RequestSummary, Holder {
    *
    * @param toError Converts the error.
    */
-  async drive<T>(work: Promise<T>, toError: (error: unknown) => unknown): Promise<T> {
-    try {
-      return await this.cancellation.race(work);
-    } catch (error) {
+  drive<T>(work: Promise<T>, toError: (error: unknown) => unknown): Promise<T> {
+    return this.cancellation.race(work).catch((error) => {
       throw toError(this.endWith(error));
-    }
+    });
   }
 
   /** Called if the pool refuses the lease request. */

@@ -29,10 +29,11 @@ const TOLERANCE = 2;
 const TURNS_OF_INPUT = 512;
 
 /**
- * The same for platforms without turns, in milliseconds. In Firefox, an answer takes several steps
- * between processes.
+ * The same for platforms without turns, in milliseconds. In a browser, an answer takes several steps
+ * between processes. If the machine is busy, these take longer: a part of how late the timer is.
  */
 const TIME_OF_INPUT = 100;
+const PART_OF_LATENESS = 1 / 4;
 
 /**
  * While timers are faked: the interval in milliseconds at which to check whether they still are.
@@ -223,20 +224,22 @@ export class Deadlines {
     const late = this.#clock.now() - time;
     if (late < 0 && (this.#early || late < -TOLERANCE)) this.#clock.advance(-late);
     this.#early = late < 0 && !this.#early;
-    if (late > TOLERANCE && this.#reading === undefined) this.#readInput(time + late);
+    if (late > TOLERANCE && this.#reading === undefined) this.#readInput(time + late, late);
     else this.#run();
   }
 
   /**
    * Lets the runtime read the input that has arrived, then sweeps, unless the timer is removed or
    * replaced meanwhile.
+   *
+   * @param late How late the timer is, in milliseconds.
    */
-  #readInput(now: number): void {
+  #readInput(now: number, late = 0): void {
     if (setImmediate === undefined) {
       // Wait for one more timer, however late it is: in a background tab, a browser's timers are
       // late by up to a second.
       this.#due = Infinity;
-      this.#start(now + TIME_OF_INPUT, now);
+      this.#start(now + Math.max(TIME_OF_INPUT, late * PART_OF_LATENESS), now);
       this.#reading = { turns: 0 };
       return;
     }

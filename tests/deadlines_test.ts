@@ -490,6 +490,19 @@ Deno.test(
   }, withoutTurns),
 );
 
+Deno.test(
+  "Deadlines gives a platform without turns more time to read if it was busy for long",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    left.add(1100);
+    deadlines.arm(1100);
+    clock.jump(100 + 2000);
+    await clock.tick(499);
+    assertEquals(sweeps, []);
+    await clock.tick(1);
+    assertEquals(sweeps, [3600]);
+  }, withoutTurns),
+);
+
 /** Replaces `performance.now()` while `work` runs. */
 async function withNow(now: () => number, work: () => Promise<void> | void): Promise<void> {
   Object.defineProperty(performance, "now", { configurable: true, value: now });

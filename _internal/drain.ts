@@ -117,8 +117,9 @@ export class TurnDrain implements Drain {
   }
 
   add(origin: string, aborted: boolean, sent: number): void {
-    // An answer takes at least one turn. So the turns of sequential requests need no counting.
-    if (!aborted && sent >= this.#turn) this.#turn = sent + 1;
+    // An answer takes at least one turn. So the turns of sequential requests need no counting. While
+    // turns are counted, this one would count twice.
+    if (!aborted && sent >= this.#turn && this.#timer === undefined) this.#turn++;
     if (aborted) this.#slow.push(new Slot(origin, aborted, this.#turn + this.#closingTurns));
     else this.#fast.push(new Slot(origin, aborted, this.#turn + this.#turns));
     this.#freeDue();

@@ -247,6 +247,19 @@ Deno.test("TurnDrain counts answers to requests that were sent in one turn as on
   assertEquals([freed, turns.pending], [[], 0]);
 });
 
+Deno.test("TurnDrain counts no answer while it counts the turns themselves", () => {
+  const context = create();
+  const { drain, freed } = context;
+  drain.sent(B); // a slot that stays in use
+  warm(context, A);
+  freed.length = 0;
+  drain.add(A, false, drain.sent(A));
+  drain.start();
+  for (let request = 0; request < 20; request++) drain.add(A, false, drain.sent(A));
+  assertEquals([freed, turns.pending], [[], 1]);
+  drain.stop();
+});
+
 Deno.test("TurnDrain.start() frees nothing before it returns", () => {
   const { drain, freed, take } = create();
   drain.sent(A);

@@ -61,8 +61,6 @@ class Slot implements Linked<Slot> {
   readonly aborted: boolean;
   /** The turn in which the slot's socket is free. */
   turn: number;
-  /** Whether the slot has already waited for a dialed socket. */
-  waited = false;
 
   constructor(origin: string, aborted: boolean, turn: number) {
     this.origin = origin;
@@ -122,7 +120,7 @@ export class TurnDrain implements Drain {
     if (!aborted && sent >= this.#turn && this.#timer === undefined) this.#turn++;
     if (aborted) this.#slow.push(new Slot(origin, aborted, this.#turn + this.#closingTurns));
     else this.#fast.push(new Slot(origin, aborted, this.#turn + this.#turns));
-    this.#freeDue();
+    this.#freeUntil(this.#turn);
     this.#schedule();
   }
 
@@ -139,8 +137,7 @@ export class TurnDrain implements Drain {
   }
 
   flush(): void {
-    this.#freeWhile(this.#fast, () => true);
-    this.#freeWhile(this.#slow, () => true);
+    this.#freeUntil(Infinity);
   }
 
   /** Whether to count turns: a request waits, or the draining slots would take too much memory. */
@@ -154,39 +151,30 @@ export class TurnDrain implements Drain {
     this.#timer = setImmediate(() => {
       this.#timer = undefined;
       this.#turn++;
-      this.#freeDue();
+      this.#freeUntil(this.#turn);
       this.#schedule();
     });
   }
 
-  /** Frees the slots whose turn has come. */
-  #freeDue(): void {
-    const isDue = ({ turn }: Slot) => turn <= this.#turn;
-    // If the platform may still be dialing a socket to a slot's origin, the slot moves to the slow
-    // list, once.
-    this.#freeWhile(this.#fast, isDue, (slot) => {
-      if (slot.waited || this.#turn >= this.#sockets.get(slot.origin)!.dialedBy) return false;
-      slot.waited = true;
-      slot.turn = this.#turn + this.#closingTurns;
-      this.#slow.push(slot);
-      return true;
-    });
-    this.#freeWhile(this.#slow, isDue);
+  /** Frees the slots whose turn is this one or an earlier one. */
+  #freeUntil(turn: number): void {
+    this.#freeStart(this.#fast, turn);
+    this.#freeStart(this.#slow, turn);
   }
 
-  /**
-   * Frees the slots at the start of a list.
-   *
-   * @param isFree Whether a slot is free. The first one that is not ends the search.
-   * @param move Called with each slot that is free. Returns whether the slot has moved to another list instead.
-   */
-  #freeWhile(slots: List<Slot>, isFree: (slot: Slot) => boolean, move?: (slot: Slot) => boolean): void {
-    if (slots.first === null || !isFree(slots.first)) return;
+  #freeStart(slots: List<Slot>, turn: number): void {
+    if (slots.first === null || slots.first.turn > turn) return;
     const origins: string[] = [];
-    for (let slot = slots.first; slot !== null && isFree(slot); slot = slots.first) {
+    for (let slot = slots.first; slot !== null && slot.turn <= turn; slot = slots.first) {
       slots.remove(slot);
-      if (move?.(slot)) continue;
       const sockets = this.#sockets.get(slot.origin)!;
+      // If the platform may still be dialing a socket to a slot's origin, the slot moves to the slow
+      // list. So it moves at most once.
+      if (slots === this.#fast && turn < sockets.dialedBy) {
+        slot.turn = turn + this.#closingTurns;
+        this.#slow.push(slot);
+        continue;
+      }
       if (!slot.aborted) sockets.idle++;
       if (--sockets.slots === 0) this.#sockets.delete(slot.origin);
       origins.push(slot.origin);

@@ -35,10 +35,9 @@ export class Cancellation {
     if (this.aborted) return false;
     this.aborted = true;
     this.reason = reason;
-    const others = this.#others;
     this.#wait?.(reason);
-    this.#wait = this.#others = undefined;
-    others?.forEach((reject) => reject(reason));
+    this.#others?.forEach((reject) => reject(reason));
+    this.forgetWaits();
     return true;
   }
 
@@ -50,7 +49,9 @@ export class Cancellation {
   /** Settles as `work` does, or rejects as soon as the request is aborted. */
   race<T>(work: Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    this.#add(reject);
+    if (this.aborted) reject(this.reason);
+    else if (this.#wait === undefined) this.#wait = reject;
+    else (this.#others ??= new Set()).add(reject);
     work.then((value) => {
       this.#forget(reject);
       resolve(value);
@@ -64,12 +65,6 @@ export class Cancellation {
   /** Makes an abort no longer end the waits that have begun. */
   forgetWaits(): void {
     this.#wait = this.#others = undefined;
-  }
-
-  #add(reject: Reject): void {
-    if (this.aborted) reject(this.reason);
-    else if (this.#wait === undefined) this.#wait = reject;
-    else (this.#others ??= new Set()).add(reject);
   }
 
   /** Drops a wait that is over, so that its result can be garbage-collected. */

@@ -254,8 +254,7 @@ export class Deadlines {
   }
 
   #run(): void {
-    this.#due = Infinity;
-    this.#reading = undefined;
+    this.#drop();
     const during = this.#during = { armed: Infinity, cleared: false };
     const start = this.#clock.now();
     let next = start;

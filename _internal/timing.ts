@@ -81,11 +81,7 @@ export class Timing {
   /** Ends a wait, because its result has arrived. */
   finish(): void {
     const now = this.#clock.now();
-    if (--this.#pending > 0) {
-      this.deadline = Math.min(this.#end, now + this.#timeouts.idle);
-    } else {
-      this.deadline = this.#end;
-    }
+    this.deadline = --this.#pending > 0 ? Math.min(this.#end, now + this.#timeouts.idle) : this.#end;
     if (this.#phase === "headers") this.#spent += now - this.#since;
     else this.arrived = now;
     if (!this.#isWithCaller) this.#now = now;
@@ -134,7 +130,7 @@ export class Timing {
   expired(): { phase: Phase | "total"; timeout: number; queued: number } {
     const now = this.#clock.now();
     const phase = now >= this.#end ? "total" : this.#phase;
-    const queued = this.#queued + (this.#queuedSince === undefined ? 0 : now - this.#queuedSince);
+    const queued = this.#queued + (now - (this.#queuedSince ?? now));
     return { phase, timeout: phase === "total" ? this.#timeouts.total : this.#timeout, queued: Math.round(queued) };
   }
 }

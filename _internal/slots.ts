@@ -126,7 +126,7 @@ nameDisposal(Lease, "dispose");
 showAs(Lease, ({ origin, released }) => ({ origin, released }));
 
 /** An origin, and the list of the requests that wait for its slots. */
-class Origin extends List<LeaseRequest> {
+export class Origin extends List<LeaseRequest> {
   previous: Origin | null = null;
   next: Origin | null = null;
   readonly name: string;
@@ -142,8 +142,6 @@ class Origin extends List<LeaseRequest> {
     this.name = name;
   }
 }
-
-export type { Origin };
 
 /** The limits of a pool. */
 export interface Limits {

@@ -264,8 +264,7 @@ export class Deadlines {
       const end = this.#clock.now();
       this.#during = undefined;
       this.#pause = end + (end - start) * PAUSE_FACTOR;
-      next = Math.min(during.cleared ? Infinity : next, during.armed);
-      if (next < Infinity) this.#start(next, end);
+      this.#start(Math.min(during.cleared ? Infinity : next, during.armed), end);
     }
   }
 }

@@ -11,6 +11,7 @@ import { showAs } from "./_internal/inspect.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
 import { checkSignal, onAbort, throwIfAborted } from "./_internal/signals.ts";
 import { SLOTS, Slots } from "./_internal/slots.ts";
+import { DEFAULT_TIMEOUT } from "./_internal/timing.ts";
 import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
 import { type Adapter, facts, PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import type { PoolClosedError } from "./errors.ts";
@@ -157,7 +158,6 @@ export interface PoolStats {
 
 const DEFAULT_MAX_CONNECTIONS = 128;
 const DEFAULT_MAX_CONNECTIONS_PER_ORIGIN = 64;
-const DEFAULT_QUEUE_TIMEOUT = 30_000;
 
 /**
  * Limits the exchanges open at once, queues the other requests, and owns the sockets.
@@ -287,7 +287,7 @@ export class Pool implements AsyncDisposable {
    */
   acquire(origin: string, options: AcquireOptions = {}): Promise<Lease> {
     try {
-      const { signal, timeout = DEFAULT_QUEUE_TIMEOUT, request, onClose } = own(options);
+      const { signal, timeout = DEFAULT_TIMEOUT, request, onClose } = own(options);
       const subject = (option: string) => `Cannot acquire a lease as "${option}"`;
       if (typeof origin !== "string" || origin === "") {
         refuse(`${subject("origin")} must be a non-empty string`, origin);

@@ -24,10 +24,9 @@ import {
 } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { SLOTS } from "./_internal/slots.ts";
-import type { AllTimeouts } from "./_internal/timing.ts";
 import { globalFetch, sessionFetch } from "./_internal/transports/global_fetch.ts";
 import { after } from "./_internal/timers.ts";
-import { DEFAULT_TIMEOUT } from "./_internal/timing.ts";
+import { type AllTimeouts, DEFAULT_TIMEOUT } from "./_internal/timing.ts";
 import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";
@@ -267,7 +266,7 @@ export class Session implements AsyncDisposable {
   readonly #exchanges: Exchanges;
   readonly #traceLeaks: boolean;
   readonly #defaults: RequestDefaults;
-  #closed = false;
+  /** What `close()` returns; `undefined` while the session is open. */
   #closing: Promise<ExchangeInfo[]> | undefined;
   /** The exchanges that `close()` has aborted. */
   #aborted: ExchangeInfo[] = [];
@@ -319,7 +318,7 @@ export class Session implements AsyncDisposable {
 
   /** Whether `close()` was called. */
   get closed(): boolean {
-    return this.#closed;
+    return this.#closing !== undefined;
   }
 
   /**
@@ -533,13 +532,9 @@ export class Session implements AsyncDisposable {
   async close(options: CloseOptions = {}): Promise<ExchangeInfo[]> {
     const { grace = 0 } = own(options);
     checkNumber('"grace"', "a non-negative number of milliseconds", grace);
-    this.#closed = true;
     this.#closing ??= this.#shutDown();
-    if (grace === 0) {
-      this.#cutOff();
-    } else if (grace < Infinity) {
-      this.#exchanges.idle().then(after(Math.min(grace, MAX_DELAY), () => this.#cutOff()));
-    }
+    if (grace === 0) this.#cutOff();
+    else if (grace < Infinity) this.#exchanges.close().then(after(Math.min(grace, MAX_DELAY), () => this.#cutOff()));
     return await this.#closing;
   }
 
@@ -557,8 +552,7 @@ export class Session implements AsyncDisposable {
   }
 
   async #shutDown(): Promise<ExchangeInfo[]> {
-    await this.#exchanges.idle();
-    this.#exchanges.close();
+    await this.#exchanges.close();
     if (!this.#borrowed) await this.pool.close();
     return this.#aborted;
   }
@@ -584,7 +578,7 @@ export class Session implements AsyncDisposable {
       // sent is canceled too.
       if (isStream(body)) exchange.upload(body);
       if (signal) exchange.follow(signal);
-      if (this.#closed) throw new SessionClosedError(exchange);
+      if (this.#closing !== undefined) throw new SessionClosedError(exchange);
       // A request whose work has not begun takes two fifths less memory while it waits for its lease.
       // With a jar or the body of a `Request`, the work begins first, because reading them must not
       // hold a slot.

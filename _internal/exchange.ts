@@ -29,8 +29,8 @@ export class Exchanges {
   readonly onLeak: (exchange: ExchangeInfo) => void;
   readonly #open = new Set<Exchange>();
   readonly #deadlines: Deadlines;
+  /** Resolves when no exchange is open; `undefined` before {@linkcode Exchanges.close}. */
   #idle: PromiseWithResolvers<void> | undefined;
-  #closed = false;
 
   constructor(clock: Clock, onLeak: (exchange: ExchangeInfo) => void) {
     this.clock = clock;
@@ -44,28 +44,29 @@ export class Exchanges {
 
   delete(exchange: Exchange): void {
     this.#open.delete(exchange);
-    if (this.#open.size > 0) return;
-    if (this.#closed) this.#deadlines.clear();
-    else this.#deadlines.rest();
-    this.#idle?.resolve();
+    if (this.#open.size === 0) this.#rest();
   }
 
-  /** Removes the timer. A request that comes after this call leaves no timer either. */
-  close(): void {
-    this.#closed = true;
+  /**
+   * Returns a promise that resolves when no exchange is open. Then the timer is removed. A request
+   * that comes later leaves no timer either.
+   */
+  close(): Promise<void> {
+    this.#idle ??= Promise.withResolvers();
+    if (this.#open.size === 0) this.#rest();
+    return this.#idle.promise;
+  }
+
+  /** Called when no exchange is open. */
+  #rest(): void {
+    if (this.#idle === undefined) return this.#deadlines.rest();
     this.#deadlines.clear();
+    this.#idle.resolve();
   }
 
   /** Makes sure that {@linkcode Exchange.expire} is called once `deadline` has come. */
   arm(deadline: number, now: number): void {
     if (deadline < Infinity) this.#deadlines.arm(deadline, now);
-  }
-
-  /** A promise that resolves when no exchange is open. */
-  idle(): Promise<void> {
-    if (this.#open.size === 0) return Promise.resolve();
-    this.#idle ??= Promise.withResolvers();
-    return this.#idle.promise;
   }
 
   /**

@@ -57,8 +57,7 @@ export function areTimersFaked(): boolean {
 
 /** Whether a test is faking turns. */
 export function areTurnsFaked(): boolean {
-  const { setImmediate: now } = globals;
-  return now !== setImmediate || isFake(now);
+  return globals.setImmediate !== setImmediate || isFake(globals.setImmediate);
 }
 
 /**

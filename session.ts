@@ -559,14 +559,14 @@ export class Session implements AsyncDisposable {
 
   #send<P extends boolean>(input: RequestInput, init?: SessionRequestInit<P>, method?: string) {
     const outgoing = () => prepare(input, init, method, this.#defaults);
-    return this.#perform(outgoing, respond) as Promise<ResponseFor<P>>;
+    return this.#perform(outgoing, respond, asIs) as Promise<ResponseFor<P>>;
   }
 
   /** Sends a request as one exchange. It never throws: wrong arguments reject too. */
   #perform<T>(
     makeOutgoing: () => Outgoing,
     respond: (exchange: Exchange, platform: Platform) => Promise<T>,
-    toError: (error: unknown) => unknown = asIs,
+    toError: (error: unknown) => unknown,
   ): Promise<T> {
     let exchange: Exchange | undefined;
     try {
@@ -579,12 +579,14 @@ export class Session implements AsyncDisposable {
       if (isStream(body)) exchange.upload(body);
       if (signal) exchange.follow(signal);
       if (this.#closing !== undefined) throw new SessionClosedError(exchange);
-      // A request whose work has not begun takes two fifths less memory while it waits for its lease.
-      // With a jar or the body of a `Request`, the work begins first, because reading them must not
-      // hold a slot.
+      // A request whose work has not begun takes half the memory while it waits for its lease. With a
+      // jar or the body of a `Request`, the work begins first, because reading them must not hold a
+      // slot.
       const waiting = jar === undefined && request === undefined ? exchange.acquire() : undefined;
-      const work = () => respond(exchange!, this.pool[PLATFORM]);
-      return exchange.drive(waiting === undefined ? work() : waiting.then(work), toError);
+      const drive = () => exchange!.drive(respond(exchange!, this.pool[PLATFORM]), toError);
+      return waiting === undefined ? drive() : waiting.then(drive, (error) => {
+        throw toError(exchange!.endWith(error));
+      });
     } catch (error) {
       return Promise.reject(exchange ? toError(exchange.endWith(error)) : error);
     }

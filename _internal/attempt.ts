@@ -6,8 +6,16 @@
  * @module
  */
 
+import type { Cancellation } from "./cancellation.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
 import type { Upload } from "./upload.ts";
+
+/** The exchange that an attempt belongs to, which is the user of its lease. */
+interface Owner extends Holder {
+  readonly cancellation: Cancellation;
+  /** Called if the pool refuses the request. */
+  refuse(reason: unknown): void;
+}
 
 /**
  * Everything that one request holds on its way: first a place in the queue, then a lease, and
@@ -17,9 +25,10 @@ export class Attempt implements Waiter {
   /** The upload, if the request's body is a stream. */
   upload: Upload | undefined;
   readonly #slots: Slots;
-  readonly #holder: Holder & { refuse(reason: unknown): void };
+  readonly #owner: Owner;
+  /** The request for a lease, and the wait for it. */
   #leaseRequest: LeaseRequest | undefined;
-  #granted: (() => void) | undefined;
+  #wait: PromiseWithResolvers<void> | undefined;
   #lease: Lease | undefined;
   #controller: AbortController | undefined;
   /**
@@ -28,12 +37,9 @@ export class Attempt implements Waiter {
    */
   #response: Response | undefined;
 
-  /**
-   * @param holder The user of the lease. Its `refuse()` is called if the pool refuses the request.
-   */
-  constructor(slots: Slots, holder: Holder & { refuse(reason: unknown): void }) {
+  constructor(slots: Slots, owner: Owner) {
     this.#slots = slots;
-    this.#holder = holder;
+    this.#owner = owner;
   }
 
   get hasLease(): boolean {
@@ -42,26 +48,32 @@ export class Attempt implements Waiter {
 
   /** Takes a lease, if a slot is free. */
   tryAcquire(origin: string): boolean {
-    this.#lease = this.#slots.tryAcquire(origin, this.#holder);
+    this.#lease = this.#slots.tryAcquire(origin, this.#owner);
     return this.hasLease;
   }
 
-  /** Waits for a lease. */
-  enqueue(origin: string, timeout: number, granted: () => void): void {
-    this.#granted = granted;
-    this.#leaseRequest = this.#slots.enqueue(origin, timeout, this.#holder, this);
+  /**
+   * Waits for a lease. Call it right after `tryAcquire()` found no free slot. The promise rejects if
+   * the exchange is aborted.
+   */
+  enqueue(origin: string, timeout: number): Promise<void> {
+    const wait = this.#wait = Promise.withResolvers<void>();
+    this.#owner.cancellation.add(wait.reject);
+    this.#leaseRequest = this.#slots.enqueue(origin, timeout, this.#owner, this);
+    return wait.promise;
   }
 
   grant(lease: Lease): void {
+    const { resolve, reject } = this.#wait!;
     this.#lease = lease;
-    this.#leaseRequest = undefined;
-    this.#granted!();
-    this.#granted = undefined;
+    this.#leaseRequest = this.#wait = undefined;
+    this.#owner.cancellation.forget(reject);
+    resolve();
   }
 
   refuse(reason: unknown): void {
-    this.#leaseRequest = undefined;
-    this.#holder.refuse(reason);
+    this.#leaseRequest = this.#wait = undefined;
+    this.#owner.refuse(reason);
   }
 
   /** Sends the request. */

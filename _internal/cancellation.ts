@@ -6,7 +6,7 @@
  * @module
  */
 
-/** Rejects a pending wait. */
+/** Rejects the promise of a pending wait. */
 type Reject = (reason: unknown) => void;
 
 /**
@@ -49,27 +49,32 @@ export class Cancellation {
   /** Settles as `work` does, or rejects as soon as the request is aborted. */
   race<T>(work: Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    if (this.aborted) reject(this.reason);
-    else if (this.#wait === undefined) this.#wait = reject;
-    else (this.#others ??= new Set()).add(reject);
+    this.add(reject);
     work.then((value) => {
-      this.#forget(reject);
+      this.forget(reject);
       resolve(value);
     }, (error) => {
-      this.#forget(reject);
+      this.forget(reject);
       reject(error);
     });
     return promise;
   }
 
-  /** Makes an abort no longer end the waits that have begun. */
-  forgetWaits(): void {
-    this.#wait = this.#others = undefined;
+  /** Adds a wait. It is rejected as soon as the request is aborted. */
+  add(reject: Reject): void {
+    if (this.aborted) reject(this.reason);
+    else if (this.#wait === undefined) this.#wait = reject;
+    else (this.#others ??= new Set()).add(reject);
   }
 
   /** Drops a wait that is over, so that its result can be garbage-collected. */
-  #forget(reject: Reject): void {
+  forget(reject: Reject): void {
     if (this.#wait === reject) this.#wait = undefined;
     else this.#others?.delete(reject);
+  }
+
+  /** Makes an abort no longer end the waits that have begun. */
+  forgetWaits(): void {
+    this.#wait = this.#others = undefined;
   }
 }

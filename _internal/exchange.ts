@@ -202,7 +202,7 @@ export class Exchange implements RequestSummary, Holder {
 
   /**
    * Takes a lease, unless there is one. Returns `undefined` if a slot is free, and otherwise a
-   * promise that resolves when the pool grants a lease.
+   * promise that resolves when the pool grants a lease, or rejects if the exchange is aborted.
    */
   acquire(): Promise<void> | undefined {
     this.cancellation.throwIfAborted();
@@ -211,9 +211,7 @@ export class Exchange implements RequestSummary, Holder {
     const origin = originOf(url);
     if (this.#attempt.tryAcquire(origin)) return undefined;
     this.timing.queue();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#attempt.enqueue(origin, timeouts.queue, resolve);
-    return promise;
+    return this.#attempt.enqueue(origin, timeouts.queue);
   }
 
   /**
@@ -231,7 +229,6 @@ export class Exchange implements RequestSummary, Holder {
     });
   }
 
-  /** Called if the pool refuses the lease request. */
   refuse(reason: unknown): void {
     this.abort(reason);
   }

@@ -260,7 +260,6 @@ export class Slots {
   cancel(request: LeaseRequest, reason: unknown): void {
     if (!request.waiting) return;
     this.#remove(request);
-    this.#notify(this.#assign());
     request.waiter.refuse(reason);
   }
 
@@ -308,7 +307,6 @@ export class Slots {
         failures.push(error);
       }
     }
-    this.#notify(NOBODY);
   }
 
   #origin(name: string): Origin {

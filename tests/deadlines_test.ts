@@ -142,6 +142,18 @@ Deno.test(
 );
 
 Deno.test(
+  "Deadlines takes a timer's word for the time if timers are always a little early",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    left.add(1100);
+    clock.early = 0.95;
+    deadlines.arm(1100);
+    await clock.tick(101);
+    assertEquals([...left], []);
+    assert(sweeps.length <= 3, `${sweeps}`);
+  }),
+);
+
+Deno.test(
   "Deadlines waits in steps for what is longer than setTimeout can wait",
   withDeadlines(async ({ clock, deadlines, left }) => {
     const deadline = 1000 + 2 ** 33;

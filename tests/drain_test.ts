@@ -76,6 +76,17 @@ Deno.test("TurnDrain does not wait for a dial that is over", () => {
   drain.stop();
 });
 
+Deno.test("TurnDrain forgets an origin's sockets once none of its slots is in use or drains", () => {
+  const context = create();
+  const { drain, take } = context;
+  warm(context, A);
+  drain.sent(A); // the idle socket may be closed by now
+  drain.start();
+  drain.add(A, false, 0);
+  assertEquals([take(2), take(4), take(1)], ["", "", "a"]);
+  drain.stop();
+});
+
 Deno.test("TurnDrain waits for a dial once only", () => {
   const { drain, take } = create();
   drain.sent(A);

@@ -1,6 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { type Holder, type Lease, type LeaseRequest, type Limits, Slots } from "../_internal/slots.ts";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import { FakeClock } from "./fake_clock.ts";
@@ -505,4 +507,19 @@ Deno.test("Slots keeps an idle origin until another one is idle", () => {
   assertStrictEquals(originOf("2", A), first);
   originOf("3", B);
   assert(originOf("4", A) !== first);
+});
+
+Deno.test("Slots keeps no origin of a request that it refused", () => {
+  setFlagsFromString("--expose-gc");
+  const gc: () => void = runInNewContext("gc");
+  const bench = new Bench({ maxConnections: 1, maxQueued: 0 });
+  bench.acquire("holder", A);
+  gc();
+  const before = Deno.memoryUsage().heapUsed;
+  for (let i = 0; i < 200; i++) {
+    assertThrows(() => bench.acquire("refused", `https://${i}.${"x".repeat(100_000)}.test`), QueueFullError);
+  }
+  gc();
+  const grown = Deno.memoryUsage().heapUsed - before;
+  assert(grown < 5_000_000, `${grown} of some 20,000,000 bytes`);
 });

@@ -70,6 +70,15 @@ Deno.test(
 );
 
 Deno.test(
+  "Timing.begin() reads the clock again after a wait that began at a known time",
+  withTiming((timing, clock) => {
+    assertEquals(timing.begin("idle"), START);
+    clock.advance(30);
+    assertEquals(timing.begin("idle"), START + 30); // a second read at once
+  }),
+);
+
+Deno.test(
   "Timing never goes beyond the total timeout",
   withTiming((timing, clock) => {
     timing.handOver();
@@ -207,6 +216,15 @@ Deno.test(
     timing.dequeue();
     clock.advance(1000);
     assertEquals(timing.expired(), { phase: "total", timeout: 1000, queued: 501 });
+  }),
+);
+
+Deno.test(
+  "Timing counts nothing for a request that did not queue",
+  withTiming((timing, clock) => {
+    timing.dequeue();
+    waitForHeaders(timing, clock, 30);
+    assertEquals(timing.expired().queued, 0);
   }),
 );
 

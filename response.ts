@@ -409,7 +409,26 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * @throws {TypeError} If the body is being read already.
    * @throws {BodyTooLargeError} If a line is longer than `maxBodyBytes`.
    */
-  async *lines(): AsyncGenerator<string, void, undefined> {
+  lines(): AsyncGenerator<string, void, undefined> {
+    const lines = this.#lines();
+    const leave = lines.return.bind(lines);
+    const fail = lines.throw.bind(lines);
+    // A generator that is left before it was started runs no code of its own.
+    const closeUnused = () => {
+      if (this.#used === undefined) this.#reader.close();
+    };
+    lines.return = (value) => {
+      closeUnused();
+      return leave(value);
+    };
+    lines.throw = (error) => {
+      closeUnused();
+      return fail(error);
+    };
+    return lines;
+  }
+
+  async *#lines(): AsyncGenerator<string, void, undefined> {
     const max = this.#maxBodyBytes;
     let rest = new ByteCollector();
     let first = true;

@@ -310,8 +310,10 @@ export class Session implements AsyncDisposable {
     this.#exchanges = new Exchanges(this.pool[SLOTS].clock, onLeak ?? warnOfLeak);
     this.pool[PLATFORM].onDropped?.(warnOfDrop);
     this.fetch = sessionFetch((input, init) => {
-      // Only the runtime can read these URLs, and they need no connection.
-      if (/^\s*(?:data|blob):/i.test(String((input as Request)?.url ?? input))) return globalFetch()(input, init);
+      // Only the runtime can read these URLs, and they need no connection. Controls and spaces at the
+      // start do not count, nor do line breaks and tabs anywhere: URL standard, section 4.4.
+      const url = String((input as Request)?.url ?? input).replace(/[\t\n\r]/g, "");
+      if (/^[\0- ]*(?:data|blob):/i.test(url)) return globalFetch()(input, init);
       return this.#perform(() => prepareFetch(input, init, dropInDefaults), respondAsFetch, asFetchError);
     }) as Session["fetch"];
   }

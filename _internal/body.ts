@@ -7,7 +7,7 @@
  */
 
 import { BodyTooLargeError } from "../errors.ts";
-import { ByteCollector, type Bytes, makeStream, NO_BYTES } from "./bytes.ts";
+import { ByteCollector, type Bytes, makeStream } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { throwIfAborted } from "./signals.ts";
@@ -40,7 +40,7 @@ function forget(exchange: Exchange): void {
 export function bufferBody(exchange: Exchange, source: Source, max: number, ahead?: ByteCollector): Promise<Bytes> {
   const { length } = source;
   source.bounded = true;
-  if (!source.open) return Promise.resolve(ahead?.take() ?? NO_BYTES);
+  if (!source.open) return Promise.resolve(ahead?.take() ?? new Uint8Array(0));
   if (length !== undefined && length > max) return Promise.reject(new BodyTooLargeError(max, exchange));
   if (source.isSmall) return source.readWhole();
   return collect(exchange, source, max, ahead ?? new ByteCollector(length));

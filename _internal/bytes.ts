@@ -17,7 +17,7 @@ const LARGEST_BLOCK = 1024 * 1024;
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-export const NO_BYTES: Bytes = new Uint8Array(0);
+const NO_BYTES: Bytes = new Uint8Array(0);
 
 export const UTF8: TextDecoder = new TextDecoder();
 
@@ -92,8 +92,12 @@ export class ByteCollector {
     this.size += bytes;
   }
 
-  /** Returns the bytes in a buffer of their exact size. Add nothing afterwards. */
+  /**
+   * Returns the bytes in a buffer of their exact size, which nobody else uses. Add nothing
+   * afterwards.
+   */
   take(): Bytes {
+    if (this.size === 0) return new Uint8Array(0);
     const last = this.#used === this.#block.byteLength ? this.#block : this.#block.slice(0, this.#used);
     if (this.#full.length === 0) return last;
     const whole = new Uint8Array(this.size);

@@ -24,6 +24,14 @@ export function showUrl(url: string): string {
 }
 
 /**
+ * The scheme of a URL as it may be shown: `undefined` if it may be a user name, as in
+ * "ada:secret@example.com".
+ */
+export function displayScheme({ href, protocol }: URL): string | undefined {
+  return /^[^:]*:(?!\/\/).*@/.test(href) ? undefined : protocol;
+}
+
+/**
  * The origin of a URL of http or https that has no credentials.
  *
  * `URL.origin` is the same. But for the first part of a URL that is asked for, Deno parses the URL

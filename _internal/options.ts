@@ -35,7 +35,9 @@ function withoutInherited<T extends object>(options: T): T {
   const copy = Object.create(null);
   for (let source: object = options;; source = Object.getPrototypeOf(source)) {
     for (const key of Reflect.ownKeys(source)) if (key !== "constructor") copy[key] ??= Reflect.get(options, key);
-    if (isPlainObject(source)) return copy; // The next would be the `Object.prototype` of some realm.
+    const next = Object.getPrototypeOf(source);
+    // Of the objects without a prototype, only the `Object.prototype` of each realm has this method.
+    if (next === null || Object.getPrototypeOf(next) === null && Object.hasOwn(next, "hasOwnProperty")) return copy;
   }
 }
 

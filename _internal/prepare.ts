@@ -11,12 +11,13 @@ import type { CookieJar } from "../cookies.ts";
 import type { Repeatable, SessionRequestInit, StandardRequestInit, Timeouts } from "../request.ts";
 import { resultOf } from "./causes.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
-import { displayUrl, isBodiless, isIdempotent } from "./http.ts";
+import { displayScheme, displayUrl, isBodiless, isIdempotent } from "./http.ts";
 import { cannotSend, checkNumber, describe, isObject, isPlainObject, own, plain, refuse } from "./options.ts";
 import { checkSignal } from "./signals.ts";
 import { printable } from "./text.ts";
 import type { AllTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
+import { copyForm } from "./transports/forms.ts";
 import { isStream, type StreamBody } from "./upload.ts";
 import type { BodyInit, HeadersInit, Referring, RequestRedirect } from "./web.ts";
 
@@ -149,6 +150,11 @@ export function prepareFetch(
     ? init as SessionRequestInit
     : plain(init);
   for (const name of OUR_OPTIONS) delete rest[name];
+  // Those that are not enumerable, and that a `Proxy` does not list, are not in the rest.
+  for (const name of request ? [] : [...Object.keys(REQUEST_DEFAULTS), "duplex"]) {
+    const value = Object.hasOwn(rest, name) ? undefined : Reflect.get(own(init), name);
+    if (value !== undefined) Object.assign(rest, { [name]: value });
+  }
   const standard: Standard = { ...rest, headers, redirect, signal, body: request ? undefined : body };
   // The runtime itself decides which methods it can send, and in which form.
   if (method !== undefined) standard.method = USUAL_METHOD.test(method) ? method : asRequest({ method }).method;
@@ -198,7 +204,8 @@ function complete(
     body,
     ...rest
   } = init;
-  if (request !== undefined) inherit(rest, request);
+  // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
+  if (request !== undefined) inherit(rest, request, Object.values(init).every((value) => value === undefined));
   const hasRest = Object.keys(rest).length > 0;
   if (hasRest) checkOptions(rest);
   checkSignal('"signal"', signal);
@@ -272,11 +279,7 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   if (body instanceof URLSearchParams) return new URLSearchParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
-  if (body instanceof FormData) {
-    const copy = new FormData();
-    body.forEach((value, name) => copy.append(name, value));
-    return copy;
-  }
+  if (body instanceof FormData) return copyForm(body);
   // `fetch` converts any other object to a string. What runtimes make of iterables differs.
   return Symbol.iterator in body || isStream(body) || BODIES.test(tagOf(body)) ? body : String(body);
 }
@@ -427,9 +430,8 @@ function resolve(input: string | URL, baseUrl: URL | undefined): URL {
     throw cannotSend(scheme === "http" || scheme === "https" ? `${problem}: received "${scheme}:…"` : problem);
   }
   if (/^https?:/.test(url.href)) return url;
-  // In "ada:secret@example.com" the user name looks like a scheme, so it is not shown.
-  const shown = /^[^:]*:(?!\/\/).*@/.test(url.href) ? "" : `: received "${url.protocol}"`;
-  throw cannotSend(`the URL's scheme is not http or https${shown}`);
+  const shown = displayScheme(url);
+  throw cannotSend(`the URL's scheme is not http or https${shown ? `: received "${shown}"` : ""}`);
 }
 
 function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefined): Headers | undefined {
@@ -460,7 +462,7 @@ export function takeCredentials(url: URL, headers: Headers | undefined): Headers
  */
 function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): void {
   const added = typeof query === "string" ? query.replace(/^\?/, "") : String(toParams(query));
-  if (added !== "") url.search += (/(?:^|&)$/.test(url.search) ? "" : "&") + added;
+  if (added !== "") url.search = (url.search || "?") + (/(?:^|&)$/.test(url.search) ? "" : "&") + added;
 }
 
 function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, string>): URLSearchParams {
@@ -501,12 +503,14 @@ function defines(prototype: object, name: string): boolean {
 
 /**
  * Copies a `Request`'s properties to the options, except method, URL, headers, body, redirect and
- * signal. Options that are given already take precedence.
+ * signal, and those about the referrer if `withReferrer` is false. Options that are given already
+ * take precedence.
  */
-function inherit(rest: Standard, request: Request): void {
+function inherit(rest: Standard, request: Request, withReferrer = true): void {
   const given = own(rest);
   Object.assign(rest, { ...carried(request), ...rest });
   for (const name of requestOptions()) {
+    if (!withReferrer && name.startsWith("referrer")) continue;
     const value = request[name];
     if (value !== undefined && value !== REQUEST_DEFAULTS[name]) Object.assign(rest, { [name]: given[name] ?? value });
   }

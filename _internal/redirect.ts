@@ -9,7 +9,7 @@
 import { NetworkError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
 import { resultOf } from "./causes.ts";
-import { isBodiless } from "./http.ts";
+import { displayScheme, isBodiless } from "./http.ts";
 import { own } from "./options.ts";
 import { ORIGIN_HEADERS, type Outgoing, takeCredentials, withoutHeaders } from "./prepare.ts";
 import { isStream } from "./upload.ts";
@@ -85,7 +85,8 @@ function parseLocation(location: string, base: URL, line: RequestSummary): URL {
   // No `cause`, because it would quote the location.
   if (url === undefined) throw cannotFollow("its Location is malformed", line);
   if (!/^https?:$/.test(url.protocol)) {
-    throw cannotFollow(`its scheme is not http or https but "${url.protocol}"`, line);
+    const scheme = displayScheme(url);
+    throw cannotFollow(`its scheme is not http or https${scheme ? ` but "${scheme}"` : ""}`, line);
   }
   if (!url.href.includes("#")) url.hash = base.hash;
   return url;

@@ -93,9 +93,10 @@ export function asFetchError(error: unknown): unknown {
 }
 
 function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): ResponseHead {
-  const { response, source: { coding }, outgoing, init, history } = arrival;
+  const { response, outgoing, init, history } = arrival;
   const { method, url: { href }, headers: sent } = outgoing;
   const { status, statusText, headers, type, redirected } = response;
+  const coding = headers.get("content-encoding");
   return {
     status,
     statusText,

@@ -36,8 +36,6 @@ const END: Read = { done: true, value: undefined };
  * otherwise.
  */
 export class Source {
-  /** The body's `content-encoding`, or `null`. */
-  readonly coding: string | null;
   /** The length of the body in bytes, if it is known. */
   readonly length: number | undefined;
   /**
@@ -72,10 +70,9 @@ export class Source {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
     const announced = announcedLength(headers);
-    this.coding = headers.get("content-encoding");
     // A coded body has another length after decoding. A browser may hide `content-encoding` of a
     // response from another origin.
-    const unknown = (type as ResponseType) === "cors" || this.coding !== null;
+    const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
     this.length = empty ? 0 : unknown ? undefined : announced;
     this.bounded = empty || announced !== undefined;
     this.#exchange = exchange;
@@ -157,7 +154,9 @@ export class Source {
    * block in memory.
    */
   async #fillChunk(reader: Reader): Promise<Read> {
-    const { done, value } = await reader.read(this.#block ?? new Uint8Array(this.#blockSize));
+    const block = this.#block ?? new Uint8Array(this.#blockSize);
+    this.#block = undefined; // another read may begin before this one ends
+    const { done, value } = await reader.read(block);
     if (done || value === undefined) return END;
     const small = value.byteLength < value.buffer.byteLength / 2;
     if (value.byteLength === this.#blockSize) this.#blockSize = Math.min(4 * this.#blockSize, SMALL_BODY);

@@ -117,6 +117,8 @@ function defineClass(): new (...args: Parameters) => Response {
     /** The stream of a body in memory, once `body` was read. */
     #stream: ReadableStream<Bytes> | undefined;
     #consumed = false;
+    /** Whether a method has read the whole body, which locks its stream. */
+    #locked = false;
 
     constructor(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched) {
       const { status, headers } = head;
@@ -129,6 +131,7 @@ function defineClass(): new (...args: Parameters) => Response {
       if (head.decoded && filled) {
         super.headers.delete("content-encoding");
         super.headers.delete("content-length");
+        if (fetched) protect(super.headers, headers);
       }
       // `status` cannot be an accessor, because Node's constructor reads it.
       if (this.status !== status) {
@@ -168,15 +171,21 @@ function defineClass(): new (...args: Parameters) => Response {
       const pull = (controller: ReadableByteStreamController) => {
         const read = this.#consumed || content.byteLength === 0;
         this.#consumed = true;
-        this.#finish();
+        throwIfAborted(this.#fetched?.signal);
         if (!read) return controller.enqueue(content.slice());
+        this.#finish();
         controller.close();
         controller.byobRequest?.respond(0);
       };
       const cancel = () => {
         this.#consumed = true;
+        this.#finish();
       };
-      return this.#stream ??= makeStream({ type: "bytes", pull, cancel });
+      if (this.#stream === undefined) {
+        this.#stream = makeStream({ type: "bytes", pull, cancel });
+        if (this.#locked) readerOf(this.#stream);
+      }
+      return this.#stream;
     }
 
     override get bodyUsed(): boolean {
@@ -185,15 +194,18 @@ function defineClass(): new (...args: Parameters) => Response {
 
     override clone(): Response {
       const content = this.#content;
+      // Nobody can have changed the headers of a response of `session.fetch`.
+      const head = this.#fetched ? this.#head : { ...this.#head, headers: this.headers, decoded: false };
       if (content instanceof Uint8Array) {
-        this.#checkUnused();
-        // Nobody can have changed the headers of a response of `session.fetch`.
-        const head = this.#fetched ? this.#head : { ...this.#head, headers: this.headers, decoded: false };
+        const stream = this.#checkUnused();
+        // The stream is teed: whoever has it can no longer read it, and `body` is another one.
+        if (stream) readerOf(stream);
+        this.#stream = undefined;
         return webResponse(head, content.slice(), this.#fetched);
       }
       const { body } = super.clone();
       this.#content = undefined; // both responses now share the stream
-      return webResponse({ ...this.#head, headers: this.headers }, body && { stream: () => body }, this.#fetched);
+      return webResponse(head, body && { stream: () => body }, this.#fetched);
     }
 
     override text(): Promise<string> {
@@ -232,6 +244,7 @@ function defineClass(): new (...args: Parameters) => Response {
       const stream = this.#checkUnused();
       this.#consumed = true;
       // Lock the stream, so that nobody else reads it.
+      this.#locked = true;
       if (stream) readerOf(stream);
       if (!(content instanceof Uint8Array)) return await convert(await content.readAll!(Infinity));
       this.#finish();
@@ -251,10 +264,28 @@ function defineClass(): new (...args: Parameters) => Response {
     }
   }
 
+  // As those of the platform's class, the members are enumerable.
+  for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(WebResponse.prototype))) {
+    Object.defineProperty(WebResponse.prototype, name, own({ ...member, enumerable: true }));
+  }
   // Hide the class, so that callers see a standard `Response`.
-  Object.defineProperty(WebResponse.prototype, "constructor", own({ value: Response }));
+  Object.defineProperty(WebResponse.prototype, "constructor", own({ value: Response, enumerable: false }));
   showAs(WebResponse, ({ status, url, bodyUsed }) => ({ status, url: showUrl(url), bodyUsed }));
   return WebResponse as unknown as new (...args: Parameters) => Response;
+}
+
+/**
+ * Makes headers refuse a change as the platform's own do, which on most runtimes are immutable
+ * (Fetch standard, section 5.1).
+ */
+function protect(headers: Headers, platforms: Headers): void {
+  for (const name of ["append", "set", "delete"] as const) {
+    const change = (...args: [string, string]) => {
+      platforms[name](...args);
+      Headers.prototype[name].apply(headers, args);
+    };
+    Object.defineProperty(headers, name, own({ value: change }));
+  }
 }
 
 /** Makes a `Response` of a body that was read, so that the platform converts it. */

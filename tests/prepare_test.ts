@@ -162,6 +162,8 @@ Deno.test("prepare() adds a query to the URL's own, which stays as it is", () =>
   assertEquals(query(new URLSearchParams("x=1&x=2")), `${own}&x=1&x=2`);
   assertEquals(query("?x=%20"), `${own}&x=%20`);
   assertEquals(query("x=1"), `${own}&x=1`);
+  assertEquals(query("??x=1"), `${own}&?x=1`);
+  assertEquals(query("??x=1", "https://a.test/"), "??x=1");
   assertEquals(query(""), own);
   assertEquals(query({ x: 1 }, "https://a.test/"), "?x=1");
   assertEquals(query({ x: 1 }, "https://a.test/?"), "?x=1");

@@ -71,6 +71,7 @@ Deno.test("followRedirect() refuses a Location that is malformed or of another s
     ["https://ada:secret@b.test:99999/", "Cannot follow the redirect as its Location is malformed"],
     ["ftp://secret.test/", 'Cannot follow the redirect as its scheme is not http or https but "ftp:"'],
     ["javascript:secret", 'Cannot follow the redirect as its scheme is not http or https but "javascript:"'],
+    ["ada:secret@a.test", "Cannot follow the redirect as its scheme is not http or https"],
     ["data:,secret", 'Cannot follow the redirect as its scheme is not http or https but "data:"'],
   ];
   for (const [location, message] of cases) {

@@ -42,7 +42,7 @@ const SMALL_BODY = 64 * 1024;
 const NO_POOL = { poolMaxIdlePerHost: 0 };
 
 /** The largest number of origins to remember. */
-const MAX_ANSWERED = 1000;
+const MAX_ORIGINS = 1000;
 
 /** The options of Deno's `fetch()`, including those that are not in the standard. */
 type Init = RequestInit & { client?: Client };
@@ -84,6 +84,11 @@ class DenoTransport implements Adapter {
    * one.
    */
   readonly #answered = new Set<string>();
+  /**
+   * The origins whose last request was disguised. On a connection that has served only such
+   * requests, Deno does not repeat any.
+   */
+  readonly #disguised = new Set<string>();
   #closed = false;
 
   constructor(deno: DenoNamespace, options: Options, configured: boolean) {
@@ -127,31 +132,37 @@ class DenoTransport implements Adapter {
       return fetch(url, init);
     }
     if (!repeatable) {
-      init.client = pooled && disguise(init) ? this.#client : this.#onceClient();
+      const reuses = pooled && disguise(init);
+      if (reuses) remember(this.#disguised, url.origin);
+      init.client = reuses ? this.#client : this.#onceClient();
       return fetch(url, init);
     }
     init.client = this.#client;
-    if (!url.href.startsWith("http:") || needsBuffer(init.body)) return this.#fetchTwice(fetch, url, init);
+    const disguised = this.#disguised.size > 0 && this.#disguised.has(url.origin);
+    if (!url.href.startsWith("http:") || disguised || needsBuffer(init.body)) return this.#fetchTwice(fetch, url, init);
     const { method, ...rest } = init;
     // Deno takes some time to check a method, even the default one.
     return fetch(url.href, method === "GET" ? rest : init);
   }
 
   /**
-   * Sends a request, and once more if its reused TLS connection was stale. Deno does not repeat it
-   * if the server closed the connection without a TLS close alert.
+   * Sends a request, and once more if its reused connection was stale and Deno does not repeat it:
+   * after a disguised request, and if the server closed a TLS connection without a close alert.
    */
   async #fetchTwice(fetch: Fetch, url: URL, init: Init): Promise<Response> {
     if (needsBuffer(init.body)) await bufferBody(init);
     if (this.#closed) return refuseClosed();
     const { origin } = url;
+    const disguised = this.#disguised.has(origin);
     try {
       const response = await fetch(url, init);
-      if (this.#answered.size >= MAX_ANSWERED) this.#answered.clear();
-      this.#answered.add(origin);
+      remember(this.#answered, origin);
+      this.#disguised.delete(origin);
       return response;
     } catch (error) {
-      const stale = this.#answered.has(origin) && String((error as Error).cause).includes("without sending TLS");
+      const cause = String((error as Error).cause);
+      const stale = this.#answered.has(origin) && cause.includes("without sending TLS") ||
+        disguised && cause.includes("closed before message completed");
       if (!stale || init.body instanceof ReadableStream || init.signal?.aborted || this.#closed) throw error;
       init.client = this.#onceClient();
       return await fetch(url, init);
@@ -176,6 +187,12 @@ class DenoTransport implements Adapter {
     }
     return this.#once;
   }
+}
+
+/** Adds an origin. The origins before it are forgotten if there are too many. */
+function remember(origins: Set<string>, origin: string) {
+  if (origins.size >= MAX_ORIGINS) origins.clear();
+  origins.add(origin);
 }
 
 function dispose(client: Client) {

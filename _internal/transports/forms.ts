@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Canceling streams without ending the process.
+ * Forms: copying them, and canceling streams that may be those of forms.
  *
  * From Node 24 on, the stream of a `FormData` is filled whether or not anybody reads it, and
  * canceling it before it is full ends the process. It holds nothing but memory, so it need not be
@@ -11,6 +11,7 @@
  */
 
 import { type Bytes, readerOf } from "../bytes.ts";
+import { own } from "../options.ts";
 import { afterReal } from "../timers.ts";
 import { undiciVersion } from "./undici.ts";
 
@@ -18,6 +19,40 @@ import { undiciVersion } from "./undici.ts";
 export interface StreamReader {
   read(): Promise<IteratorResult<Bytes>>;
   cancel(reason: unknown): Promise<void>;
+}
+
+/** The bytes of forms with files, on Bun. The keys are the copies of the forms. */
+const contents = new WeakMap<FormData, Response>();
+
+/**
+ * Copies a form.
+ *
+ * On Bun, nobody can see the file names that `append()` and `set()` were given. So a copy has the
+ * files' own names, and those of `Bun.file()` are paths. Only a `Response` that is made of the form
+ * has the right ones.
+ */
+export function copyForm(form: FormData): FormData {
+  const copy = new FormData();
+  let hasFiles = false;
+  form.forEach((value, name) => {
+    hasFiles ||= typeof value !== "string";
+    copy.append(name, value);
+  });
+  if (hasFiles && "Bun" in globalThis) contents.set(copy, new Response(form));
+  return copy;
+}
+
+/** Whether a body is a copy of a form that lacks file names. */
+export function lacksNames(body: unknown): body is FormData {
+  return body instanceof FormData && contents.has(body);
+}
+
+/** Returns the options with the bytes of the form that their body is a copy of. */
+export async function withContent(init: RequestInit, form: FormData): Promise<RequestInit> {
+  const content = contents.get(form)!.clone();
+  const headers = new Headers(init.headers);
+  if (!headers.has("content-type")) headers.set("content-type", content.headers.get("content-type")!);
+  return own({ ...init, headers, body: await content.arrayBuffer() });
 }
 
 /** The start of the body that undici makes of a `FormData`. */

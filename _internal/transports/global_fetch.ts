@@ -6,6 +6,8 @@
  * @module
  */
 
+import { lacksNames, withContent } from "./forms.ts";
+
 /** Any function that is called like the standard `fetch`. */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
@@ -104,7 +106,9 @@ function sourceOf(fetch: Fetch): string {
  * through a session, that one does not pass through the function again, because it would never end.
  */
 export function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
-  return isRuntimes(fetch) ? fetch(url, init) : follow(fetch, url, init);
+  if (!isRuntimes(fetch)) return follow(fetch, url, init);
+  const { body } = init;
+  return lacksNames(body) ? withContent(init, body).then((whole) => fetch(url, whole)) : fetch(url, init);
 }
 
 async function follow(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {

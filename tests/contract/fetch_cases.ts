@@ -142,6 +142,59 @@ export const cases: Case[] = [
       await session.close();
     },
   },
+  {
+    name: "toResponse() of a decoded stream keeps the headers that it is given, also in its clone",
+    async run({ scope }) {
+      const session = new Session();
+      const passed = (await session.get(`${scope.url}/gzip/100000`, { prefetch: false })).toResponse();
+      passed.headers.set("content-encoding", "own");
+      const clone = passed.clone();
+      assertEquals([passed.headers.get("content-encoding"), clone.headers.get("content-encoding")], ["own", "own"]);
+      await Promise.all([passed.text(), clone.text()]);
+      await session.close();
+    },
+  },
+  withSession(
+    "a decoded body has no content-encoding, though its integrity was checked",
+    async (session, { scope }) => {
+      const url = `${scope.url}/gzip/1000`;
+      const { content } = await session.get(url);
+      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
+      const integrity = `sha256-${btoa(String.fromCharCode(...digest))}`;
+      for (
+        const response of [
+          (await session.get(url, { integrity })).toResponse(),
+          await session.fetch(url, { integrity }),
+        ]
+      ) {
+        assertEquals([response.headers.get("content-encoding"), (await response.bytes()).byteLength], [null, 1000]);
+      }
+    },
+    { needs: ["takesIntegrity"] },
+  ),
+  withSession("each response without content has memory of its own", async (session, { scope }) => {
+    for (const init of [{ method: "HEAD" }, { method: "GET" }]) {
+      for (const path of ["/status/204", "/bytes/0", "/chunked/0"]) {
+        const { content } = await session.request(scope.url + path, init);
+        structuredClone(content.buffer, { transfer: [content.buffer] });
+        const next = await session.request(scope.url + path, init);
+        assertEquals([(await next.bytes()).byteLength, (await next.blob()).size, await next.toResponse().text()], [
+          0,
+          0,
+          "",
+        ]);
+        const fetched = await (await session.fetch(scope.url + path, init)).arrayBuffer();
+        assertEquals(fetched.byteLength, 0);
+      }
+    }
+  }),
+  withSession("two reads of a stream may wait at once", async (session, { scope }) => {
+    const response = await session.get(`${scope.url}/drip?n=4&gap=5`, { prefetch: false });
+    const chunks = response[Symbol.asyncIterator]();
+    const reads = [await chunks.next(), ...await Promise.all([chunks.next(), chunks.next(), chunks.next()])];
+    for (let read = await chunks.next(); !read.done; read = await chunks.next()) reads.push(read);
+    assertEquals(reads.reduce((size, { value }) => size + (value?.byteLength ?? 0), 0), 4);
+  }, { needs: ["readsAtOnce"] }),
   withSession(
     "session.fetch sends a Request's body of many parts with its length, also at a redirect",
     async (session, { runtime, scope }) => {

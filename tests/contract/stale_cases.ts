@@ -170,6 +170,21 @@ export const cases: Case[] = [
     const { paths } = await scope.stats();
     assertEquals([paths["GET /kill-reused"], paths["POST /kill"]], [2, 1]);
   }, { needs: ["retriesStale", "sendsOnce"] }),
+  withSession("a stale connection that has served a POST alone is replaced", async (session, { scope }) => {
+    for (const method of ["GET", "PUT"]) {
+      const arrived = { [`${method} /kill-reused`]: 2 };
+      const fresh = new Session();
+      await fresh.post(`${scope.url}/echo`, { json: { a: 1 } });
+      await pause(20); // Node hands out the end of a body before the socket
+      assertEquals((await fresh.request(`${scope.url}/kill-reused`, { method })).status, 200);
+      await fresh.close();
+      const { paths } = await scope.stats();
+      assertEquals({ [`${method} /kill-reused`]: paths[`${method} /kill-reused`] }, arrived);
+    }
+    // So is that of a redirect that turned a POST into a GET.
+    const path = "/redirect/302?to=/kill-reused";
+    assertEquals((await session.post(scope.url + path, { body: "text" })).status, 200);
+  }, RETRIES),
   withSession("a second try that fails is the last one", async (session, { scope }) => {
     await warm(session, scope);
     await assertRejects(() => session.get(`${scope.url}/kill`), NetworkError, "before the response's headers: GET");

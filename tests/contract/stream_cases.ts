@@ -130,6 +130,13 @@ export const cases: Case[] = [
       if (line === "line 3") break;
     }
   }),
+  end("lines() that never began, left", "/endless", async ({ response }) => {
+    await response.lines().return();
+  }),
+  end("lines() that never began, thrown out of", "/endless", async ({ response }) => {
+    const failure = new Error("enough");
+    assertStrictEquals(await response.lines().throw(failure).catch((error) => error), failure);
+  }),
   end("throw out of the loop", "/endless", async ({ response }) => {
     const failure = new Error("enough");
     const loop = async () => {

@@ -118,6 +118,20 @@ const during: Situation[] = [
     controller.abort();
     return { closed: await settle(() => reader.closed), next: await settle(() => reader.read(), { signal }) };
   }),
+  aborted("a small body partly read", async (fetch, { url }, controller) => {
+    const { signal } = controller;
+    const { body } = await fetch(`${url}/bytes/10`, { signal });
+    const reader = body!.getReader();
+    const first = await settle(async () => (await reader.read()).value?.length);
+    controller.abort();
+    return { first, second: await settle(() => reader.read().then(({ done }) => ({ done })), { signal }) };
+  }),
+  aborted("a small body before its cancel()", async (fetch, { url }, controller) => {
+    const { signal } = controller;
+    const { body } = await fetch(`${url}/bytes/10`, { signal });
+    controller.abort();
+    return { canceled: await settle(() => body!.cancel(), { signal }) };
+  }),
   aborted("a clone", async (fetch, { url }, controller) => {
     const { signal } = controller;
     const response = await fetch(`${url}/stall/100000`, { signal });

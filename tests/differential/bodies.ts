@@ -53,6 +53,12 @@ const kinds: Record<string, Make> = {
   "a form": () => form(),
   "a form with a file": () => form(file(4)),
   "a form with a file of 70,000 bytes": () => form(file(70_000)),
+  "a form with a file of another name": () => {
+    const body = new FormData();
+    body.append("a", new File(["text"], "own.txt"), "given.txt");
+    body.set("b", new Blob(["text"]), "given.bin");
+    return body;
+  },
   "a form with a Blob": () => form(new Blob(["text"])),
   "an empty form": () => new FormData(),
   "URLSearchParams": () => new URLSearchParams({ a: "1 2", "ü": "&" }),

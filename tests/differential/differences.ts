@@ -33,7 +33,8 @@ export const reasons: Reason[] = [
     id: "decoded",
     what: "A decoded body comes without `content-encoding` and `content-length`",
     reason: "They describe the body as it was sent. Whoever passes the response on would send them with other bytes.",
-    situations: /^codings: (?!identity$|an empty coding|an unknown coding)|^broken responses: .*\bgzip\b/,
+    situations:
+      /^codings: (?!identity$|an empty coding|an unknown coding)|^broken responses: .*\bgzip\b|of a decoded response$/,
     aspects: /(value|head)\.headers\.content-(encoding|length)$/,
     session: /^nothing$/,
   },
@@ -44,6 +45,20 @@ export const reasons: Reason[] = [
     situations: /^aborts: after the headers, a body that stalls,/,
     aspects: /^outcome$/,
     session: /^hangs$/,
+  },
+  {
+    id: "cut-off",
+    what: "A reader gets nothing of a body of announced length, at most 64 KiB, that breaks off",
+    reason: "Such a body is read at once, as `text()` reads it, which fails.",
+    situations: /^broken responses: a reader of a small body that breaks off$/,
+    aspects: /^first\./,
+  },
+  {
+    id: "unknown-getter",
+    what: "An option that throws when it is read makes the call fail, even an unknown one",
+    reason: "All options are read, because those that the session does not know may be the runtime's.",
+    situations: /^requests: an init whose unknown getter throws$/,
+    aspects: /^(call\.|sent\.count$)/,
   },
   {
     id: "framing",
@@ -305,6 +320,15 @@ export const reasons: Reason[] = [
     varies: true,
   },
   {
+    id: "no-cors",
+    what: '`mode: "no-cors"` hides no response',
+    reason:
+      "There is no page to hide it from. Node makes a response opaque that comes from another origin by a redirect.",
+    situations: /^policies: mode no-cors, redirected to another$/,
+    aspects: /^(call\.|read\.|bodyUsed)/,
+    runtimes: NODE,
+  },
+  {
     id: "same-origin",
     what: '`mode: "same-origin"` refuses a redirect to another origin',
     reason: "So says the standard. Deno, Bun and workerd ignore the mode.",
@@ -316,7 +340,7 @@ export const reasons: Reason[] = [
     id: "referrer",
     what: "The referrer of a `Request` is sent",
     reason: "So says the standard. Bare `fetch` of Node 24 drops it.",
-    situations: /^policies: a referrer of a Request$/,
+    situations: /^(policies: a referrer of a Request|requests: a Request with a referrer)$/,
     aspects: /^sent\.1\.headers\.referer$/,
     runtimes: ["node24"],
   },
@@ -363,6 +387,14 @@ export const reasons: Reason[] = [
     situations: /^aborts: (after the headers|AbortSignal\.timeout\(\) in the body)/,
     aspects: /^bodyUsed$/,
     varies: true,
+  },
+  {
+    id: "aborted-part",
+    what: "An abort shows at the next read, though the whole body has arrived",
+    reason: "As on Deno and Node. On Bun and workerd, a body that has arrived cannot fail any more.",
+    situations: /^aborts: a small body (partly read|before its cancel\(\))$/,
+    aspects: /^(second|canceled)\.outcome$/,
+    runtimes: ["bun", "workerd"],
   },
   {
     id: "aborted-empty",

@@ -34,6 +34,8 @@ const schemes: Situation[] = [
   url("data: without a comma", "data:text/plain"),
   url("data: of nothing", "data:,"),
   url("data: with a fragment", "data:,hello#part"),
+  url("data: with a line break in its scheme", "da\nta:,hello"),
+  url("data: after a control character", "\x01data:,hello"),
   url("data: by POST", "data:,hello", { method: "POST", body: "text" }),
   url("data: by HEAD", "data:,hello", { method: "HEAD" }),
   url("data: with an aborted signal", "data:,hello", { signal: AbortSignal.abort() }),
@@ -168,6 +170,10 @@ const hops: Situation[] = [
     "integrity of a Request that holds",
     ({ url }) => Promise.resolve([new Request(`${url}/ok`, { integrity: GOOD })]),
   ),
+  sameOrigin("mode no-cors, redirected to another", async (at) => [
+    `${at.url}/redirect/302?to=${await at.other()}/ok`,
+    { mode: "no-cors" },
+  ]),
   sameOrigin("mode same-origin, redirected to another", async (at) => [
     `${at.url}/redirect/302?to=${await at.other()}/ok`,
     { mode: "same-origin" },

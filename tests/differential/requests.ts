@@ -70,6 +70,11 @@ const constructions: Situation[] = [
     new Request(`${url}/ok`, { method: "POST", body: "theirs" }),
     { body: null },
   ]),
+  call("a Request with a referrer", ({ url }) => [new Request(`${url}/ok`, { referrer: `${url}/page` })]),
+  call("a Request with a referrer, and headers in init", ({ url }) => [
+    new Request(`${url}/ok`, { referrer: `${url}/page`, referrerPolicy: "unsafe-url" }),
+    { headers: { "x-a": "1" } },
+  ]),
   call("a Request, and undefined everywhere in init", ({ url }) => [
     new Request(`${url}/ok`, { method: "POST", body: "text", headers: { "x-a": "1" } }),
     { method: undefined, body: undefined, headers: undefined, signal: undefined, redirect: undefined },
@@ -127,11 +132,32 @@ const constructions: Situation[] = [
       throw new RangeError("no");
     },
   }]),
+  call("an init whose unknown getter throws", ({ url }) => [`${url}/ok`, {
+    get unknown() {
+      throw new RangeError("no");
+    },
+  }]),
   call("an init that is a Proxy", ({ url }) => [`${url}/ok`, new Proxy({ method: "PUT", body: "text" }, {})]),
   call("an init that is not enumerable", ({ url }) => [
     `${url}/ok`,
     Object.defineProperty({}, "method", { value: "PUT", enumerable: false }),
   ]),
+  call("an init that inherits from an object without a prototype", ({ url }) => [
+    `${url}/ok`,
+    Object.create(Object.assign(Object.create(null), { method: "POST", body: "text" })),
+  ]),
+  call("an init whose options are not enumerable", ({ url }) => [
+    `${url}/ok`,
+    Object.defineProperties({}, {
+      method: { value: "POST" },
+      body: { value: streamOf("a", "b") },
+      duplex: { value: "half" },
+    }),
+  ]),
+  call("an init that is a Proxy with only a get trap", ({ url }) => {
+    const options: Record<PropertyKey, unknown> = { method: "POST", body: streamOf("a", "b"), duplex: "half" };
+    return [`${url}/ok`, new Proxy({}, { get: (_, name) => options[name] })];
+  }),
   call("a third argument", ({ url }) => [`${url}/ok`, {}, { method: "PUT" }] as unknown as [unknown]),
   twice("a Request that was sent before", { method: "POST", body: "text" }),
   twice("a Request without a body that was sent before"),

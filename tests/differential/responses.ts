@@ -162,6 +162,12 @@ const headers: Situation[] = [
     delete: ({ headers }) => headers.delete("x-a"),
     after: ({ headers }) => [headers.get("x-a"), headers.get("x-b")],
   }),
+  steps("cannot be changed, of a decoded response", "/encoded/gzip/1000", {
+    append: ({ headers }) => headers.append("x-b", "2"),
+    set: ({ headers }) => headers.set("x-a", "2"),
+    delete: ({ headers }) => headers.delete("x-a"),
+    after: ({ headers }) => [headers.get("x-a"), headers.get("x-b")],
+  }),
   steps("cannot be changed, of a large response", "/bytes/200000", {
     set: ({ headers }) => headers.set("x-a", "2"),
     size,
@@ -177,6 +183,11 @@ const object: Steps = {
   keys: (response) => Object.keys(response).length,
   ownNames: (response) => Object.getOwnPropertyNames(response).length,
   spread: (response) => Object.keys({ ...response }).length,
+  forIn: (response) => {
+    const names: string[] = [];
+    for (const name in response) names.push(name);
+    return names.sort();
+  },
   body: ({ body }) => [body instanceof ReadableStream, body?.locked],
   bodySame: (response) => response.body === response.body,
   clone: async (response) => {
@@ -272,6 +283,14 @@ const bodies: Situation[] = [
     clone: (response) => response.clone(),
     text,
   }),
+  steps("clone() of a body whose stream was taken", content("", "hello"), {
+    clone: async (response) => {
+      const { body } = response;
+      const clone = response.clone();
+      return [body?.locked, response.body === body, await clone.text()];
+    },
+    text,
+  }),
   steps("clone() of 204", "/status/204", { clone: (response) => head(response.clone()) }),
   steps("clone() of a clone", content("", "hello"), {
     clone: (response) => response.clone().clone().text(),
@@ -305,6 +324,11 @@ const bodies: Situation[] = [
       reader.releaseLock();
     },
     text,
+  }),
+  steps("a stream that is taken after text()", content("", "hello"), {
+    text,
+    locked: ({ body }) => body?.locked,
+    lock: ({ body }) => void body?.getReader(),
   }),
   steps("two readers", content("", "hello"), {
     first: ({ body }) => void body?.getReader(),
@@ -492,6 +516,11 @@ const ENDLESS =
   /stall|drip|for-ever|endless|bomb|hang|silent|never|continue-flood|stops-reading|stays-open|speaks-first|reused|idle$|late-response|at-accept|huge|half-closes|switches|loop|status-of|status-99|http-2|negative|not-a-number|early-|gzip-wrong|gzip-not/;
 
 const broken: Situation[] = [
+  steps(
+    "a reader of a small body that breaks off",
+    raw(response("200 OK", ["content-length: 50"], "only this"), 20, { then: "reset" }),
+    { first: ({ body }) => bytesOf(body!.getReader().read()) },
+  ),
   ...Object.entries(faults).filter(([name]) => !ENDLESS.test(name))
     .map(([name, { does }]) => one(`a server that ${does}`, `/fault/${name}`)),
   one("a body of 200,000 bytes that is cut off", "/truncate/200000"),

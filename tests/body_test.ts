@@ -67,7 +67,7 @@ class Body {
 }
 
 /** The exchanges of the test under way. */
-const made: Exchanges[] = [];
+const made: [Exchange, Exchanges][] = [];
 
 /** Declares a test, after which nothing is open. */
 function test(name: string, work: () => Promise<void> | void): void {
@@ -75,8 +75,8 @@ function test(name: string, work: () => Promise<void> | void): void {
     try {
       await work();
     } finally {
-      for (const exchanges of made.splice(0)) {
-        exchanges.abort(() => new Error("the test is over"));
+      for (const [exchange, exchanges] of made.splice(0)) {
+        exchange.endWith(new Error("the test is over"));
         exchanges.close();
       }
     }
@@ -108,12 +108,12 @@ function arrive(
 ): Context {
   const leaks: unknown[] = [];
   const exchanges = new Exchanges(new Clock(), (leak) => leaks.push(leak));
-  made.push(exchanges);
   const limits = { maxConnections: 1, maxConnectionsPerOrigin: 1, maxQueued: 0 };
   const slots = new Slots(limits, () => Promise.resolve(new Response()));
   const timeouts = { queue: Infinity, headers: Infinity, idle: IDLE, total: Infinity };
   const outgoing = makeOutgoing({ method, timeouts, maxBodyBytes: Infinity });
   const exchange = new Exchange(exchanges, slots, outgoing);
+  made.push([exchange, exchanges]);
   const response = new Response(body, { status, headers });
   if (type !== undefined) Object.defineProperty(response, "type", { value: type });
   return {

@@ -188,6 +188,15 @@ export const cases: Case[] = [
       }
     }
   }),
+  withSession("session.fetch shows an abort at the next read of a small body", async (session, { scope }) => {
+    const controller = new AbortController();
+    const { body } = await session.fetch(`${scope.url}/bytes/10`, { signal: controller.signal });
+    const reader = body!.getReader();
+    assertEquals((await reader.read()).value, pattern(10));
+    const reason = new Error("enough");
+    controller.abort(reason);
+    assertStrictEquals(await reader.read().catch((error) => error), reason);
+  }),
   withSession("two reads of a stream may wait at once", async (session, { scope }) => {
     const response = await session.get(`${scope.url}/drip?n=4&gap=5`, { prefetch: false });
     const chunks = response[Symbol.asyncIterator]();

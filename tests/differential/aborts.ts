@@ -125,7 +125,7 @@ const during: Situation[] = [
     const first = await settle(async () => (await reader.read()).value?.length);
     controller.abort();
     return { first, second: await settle(() => reader.read().then(({ done }) => ({ done })), { signal }) };
-  }),
+  }, /^second\./), // it depends on time whether the end has come by then
   aborted("a small body before its cancel()", async (fetch, { url }, controller) => {
     const { signal } = controller;
     const { body } = await fetch(`${url}/bytes/10`, { signal });

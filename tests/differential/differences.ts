@@ -390,11 +390,11 @@ export const reasons: Reason[] = [
   },
   {
     id: "aborted-part",
-    what: "An abort shows at the next read, though the whole body has arrived",
-    reason: "As on Deno and Node. On Bun and workerd, a body that has arrived cannot fail any more.",
-    situations: /^aborts: a small body (partly read|before its cancel\(\))$/,
-    aspects: /^(second|canceled)\.outcome$/,
-    runtimes: ["bun", "workerd"],
+    what: "An abort shows when a body is canceled, though it has arrived",
+    reason: "As on the other runtimes. On workerd, a body that has arrived cannot fail any more.",
+    situations: /^aborts: a small body before its cancel\(\)$/,
+    aspects: /^canceled\.outcome$/,
+    runtimes: ["workerd"],
   },
   {
     id: "aborted-empty",

@@ -9,6 +9,7 @@
 import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
+import { Promise } from "./_internal/promise.ts";
 import { checkSignal, onAbort, throwIfAborted } from "./_internal/signals.ts";
 import { SLOTS, Slots } from "./_internal/slots.ts";
 import { DEFAULT_TIMEOUT } from "./_internal/timing.ts";

@@ -7,6 +7,7 @@
  */
 
 import type { Cancellation } from "./cancellation.ts";
+import { Promise } from "./promise.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
 import type { Upload } from "./upload.ts";
 

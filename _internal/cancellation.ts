@@ -6,6 +6,8 @@
  * @module
  */
 
+import { Promise } from "./promise.ts";
+
 /** Rejects the promise of a pending wait. */
 type Reject = (reason: unknown) => void;
 

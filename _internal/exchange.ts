@@ -15,6 +15,7 @@ import { type Clock, Deadlines } from "./deadlines.ts";
 import { displayUrl, isIdempotent, originOf } from "./http.ts";
 import { isObject } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
+import { Promise } from "./promise.ts";
 import { onAbort, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";

@@ -11,6 +11,7 @@ import { NetworkError } from "../errors.ts";
 import { type ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, hasBody, SMALL_BODY } from "./http.ts";
+import { Promise } from "./promise.ts";
 import { afterReal } from "./timers.ts";
 import { cancelBody, openStream } from "./transports/forms.ts";
 import type { Platform } from "./transports/platform.ts";

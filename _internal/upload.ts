@@ -9,6 +9,7 @@
 import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { isObject, own } from "./options.ts";
+import { Promise } from "./promise.ts";
 import { afterReal } from "./timers.ts";
 import { openStream, type StreamReader } from "./transports/forms.ts";
 import type { BodyInit } from "./web.ts";

@@ -12,6 +12,7 @@
 
 import { type Bytes, readerOf } from "../bytes.ts";
 import { own } from "../options.ts";
+import { Promise } from "../promise.ts";
 import { afterReal } from "../timers.ts";
 import { undiciVersion } from "./undici.ts";
 

@@ -182,6 +182,30 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "the global Promise may be a library's, without withResolvers()",
+    async run() {
+      const { Promise: Native } = globalThis;
+      const fetch = () => Native.resolve(new Response("ok"));
+      class Own {
+        static resolve = Native.resolve.bind(Native);
+        static reject = Native.reject.bind(Native);
+        static race = Native.race.bind(Native);
+        static all = Native.all.bind(Native);
+      }
+      const texts: string[] = [];
+      Object.assign(globalThis, { Promise: Own });
+      try {
+        const session = new Session({ fetch, pool: { maxConnections: 1 } });
+        const sent = [1, 2, 3].map(() => session.get("https://example.test/"));
+        for (const response of sent) texts.push(await (await response).text());
+        await session.close();
+      } finally {
+        Object.assign(globalThis, { Promise: Native });
+      }
+      assertEquals(texts, ["ok", "ok", "ok"]);
+    },
+  },
+  {
     name: "a body that comes with status 205 holds no socket",
     needs: ["closesSockets"],
     async run({ scope }) {

@@ -41,7 +41,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     "_internal/options.ts",
     "_internal/disposal.ts",
   ],
-  ["_internal/text.ts", "_internal/timers.ts", "_internal/workerd.ts"],
+  ["_internal/promise.ts", "_internal/text.ts", "_internal/timers.ts", "_internal/workerd.ts"],
 ];
 
 /** The files by path, each with the specifiers that it imports. Relative ones are resolved to paths. */

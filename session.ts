@@ -315,7 +315,7 @@ export class Session implements AsyncDisposable {
       const url = String((input as Request)?.url ?? input).replace(/[\t\n\r]/g, "");
       if (/^[\0- ]*(?:data|blob):/i.test(url)) return globalFetch()(input, init);
       return this.#perform(() => prepareFetch(input, init, dropInDefaults), respondAsFetch, asFetchError);
-    }) as Session["fetch"];
+    }, options.fetch) as Session["fetch"];
   }
 
   /** Whether `close()` was called. */

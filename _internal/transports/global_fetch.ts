@@ -29,6 +29,8 @@ interface Sending {
   href: string;
   /** The function that the request was given to. */
   readonly fetch: Fetch;
+  /** Whether that is the session's own option `fetch`, and not the global function. */
+  readonly chosen: boolean;
 }
 
 /** The part of `process` that is used here. */
@@ -104,18 +106,20 @@ function sourceOf(fetch: Fetch): string {
  * Sends a request. If it goes through a function of the user's, and that function calls the `fetch`
  * of a session for the same request, {@linkcode sessionFetch} notices. If it sends another request
  * through a session, that one does not pass through the function again, because it would never end.
+ *
+ * @param chosen Whether the function is a session's own option `fetch`.
  */
-export function sendThrough(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
-  if (!isRuntimes(fetch)) return follow(fetch, url, init);
+export function sendThrough(fetch: Fetch, url: URL, init: RequestInit, chosen = false): Promise<Response> {
+  if (!isRuntimes(fetch)) return follow(fetch, url, init, chosen);
   const { body } = init;
   return lacksNames(body) ? withContent(init, body).then((whole) => fetch(url, whole)) : fetch(url, init);
 }
 
-async function follow(fetch: Fetch, url: URL, init: RequestInit): Promise<Response> {
+async function follow(fetch: Fetch, url: URL, init: RequestInit, chosen: boolean): Promise<Response> {
   context ??= makeContext();
   const outer = context.getStore();
   if (outer?.href && outer.fetch === fetch && runtimeFetch !== undefined) return await runtimeFetch(url, init);
-  const sending = { href: url.href, fetch };
+  const sending = { href: url.href, fetch, chosen };
   try {
     return await context.run(sending, () => fetch(url, init));
   } finally {
@@ -127,11 +131,12 @@ async function follow(fetch: Fetch, url: URL, init: RequestInit): Promise<Respon
  * Makes the `fetch` of a session fit to be the global one, itself or called by a function that is.
  *
  * @param perform Sends a request through the session.
+ * @param own The session's own option `fetch`, if there is one.
  * @returns The session's `fetch`. A request of a transport that comes back to it goes to the
  * function that was global before, because the session would wait for a connection that this
  * request holds.
  */
-export function sessionFetch(perform: Fetch): Fetch {
+export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
   const behind: SessionFetch = globalFetch();
   // The function is a property, because bundlers do not rename properties. It is not an arrow
   // function, because the standard `fetch` looks like a constructor, and an arrow function does
@@ -139,7 +144,10 @@ export function sessionFetch(perform: Fetch): Fetch {
   const { fetch }: { fetch: SessionFetch } = {
     fetch: function (input, init) {
       try {
-        const href = context?.getStore()?.href;
+        const sending = context?.getStore();
+        // A request that another session sends through its own option `fetch` is not back: it arrives.
+        const arrives = sending?.chosen && sending.fetch !== own;
+        const href = arrives ? undefined : sending?.href;
         const returns = href && href === String((input as Request)?.url ?? input);
         return returns ? behind(input, init) : perform(input, init);
       } catch (error) {

@@ -34,7 +34,7 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
         const reason = "its body is a stream, and this browser sends none";
         return Promise.reject(new Refusal(`Cannot send the request as ${reason}`));
       }
-      return sendThrough(send, url, options === undefined ? init : { ...options, ...init });
+      return sendThrough(send, url, options === undefined ? init : { ...options, ...init }, fetch !== undefined);
     },
     close() {
       closed = true;

@@ -17,6 +17,16 @@ async function run(t: TestContext, what: string, ...rest: string[]) {
 
 const isNode = (runtime: string) => runtime.startsWith("node");
 
+/** The ways in which a `fetch` may call another one. */
+const CALLERS: Record<string, (fetch: typeof globalThis.fetch) => typeof globalThis.fetch> = {
+  "itself": (fetch) => fetch,
+  "called": (fetch) => (input, init) => fetch(input, init),
+  "called late": (fetch) => async (input, init) => {
+    await Promise.resolve();
+    return await fetch(input, init);
+  },
+};
+
 const NOTHING_OPEN = { open: 0, pending: 0 };
 
 /**
@@ -73,6 +83,35 @@ export const cases: Case[] = [
       assertEquals((await t.scope.stats()).requests, 6);
     },
   })),
+  ...Object.entries(CALLERS).map(([how, wrap]): Case => ({
+    name: `the fetch of a session may be the fetch option of another one: ${how}`,
+    async run() {
+      const echo = (_: URL, init: RequestInit) => Promise.resolve(new Response(null, { headers: init.headers! }));
+      const inner = new Session({ headers: { "x-inner": "passed" }, fetch: echo });
+      const outer = new Session({ fetch: wrap(inner.fetch) });
+      const ask = async (send: typeof outer.get | typeof fetch) =>
+        await send("http://x.test/").then(({ headers }) => headers.get("x-inner"), ({ name }) => name);
+      const [get, fetch] = [outer.get.bind(outer), outer.fetch];
+      assertEquals([await ask(get), await ask(fetch)], ["passed", "passed"]);
+      await inner.close();
+      assertEquals([await ask(get), await ask(fetch)], ["NetworkError", "TypeError"]);
+      await outer.close();
+    },
+  })),
+  {
+    name: "a fetch option that calls the fetch of its own session is not entered again",
+    async run({ scope }) {
+      let entered = 0;
+      const session: Session = new Session({
+        fetch(input, init) {
+          entered++;
+          return session.fetch(input, init);
+        },
+      });
+      assertEquals([(await session.get(`${scope.url}/bytes/10`)).status, entered], [200, 1]);
+      await session.close();
+    },
+  },
   ...["before", "after"].map((when): Case => ({
     name: `a mock that replaces the global fetch ${when} the module is loaded gets every request as it is`,
     needs: ["processes"],

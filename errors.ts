@@ -43,6 +43,10 @@ import type { ExchangeState, Repeatable, RequestSummary } from "./request.ts";
  * ```
  */
 export class HangupError extends Error {
+  /** The name of the error's class. */
+  // A field, because an assignment fails if `Error.prototype` is frozen, as under SES. The classes
+  // below assign to the field.
+  override name: string = "HangupError";
   /**
    * The request's method, if there is a request. After a redirect, the method of the last request
    * that was sent.
@@ -65,7 +69,6 @@ export class HangupError extends Error {
    */
   constructor(message: string, request?: RequestSummary, options?: ErrorOptions) {
     super(printable(request === undefined ? message : `${message}: ${request.method} ${request.url}`), options);
-    this.name = "HangupError";
     this.method = request?.method;
     this.url = request?.url;
     this.repeatable = request?.repeatable;

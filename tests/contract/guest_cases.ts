@@ -185,6 +185,14 @@ export const cases: Case[] = [
     assertEquals(await run(t, "realm"), [false, true, 200, 200, 200, true, 200]);
     await t.scope.wait(NOTHING_OPEN);
   }),
+  ...["before", "after"].map((when): Case => ({
+    name: `what the language brings may be frozen, ${when} the module is loaded`,
+    needs: ["processes"],
+    async run(t) {
+      const failures = ["StatusError", "BodyTooLargeError", "TooManyRedirectsError", "TimeoutError"];
+      assertEquals(await run(t, `frozen: ${when}`), [200, ...failures, "SessionClosedError"]);
+    },
+  })),
   {
     name: "a dispatcher, client or proxy that is given with a request is used, at each redirect too",
     needs: ["processes"],

@@ -375,6 +375,49 @@ async function inRealm() {
   return results;
 }
 
+/**
+ * Freezes what the language brings, as SES and `--frozen-intrinsics` do, and lets requests fail. They are answered here,
+ * because Node itself cannot cut off a connection then: its own errors assign to their names.
+ */
+async function frozen(before: boolean) {
+  const early = before ? undefined : await load();
+  const classes = [
+    Object,
+    Function,
+    Array,
+    Error,
+    TypeError,
+    RangeError,
+    Promise,
+    Map,
+    Set,
+    WeakMap,
+    Uint8Array,
+    RegExp,
+  ];
+  for (const { prototype } of classes) Object.freeze(prototype);
+  const { Session } = early ?? await load();
+  const answer = async (status: string) => {
+    await (status === "hang" && new Promise(() => {}));
+    return new Response("text", { status: Number(status), headers: { location: "/200" } });
+  };
+  const session = new Session({
+    baseUrl: "http://mock.invalid",
+    fetch: ({ pathname }) => answer(pathname.slice(1)),
+    throwIfNotOk: true,
+  });
+  const nameOf = (request: Promise<unknown>) => request.catch(({ name }) => name);
+  const results = [
+    await outcome(session.post("302", { json: {} })),
+    await nameOf(session.get("404")),
+    await nameOf(session.get("200", { maxBodyBytes: 1 })),
+    await nameOf(session.get("302", { maxRedirects: 0 })),
+    await nameOf(session.get("hang", { timeout: 50 })),
+  ];
+  await session.close();
+  return [...results, await nameOf(session.get("200"))];
+}
+
 const { gc, Bun } = globalThis as { gc?(): void; Bun?: { gc(force: boolean): void } };
 
 /**
@@ -424,6 +467,7 @@ const situations: Record<string, () => unknown> = {
   "dispatcher": dispatcherSetLater,
   "request": perRequest,
   "realm": inRealm,
+  "frozen": () => frozen(detail === "before"),
   "dropped": dropped,
 };
 console.log(JSON.stringify(await situations[kind!]!()));

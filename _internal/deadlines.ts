@@ -29,6 +29,13 @@ const TOLERANCE = 2;
 const TURNS_OF_INPUT = 512;
 
 /**
+ * The number of turns that pass at least. In a program that is always busy a turn may take long, and
+ * hundreds of them would make its timeouts late by seconds. So after {@linkcode TIME_OF_INPUT}, these
+ * are enough.
+ */
+const LEAST_TURNS_OF_INPUT = 8;
+
+/**
  * The same for platforms without turns, in milliseconds. In a browser, an answer takes several steps
  * between processes. If the machine is busy, these take longer: a part of how late the timer is.
  */
@@ -119,7 +126,7 @@ export class Deadlines {
   #resting = false;
   /** Whether the previous timer fired slightly too early. */
   #early = false;
-  /** While input is read before a sweep: the number of turns left for reading. */
+  /** While input is read before a sweep: the number of turns that have passed. */
   #reading: { turns: number } | undefined;
   /**
    * While a sweep runs: the earliest deadline that was armed meanwhile, and whether `clear()` was
@@ -244,10 +251,12 @@ export class Deadlines {
       return;
     }
     this.#due = now;
-    const reading = this.#reading = { turns: TURNS_OF_INPUT };
+    const reading = this.#reading = { turns: 0 };
+    const end = now + TIME_OF_INPUT;
     const next = () => {
       if (this.#reading !== reading) return;
-      if (--reading.turns > 0) setImmediate(next);
+      const most = this.#clock.now() < end ? TURNS_OF_INPUT : LEAST_TURNS_OF_INPUT;
+      if (++reading.turns < most) setImmediate(next);
       else this.#run();
     };
     setImmediate(next);

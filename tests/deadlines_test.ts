@@ -318,6 +318,25 @@ Deno.test(
 );
 
 Deno.test(
+  "Deadlines reads input for 100 ms and 8 turns at most in a program whose turns are long",
+  withDeadlines(async ({ clock, deadlines, left }) => {
+    for (const [turn, expected] of [[1, 100], [20, 8], [500, 8], [0.1, TURNS_OF_INPUT]] as const) {
+      const deadline = clock.now + 100;
+      left.add(deadline);
+      deadlines.arm(deadline);
+      clock.jump(150);
+      let count = 0;
+      for (; left.size > 0; count++) {
+        clock.advance(turn);
+        turns.take();
+      }
+      assertEquals(count, expected, `with turns of ${turn} ms`);
+      await clock.tick();
+    }
+  }),
+);
+
+Deno.test(
   "Deadlines sweeps at once when its timer is on time",
   withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
     left.add(1100);

@@ -122,6 +122,13 @@ const MEMORY_TIME = 10;
 const MOST_AHEAD = 64 * 1024 * 1024;
 
 /**
+ * What a chunk counts for at least, in bytes. A stream may always have a small chunk at hand, or an
+ * empty one, so that no turn passes in which a timer could fire. Reading it must end soon, because the
+ * process stands still meanwhile.
+ */
+const LEAST_AHEAD = 1024;
+
+/**
  * Returns the body of a `Request`. If it is in memory already, because it was made from a string, a
  * form or the like, it is returned as bytes. It is then sent with its length and can be sent again
  * at a redirect. Otherwise it is returned as a stream.
@@ -183,16 +190,17 @@ async function readAhead(reader: StreamReader, cancellation: Cancellation): Prom
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const removeTimer = afterReal(MEMORY_TIME, () => resolve(undefined));
   try {
-    for (;;) {
+    for (let counted = 0;;) {
       const pending = reader.read();
       const read = await cancellation.race(Promise.race([pending, late]));
       if (read === undefined) return resume(reader, bytes.take(), pending);
       if (read.done) return bytes.take();
       // A body of one chunk is in memory, however large it is.
       const chunk = checkChunk(read.value);
-      const large = bytes.size > 0 && bytes.size + chunk.byteLength > MOST_AHEAD;
+      const isFirst = counted === 0;
+      counted += Math.max(chunk.byteLength, LEAST_AHEAD);
       bytes.append(chunk);
-      if (large) return resume(reader, bytes.take());
+      if (!isFirst && counted > MOST_AHEAD) return resume(reader, bytes.take());
     }
   } catch (error) {
     reader.cancel(error).catch(() => {});

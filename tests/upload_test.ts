@@ -266,6 +266,7 @@ Deno.test("bodyOf() gives a body of one chunk as bytes, however large it is", as
 Deno.test("bodyOf() gives a form as bytes", async () => {
   const form = new FormData();
   form.set("name", "value");
+  for (let i = 0; i < 10_000; i++) form.set(`name ${i}`, ""); // on Deno each is a chunk
   const buffered = await bodyOf(post(form), open);
   assert(buffered !== undefined && !isStream(buffered));
   assert(new TextDecoder().decode(buffered as Bytes).includes('name="name"'));
@@ -354,4 +355,17 @@ Deno.test("bodyOf() does not hold a large stream in memory", async () => {
   assertEquals(clock.pending, 0);
   new Upload(body, () => {}, () => {}).end("enough");
   await settle();
+});
+
+Deno.test("bodyOf() lets the event loop turn though a stream always has a small chunk at hand", async () => {
+  using clock = new FakeClock().install(); // so that the time is never over
+  for (const size of [0, 1]) {
+    let sent = 0;
+    const stream = new ReadableStream<Bytes>({
+      pull: (controller) => ++sent < 200_000 ? controller.enqueue(new Uint8Array(size)) : controller.close(),
+    });
+    assert(isStream(await bodyOf(post(stream), open)));
+    assert(sent < 70_000, `${sent}`);
+  }
+  assertEquals(clock.pending, 0);
 });

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { resultOf } from "./causes.ts";
 import { MAX_DELAY } from "./options.ts";
 import { afterReal, areTimersFaked, removeTimer, takeTurns } from "./timers.ts";
 import { isWorkerd } from "./workerd.ts";
@@ -58,28 +59,33 @@ const setImmediate = isWorkerd() ? undefined : takeTurns().setImmediate;
 
 /** A timer, and the functions of its kind. Tests replace them with fakes and put them back. */
 interface Timer {
-  /** What `setTimeout()` returned. On Deno that is a number. */
-  readonly id: ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void };
+  /** What `setTimeout()` returned: an object on Node, a number elsewhere, and nothing from some mocks. */
+  readonly id: (ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void }) | undefined;
   readonly make: typeof setTimeout;
   readonly remove: typeof clearTimeout;
   /** If the timer is a fake, stops the check whether timers are still faked. */
   stopChecking?: () => void;
 }
 
+/** The time of `performance.now()`, or `undefined` if a mock of it gives no time. */
+function readClock(): number | undefined {
+  const time: unknown = resultOf(() => performance.now());
+  return Number.isFinite(time) ? time as number : undefined;
+}
+
 /** The time in milliseconds. It stays correct even if a test fakes the process's own clock. */
 export class Clock {
-  #read = performance.now;
-  #last: number = performance.now();
+  #read: unknown = globalThis.performance?.now;
+  #last = readClock() ?? 0;
   #ahead = 0;
 
   /**
-   * The time of `performance.now()`. It never goes back, and does not jump when a test starts or
-   * stops faking the clock.
+   * The time of `performance.now()`. It never goes back, does not jump when a test starts or stops
+   * faking the clock, and stands still while a mock gives no time.
    */
   now(): number {
-    const clock = performance;
-    const read = clock.now;
-    const time = read.call(clock);
+    const read: unknown = globalThis.performance?.now;
+    const time = readClock() ?? this.#last;
     if (time < this.#last || read !== this.#read) this.advance(this.#last - time);
     this.#read = read;
     this.#last = time;
@@ -168,7 +174,7 @@ export class Deadlines {
     }
     if (!this.#resting) return;
     this.#resting = false;
-    this.#timer?.id.ref?.();
+    this.#timer?.id?.ref?.();
   }
 
   /**
@@ -178,7 +184,7 @@ export class Deadlines {
    * test would find. Both are removed.
    */
   rest(): void {
-    if (this.#timer?.id.unref === undefined || this.#timer.stopChecking !== undefined) return this.clear();
+    if (this.#timer?.id?.unref === undefined || this.#timer.stopChecking !== undefined) return this.clear();
     this.#timer.id.unref();
     this.#resting = true;
   }
@@ -219,7 +225,10 @@ export class Deadlines {
     // Round up, and never to 0: timers take whole milliseconds, and an early timer would fire again
     // and again.
     const delay = Math.min(Math.max(Math.ceil(due - now), 1), MAX_DELAY);
-    const id = setTimeout(() => this.#fire(now + delay), delay);
+    let returned = false;
+    // A mock may call at once, and never again. No time has passed then, so it fires nothing.
+    const id = setTimeout(() => returned && this.#fire(now + delay), delay);
+    returned = true;
     this.#timer = { id, make: setTimeout, remove: clearTimeout };
     if (areTimersFaked()) this.#checkFakes(this.#timer);
   }

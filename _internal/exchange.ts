@@ -243,10 +243,11 @@ export class Exchange implements RequestSummary, Holder {
     this.cancellation.throwIfAborted();
     this.timing.dequeue();
     this.state = "headers";
-    this.#sent++;
-    const response = this.#attempt.fetch(this.outgoing.url, init);
+    // The timeout comes first, because a mock of `setTimeout` may throw. Nobody would then handle the
+    // rejection of a request that was sent.
     this.expect("headers", timeout);
-    return response;
+    this.#sent++;
+    return this.#attempt.fetch(this.outgoing.url, init);
   }
 
   /** Takes charge of the response. Throws if the exchange is aborted. */

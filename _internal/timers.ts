@@ -65,7 +65,7 @@ export function areTurnsFaked(): boolean {
  * never fires anyway: those of `@std/testing` throw, and those of `node:test` would remove a timer
  * of the next test, which has the same position in their queue.
  */
-export function removeTimer(clear: typeof clearTimeout, timer: ReturnType<typeof setTimeout>): void {
+export function removeTimer(clear: typeof clearTimeout, timer: ReturnType<typeof setTimeout> | undefined): void {
   if (clear !== globals.clearTimeout && "priorityQueuePosition" in Object(timer)) return;
   try {
     clear.call(globalThis, timer);
@@ -99,16 +99,17 @@ export function afterReal(ms: number, callback: () => void): () => void {
  * @returns A function that removes the timers.
  */
 export function after(ms: number, callback: () => void): () => void {
+  const { setTimeout, clearTimeout } = globals;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const remove = () => {
+    removeReal();
+    if (timer !== undefined) removeTimer(clearTimeout, timer);
+  };
   const call = () => {
     remove();
     callback();
   };
   const removeReal = afterReal(ms, call);
-  const { setTimeout, clearTimeout } = globals;
-  const timer = areTimersFaked() ? setTimeout(call, ms) : undefined;
-  const remove = () => {
-    removeReal();
-    if (timer !== undefined) removeTimer(clearTimeout, timer);
-  };
+  if (areTimersFaked()) timer = setTimeout(call, ms); // a mock may call at once
   return remove;
 }

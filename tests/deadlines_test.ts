@@ -554,6 +554,24 @@ Deno.test("Clock.now() stands still instead of going back, and goes on from ther
   });
 });
 
+Deno.test("Clock.now() stands still while a mock gives no time", () => {
+  using fake = new FakeClock().install();
+  const clock = new Clock();
+  const start = clock.now();
+  const { now } = performance;
+  const throwing = () => {
+    throw new Error("The clock is a mock");
+  };
+  for (const value of [throwing, () => undefined, () => "1", undefined]) {
+    Object.defineProperty(performance, "now", { configurable: true, value });
+    assertEquals([clock.now(), Number.isFinite(new Clock().now())], [start, true]);
+  }
+  Object.defineProperty(performance, "now", { configurable: true, value: now });
+  assertEquals(clock.now(), start);
+  fake.advance(10);
+  assertEquals(clock.now(), start + 10);
+});
+
 Deno.test("Clock.advance() moves the time on", async () => {
   await withNow(() => 1000, () => {
     const clock = new Clock();

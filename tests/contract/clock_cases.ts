@@ -3,8 +3,10 @@
 // A test may fake the time: all of it or a part, before or after a session was made, and may never tick. Nothing hangs,
 // timeouts pass when the faked time has, and no timer is left.
 import { assertEquals } from "@std/assert";
+import { Session } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 import { expectedUnder } from "../harness/fake_time.ts";
+import { catchingAll } from "../harness/uncaught.ts";
 
 const TIMERS = "setTimeout,clearTimeout";
 const TURNS = "setImmediate,clearImmediate";
@@ -46,7 +48,89 @@ const loaded: Case = {
   },
 };
 
+/** Mocks of `setTimeout()` that are no fakes of the time. */
+const TIMERS_MOCKS: Record<string, (callback: () => void) => unknown> = {
+  "returns nothing": () => undefined,
+  "returns null": () => null,
+  "calls at once": (callback) => callback(),
+};
+
+/** Mocks of `performance.now()` that give no time. */
+const CLOCK_MOCKS: Record<string, () => unknown> = {
+  "returns nothing": () => undefined,
+  "returns NaN": () => NaN,
+  "returns a text": () => "1",
+  "returns always the same": () => 0,
+};
+
+/** Has a mock as a method while `work` runs. */
+async function mocking<T>(object: object, name: string, mock: unknown, work: () => Promise<T>): Promise<T> {
+  const before = Object.getOwnPropertyDescriptor(object, name);
+  Object.defineProperty(object, name, { configurable: true, writable: true, value: mock });
+  try {
+    return await work();
+  } finally {
+    if (before) Object.defineProperty(object, name, before);
+    else Reflect.deleteProperty(object, name);
+  }
+}
+
+/** Answers, unless it is asked to hang. */
+const answer = (url: URL) => url.pathname === "/hang" ? new Promise<never>(() => {}) : Promise.resolve(new Response());
+
+const nameOf = (request: Promise<{ status: number }>) => request.then(({ status }) => status, ({ name }) => name);
+
+const mocks: Case[] = [
+  ...Object.entries(TIMERS_MOCKS).map(([how, mock]): Case => ({
+    name: `a session keeps its promises where a mock of setTimeout() ${how}`,
+    async run() {
+      const session = new Session({ baseUrl: "http://x.test", fetch: answer });
+      const results = mocking(globalThis, "setTimeout", mock, async () => {
+        const done = [await nameOf(session.get("/")), await nameOf(session.fetch("http://x.test/"))];
+        const hanging = nameOf(session.get("/hang"));
+        const aborted = await session.close({ grace: 20 });
+        return [...done, aborted.length, await hanging];
+      });
+      assertEquals(await catchingAll(() => results), [200, 200, 1, "SessionClosedError"]);
+    },
+  })),
+  {
+    name: "a request rejects where a mock of setTimeout() throws, and is not sent",
+    async run() {
+      let sent = 0;
+      const fetch = () => Promise.reject(new Error(`Sent ${++sent}`));
+      const session = new Session({ fetch });
+      const throwing = () => {
+        throw new RangeError("The timer is a mock");
+      };
+      const result = await catchingAll(() =>
+        mocking(globalThis, "setTimeout", throwing, () => nameOf(session.get("http://x.test/")))
+      );
+      assertEquals([result, sent, session.exchanges()], ["RangeError", 0, []]);
+      await session.close();
+    },
+  },
+  ...["before", "after"].flatMap((when) =>
+    Object.entries(CLOCK_MOCKS).map(([how, mock]): Case => ({
+      name: `a timeout passes where a mock of performance.now(), set ${when} the session was made, ${how}`,
+      async run() {
+        const make = () => new Session({ baseUrl: "http://x.test", fetch: answer, timeout: { headers: 20 } });
+        const made = when === "after" ? make() : undefined;
+        await made?.get("/");
+        const result = mocking(performance, "now", mock, async () => {
+          const session = made ?? make();
+          const results = [await nameOf(session.get("/")), await nameOf(session.get("/hang"))];
+          await session.close();
+          return results;
+        });
+        assertEquals(await result, [200, "TimeoutError"]);
+      },
+    }))
+  ),
+];
+
 export const cases: Case[] = [
+  ...mocks,
   ...FAKED.map((faked) => under(faked, "before")),
   ...[TIMERS, TURNS, FAKED.at(-1)!].map((faked) => under(faked, "after")),
   loaded,

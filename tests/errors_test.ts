@@ -214,6 +214,8 @@ async function redirectCarrier() {
 /** A body of text, which no `fetch` sends and no server answers. */
 const strings = () => new ReadableStream({ pull: (controller) => controller.enqueue("text") });
 const answerStrings = () => Promise.resolve(Object.defineProperty(new Response(), "body", { value: strings() }));
+const endless = { pull: (controller: ReadableStreamDefaultController) => controller.enqueue(new Uint8Array(0)) };
+const answerNothing = () => Promise.resolve(new Response(new ReadableStream(endless)));
 const answerText = () => Promise.resolve("text");
 
 function readSource(body: ReadableStream) {
@@ -307,6 +309,7 @@ const expected: [Class, string, Provoke][] = [
     `Cannot read the body as a chunk of it is not a Uint8Array: received string: GET ${url}`,
     () => send(answerStrings),
   ],
+  [NetworkError, `Cannot read the body as it gives only empty chunks: GET ${url}`, () => send(answerNothing)],
   [NetworkError, `The value that "fetch" returned is not a Response: GET ${url}`, () => send(wrong(answerText))],
   [
     NetworkError,

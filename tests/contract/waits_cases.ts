@@ -372,4 +372,36 @@ export const cases: Case[] = [
       await session.close();
     },
   },
+  {
+    name: "a body that always has an empty chunk at hand holds up nothing",
+    async run({ can }) {
+      let chunks = 0;
+      const empty = () =>
+        new ReadableStream({
+          // It ends after a while, so that this case fails instead of standing still.
+          pull: (controller) => chunks++ < 1_000_000 ? controller.enqueue(new Uint8Array(0)) : controller.close(),
+        });
+      const answer = ({ pathname }: URL) => {
+        const init = { status: Number(pathname.slice(1)), headers: { location: "/204" } };
+        return Promise.resolve(new Response(init.status === 204 ? null : empty(), init));
+      };
+      const session = new Session({ baseUrl: NOBODY, fetch: answer });
+      const asked: Record<string, () => Promise<unknown>> = {
+        "NetworkError: prefetched": () => session.get("200"),
+        "NetworkError: streamed": async () => await (await session.get("200", { prefetch: false })).bytes(),
+        "TypeError: fetched": async () => await (await session.fetch(`${NOBODY}200`)).bytes(),
+        "StatusError: bad": () => session.get("500", { prefetch: false, throwIfNotOk: true }),
+      };
+      if (can("followsRedirects")) asked["204: redirected"] = async () => await session.get("302");
+      const results: unknown[] = [];
+      for (const [name, ask] of Object.entries(asked)) {
+        chunks = 0;
+        const result = await ask().then((response) => (response as Response).status, (error) => error.name);
+        results.push([`${result}: ${name.split(": ")[1]}`, chunks < 200_000]);
+      }
+      assertEquals(results, Object.keys(asked).map((name) => [name, true]));
+      assertIdle(session);
+      await session.close();
+    },
+  },
 ];

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { resultOf } from "./_internal/causes.ts";
 import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { Exchange, Exchanges } from "./_internal/exchange.ts";
 import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
@@ -575,7 +576,8 @@ export class Session implements AsyncDisposable {
       const outgoing = makeOutgoing();
       const { signal, body, jar, request } = outgoing;
       exchange = new Exchange(this.#exchanges, this.pool[SLOTS], outgoing);
-      if (this.#traceLeaks) exchange.stack = new Error().stack?.replace(/^Error\n/, "");
+      // A user's `Error.prepareStackTrace` may throw, or make something else than a string.
+      if (this.#traceLeaks) exchange.stack = resultOf(() => new Error().stack?.replace(/^Error\n/, ""));
       // Take charge of the stream before anything else can fail, so that a stream that is never
       // sent is canceled too.
       if (isStream(body)) exchange.upload(body);
@@ -632,7 +634,8 @@ const warnings = new Set<string>();
 function warnOnce(warning: string, details = ""): void {
   if (warnings.has(warning)) return;
   warnings.add(warning);
-  console.warn(`Hangup: ${warning}${details}`);
+  // A test may make a warning throw. The error would end the process, because nobody waits here.
+  resultOf(() => console.warn(`Hangup: ${warning}${details}`));
 }
 
 /**

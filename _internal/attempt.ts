@@ -11,6 +11,11 @@ import { Promise } from "./promise.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
 import type { Upload } from "./upload.ts";
 
+/**
+ * Taken at load, because a test may replace the global one, and `fetch` refuses the signals of others.
+ */
+const { AbortController } = globalThis;
+
 /** The exchange that an attempt belongs to, which is the user of its lease. */
 interface Owner extends Holder {
   readonly cancellation: Cancellation;

@@ -7,6 +7,7 @@
  */
 
 import type { CookieJar } from "../cookies.ts";
+import { resultOf } from "./causes.ts";
 import { cannotSend } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 
@@ -35,8 +36,9 @@ export async function keepCookies(
   headers: Headers,
   cancellation: { readonly aborted: boolean },
 ): Promise<void> {
-  // The headers may be those of an npm package, which have no such method.
-  for (const cookie of headers.getSetCookie?.() ?? []) {
+  // The headers may be those of an npm package or a mock: without the method, or with one that throws
+  // or returns no list.
+  for (const cookie of resultOf(() => [...headers.getSetCookie()]) ?? []) {
     if (cancellation.aborted) return;
     try {
       await jar.setCookie(cookie, url.href);

@@ -6,6 +6,7 @@ import { assertEquals } from "@std/assert";
 import { Session } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 import { expectedUnder } from "../harness/fake_time.ts";
+import { mocking } from "../harness/mocking.ts";
 import { catchingAll } from "../harness/uncaught.ts";
 
 const TIMERS = "setTimeout,clearTimeout";
@@ -62,18 +63,6 @@ const CLOCK_MOCKS: Record<string, () => unknown> = {
   "returns a text": () => "1",
   "returns always the same": () => 0,
 };
-
-/** Has a mock as a method while `work` runs. */
-async function mocking<T>(object: object, name: string, mock: unknown, work: () => Promise<T>): Promise<T> {
-  const before = Object.getOwnPropertyDescriptor(object, name);
-  Object.defineProperty(object, name, { configurable: true, writable: true, value: mock });
-  try {
-    return await work();
-  } finally {
-    if (before) Object.defineProperty(object, name, before);
-    else Reflect.deleteProperty(object, name);
-  }
-}
 
 /** Answers, unless it is asked to hang. */
 const answer = (url: URL) => url.pathname === "/hang" ? new Promise<never>(() => {}) : Promise.resolve(new Response());

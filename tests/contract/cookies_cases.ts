@@ -5,6 +5,7 @@ import { assertEquals, assertStrictEquals } from "@std/assert";
 import { CookieJar } from "tough-cookie";
 import { type CookieJar as Jar, Session, type SessionOptions } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
+import { catchingAll } from "../harness/uncaught.ts";
 import { type Echo, header, readEcho, withSession } from "../harness/with_session.ts";
 
 const NEEDS = ["followsRedirects" as const, "allHeaders" as const];
@@ -226,4 +227,28 @@ export const cases: Case[] = [
     const echo = await readEcho(await session.get(setting(scope.url, ["b=2; Path=/"], "/echo")));
     assertEquals(header(echo, "cookie"), undefined);
   }, { needs: ["allHeaders"] }),
+  {
+    name: "a response whose headers give no list of cookies is one without cookies",
+    async run() {
+      const throwing = () => {
+        throw new Error("Not implemented");
+      };
+      for (const value of [throwing, () => undefined, () => 1, () => ({}), undefined]) {
+        const answer = () => {
+          const response = new Response("text");
+          Object.defineProperty(response.headers, "getSetCookie", { value });
+          return Promise.resolve(response);
+        };
+        const kept: string[] = [];
+        const cookieJar = { getCookieString: () => "", setCookie: (cookie: string) => void kept.push(cookie) };
+        const session = new Session({ cookieJar, fetch: answer });
+        const texts = await catchingAll(async () => [
+          await (await session.get("http://x.test/")).text(),
+          await (await session.fetch("http://x.test/")).text(),
+        ]);
+        assertEquals([texts, kept], [["text", "text"], []]);
+        await session.close();
+      }
+    },
+  },
 ];

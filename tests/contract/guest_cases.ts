@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { createTransport, Session } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
+import { mocking } from "../harness/mocking.ts";
 
 /** Runs scripts/guest.ts. */
 async function run(t: TestContext, what: string, ...rest: string[]) {
@@ -193,6 +194,48 @@ export const cases: Case[] = [
       assertEquals(await run(t, `frozen: ${when}`), [200, ...failures, "SessionClosedError"]);
     },
   })),
+  {
+    name: "requests are sent and cut off where a test has replaced AbortController",
+    async run({ scope, can }) {
+      /** Its signal is none to `fetch`. */
+      class Mock {
+        readonly signal = { aborted: false, addEventListener() {}, removeEventListener() {} };
+        abort() {}
+      }
+      const results = await mocking(globalThis, "AbortController", Mock, async () => {
+        const session = new Session();
+        const { status } = await session.get(`${scope.url}/bytes/10`);
+        const late = await session.get(`${scope.url}/hang`, { timeout: 50 }).catch(({ name }) => name);
+        await session.close();
+        return [status, late];
+      });
+      assertEquals(results, [200, "TimeoutError"]);
+      await scope.wait(can("closesSockets") ? NOTHING_OPEN : { pending: 0 });
+    },
+  },
+  {
+    name: "a session with traceLeaks bears whatever Error.prepareStackTrace returns",
+    async run() {
+      const session = new Session({ fetch: () => Promise.resolve(new Response()), traceLeaks: true });
+      const throwing = () => {
+        throw new Error("No trace");
+      };
+      for (
+        const prepare of [throwing, () => undefined, (_: unknown, sites: unknown) => sites, () => ({ trace: true })]
+      ) {
+        const sent = () => session.get("http://x.test/").then(({ status }) => status, () => "rejected");
+        assertEquals(await mocking(Error, "prepareStackTrace", prepare, sent), 200);
+      }
+      await session.close();
+    },
+  },
+  {
+    name: "a warning that a test makes an error ends no process",
+    needs: ["processes"],
+    async run(t) {
+      assertEquals(await run(t, "warned"), ["Hangup: a session was dropped"]);
+    },
+  },
   {
     name: "a dispatcher, client or proxy that is given with a request is used, at each redirect too",
     needs: ["processes"],

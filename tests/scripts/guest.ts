@@ -420,15 +420,31 @@ async function frozen(before: boolean) {
 
 const { gc, Bun } = globalThis as { gc?(): void; Bun?: { gc(force: boolean): void } };
 
+async function collect() {
+  Bun ? Bun.gc(true) : gc!();
+  await pause(20);
+}
+
+/** Drops a session that is not closed, in a process whose warnings are errors. */
+async function warned() {
+  const { Session } = await load();
+  const warnings: string[] = [];
+  console.warn = (text) => {
+    warnings.push(text.split(" without")[0]);
+    throw new Error("Warnings are errors here");
+  };
+  const use = async () => void await new Session().get(`${url}/bytes/10`);
+  await use();
+  for (let i = 0; i < 200 && warnings.length === 0; i++) await collect();
+  await pause(20);
+  return warnings;
+}
+
 /**
  * Drops sessions and a transport that are not closed, while a response of the transport is read.
  */
 async function dropped() {
   const { createTransport, Session } = await load();
-  const collect = async () => {
-    Bun ? Bun.gc(true) : gc!();
-    await pause(20);
-  };
   const use = async () => {
     for (let i = 0; i < 10; i++) await new Session().get(`${url}/bytes/10`);
     const transport = createTransport();
@@ -468,6 +484,7 @@ const situations: Record<string, () => unknown> = {
   "request": perRequest,
   "realm": inRealm,
   "frozen": () => frozen(detail === "before"),
+  "warned": warned,
   "dropped": dropped,
 };
 console.log(JSON.stringify(await situations[kind!]!()));

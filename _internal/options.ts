@@ -51,6 +51,16 @@ export function isPlainObject(value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
+/** Whether something is a `Request`, of whatever realm. */
+export function isRequest(value: unknown): value is Request {
+  return isObject(value) && (value instanceof Request || tagOf(value) === "[object Request]");
+}
+
+/** Returns what names the class of a value in any realm: `[object Blob]`. */
+export function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
+}
+
 /**
  * Throws an error that ends with the wrong value.
  *

@@ -12,7 +12,18 @@ import type { Repeatable, SessionRequestInit, StandardRequestInit, Timeouts } fr
 import { resultOf } from "./causes.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { displayScheme, displayUrl, isBodiless, isIdempotent } from "./http.ts";
-import { cannotSend, checkNumber, describe, isObject, isPlainObject, own, plain, refuse } from "./options.ts";
+import {
+  cannotSend,
+  checkNumber,
+  describe,
+  isObject,
+  isPlainObject,
+  isRequest,
+  own,
+  plain,
+  refuse,
+  tagOf,
+} from "./options.ts";
 import { checkSignal } from "./signals.ts";
 import { printable } from "./text.ts";
 import type { AllTimeouts } from "./timing.ts";
@@ -253,17 +264,8 @@ function complete(
   };
 }
 
-/** Whether something is a `Request`, of whatever realm. */
-function isRequest(value: unknown): value is Request {
-  return isObject(value) && (value instanceof Request || tagOf(value) === "[object Request]");
-}
-
 /** The objects of any realm that `fetch` accepts as bodies. */
 const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|(?:Shared)?ArrayBuffer)\]$/;
-
-function tagOf(value: unknown): string {
-  return Object.prototype.toString.call(value);
-}
 
 /** Whether a request may have a body. In Firefox, a `Request` does not say whether it has one. */
 function mayHaveBody({ body }: Request, method: string): boolean {

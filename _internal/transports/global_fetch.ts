@@ -6,6 +6,7 @@
  * @module
  */
 
+import { isRequest } from "../options.ts";
 import { lacksNames, withContent } from "./forms.ts";
 
 /** Any function that is called like the standard `fetch`. */
@@ -142,13 +143,15 @@ export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
   // function, because the standard `fetch` looks like a constructor, and an arrow function does
   // not.
   const { fetch }: { fetch: SessionFetch } = {
-    fetch: function (input, init) {
+    fetch: function (given, init) {
       try {
+        // Convert it once, as the standard does: a user's `toString()` may return another URL each time.
+        const input = isRequest(given) || given instanceof URL ? given : String(given);
         const sending = context?.getStore();
         // A request that another session sends through its own option `fetch` is not back: it arrives.
         const arrives = sending?.chosen && sending.fetch !== own;
         const href = arrives ? undefined : sending?.href;
-        const returns = href && href === String((input as Request)?.url ?? input);
+        const returns = href && href === (isRequest(input) ? input.url : String(input));
         return returns ? behind(input, init) : perform(input, init);
       } catch (error) {
         return Promise.reject(error); // thrown if the input cannot be converted to a string

@@ -261,6 +261,25 @@ export const cases: Case[] = [
     assertEquals(echo.body, Array.from({ length: 20 }, (_, i) => `piece ${i + 1};`).join(""));
     assertEquals([header(echo, "transfer-encoding"), header(echo, "content-length")], ["chunked", undefined]);
   }, STREAMS),
+  withSession("session.fetch converts its input to a string once", async (session, { scope }) => {
+    let calls = 0;
+    const input = {
+      url: "data:,another", // as only a Request has it
+      toString: () => `${scope.url}/echo?${++calls}`,
+    };
+    // Also if it is called by the `fetch` of another one.
+    const wrapper = new Session({ fetch: () => session.fetch(input as unknown as URL) });
+    try {
+      for (const send of [session.fetch, wrapper.fetch]) {
+        calls = 0;
+        const { url } = await readEcho(await send(input as unknown as URL));
+        assertEquals(url, `/echo?${send === session.fetch ? 1 : 2}`);
+      }
+      assertEquals(calls, 2); // one by each session
+    } finally {
+      await wrapper.close();
+    }
+  }),
   withSession("session.fetch streams a large body of a Request", async (session, { scope }) => {
     // Browsers keep a Blob in another process.
     for (const body of [pattern(1_000_000), new Blob([pattern(3_000_000)])]) {

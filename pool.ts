@@ -9,7 +9,7 @@
 import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
-import { Promise } from "./_internal/promise.ts";
+import { PlatformPromise } from "./_internal/promise.ts";
 import { checkSignal, onAbort, throwIfAborted } from "./_internal/signals.ts";
 import { SLOTS, Slots } from "./_internal/slots.ts";
 import { DEFAULT_TIMEOUT } from "./_internal/timing.ts";
@@ -301,7 +301,7 @@ export class Pool implements AsyncDisposable {
       const slots = this[SLOTS];
       const lease = slots.tryAcquire(origin, holder);
       if (lease !== undefined) return Promise.resolve(lease);
-      const { promise, resolve, reject } = Promise.withResolvers<Lease>();
+      const { promise, resolve, reject } = PlatformPromise.withResolvers<Lease>();
       let forgetSignal = () => {};
       const waiter = {
         grant(lease: Lease) {
@@ -368,10 +368,10 @@ export class Pool implements AsyncDisposable {
     if (this.#closing !== undefined) return this.#closing;
     // Set `#closing` before the first callback runs, because the callback may call back into the
     // pool.
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = PlatformPromise.withResolvers<void>();
     this.#closing = promise;
     const failures: unknown[] = [];
-    const idle = Promise.withResolvers<void>();
+    const idle = PlatformPromise.withResolvers<void>();
     this[SLOTS].close(idle.resolve, failures);
     resolve(this.#closeTransport(idle.promise, failures));
     return promise;

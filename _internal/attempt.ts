@@ -7,14 +7,12 @@
  */
 
 import type { Cancellation } from "./cancellation.ts";
-import { Promise } from "./promise.ts";
+import { PlatformPromise } from "./promise.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
 import type { Upload } from "./upload.ts";
 
-/**
- * Taken at load, because a test may replace the global one, and `fetch` refuses the signals of others.
- */
-const { AbortController } = globalThis;
+/** Taken at load, because a test may replace the global one, and `fetch` refuses the signals of others. */
+const Controller = AbortController;
 
 /** The exchange that an attempt belongs to, which is the user of its lease. */
 interface Owner extends Holder {
@@ -63,7 +61,7 @@ export class Attempt implements Waiter {
    * the exchange is aborted.
    */
   enqueue(origin: string, timeout: number): Promise<void> {
-    const wait = this.#wait = Promise.withResolvers<void>();
+    const wait = this.#wait = PlatformPromise.withResolvers<void>();
     this.#owner.cancellation.add(wait.reject);
     this.#leaseRequest = this.#slots.enqueue(origin, timeout, this.#owner, this);
     return wait.promise;
@@ -84,7 +82,7 @@ export class Attempt implements Waiter {
 
   /** Sends the request. */
   fetch(url: URL, init: RequestInit): Promise<Response> {
-    init.signal = (this.#controller = new AbortController()).signal;
+    init.signal = (this.#controller = new Controller()).signal;
     return this.#lease!.fetch(url, init);
   }
 

@@ -210,7 +210,7 @@ export class Deadlines {
     const { id, remove, stopChecking } = this.#timer;
     this.#timer = undefined;
     stopChecking?.();
-    removeTimer(remove, id);
+    if (id !== undefined) removeTimer(remove, id);
   }
 
   /**

@@ -15,7 +15,7 @@ import { type Clock, Deadlines } from "./deadlines.ts";
 import { displayUrl, isIdempotent, originOf } from "./http.ts";
 import { isObject } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
-import { Promise } from "./promise.ts";
+import { PlatformPromise } from "./promise.ts";
 import { onAbort, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
@@ -53,7 +53,7 @@ export class Exchanges {
    * that comes later leaves no timer either.
    */
   close(): Promise<void> {
-    this.#idle ??= Promise.withResolvers();
+    this.#idle ??= PlatformPromise.withResolvers();
     if (this.#open.size === 0) this.#rest();
     return this.#idle.promise;
   }

@@ -10,4 +10,4 @@
  * The class of the promises of async functions, even if a library has replaced the global one. Such
  * a class may lack `withResolvers()`, or lose the async context.
  */
-export const Promise: PromiseConstructor = (async () => {})().constructor as PromiseConstructor;
+export const PlatformPromise: PromiseConstructor = (async () => {})().constructor as PromiseConstructor;

@@ -11,7 +11,7 @@ import { NetworkError } from "../errors.ts";
 import { type ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, hasBody, SMALL_BODY } from "./http.ts";
-import { Promise } from "./promise.ts";
+import { PlatformPromise } from "./promise.ts";
 import { afterReal } from "./timers.ts";
 import { cancelBody, openStream } from "./transports/forms.ts";
 import type { Platform } from "./transports/platform.ts";
@@ -246,7 +246,7 @@ export class Source {
     if (!this.open) return true;
     if ((this.length ?? 0) > SMALL_BODY) return false;
     this.bounded = false; // queued requests do not count its bytes as progress
-    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const { promise: late, resolve } = PlatformPromise.withResolvers<undefined>();
     const removeTimer = afterReal(DISCARD_TIME, () => resolve(undefined));
     try {
       for (let budget = SMALL_BODY; budget > 0;) {

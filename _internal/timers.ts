@@ -65,7 +65,7 @@ export function areTurnsFaked(): boolean {
  * never fires anyway: those of `@std/testing` throw, and those of `node:test` would remove a timer
  * of the next test, which has the same position in their queue.
  */
-export function removeTimer(clear: typeof clearTimeout, timer: ReturnType<typeof setTimeout> | undefined): void {
+export function removeTimer(clear: typeof clearTimeout, timer: ReturnType<typeof setTimeout>): void {
   if (clear !== globals.clearTimeout && "priorityQueuePosition" in Object(timer)) return;
   try {
     clear.call(globalThis, timer);

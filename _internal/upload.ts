@@ -9,7 +9,7 @@
 import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { isObject, own } from "./options.ts";
-import { Promise } from "./promise.ts";
+import { PlatformPromise } from "./promise.ts";
 import { afterReal } from "./timers.ts";
 import { openStream, type StreamReader } from "./transports/forms.ts";
 import type { BodyInit } from "./web.ts";
@@ -187,7 +187,7 @@ function tellsStreams(): boolean {
  */
 async function readAhead(reader: StreamReader, cancellation: Cancellation): Promise<Bytes | AsyncIterable<Bytes>> {
   const bytes = new ByteCollector();
-  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const { promise: late, resolve } = PlatformPromise.withResolvers<undefined>();
   const removeTimer = afterReal(MEMORY_TIME, () => resolve(undefined));
   try {
     for (let counted = 0;;) {

@@ -12,7 +12,7 @@
 
 import { type Bytes, readerOf } from "../bytes.ts";
 import { own } from "../options.ts";
-import { Promise } from "../promise.ts";
+import { PlatformPromise } from "../promise.ts";
 import { afterReal } from "../timers.ts";
 import { undiciVersion } from "./undici.ts";
 
@@ -111,7 +111,7 @@ class FormReader implements StreamReader {
 
   async cancel(reason: unknown): Promise<void> {
     if (this.#isForm === undefined) this.read().catch(() => {});
-    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const { promise: late, resolve } = PlatformPromise.withResolvers<undefined>();
     const removeTimer = afterReal(FORM_TIME, () => resolve(undefined));
     const isForm = await Promise.race([this.#isForm, late]);
     removeTimer();

@@ -45,8 +45,13 @@ interface Process {
  */
 const BEHIND: unique symbol = Symbol.for("hangup.behind");
 
-/** The source of the runtime's own `fetch` on Node, Deno and Bun. */
-const RUNTIMES_SOURCE = /^function fetch\(.*(?:internal\/deps\/undici|lazyFetch|\{\s*\[native code\]\s*\}$)/s;
+/**
+ * The source of the runtime's own `fetch` on Node, Deno and Bun. The name alone is not enough, because
+ * a mock or wrapper may be a function of that name, set before this module is loaded. If a new version
+ * of a runtime needs a word more, its `fetch` counts as a user's until then, so nothing is passed by.
+ */
+const RUNTIMES_SOURCE =
+  /^function fetch\(.*(?:internal\/deps\/undici|lazyFetch|webidl\.requiredArguments|\{\s*\[native code\]\s*\}$)/s;
 
 /** The runtime's own `fetch`. */
 let runtimeFetch: Fetch | undefined;
@@ -54,16 +59,8 @@ let runtimeFetch: Fetch | undefined;
 /** The last global function that was found not to be the runtime's. */
 let foreignFetch: Fetch | undefined;
 
-{
-  // The first global function is trusted without a check of its whole source, so that new versions
-  // of runtimes work. It must have no properties of its own, because mocks have some. It must not
-  // adjust stack traces, because npm's undici does that.
-  const first = globalFetch();
-  const source = first && sourceOf(first);
-  const isLike = source?.startsWith("function fetch(") && !source.includes("StackTrace");
-  if (isLike && Object.keys(first).length === 0) runtimeFetch = first;
-  else isRuntimes(first);
-}
+// Most programs replace `fetch`, if at all, after this module was loaded.
+isRuntimes(globalFetch());
 
 /** Follows a request through the user's functions. It is made when the first request needs it. */
 let context: Context | undefined;
@@ -83,8 +80,9 @@ export function globalFetch(): Fetch {
 export function isRuntimes(fetch: Fetch): boolean {
   if (fetch === runtimeFetch) return true;
   if (fetch === foreignFetch || typeof fetch !== "function") return false;
-  // On Bun, a function that `bind()` has made looks like a native one, but for its name.
-  const runtimes = RUNTIMES_SOURCE.test(sourceOf(fetch)) && fetch.name === "fetch";
+  // On Bun, a function that `bind()` has made looks like a native one, but for its name, and a mock of
+  // `bun:test` but for its `mock`.
+  const runtimes = RUNTIMES_SOURCE.test(sourceOf(fetch)) && fetch.name === "fetch" && !("mock" in fetch);
   if (runtimes) runtimeFetch = fetch;
   else foreignFetch = fetch;
   return runtimes;

@@ -113,17 +113,20 @@ export const cases: Case[] = [
       await session.close();
     },
   },
-  ...["before", "after"].map((when): Case => ({
-    name: `a mock that replaces the global fetch ${when} the module is loaded gets every request as it is`,
-    needs: ["processes"],
-    async run(t) {
-      const { asked, results } = await run(t, `mock: ${when}`);
-      const at = "http://mock.invalid/";
-      assertEquals(asked, [[at, "POST", "text"], [at, "GET", null], [at, "GET", null]]);
-      assertEquals(results, [false, 299, 299, 299, false, 200, true]);
-      await t.scope.wait({ ...NOTHING_OPEN, requests: 1 });
-    },
-  })),
+  ...["before", "after"].flatMap((when) =>
+    ["an async function", "a function", "a spy of bun:test"].map((kind): Case => ({
+      name: `a mock that replaces the global fetch ${when} the module is loaded gets every request as it is: ${kind}`,
+      needs: ["processes"],
+      async run(t) {
+        if (kind.includes("bun") && t.runtime !== "bun") return;
+        const { asked, results } = await run(t, `mock: ${when}, ${kind}`);
+        const at = "http://mock.invalid/";
+        assertEquals(asked, [[at, "POST", "text"], [at, "GET", null], [at, "GET", null]]);
+        assertEquals(results, [false, 299, 299, 299, false, 200, true]);
+        await t.scope.wait({ ...NOTHING_OPEN, requests: 1 });
+      },
+    }))
+  ),
   {
     name: "a wrapper of the global fetch may clone responses",
     needs: ["processes"],

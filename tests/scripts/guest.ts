@@ -67,15 +67,36 @@ async function asGlobal(wrap: (fetch: Fetch, session: Hangup.Session) => Fetch, 
   return { results, closesSockets };
 }
 
+/** Bun's types declare globals, so that they cannot stand beside Deno's. */
+const BUN_TEST: string = "bun:test";
+
+/** Mocks that look like a runtime's own `fetch`, each a little more. */
+const mocks: Record<string, (answer: Fetch) => Fetch | Promise<Fetch>> = {
+  "an async function": (answer) =>
+    async function fetch(input, init) {
+      return await answer(input, init);
+    },
+  "a function": (answer) =>
+    function fetch(input, init) {
+      return answer(input, init);
+    },
+  async "a spy of bun:test"(answer) {
+    const { spyOn } = await import(BUN_TEST);
+    const spy = spyOn(globalThis, "fetch").mockImplementation(answer);
+    use(own); // until it is used
+    return spy;
+  },
+};
+
 /**
  * Has a mock as the global `fetch`, set before the module is loaded or after, and taken away again.
  */
-async function mocked(before: boolean) {
+async function mocked(before: boolean, kind: string) {
   const asked: unknown[] = [];
-  const mock = async function fetch(input: URL, init: RequestInit) {
-    asked.push([String(input), init.method, init.body]);
-    return await Promise.resolve(new Response("mocked", { status: 299 }));
-  };
+  const mock = await mocks[kind]!((input, init) => {
+    asked.push([String(input), init?.method, init?.body]);
+    return Promise.resolve(new Response("mocked", { status: 299 }));
+  });
   if (before) use(mock);
   const { createTransport, get, Session } = await load();
   const session = new Session();
@@ -465,7 +486,7 @@ async function dropped() {
 const [kind, detail = ""] = what.split(": ");
 const situations: Record<string, () => unknown> = {
   "session": () => asGlobal(wrappers[detail]!, /another|by/.test(detail) ? 4 : 1),
-  "mock": () => mocked(detail === "before"),
+  "mock": () => mocked(detail.startsWith("before"), detail.split(", ")[1]!),
   "undici": async () => over((await importUndici(Number(detail))).fetch),
   "undici, before": async () => {
     const { fetch } = await importUndici(Number(detail));

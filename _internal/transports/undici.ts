@@ -21,7 +21,7 @@ export type AgentConstructor = new (options: object) => Agent;
 /** The part of `process` that is used here. */
 export interface NodeProcess {
   readonly versions?: Readonly<Record<string, string | undefined>>;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Record<string, string | undefined>;
   readonly execArgv: readonly string[];
   getBuiltinModule?(id: "node:vm"): { runInThisContext(code: string): Globals };
 }
@@ -125,7 +125,10 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
   // `compose()` makes a proxy object that differs only in its `dispatch`.
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
   const { name } = constructor;
-  if (name !== "Agent" && !(name === "EnvHttpProxyAgent" && usesEnvProxy(process))) return undefined;
+  if (name === "EnvHttpProxyAgent") {
+    return isNodesProxyAgent(dispatcher, constructor, process) ? constructor : undefined;
+  }
+  if (name !== "Agent") return undefined;
   if (!plain.has(dispatcher)) plain.set(dispatcher, isAlike(dispatcher, new constructor({})));
   return plain.get(dispatcher) ? constructor : undefined;
 }
@@ -134,9 +137,43 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
 const plain = new WeakMap<object, boolean>();
 
 /**
- * Whether Node itself made the proxy agent when it started. An agent made by the user may have a
- * `noProxy` option that nobody can see.
+ * Whether a proxy agent is like the one that Node makes from the environment when it starts. This is
+ * not kept, because the environment may change, and agents of ours would then have other proxies.
  */
+function isNodesProxyAgent(dispatcher: Dispatcher, constructor: AgentConstructor, process: NodeProcess): boolean {
+  return usesEnvProxy(process) && isAlike(dispatcher, new constructor({})) &&
+    exemptsByEnvironment(dispatcher, process.env);
+}
+
+/**
+ * Whether a proxy agent looks up in the environment which hosts it does not use a proxy for. Nobody
+ * can see whether it has a `noProxy` option instead. So it is asked for two hosts, of which the
+ * environment exempts one meanwhile. Neither request leaves it, because all is put back before this
+ * returns, and the agents that would send them are replaced until then.
+ */
+function exemptsByEnvironment(dispatcher: Dispatcher, env: NodeProcess["env"]): boolean {
+  const variable = env.no_proxy === undefined ? "NO_PROXY" : "no_proxy";
+  const exempt = env[variable];
+  const keys = Object.getOwnPropertySymbols(dispatcher).filter((key) => key.description?.endsWith(" proxy agent"));
+  const agents = keys.map((key) => dispatcher[key]);
+  const asked: unknown[] = [];
+  try {
+    env[variable] = "exempt.invalid";
+    for (const key of keys) dispatcher[key] = { dispatch: () => asked.push(key.description) > 0 };
+    for (const host of ["exempt", "other"]) {
+      dispatcher.dispatch({ origin: `http://${host}.invalid`, path: "/", method: "GET" }, {});
+    }
+  } catch {
+    // It is closed, or works in another way. Then requests go through it as it is.
+  } finally {
+    if (exempt === undefined) delete env[variable];
+    else env[variable] = exempt;
+    keys.forEach((key, index) => dispatcher[key] = agents[index]);
+  }
+  return asked.join() === "no proxy agent,http proxy agent";
+}
+
+/** Whether Node makes a proxy agent when it starts. */
 function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {
   return env.NODE_USE_ENV_PROXY === "1" || / --use-env-proxy /.test(` ${execArgv.join(" ")} ${env.NODE_OPTIONS} `);
 }

@@ -66,6 +66,29 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "requests go through the proxy that the environment named when the process started",
+    needs: ["processes"],
+    async run(t) {
+      if (!isNode(t.runtime)) return; // others look at it for each request, or have another way
+      const env = { ...NO_PROXIES, HTTP_PROXY: t.scope.url, http_proxy: t.scope.url, NODE_USE_ENV_PROXY: "1" };
+      const { closesSockets, url, ...rest } = await report(t, "environment, changed", ELSEWHERE, env);
+      assertEquals([closesSockets, url, rest], [false, "/echo", ALL]);
+      assertEquals((await t.scope.stats()).requests, 7);
+    },
+  },
+  {
+    name: "requests do not go through a proxy that the user's own agent exempts them from",
+    needs: ["processes"],
+    async run(t) {
+      if (!isNode(t.runtime)) return; // nothing like it exists elsewhere
+      const other = await t.openScope();
+      const env = { ...NO_PROXIES, HTTP_PROXY: t.scope.url, http_proxy: t.scope.url, NODE_USE_ENV_PROXY: "1" };
+      const { closesSockets, url, ...rest } = await report(t, "exempting", `${other.url}/echo`, env);
+      assertEquals([closesSockets, url, rest], [false, "/echo", ALL]);
+      assertEquals([(await t.scope.stats()).accepted, (await other.stats()).requests], [0, 6]);
+    },
+  },
+  {
     name: "requests do not go through a proxy where bare fetch does not",
     needs: ["processes"],
     async run(t) {

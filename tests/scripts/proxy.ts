@@ -13,6 +13,7 @@ interface Undici {
     get(origin: string): { intercept(what: object): { reply(status: number, body: unknown): { persist(): void } } };
   };
   ProxyAgent: new (url: string) => Dispatcher;
+  EnvHttpProxyAgent: new (options: { noProxy: string }) => Dispatcher;
   Agent: new (options?: object) => Dispatcher & { compose(...interceptors: unknown[]): Dispatcher };
 }
 
@@ -49,6 +50,12 @@ if (how.startsWith("mock")) {
 } else if (how === "global proxy") {
   const { ProxyAgent, setGlobalDispatcher } = await importUndici();
   setGlobalDispatcher(dispatcher = new ProxyAgent(proxy));
+} else if (how === "environment, changed") {
+  await get(url); // a session that has found nothing of the user's
+  process.env.HTTP_PROXY = process.env.http_proxy = "http://127.0.0.1:9";
+} else if (how === "exempting") {
+  const { EnvHttpProxyAgent, setGlobalDispatcher } = await importUndici();
+  setGlobalDispatcher(dispatcher = new EnvHttpProxyAgent({ noProxy: "127.0.0.1" }));
 } else if (how === "interceptor") {
   const { Agent, setGlobalDispatcher } = await importUndici();
   const agent = new Agent();

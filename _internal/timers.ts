@@ -19,21 +19,33 @@ const globals = globalThis as unknown as Timers;
 type Process = { getBuiltinModule?(name: string): Timers | undefined };
 
 /**
- * Finds the real timers of the process, if possible. When jest loads the module, the global ones
- * may be fakes of `@sinonjs/fake-timers`, which have a `clock`.
+ * Finds the real timers of the process, if possible. When the module is loaded, the global ones may be
+ * those of a test: fakes of `@sinonjs/fake-timers`, as jest has them, or stubs.
  */
 function find(name: "setTimeout" | "setImmediate"): Timers {
-  if (!isFake(globals[name])) return globals;
   const { process } = globalThis as { process?: Process };
-  return process?.getBuiltinModule?.("node:timers") ?? globals;
+  const builtin = process?.getBuiltinModule?.("node:timers");
+  const isReal = builtin === undefined || !isFake(globals[name]) && !isStub(globals[name], builtin[name]);
+  return isReal ? globals : builtin;
 }
 
+/** Whether a function is one of `@sinonjs/fake-timers`, which have a `clock`. */
 function isFake(made: unknown): boolean {
   return typeof made === "function" && "clock" in made;
 }
 
+/**
+ * Whether a global function stands in for the platform's own one. On Node, Deno and Bun, the own ones
+ * have a form for `util.promisify()`. Where there is a `window`, the global ones are those of a DOM,
+ * such as jsdom's, which are real but have no such form.
+ */
+function isStub(made: unknown, builtin: unknown): boolean {
+  const form = Symbol.for("nodejs.util.promisify.custom");
+  return typeof made === "function" && form in Object(builtin) && !(form in made) && !("window" in globals);
+}
+
 const { setTimeout: set, clearTimeout: clear } = find("setTimeout");
-const { setImmediate } = globals;
+const { setImmediate } = find("setImmediate");
 
 /**
  * The timers that are real as far as the module knows, taken at load. Call them without `this`,

@@ -8,6 +8,9 @@
 
 import { realTimers } from "../_internal/timers.ts";
 
+/** What the module tells real functions from stubs by, if they are in place when it is loaded. */
+const REAL = { [Symbol.for("nodejs.util.promisify.custom")]: () => {} };
+
 interface FakeTimer {
   readonly due: number;
   readonly callback: () => void;
@@ -58,6 +61,7 @@ export class FakeClock {
     const fakeClearTimeout = (id?: number) => {
       if (id !== undefined) this.#timers.delete(id);
     };
+    Object.assign(fakeSetTimeout, REAL);
     for (const timers of [globalThis, realTimers]) {
       Object.assign(timers, { setTimeout: fakeSetTimeout, clearTimeout: fakeClearTimeout });
     }
@@ -132,6 +136,7 @@ export class FakeTurns implements Disposable {
       },
       clearImmediate: (id: number) => this.#waiting.delete(id),
     };
+    for (const fake of Object.values(fakes)) Object.assign(fake, REAL);
     Object.assign(globalThis, fakes);
   }
 

@@ -37,17 +37,25 @@ function under(faked: string, when: "before" | "after"): Case {
   };
 }
 
-/** Under jest's `fakeTimers: { enableGlobally: true }` the module finds fakes when it is loaded. */
-const loaded: Case = {
-  name: "a session keeps its promises where the module was loaded while timers and turns were faked",
-  needs: ["processes"],
-  async run({ scope, run }) {
-    const { code, stdout, stderr } = await run("scripts/clock.ts", scope.url, `${TIMERS},${TURNS}`, "loaded");
-    assertEquals([code, stderr], [0, ""]);
-    assertEquals(JSON.parse(stdout), expectedUnder({ when: "loaded" }));
-    await scope.wait({ open: 0, pending: 0 }, 10_000);
-  },
-};
+/** Under jest's `fakeTimers: { enableGlobally: true }` the module finds fakes when it is loaded, under others stubs. */
+function loaded(what: string, ...rest: string[]): Case {
+  return {
+    name: `a session keeps its promises where the module was loaded while timers and turns were ${what}`,
+    needs: ["processes"],
+    async run({ scope, run }) {
+      const { code, stdout, stderr } = await run(
+        "scripts/clock.ts",
+        scope.url,
+        `${TIMERS},${TURNS}`,
+        "loaded",
+        ...rest,
+      );
+      assertEquals([code, stderr], [0, ""]);
+      assertEquals(JSON.parse(stdout), expectedUnder({ when: "loaded" }));
+      await scope.wait({ open: 0, pending: 0 }, 10_000);
+    },
+  };
+}
 
 /** Mocks of `setTimeout()` that are no fakes of the time. */
 const TIMERS_MOCKS: Record<string, (callback: () => void) => unknown> = {
@@ -122,5 +130,6 @@ export const cases: Case[] = [
   ...mocks,
   ...FAKED.map((faked) => under(faked, "before")),
   ...[TIMERS, TURNS, FAKED.at(-1)!].map((faked) => under(faked, "after")),
-  loaded,
+  loaded("faked"),
+  loaded("stubs", "stubs"),
 ];

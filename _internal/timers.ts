@@ -23,10 +23,14 @@ type Process = { getBuiltinModule?(name: string): Timers | undefined };
  * those of a test: fakes of `@sinonjs/fake-timers`, as jest has them, or stubs.
  */
 function find(name: "setTimeout" | "setImmediate"): Timers {
+  const made = globals[name];
+  if (made === undefined || hasForm(made) && !isFake(made)) return globals;
   const { process } = globalThis as { process?: Process };
   const builtin = process?.getBuiltinModule?.("node:timers");
-  const isReal = builtin === undefined || !isFake(globals[name]) && !isStub(globals[name], builtin[name]);
-  return isReal ? globals : builtin;
+  // Where there is a `window`, the global functions are those of a DOM, such as jsdom's, which are
+  // real but have no such form.
+  const isStub = hasForm(builtin?.[name]) && !("window" in globals);
+  return builtin && (isFake(made) || isStub) ? builtin : globals;
 }
 
 /** Whether a function is one of `@sinonjs/fake-timers`, which have a `clock`. */
@@ -34,14 +38,9 @@ function isFake(made: unknown): boolean {
   return typeof made === "function" && "clock" in made;
 }
 
-/**
- * Whether a global function stands in for the platform's own one. On Node, Deno and Bun, the own ones
- * have a form for `util.promisify()`. Where there is a `window`, the global ones are those of a DOM,
- * such as jsdom's, which are real but have no such form.
- */
-function isStub(made: unknown, builtin: unknown): boolean {
-  const form = Symbol.for("nodejs.util.promisify.custom");
-  return typeof made === "function" && form in Object(builtin) && !(form in made) && !("window" in globals);
+/** Whether a function has a form for `util.promisify()`, as the own timers of Node, Deno and Bun have. */
+function hasForm(made: unknown): boolean {
+  return typeof made === "function" && Symbol.for("nodejs.util.promisify.custom") in made;
 }
 
 const { setTimeout: set, clearTimeout: clear } = find("setTimeout");

@@ -411,20 +411,13 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    */
   lines(): AsyncGenerator<string, void, undefined> {
     const lines = this.#lines();
-    const leave = lines.return.bind(lines);
-    const fail = lines.throw.bind(lines);
     // A generator that is left before it was started runs no code of its own.
-    const closeUnused = () => {
+    const closing = <Args extends unknown[], Result>(leave: (...args: Args) => Result) => (...args: Args) => {
       if (this.#used === undefined) this.#reader.close();
+      return leave.apply(lines, args);
     };
-    lines.return = (value) => {
-      closeUnused();
-      return leave(value);
-    };
-    lines.throw = (error) => {
-      closeUnused();
-      return fail(error);
-    };
+    lines.return = closing(lines.return);
+    lines.throw = closing(lines.throw);
     return lines;
   }
 

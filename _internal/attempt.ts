@@ -61,9 +61,9 @@ export class Attempt implements Waiter {
    * the exchange is aborted.
    */
   enqueue(origin: string, timeout: number): Promise<void> {
+    this.#leaseRequest = this.#slots.enqueue(origin, timeout, this.#owner, this);
     const wait = this.#wait = PlatformPromise.withResolvers<void>();
     this.#owner.cancellation.add(wait.reject);
-    this.#leaseRequest = this.#slots.enqueue(origin, timeout, this.#owner, this);
     return wait.promise;
   }
 

@@ -7,7 +7,7 @@
  */
 
 import { MAX_DELAY } from "./options.ts";
-import { afterReal, areTimersFaked, removeTimer, takeTurns } from "./timers.ts";
+import { afterReal, areTimersFaked, globals, realTimers, removeTimer, takeTurns } from "./timers.ts";
 import { isWorkerd } from "./workerd.ts";
 
 /**
@@ -220,23 +220,36 @@ export class Deadlines {
   #checkFakes(timer: Timer): void {
     timer.stopChecking = afterReal(NOTICE, () => {
       if (isCurrent(timer)) this.#checkFakes(timer);
-      else this.#start(this.#due, this.#clock.now());
+      else this.#restart(this.#due, this.#clock.now());
     });
   }
 
-  #start(deadline: number, now: number): void {
+  /**
+   * Starts the timer in a callback, where an error would end the process: if a mock of `setTimeout()`
+   * throws, the real one takes its place.
+   */
+  #restart(deadline: number, now: number): void {
+    try {
+      this.#start(deadline, now);
+    } catch {
+      this.#start(deadline, now, realTimers);
+    }
+  }
+
+  /** If it throws, because a mock of `setTimeout()` does, the timer before stays. */
+  #start(deadline: number, now: number, { setTimeout: make, clearTimeout: remove } = globals): void {
     const due = Math.min(Math.max(deadline, this.#pause), this.#due);
     if (due === Infinity) return;
-    this.#drop();
-    this.#due = due;
     // Round up, and never to 0: timers take whole milliseconds, and an early timer would fire again
     // and again.
     const delay = Math.min(Math.max(Math.ceil(due - now), 1), MAX_DELAY);
     let returned = false;
     // A mock may call at once, and never again. No time has passed then, so it fires nothing.
-    const id = setTimeout(() => returned && this.#fire(now + delay), delay);
+    const id = make(() => returned && this.#fire(now + delay), delay);
     returned = true;
-    this.#timer = { id, make: setTimeout, remove: clearTimeout };
+    this.#drop();
+    this.#due = due;
+    this.#timer = { id, make, remove };
     if (areTimersFaked()) this.#checkFakes(this.#timer);
   }
 
@@ -262,7 +275,7 @@ export class Deadlines {
       // Wait for one more timer, however late it is: in a background tab, a browser's timers are
       // late by up to a second.
       this.#due = Infinity;
-      this.#start(now + Math.max(TIME_OF_INPUT, late * PART_OF_LATENESS), now);
+      this.#restart(now + Math.max(TIME_OF_INPUT, late * PART_OF_LATENESS), now);
       this.#reading = { turns: 0 };
       return;
     }
@@ -289,7 +302,7 @@ export class Deadlines {
       const end = this.#clock.now();
       this.#during = undefined;
       this.#pause = end + (end - start) * PAUSE_FACTOR;
-      this.#start(Math.min(during.cleared ? Infinity : next, during.armed), end);
+      this.#restart(Math.min(during.cleared ? Infinity : next, during.armed), end);
     }
   }
 }

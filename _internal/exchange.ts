@@ -144,8 +144,9 @@ export class Exchange implements RequestSummary, Holder {
     this.#attempt = new Attempt(slots, this);
     this.outgoing = outgoing;
     this.timing = new Timing(exchanges.clock, outgoing.timeouts);
-    exchanges.add(this);
+    // The timer comes first, because a mock of `setTimeout` may throw.
     if (outgoing.timeouts.total < Infinity) exchanges.arm(this.timing.deadline, exchanges.clock.now());
+    exchanges.add(this);
   }
 
   get method(): string {

@@ -24,11 +24,11 @@ export function showUrl(url: string): string {
 }
 
 /**
- * The scheme of a URL as it may be shown: `undefined` if it may be a user name, as in
- * "ada:secret@example.com".
+ * Says in a message what the scheme of a URL is, with the words before it. Says nothing if the scheme
+ * may be a user name, as in "ada:secret@example.com".
  */
-export function displayScheme({ href, protocol }: URL): string | undefined {
-  return /^[^:]*:(?!\/\/).*@/.test(href) ? undefined : protocol;
+export function displayScheme(words: string, { href, protocol }: URL): string {
+  return /^[^:]*:(?!\/\/).*@/.test(href) ? "" : `${words} "${protocol}"`;
 }
 
 /**

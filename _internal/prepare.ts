@@ -110,6 +110,9 @@ const REQUEST_DEFAULTS = {
   referrerPolicy: "",
 } as const;
 
+/** The standard options that {@linkcode prepareFetch} does not name. */
+const OTHER_OPTIONS = [...Object.keys(REQUEST_DEFAULTS), "duplex"];
+
 /**
  * Checks the arguments of `Session.request()` and completes them with the session's defaults.
  *
@@ -162,7 +165,7 @@ export function prepareFetch(
     : plain(init);
   for (const name of OUR_OPTIONS) delete rest[name];
   // Those that are not enumerable, and that a `Proxy` does not list, are not in the rest.
-  for (const name of request ? [] : [...Object.keys(REQUEST_DEFAULTS), "duplex"]) {
+  for (const name of request ? [] : OTHER_OPTIONS) {
     const value = Object.hasOwn(rest, name) ? undefined : Reflect.get(own(init), name);
     if (value !== undefined) Object.assign(rest, { [name]: value });
   }
@@ -432,8 +435,7 @@ function resolve(input: string | URL, baseUrl: URL | undefined): URL {
     throw cannotSend(scheme === "http" || scheme === "https" ? `${problem}: received "${scheme}:…"` : problem);
   }
   if (/^https?:/.test(url.href)) return url;
-  const shown = displayScheme(url);
-  throw cannotSend(`the URL's scheme is not http or https${shown ? `: received "${shown}"` : ""}`);
+  throw cannotSend(`the URL's scheme is not http or https${displayScheme(": received", url)}`);
 }
 
 function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefined): Headers | undefined {

@@ -85,8 +85,7 @@ function parseLocation(location: string, base: URL, line: RequestSummary): URL {
   // No `cause`, because it would quote the location.
   if (url === undefined) throw cannotFollow("its Location is malformed", line);
   if (!/^https?:$/.test(url.protocol)) {
-    const scheme = displayScheme(url);
-    throw cannotFollow(`its scheme is not http or https${scheme ? ` but "${scheme}"` : ""}`, line);
+    throw cannotFollow(`its scheme is not http or https${displayScheme(" but", url)}`, line);
   }
   if (!url.href.includes("#")) url.hash = base.hash;
   return url;

@@ -247,10 +247,11 @@ export class Slots {
     const origin = this.#origin(name);
     const now = this.clock.now();
     const request = new LeaseRequest(origin, timeout, holder, waiter, now);
+    // The timer comes first, because a mock of `setTimeout` may throw.
+    this.#deadlines.arm(request.since + timeout, now);
     origin.push(request);
     if (this.#queued++ === 0) this.#drain?.start();
     this.#update(origin);
-    this.#deadlines.arm(request.since + timeout, now);
     return request;
   }
 

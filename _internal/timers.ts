@@ -14,7 +14,8 @@ interface Timers {
   clearImmediate?: (timer: unknown) => void;
 }
 
-const globals = globalThis as unknown as Timers;
+/** The global functions, which a test may replace. */
+export const globals: Timers = globalThis as unknown as Timers;
 
 type Process = { getBuiltinModule?(name: string): Timers | undefined };
 

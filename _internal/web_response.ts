@@ -117,8 +117,6 @@ function defineClass(): new (...args: Parameters) => Response {
     /** The stream of a body in memory, once `body` was read. */
     #stream: ReadableStream<Bytes> | undefined;
     #consumed = false;
-    /** Whether a method has read the whole body, which locks its stream. */
-    #locked = false;
 
     constructor(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched) {
       const { status, headers } = head;
@@ -183,7 +181,8 @@ function defineClass(): new (...args: Parameters) => Response {
       };
       if (this.#stream === undefined) {
         this.#stream = makeStream({ type: "bytes", pull, cancel });
-        if (this.#locked) readerOf(this.#stream);
+        // A method that has read the body has locked its stream, too.
+        if (this.#consumed) readerOf(this.#stream);
       }
       return this.#stream;
     }
@@ -244,7 +243,6 @@ function defineClass(): new (...args: Parameters) => Response {
       const stream = this.#checkUnused();
       this.#consumed = true;
       // Lock the stream, so that nobody else reads it.
-      this.#locked = true;
       if (stream) readerOf(stream);
       if (!(content instanceof Uint8Array)) return await convert(await content.readAll!(Infinity));
       this.#finish();

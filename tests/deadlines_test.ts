@@ -197,6 +197,27 @@ Deno.test("Deadlines pauses for 16 times as long as a sweep takes", async () => 
   }
 });
 
+Deno.test(
+  "Deadlines keeps its timer where a mock of setTimeout() throws, and sweeps by the real one from then on",
+  withDeadlines(async ({ clock, deadlines, left }) => {
+    left.add(1100).add(1200);
+    deadlines.arm(1100);
+    const { setTimeout } = globalThis;
+    globalThis.setTimeout = (() => {
+      throw new RangeError("The timer is a mock");
+    }) as unknown as typeof setTimeout;
+    try {
+      assertThrows(() => deadlines.arm(1050), RangeError);
+      await clock.tick(100);
+      assertEquals([...left], [1200]);
+      await clock.tick(100);
+      assertEquals([...left], []);
+    } finally {
+      globalThis.setTimeout = setTimeout;
+    }
+  }),
+);
+
 Deno.test("Deadlines heeds arm() and clear() called while it sweeps", async () => {
   const clock = new FakeClock().install();
   try {

@@ -147,10 +147,9 @@ export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
         const input = isRequest(given) || given instanceof URL ? given : String(given);
         const sending = context?.getStore();
         // A request that another session sends through its own option `fetch` is not back: it arrives.
-        const arrives = sending?.chosen && sending.fetch !== own;
-        const href = arrives ? undefined : sending?.href;
-        const returns = href && href === (isRequest(input) ? input.url : String(input));
-        return returns ? behind(input, init) : perform(input, init);
+        const isBack = sending?.href && (!sending.chosen || sending.fetch === own) &&
+          sending.href === (isRequest(input) ? input.url : String(input));
+        return isBack ? behind(input, init) : perform(input, init);
       } catch (error) {
         return Promise.reject(error); // thrown if the input cannot be converted to a string
       }

@@ -94,17 +94,23 @@ const mocks: Case[] = [
   {
     name: "a request rejects where a mock of setTimeout() throws, and is not sent",
     async run() {
-      let sent = 0;
-      const fetch = () => Promise.reject(new Error(`Sent ${++sent}`));
-      const session = new Session({ fetch });
       const throwing = () => {
         throw new RangeError("The timer is a mock");
       };
-      const result = await catchingAll(() =>
-        mocking(globalThis, "setTimeout", throwing, () => nameOf(session.get("http://x.test/")))
-      );
-      assertEquals([result, sent, session.exchanges()], ["RangeError", 0, []]);
-      await session.close();
+      // The timeout that comes first is that of the headers, of the whole request, or of the queue.
+      for (const options of [{}, { timeout: 10_000 }, { pool: { maxConnections: 1 } }]) {
+        let sent = 0;
+        const fetch = () => Promise.reject(new Error(`Sent ${++sent}`));
+        const session = new Session({ fetch, ...options });
+        const held = "pool" in options ? await session.pool.acquire("http://x.test") : undefined;
+        const result = await catchingAll(() =>
+          mocking(globalThis, "setTimeout", throwing, () => nameOf(session.get("http://x.test/")))
+        );
+        held?.release();
+        const { active, queued } = session.pool.stats();
+        assertEquals([result, sent, session.exchanges(), active, queued], ["RangeError", 0, [], 0, 0]);
+        await session.close();
+      }
     },
   },
   ...["before", "after"].flatMap((when) =>

@@ -54,7 +54,10 @@ const UNREAD: Record<string, Unread> = {
     use: async (session) => await (await session.get(NOBODY, STREAM)).throwIfNotOk(),
   },
   "session.fetch at Session.close()": { use: (session) => session.fetch(NOBODY) },
-  "session.fetch, announced, at Session.close()": { headers: ANNOUNCED, use: (session) => session.fetch(NOBODY) },
+  "session.fetch, announced, at Session.close()": {
+    headers: ANNOUNCED,
+    use: (session) => Promise.race([session.fetch(NOBODY), pause(30)]),
+  },
   "the idle timeout": { options: { timeout: { idle: 30 } }, use: (session) => session.get(NOBODY) },
   "the idle timeout, announced": {
     headers: ANNOUNCED,

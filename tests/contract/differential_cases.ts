@@ -57,6 +57,17 @@ async function meet(situation: Situation, fetch: Fetch, { openScope }: TestConte
   return aspects;
 }
 
+/** Meets a situation with the runtime's own `fetch` and with a session's. */
+async function differ(situation: Situation, t: TestContext): Promise<Difference[]> {
+  const expected = await meet(situation, bare, t);
+  const session = new Session();
+  try {
+    return compare(expected, await meet(situation, session.fetch, t), situation.unsteady);
+  } finally {
+    await session.close();
+  }
+}
+
 const print = ({ aspect, bare, session }: Difference) => `${aspect}\n  bare:    ${bare}\n  session: ${session}`;
 
 function differentialCase(situation: Situation): Case {
@@ -66,15 +77,10 @@ function differentialCase(situation: Situation): Case {
     needs: ["plainFetch"],
     leaks: true,
     async run(t) {
-      const expected = await meet(situation, bare, t);
-      const session = new Session();
-      let actual: Aspects;
-      try {
-        actual = await meet(situation, session.fetch, t);
-      } finally {
-        await session.close();
+      let differences = await differ(situation, t);
+      for (let again = 0; situation.timed && differences.length > 0 && again < 3; again++) {
+        differences = await differ(situation, t);
       }
-      const differences = compare(expected, actual, situation.unsteady);
       const { runtime } = t;
       const found = differences.map((difference) => ({ ...difference, id: reasonOf(name, runtime, difference)?.id }));
       const recording = await note(JSON.stringify({ name, runtime, differences: found }));

@@ -250,6 +250,7 @@ const holders: Situation[] = Object.entries(HOLDERS).flatMap(([name, make]) => [
 const signals: Situation[] = [
   {
     name: "AbortSignal.timeout() before the headers",
+    timed: true,
     async run(fetch, at) {
       const signal = AbortSignal.timeout(60);
       return { asked: await ask(() => fetch(`${at.url}/hang`, { signal }), "text", signal), left: await at.left(1) };
@@ -257,6 +258,7 @@ const signals: Situation[] = [
   },
   {
     name: "AbortSignal.timeout() in the body",
+    timed: true,
     async run(fetch, { url }) {
       const signal = AbortSignal.timeout(150);
       return await ask(() => fetch(`${url}/stall/100000`, { signal }), "text", signal);

@@ -29,6 +29,8 @@ export interface Situation {
   name: string;
   /** Aspects that depend on time, and are not compared. */
   unsteady?: RegExp;
+  /** Whether it has a short time limit, which a busy machine may miss: if the two differ, both meet it again. */
+  timed?: boolean;
   run(fetch: Fetch, at: Place): Promise<unknown>;
 }
 

@@ -15,6 +15,9 @@ import { own } from "./options.ts";
 const FIRST_BLOCK = 4096;
 const LARGEST_BLOCK = 1024 * 1024;
 
+/** Once this part of an announced length has arrived, all the rest gets its memory at once. */
+const ENOUGH = 1 / 16;
+
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 const NO_BYTES: Bytes = new Uint8Array(0);
@@ -30,7 +33,8 @@ export function isBytes(value: unknown): value is Bytes {
 /**
  * Collects bytes that arrive in pieces, in growing blocks of our own memory. So the memory held is
  * at most twice the bytes that have arrived, however small the pieces are, and however large the
- * platform's buffers behind them.
+ * platform's buffers behind them. If the length was announced, one block takes all of it once a
+ * sixteenth has arrived, so that nothing more is copied.
  */
 export class ByteCollector {
   /** The number of bytes collected. */
@@ -50,8 +54,8 @@ export class ByteCollector {
   /**
    * Adds a piece, mostly by copying it.
    *
-   * @param ours Whether nobody else uses the memory of the piece, so that it may be kept without a
-   * copy.
+   * @param ours Whether nobody else uses the memory of the piece. Then it is kept without a copy, or
+   * freed at once, because garbage collection comes late. The caller must not use the piece again.
    */
   append(piece: Bytes, ours = false): void {
     if (ours && this.size === 0 && piece.byteLength === piece.buffer.byteLength) {
@@ -65,17 +69,25 @@ export class ByteCollector {
       this.#advance(part.byteLength);
       rest = rest.subarray(part.byteLength);
     }
+    if (ours) piece.buffer.transfer?.(0);
   }
 
   /** Returns the memory for the next bytes. It has room for at least one. */
   room(): Bytes {
-    if (this.#used === this.#block.byteLength) {
-      if (this.#used > 0) this.#full.push(this.#block);
-      const size = this.size === 0 ? this.#announced : Math.max(this.size, FIRST_BLOCK);
-      this.#block = new Uint8Array(Math.min(Math.max(size, 1), LARGEST_BLOCK));
-      this.#used = 0;
-    }
+    if (this.#used === this.#block.byteLength) this.#grow();
     return this.#block.subarray(this.#used);
+  }
+
+  /** Makes room after a full block. */
+  #grow(): void {
+    if (this.size < this.#announced && this.size >= this.#announced * ENOUGH) {
+      this.#block = this.#join(this.#announced);
+      return;
+    }
+    if (this.#used > 0) this.#full.push(this.#block);
+    const size = this.size === 0 ? this.#announced : Math.max(this.size, FIRST_BLOCK);
+    this.#block = new Uint8Array(Math.min(Math.max(size, 1), LARGEST_BLOCK));
+    this.#used = 0;
   }
 
   /**
@@ -98,15 +110,19 @@ export class ByteCollector {
    */
   take(): Bytes {
     if (this.size === 0) return new Uint8Array(0);
-    const last = this.#used === this.#block.byteLength ? this.#block : this.#block.slice(0, this.#used);
-    if (this.#full.length === 0) return last;
-    const whole = new Uint8Array(this.size);
-    let offset = 0;
-    for (const block of [...this.#full, last]) {
-      whole.set(block, offset);
-      offset += block.byteLength;
-      // Free the block at once, because garbage collection comes late and the blocks take as much
-      // memory as the result.
+    if (this.#full.length > 0) return this.#join(this.size);
+    return this.#used === this.#block.byteLength ? this.#block : this.#block.slice(0, this.#used);
+  }
+
+  /** Moves all bytes to one block of this length. */
+  #join(length: number): Bytes {
+    const whole = new Uint8Array(length);
+    const blocks = [...this.#full.splice(0), this.#block.subarray(0, this.#used)];
+    this.#used = 0;
+    for (const block of blocks) {
+      whole.set(block, this.#used);
+      this.#used += block.byteLength;
+      // Garbage collection comes late, and the blocks may take as much memory as the result.
       block.buffer.transfer?.(0);
     }
     return whole;

@@ -35,8 +35,8 @@ export class ReadAhead {
         this.reading = read.then(() => {}, () => {});
         const { value } = await read;
         if (value === undefined) return exchange.end();
-        this.#bytes.append(value, source.owns(value));
         size += value.byteLength;
+        this.#bytes.append(value, source.owns(value));
       }
     } catch (error) {
       exchange.endWith(error);

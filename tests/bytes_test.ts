@@ -74,6 +74,29 @@ Deno.test("ByteCollector allocates no more than a block for what is only announc
   }
 });
 
+Deno.test("ByteCollector gathers all in one block once a sixteenth of what was announced has arrived", () => {
+  const bytes = new ByteCollector(16 * MIB);
+  const first = bytes.room().buffer;
+  bytes.append(pattern(MIB));
+  const { buffer } = bytes.room();
+  assertEquals([first.byteLength, buffer.byteLength], [0, 16 * MIB]);
+  while (bytes.size < 16 * MIB) bytes.append(pattern(MIB, bytes.size));
+  const whole = bytes.take();
+  assertStrictEquals(whole.buffer, buffer);
+  assertPattern(whole, 16 * MIB);
+});
+
+Deno.test("ByteCollector keeps the first piece that nobody else uses, and frees the others", () => {
+  const bytes = new ByteCollector(3000);
+  const pieces = [0, 1000, 2000].map((start) => pattern(1000, start));
+  const [{ buffer }] = pieces;
+  bytes.append(pieces[0], true);
+  assertStrictEquals(bytes.room().buffer === buffer, false);
+  for (const piece of pieces.slice(1)) bytes.append(piece, true);
+  assertEquals(pieces.slice(1).map(({ byteLength }) => byteLength), [0, 0]);
+  assertPattern(bytes.take(), 3000);
+});
+
 Deno.test("ByteCollector holds at most twice what has arrived, and a first block", () => {
   const bytes = new ByteCollector();
   const blocks = new Set<ArrayBuffer>();

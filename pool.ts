@@ -11,7 +11,7 @@ import { showAs } from "./_internal/inspect.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
 import { PlatformPromise } from "./_internal/promise.ts";
 import { checkSignal, onAbort, throwIfAborted } from "./_internal/signals.ts";
-import { SLOTS, Slots } from "./_internal/slots.ts";
+import { SLOTS, Slots, type Waiter } from "./_internal/slots.ts";
 import { DEFAULT_TIMEOUT } from "./_internal/timing.ts";
 import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
 import { type Adapter, facts, PLATFORM, type Platform } from "./_internal/transports/platform.ts";
@@ -160,6 +160,22 @@ export interface PoolStats {
 const DEFAULT_MAX_CONNECTIONS = 128;
 const DEFAULT_MAX_CONNECTIONS_PER_ORIGIN = 64;
 
+/** A wait for a lease. Its fields take less memory than the closures of its two methods would. */
+class Wait implements Waiter {
+  readonly settled: PromiseWithResolvers<Lease> = PlatformPromise.withResolvers();
+  forgetSignal: (() => void) | undefined;
+
+  grant(lease: Lease): void {
+    this.forgetSignal?.();
+    this.settled.resolve(lease);
+  }
+
+  refuse(reason: unknown): void {
+    this.forgetSignal?.();
+    this.settled.reject(reason);
+  }
+}
+
 /**
  * Limits the exchanges open at once, queues the other requests, and owns the sockets.
  *
@@ -301,21 +317,10 @@ export class Pool implements AsyncDisposable {
       const slots = this[SLOTS];
       const lease = slots.tryAcquire(origin, holder);
       if (lease !== undefined) return Promise.resolve(lease);
-      const { promise, resolve, reject } = PlatformPromise.withResolvers<Lease>();
-      let forgetSignal = () => {};
-      const waiter = {
-        grant(lease: Lease) {
-          forgetSignal();
-          resolve(lease);
-        },
-        refuse(reason: unknown) {
-          forgetSignal();
-          reject(reason);
-        },
-      };
-      const waiting = slots.enqueue(origin, timeout, holder, waiter);
-      if (signal) forgetSignal = onAbort(signal, (reason) => slots.cancel(waiting, reason));
-      return promise;
+      const wait = new Wait();
+      const waiting = slots.enqueue(origin, timeout, holder, wait);
+      if (signal) wait.forgetSignal = onAbort(signal, (reason) => slots.cancel(waiting, reason));
+      return wait.settled.promise;
     } catch (error) {
       return Promise.reject(error);
     }

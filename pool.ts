@@ -162,17 +162,18 @@ const DEFAULT_MAX_CONNECTIONS_PER_ORIGIN = 64;
 
 /** A wait for a lease. Its fields take less memory than the closures of its two methods would. */
 class Wait implements Waiter {
-  readonly settled: PromiseWithResolvers<Lease> = PlatformPromise.withResolvers();
-  forgetSignal: (() => void) | undefined;
+  readonly lease: PromiseWithResolvers<Lease> = PlatformPromise.withResolvers();
+  /** Stops listening to the caller's signal, if there is one. */
+  forget: (() => void) | undefined;
 
   grant(lease: Lease): void {
-    this.forgetSignal?.();
-    this.settled.resolve(lease);
+    this.forget?.();
+    this.lease.resolve(lease);
   }
 
   refuse(reason: unknown): void {
-    this.forgetSignal?.();
-    this.settled.reject(reason);
+    this.forget?.();
+    this.lease.reject(reason);
   }
 }
 
@@ -319,8 +320,13 @@ export class Pool implements AsyncDisposable {
       if (lease !== undefined) return Promise.resolve(lease);
       const wait = new Wait();
       const waiting = slots.enqueue(origin, timeout, holder, wait);
-      if (signal) wait.forgetSignal = onAbort(signal, (reason) => slots.cancel(waiting, reason));
-      return wait.settled.promise;
+      try {
+        if (signal) wait.forget = onAbort(signal, (reason) => slots.cancel(waiting, reason));
+      } catch (error) {
+        // The signal is not the platform's own. If the request stayed, its lease would be nobody's.
+        slots.cancel(waiting, error);
+      }
+      return wait.lease.promise;
     } catch (error) {
       return Promise.reject(error);
     }

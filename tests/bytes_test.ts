@@ -1,6 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { ByteCollector, type Bytes, isBytes } from "../_internal/bytes.ts";
 
 const KIB = 1024;
@@ -91,7 +91,7 @@ Deno.test("ByteCollector keeps the first piece that nobody else uses, and frees 
   const pieces = [0, 1000, 2000].map((start) => pattern(1000, start));
   const [{ buffer }] = pieces;
   bytes.append(pieces[0], true);
-  assertStrictEquals(bytes.room().buffer === buffer, false);
+  assertNotStrictEquals(bytes.room().buffer, buffer);
   for (const piece of pieces.slice(1)) bytes.append(piece, true);
   assertEquals(pieces.slice(1).map(({ byteLength }) => byteLength), [0, 0]);
   assertPattern(bytes.take(), 3000);

@@ -307,6 +307,20 @@ Deno.test("Pool.acquire() rejects a waiter when its signal aborts", async () => 
   });
 });
 
+Deno.test("Pool.acquire() leaves nobody in the queue if its signal cannot be listened to", async () => {
+  const { pool } = create({ maxConnections: 1 });
+  const held = await pool.acquire(A);
+  const { signal } = new AbortController();
+  signal.addEventListener = () => {
+    throw new RangeError("No listener");
+  };
+  await assertRejects(() => pool.acquire(A, { signal }), RangeError, "No listener");
+  assertEquals(snapshot(pool), "1 active, 0 queued: a.test 1");
+  held.release();
+  assertEquals(pool.stats().active, 0);
+  await pool.close();
+});
+
 Deno.test("Pool.acquire() rejects at once when its signal is aborted already", async () => {
   const { pool } = create();
   const reason = new Error("before");

@@ -10,8 +10,14 @@ import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
 import { PlatformPromise } from "./_internal/promise.ts";
-import { checkSignal, onAbort, throwIfAborted } from "./_internal/signals.ts";
-import { SLOTS, Slots, type Waiter } from "./_internal/slots.ts";
+import {
+  type AbortListener,
+  addAbortListener,
+  checkSignal,
+  removeAbortListener,
+  throwIfAborted,
+} from "./_internal/signals.ts";
+import { type Holder, type LeaseRequest, SLOTS, Slots, type Waiter } from "./_internal/slots.ts";
 import { DEFAULT_TIMEOUT } from "./_internal/timing.ts";
 import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
 import { type Adapter, facts, PLATFORM, type Platform } from "./_internal/transports/platform.ts";
@@ -160,20 +166,51 @@ export interface PoolStats {
 const DEFAULT_MAX_CONNECTIONS = 128;
 const DEFAULT_MAX_CONNECTIONS_PER_ORIGIN = 64;
 
-/** A wait for a lease. Its fields take less memory than the closures of its two methods would. */
-class Wait implements Waiter {
-  readonly lease: PromiseWithResolvers<Lease> = PlatformPromise.withResolvers();
-  /** Stops listening to the caller's signal, if there is one. */
-  forget: (() => void) | undefined;
+/** One call of {@linkcode Pool.acquire}. It may wait for a lease, and then holds it. */
+class Acquisition implements Holder, Waiter, AbortListener {
+  readonly request: RequestSummary | undefined;
+  readonly onClose: AcquireOptions["onClose"];
+  readonly #slots: Slots;
+  #leaseRequest: LeaseRequest | undefined;
+  #signal: AbortSignal | null | undefined;
+  // The parts of one object, which would take more memory while the call waits.
+  #resolve: ((lease: Lease) => void) | undefined;
+  #reject: ((reason: unknown) => void) | undefined;
+
+  constructor(slots: Slots, request: RequestSummary | undefined, onClose: AcquireOptions["onClose"]) {
+    this.#slots = slots;
+    this.request = request;
+    this.onClose = onClose;
+  }
+
+  /** Waits for a lease. Call it right after `tryAcquire()` found no free slot. */
+  wait(origin: string, timeout: number, signal: AbortSignal | null | undefined): Promise<Lease> {
+    const { promise, resolve, reject } = PlatformPromise.withResolvers<Lease>();
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#leaseRequest = this.#slots.enqueue(origin, timeout, this, this);
+    this.#signal = signal;
+    try {
+      if (signal) addAbortListener(signal, this);
+    } catch (error) {
+      // The signal is not the platform's own. If the request stayed, its lease would be nobody's.
+      this.onAbort(error);
+    }
+    return promise;
+  }
 
   grant(lease: Lease): void {
-    this.forget?.();
-    this.lease.resolve(lease);
+    if (this.#signal) removeAbortListener(this.#signal, this);
+    this.#resolve!(lease);
   }
 
   refuse(reason: unknown): void {
-    this.forget?.();
-    this.lease.reject(reason);
+    if (this.#signal) removeAbortListener(this.#signal, this);
+    this.#reject!(reason);
+  }
+
+  onAbort(reason: unknown): void {
+    this.#slots.cancel(this.#leaseRequest!, reason);
   }
 }
 
@@ -314,19 +351,10 @@ export class Pool implements AsyncDisposable {
       if (onClose !== undefined) checkFunction(subject("onClose"), onClose);
       checkNumber(subject("timeout"), "a positive number of milliseconds", timeout);
       if (!this.closed) throwIfAborted(signal);
-      const holder = { request, onClose: onClose?.bind(options) };
       const slots = this[SLOTS];
-      const lease = slots.tryAcquire(origin, holder);
-      if (lease !== undefined) return Promise.resolve(lease);
-      const wait = new Wait();
-      const waiting = slots.enqueue(origin, timeout, holder, wait);
-      try {
-        if (signal) wait.forget = onAbort(signal, (reason) => slots.cancel(waiting, reason));
-      } catch (error) {
-        // The signal is not the platform's own. If the request stayed, its lease would be nobody's.
-        slots.cancel(waiting, error);
-      }
-      return wait.lease.promise;
+      const call = new Acquisition(slots, request, onClose?.bind(options));
+      const lease = slots.tryAcquire(origin, call);
+      return lease === undefined ? call.wait(origin, timeout, signal) : Promise.resolve(lease);
     } catch (error) {
       return Promise.reject(error);
     }

@@ -16,7 +16,7 @@ import { displayUrl, isIdempotent, originOf } from "./http.ts";
 import { isObject } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { PlatformPromise } from "./promise.ts";
-import { onAbort, throwIfAborted } from "./signals.ts";
+import { type AbortListener, addAbortListener, removeAbortListener, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
 import { cancelBody } from "./transports/forms.ts";
@@ -118,7 +118,7 @@ export interface OpenBody {
  *
  * A redirected request is still one exchange. It has one attempt for each request that is sent.
  */
-export class Exchange implements RequestSummary, Holder {
+export class Exchange implements RequestSummary, Holder, AbortListener {
   state: ExchangeState = "queued";
   /** The stack trace of the call that made the request, if the session keeps it. */
   stack: string | undefined;
@@ -133,7 +133,8 @@ export class Exchange implements RequestSummary, Holder {
   /** `undefined` once the exchange has ended. */
   #exchanges: Exchanges | undefined;
   readonly #attempt: Attempt;
-  #forgetSignal: (() => void) | undefined;
+  /** The caller's signal, while it is listened to. */
+  #signal: AbortSignal | undefined;
   /** The number of requests that a server may have received. */
   #sent = 0;
   /** The report on a response that was garbage-collected while it was open. */
@@ -185,9 +186,13 @@ export class Exchange implements RequestSummary, Holder {
   /** Listens to the caller's signal. */
   follow(signal: AbortSignal): void {
     throwIfAborted(signal);
-    this.#forgetSignal = onAbort(signal, (reason) => {
-      this.byCaller = this.cancellation.abort(reason);
-    });
+    addAbortListener(signal, this);
+    this.#signal = signal;
+  }
+
+  /** Called when the caller's signal aborts. */
+  onAbort(reason: unknown): void {
+    this.byCaller = this.cancellation.abort(reason);
   }
 
   /**
@@ -360,7 +365,8 @@ export class Exchange implements RequestSummary, Holder {
     if (exchanges === undefined) return;
     this.#exchanges = undefined;
     const { aborted, reason } = this.cancellation;
-    this.#forgetSignal?.();
+    if (this.#signal !== undefined) removeAbortListener(this.#signal, this);
+    this.#signal = undefined;
     if (aborted) this.#attempt.abort(reason);
     if (aborted) this.source?.abort(reason);
     this.source = undefined;

@@ -1,42 +1,45 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Many callbacks on one abort signal, with only one listener.
+ * Many listeners to one abort signal, with only one event handler.
  *
  * A signal that outlives its requests, such as that of a server, may be given to thousands of
- * requests. With one listener for each, Node prints `MaxListenersExceededWarning`, and on Node 20
+ * requests. With one event handler for each, Node prints `MaxListenersExceededWarning`, and on Node 20
  * removing one of n takes O(n). `AbortSignal.any()` leaks on Bun and workerd. Here every signal has
- * one listener while there are callbacks, and none afterwards.
+ * one event handler while there are listeners, and none afterwards.
  *
  * @module
  */
 
 import { own, refuse } from "./options.ts";
 
-/** A function to call when a signal aborts. */
-type AbortCallback = (reason: unknown) => void;
+/** What is told when a signal aborts. An object takes less memory than a closure. */
+export interface AbortListener {
+  /** Called once, with the signal's reason. Must not throw. */
+  onAbort(reason: unknown): void;
+}
 
 interface Registration {
-  readonly callbacks: Set<AbortCallback>;
-  readonly listener: () => void;
+  readonly listeners: Set<AbortListener>;
+  readonly handler: () => void;
 }
 
 const registrations = new WeakMap<AbortSignal, Registration>();
 
 function register(signal: AbortSignal): Registration {
-  const callbacks = new Set<AbortCallback>();
-  const listener = () => {
+  const listeners = new Set<AbortListener>();
+  const handler = () => {
     const reason = reasonOf(signal);
-    // The iteration is live: a callback that is removed meanwhile is not called, and one that is
+    // The iteration is live: a listener that is removed meanwhile is not called, and one that is
     // added meanwhile is.
-    for (const callback of callbacks) {
-      callbacks.delete(callback);
-      callback(reason);
+    for (const listener of listeners) {
+      listeners.delete(listener);
+      listener.onAbort(reason);
     }
     registrations.delete(signal);
   };
-  const registration = { callbacks, listener };
-  signal.addEventListener("abort", listener, own({ once: true }));
+  const registration = { listeners, handler };
+  signal.addEventListener("abort", handler, own({ once: true }));
   registrations.set(signal, registration);
   return registration;
 }
@@ -65,27 +68,22 @@ export function throwIfAborted(signal: AbortSignal | null | undefined): void {
 }
 
 /**
- * Calls `callback` once when `signal` aborts, unless the disposer is called before.
- *
- * Callbacks must not throw. If the signal is aborted already, the callback is never called, so
- * check `signal.aborted` first.
- *
- * @param signal The signal to watch.
- * @param callback Called with the signal's reason. Each call of `onAbort` needs a function of its
- * own.
- * @returns The disposer. It is O(1) and idempotent.
+ * Tells `listener` when `signal` aborts. If the signal is aborted already, the listener is never
+ * told, so check `signal.aborted` first.
  */
-export function onAbort(signal: AbortSignal, callback: AbortCallback): () => void {
-  const { callbacks, listener } = registrations.get(signal) ?? register(signal);
-  callbacks.add(callback);
-  return () => {
-    // While the signal fires, its registration stays: the listener removes it.
-    if (!callbacks.delete(callback) || callbacks.size > 0 || signal.aborted) return;
-    registrations.delete(signal);
-    try {
-      signal.removeEventListener("abort", listener);
-    } catch {
-      // The signal is not the platform's own. The listener stays, but has no callback to call.
-    }
-  };
+export function addAbortListener(signal: AbortSignal, listener: AbortListener): void {
+  (registrations.get(signal) ?? register(signal)).listeners.add(listener);
+}
+
+/** Undoes {@linkcode addAbortListener}. It is O(1). Later calls do nothing. */
+export function removeAbortListener(signal: AbortSignal, listener: AbortListener): void {
+  const registration = registrations.get(signal);
+  // While the signal fires, its registration stays: the handler removes it.
+  if (!registration?.listeners.delete(listener) || registration.listeners.size > 0 || signal.aborted) return;
+  registrations.delete(signal);
+  try {
+    signal.removeEventListener("abort", registration.handler);
+  } catch {
+    // The signal is not the platform's own. The handler stays, but has no listener to tell.
+  }
 }

@@ -12,7 +12,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import * as fc from "fast-check";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
-import { onAbort } from "../_internal/signals.ts";
+import { addAbortListener, removeAbortListener } from "../_internal/signals.ts";
 import { type Holder, type Lease as Slot, SLOTS } from "../_internal/slots.ts";
 import { type Adapter, facts, PLATFORM } from "../_internal/transports/platform.ts";
 import { type Lease, Pool } from "../pool.ts";
@@ -348,7 +348,8 @@ class Bench {
     const lease = slots.tryAcquire(call.origin, holder);
     if (lease !== undefined) return lease;
     const { promise, resolve, reject } = Promise.withResolvers<Slot>();
-    let forget = () => {};
+    const listener = { onAbort: (reason: unknown) => slots.cancel(waiting, reason) };
+    const forget = () => signal && removeAbortListener(signal, listener);
     const waiter = {
       grant(lease: Slot) {
         forget();
@@ -360,7 +361,7 @@ class Bench {
       },
     };
     const waiting = slots.enqueue(call.origin, call.timeout, holder, waiter);
-    if (signal) forget = onAbort(signal, (reason) => slots.cancel(waiting, reason));
+    if (signal) addAbortListener(signal, listener);
     return await promise;
   }
 

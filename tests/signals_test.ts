@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { onAbort, throwIfAborted } from "../_internal/signals.ts";
+import { addAbortListener, removeAbortListener, throwIfAborted } from "../_internal/signals.ts";
 
 /** A controller whose signal counts its listeners. */
 function counted(): { controller: AbortController; signal: AbortSignal; listeners: () => number; added: () => number } {
@@ -23,7 +23,14 @@ function counted(): { controller: AbortController; signal: AbortSignal; listener
   return { controller, signal, listeners: () => listeners, added: () => added };
 }
 
-Deno.test("onAbort() calls every callback once with the reason", () => {
+/** Adds a listener. Returns a function that removes it. */
+function onAbort(signal: AbortSignal, callback: (reason: unknown) => void): () => void {
+  const listener = { onAbort: callback };
+  addAbortListener(signal, listener);
+  return () => removeAbortListener(signal, listener);
+}
+
+Deno.test("addAbortListener() has every listener told once with the reason", () => {
   const { controller, signal, listeners } = counted();
   const seen: unknown[] = [];
   for (const name of ["a", "b", "c"]) onAbort(signal, (reason) => seen.push(name, reason));
@@ -35,7 +42,7 @@ Deno.test("onAbort() calls every callback once with the reason", () => {
   assertStrictEquals(seen[1], reason);
 });
 
-Deno.test("onAbort() keeps one listener while there are callbacks, and none after", () => {
+Deno.test("addAbortListener() adds one event handler for all listeners, which goes with the last", () => {
   const { signal, listeners, added } = counted();
   const disposers = Array.from({ length: 1000 }, () => onAbort(signal, () => {}));
   assertEquals([listeners(), added()], [1, 1]);
@@ -47,7 +54,7 @@ Deno.test("onAbort() keeps one listener while there are callbacks, and none afte
   assertEquals([listeners(), added()], [0, 2]);
 });
 
-Deno.test("onAbort() returns a disposer that acts once", () => {
+Deno.test("removeAbortListener() acts once", () => {
   const { controller, signal, listeners } = counted();
   const seen: string[] = [];
   const dispose = onAbort(signal, () => seen.push("a"));
@@ -62,7 +69,7 @@ Deno.test("onAbort() returns a disposer that acts once", () => {
   assertEquals(seen, ["b"]);
 });
 
-Deno.test("onAbort() does not call what is disposed of while it fires", () => {
+Deno.test("removeAbortListener() acts while the signal fires", () => {
   const { controller, signal } = counted();
   const seen: string[] = [];
   onAbort(signal, () => {
@@ -78,7 +85,7 @@ Deno.test("onAbort() does not call what is disposed of while it fires", () => {
   assertEquals(seen, ["a", "c"]);
 });
 
-Deno.test("onAbort() calls what is added while it fires", () => {
+Deno.test("addAbortListener() acts while the signal fires", () => {
   const { controller, signal } = counted();
   const seen: string[] = [];
   onAbort(signal, () => {
@@ -89,7 +96,7 @@ Deno.test("onAbort() calls what is added while it fires", () => {
   assertEquals(seen, ["a", "b"]);
 });
 
-Deno.test("onAbort() gives what a signal's reason throws as the reason", () => {
+Deno.test("addAbortListener() gives what a signal's reason throws as the reason", () => {
   const { controller, signal } = counted();
   const failure = new RangeError("no reason");
   Object.defineProperty(signal, "reason", {
@@ -104,7 +111,7 @@ Deno.test("onAbort() gives what a signal's reason throws as the reason", () => {
   for (const reason of seen) assertStrictEquals(reason, failure);
 });
 
-Deno.test("onAbort() does not mind a signal that keeps its listener", () => {
+Deno.test("removeAbortListener() does not mind a signal that keeps its event handler", () => {
   const { controller, signal } = counted();
   signal.removeEventListener = () => {
     throw new TypeError("no signal of the platform's");
@@ -118,7 +125,7 @@ Deno.test("onAbort() does not mind a signal that keeps its listener", () => {
   assertEquals(seen, ["a"]);
 });
 
-Deno.test("onAbort() leaves nothing behind when a callback disposes of the last one", () => {
+Deno.test("removeAbortListener() leaves nothing behind when a listener removes the last one", () => {
   const { controller, signal, listeners } = counted();
   const seen: string[] = [];
   onAbort(signal, () => {
@@ -133,7 +140,7 @@ Deno.test("onAbort() leaves nothing behind when a callback disposes of the last 
   assertEquals(seen, ["a"]);
 });
 
-Deno.test("throwIfAborted() and onAbort() take a signal of a polyfill, without a reason or methods for it", () => {
+Deno.test("throwIfAborted() and addAbortListener() take a signal of a polyfill, without a reason or methods for it", () => {
   const listeners: (() => void)[] = [];
   const polyfill = {
     aborted: false,

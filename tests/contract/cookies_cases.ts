@@ -58,6 +58,14 @@ function setting(url: string, cookies: string[], to?: string): string {
   return `${url}/${to === undefined ? "headers" : "redirect/302"}?${query}`;
 }
 
+/** A method of a jar that fails, in one way or the other. */
+function failing(how: "throws" | "rejects", failure: Error): () => Promise<never> {
+  return () => {
+    if (how === "throws") throw failure;
+    return Promise.reject(failure);
+  };
+}
+
 const jars: [what: string, make: () => Jar][] = [
   ["tough-cookie", () => new CookieJar()],
   ["a synchronous jar over tough-cookie", () => {
@@ -164,18 +172,11 @@ export const cases: Case[] = [
   ),
   ...(["throws", "rejects"] as const).map((how) => {
     const failure = new Error("the jar's disk is full");
-    const fail = () => {
-      if (how === "throws") throw failure;
-      return Promise.reject(failure);
-    };
+    const fail = failing(how, failure);
     return withJar(
       `a jar that ${how} when asked ends the request with its error`,
       () => ({ getCookieString: fail, setCookie() {} }),
-      async (
-        session,
-        _,
-        { scope },
-      ) => {
+      async (session, _, { scope }) => {
         assertStrictEquals(await session.get(`${scope.url}/echo`).catch((error) => error), failure);
         assertStrictEquals(await session.fetch(`${scope.url}/echo`).catch((error) => error), failure);
         assertEquals((await scope.stats()).requests, 0);
@@ -185,18 +186,11 @@ export const cases: Case[] = [
   }),
   ...(["throws", "rejects"] as const).map((how) => {
     const failure = new Error("no such cookie");
-    const fail = () => {
-      if (how === "throws") throw failure;
-      return Promise.reject(failure);
-    };
+    const fail = failing(how, failure);
     return withJar(
       `a jar that ${how} when told of a cookie does no harm`,
       () => ({ getCookieString: () => "", setCookie: fail }),
-      async (
-        session,
-        _,
-        { scope },
-      ) => {
+      async (session, _, { scope }) => {
         assertEquals(await (await session.get(setting(scope.url, ["a=1", "b=2"], "/chain/1"))).text(), "end");
       },
     );

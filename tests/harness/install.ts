@@ -1,8 +1,11 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Installs what package-lock.json names, unless that was done since the lock file last changed. npm, because it
-// installs of the runtimes' packages only those of this machine's platform.
-const root = new URL("../../", import.meta.url);
+// Installs what the package-lock.json of a folder names, unless that was done since the lock file last changed. npm,
+// because it installs of the runtimes' packages only those of this machine's platform.
+//
+// Arguments: the folder, and what is installed.
+const [folder = ".", what = "packages"] = Deno.args;
+const root = new URL(`../../${folder}/`, import.meta.url);
 
 function modified(path: string): number {
   try {
@@ -14,7 +17,7 @@ function modified(path: string): number {
 
 if (modified("node_modules/.package-lock.json") < modified("package-lock.json")) {
   const npm = Deno.build.os === "windows" ? "npm.cmd" : "npm";
-  console.error("Installing the runtimes and tools of package-lock.json, about 1 GB");
+  console.error(`Installing ${what}`);
   const args = ["ci", "--loglevel=error"];
   try {
     const { success } = await new Deno.Command(npm, { args, cwd: root, stdout: "null" }).spawn().status;

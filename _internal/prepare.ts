@@ -298,9 +298,7 @@ function setMissing(headers: Headers | undefined, name: string, value: string): 
 /** Refuses a header without a value, which `fetch` would send as the text "undefined". */
 function refuseMissing(headers: unknown): void {
   for (const [name, value] of Object.entries(headers ?? {})) {
-    if (value === undefined) {
-      throw new TypeError(`"headers" has no value for ${describe(name)}: leave the name out to send no such header`);
-    }
+    if (value === undefined) throw new TypeError(`"headers" has no value for ${describe(name)}: leave the name out`);
   }
 }
 
@@ -476,12 +474,10 @@ function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, strin
   }
   const params = new URLSearchParams();
   for (const [name, values] of Object.entries(query)) {
-    for (const value of Array.isArray(values) ? values : [values]) {
+    for (const value of [values].flat()) {
       if (value === undefined) continue;
       if (!/^(?:string|boolean|bigint|number)$/.test(typeof value) || Number.isNaN(value)) {
-        throw new TypeError(
-          `"query" must have strings, numbers and booleans: received ${describe(value)} at ${describe(name)}`,
-        );
+        refuse(`"query.${printable(name)}" must be a string, number or boolean`, value);
       }
       params.append(name, String(value));
     }

@@ -172,7 +172,7 @@ Deno.test("prepare() adds a query to the URL's own, which stays as it is", () =>
 
 Deno.test("prepare() refuses a query of what has no text", () => {
   for (const value of [null, {}, new Date(), NaN, () => {}, Symbol.iterator, [[1]]]) {
-    assertRefuses(() => get(URL_A, { query: { name: value } }), '"query" must have strings, numbers and booleans');
+    assertRefuses(() => get(URL_A, { query: { name: value } }), '"query.name" must be a string, number or boolean');
   }
 });
 

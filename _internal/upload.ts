@@ -107,17 +107,16 @@ function checkChunk(chunk: unknown): Bytes {
   throw new TypeError(`Cannot send the body as a chunk of its stream is not a Uint8Array: received ${typeof chunk}`);
 }
 
+type Read = Promise<IteratorResult<Bytes>>;
+
 /**
- * Returns an iterator over what a reader reads. It is not a generator, because a generator that was
- * never started does not release its source.
+ * Iterates over what a reader reads. This is not a generator, because a generator that was never
+ * started does not release its source.
  *
  * @param begun The reads that have begun.
  */
-function iterate(reader: StreamReader, begun: Promise<IteratorResult<Bytes>>[] = []): AsyncIterator<Bytes, unknown> {
-  return {
-    next: () => begun.shift() ?? reader.read(),
-    return: (reason) => reader.cancel(reason) as Promise<never>,
-  };
+function iterate(reader: StreamReader, begun: Read[] = []): AsyncIterator<Bytes, unknown> {
+  return { next: () => begun.shift() ?? reader.read(), return: (reason) => reader.cancel(reason) as Promise<never> };
 }
 
 /**
@@ -193,7 +192,7 @@ async function readAhead(reader: StreamReader, cancellation: Cancellation): Prom
     for (let counted = 0;;) {
       const pending = reader.read();
       const read = await cancellation.race(Promise.race([pending, late]));
-      if (read === undefined) return resume(reader, bytes.take(), pending);
+      if (read === undefined) return resume(reader, bytes.take(), [pending]);
       if (read.done) return bytes.take();
       // A body of one chunk is in memory, however large it is.
       const chunk = checkChunk(read.value);
@@ -210,10 +209,8 @@ async function readAhead(reader: StreamReader, cancellation: Cancellation): Prom
   }
 }
 
-/** Returns a stream whose start was read already, and one more read of it has perhaps begun. */
-function resume(reader: StreamReader, start: Bytes, pending?: Promise<IteratorResult<Bytes>>): AsyncIterable<Bytes> {
-  const begun = pending === undefined ? [] : [pending];
+/** Returns a stream whose start was read already. */
+function resume(reader: StreamReader, start: Bytes, begun: Read[] = []): AsyncIterable<Bytes> {
   if (start.byteLength > 0) begun.unshift(Promise.resolve({ done: false, value: start }));
-  const iterator = iterate(reader, begun) as AsyncIterator<Bytes>;
-  return { [Symbol.asyncIterator]: () => iterator };
+  return { [Symbol.asyncIterator]: () => iterate(reader, begun) };
 }

@@ -47,8 +47,7 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
   const toGet = status === 303 ? !isBodiless(sent.method) : status < 303 && sent.method === "POST";
   if (!toGet && isStream(sent.body)) throw cannotFollow("the body is a stream, which cannot be sent again", line);
   const leaves = url.origin !== sent.url.origin;
-  const options = own(sent.rest ?? {}) as Referring;
-  if (options.mode === "same-origin" && leaves) {
+  if (leaves && (own(sent.rest ?? {}) as Referring).mode === "same-origin") {
     throw cannotFollow('"mode" is "same-origin", and it leads to another origin', line);
   }
   const headers = withoutHeaders(sent.headers, [...(leaves ? ORIGIN_HEADERS : []), ...(toGet ? BODY_HEADERS : [])]);

@@ -15,13 +15,11 @@ import { checkFunction, checkMethods, checkNumber, isObject, MAX_DELAY, own, ref
 import {
   checkLimit,
   mergeTimeouts,
-  ORIGIN_HEADERS,
   type Outgoing,
   parseHeaders,
   prepare,
   prepareFetch,
   type RequestDefaults,
-  withoutHeaders,
 } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { SLOTS } from "./_internal/slots.ts";
@@ -289,12 +287,9 @@ export class Session implements AsyncDisposable {
     refuseForeign(options, SESSION_OPTIONS_OF_OTHERS);
     const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, throwIfNotOk, cookieJar, onLeak, traceLeaks } =
       options;
-    const base = baseUrl === undefined ? undefined : parseBaseUrl(baseUrl);
-    const parsed = parseHeaders(headers);
     const defaults: RequestDefaults = {
-      baseUrl: base,
-      headers: parsed,
-      headersElsewhere: parsed && base ? withoutHeaders(parsed, ORIGIN_HEADERS) : parsed,
+      baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
+      headers: parseHeaders(headers),
       timeouts: mergeTimeouts(DEFAULT_TIMEOUTS, timeout),
       maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES),
       maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),

@@ -13,10 +13,8 @@ import { isObject } from "./options.ts";
 const CODES: readonly [code: string, words: RegExp][] = [
   // The words contain a space, so they cannot be a part of a URL that the message quotes.
   ["ECONNREFUSED", /^ConnectionRefused:|Connection refused|os error 10061/],
-  [
-    "ECONNRESET",
-    /^UND_ERR_SOCKET:|^Connection(?:Closed|Reset):|Connection reset|os error 10054|connection closed before message|tls handshake eof/,
-  ],
+  ["ECONNRESET", /^UND_ERR_SOCKET:|^Connection(?:Closed|Reset):|Connection reset|os error 10054/],
+  ["ECONNRESET", /connection closed before message|tls handshake eof/],
   ["EPIPE", /Broken pipe/],
   ["ETIMEDOUT", /^UND_ERR_\w+_TIMEOUT:|timed out \(os error|os error 10060/],
   ["ENETUNREACH", /Network is unreachable|os error 10051/],

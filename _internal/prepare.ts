@@ -44,9 +44,8 @@ interface Settings {
 /** The defaults that a session adds to each of its requests. */
 export interface RequestDefaults extends Settings {
   readonly baseUrl: URL | undefined;
+  /** If there is a `baseUrl`, those in {@linkcode ORIGIN_HEADERS} are for its origin only. */
   readonly headers: Headers | undefined;
-  /** `headers` without those that are for the origin of `baseUrl` only. */
-  readonly headersElsewhere: Headers | undefined;
 }
 
 /** A request that is checked, complete and ready to be sent. */
@@ -229,16 +228,16 @@ function complete(
 
   const url = resolve(request?.url ?? input as string | URL, defaults.baseUrl);
   const isHome = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
-  let headers = takeCredentials(url, mergeHeaders(isHome ? defaults.headers : defaults.headersElsewhere, ownHeaders));
+  let headers = takeCredentials(url, mergeHeaders(defaults.headers, ownHeaders, isHome ? [] : ORIGIN_HEADERS));
   if (query !== undefined) addQuery(url, query);
 
   if (json !== undefined && body != null) throw cannotSend('"json" and "body" exclude each other');
   const content = json === undefined ? body : toJson(json, method, url);
   // A body in the options takes precedence over that of a `Request`, unless it is null: Fetch
   // standard, section 5.4.
-  const owner = content == null ? (initial?.body === null ? undefined : initial) ?? request : undefined;
-  const inherited = owner !== undefined && mayHaveBody(owner, method);
-  if (inherited ? owner.bodyUsed : content instanceof ReadableStream && content.locked) {
+  const source = content == null ? (initial?.body === null ? undefined : initial) ?? request : undefined;
+  const owner = source && mayHaveBody(source, method) ? source : undefined;
+  if (owner?.bodyUsed || content instanceof ReadableStream && content.locked) {
     throw cannotSend("its body is being read or has been read already");
   }
   if (isStream(content)) checkStream(content, init.duplex);
@@ -250,10 +249,10 @@ function complete(
     method,
     url,
     headers,
-    body: inherited ? undefined : snapshot(content),
-    request: inherited ? owner : undefined,
+    body: snapshot(content),
+    request: owner,
     // The stream or the `Request` of the caller can be used only once.
-    repeatable: inherited || isStream(content) ? "never" : isIdempotent(method) ? "always" : "refused",
+    repeatable: owner || isStream(content) ? "never" : isIdempotent(method) ? "always" : "refused",
     prefetch,
     throwIfNotOk: defaults.throwIfNotOk,
     redirect,
@@ -299,9 +298,7 @@ function setMissing(headers: Headers | undefined, name: string, value: string): 
 /** Refuses a header without a value, which `fetch` would send as the text "undefined". */
 function refuseMissing(headers: unknown): void {
   for (const [name, value] of Object.entries(headers ?? {})) {
-    if (value === undefined) {
-      throw new TypeError(`"headers" has no value for ${describe(name)}: leave the name out to send no such header`);
-    }
+    if (value === undefined) throw new TypeError(`"headers" has no value for ${describe(name)}: leave the name out`);
   }
 }
 
@@ -438,10 +435,11 @@ function resolve(input: string | URL, baseUrl: URL | undefined): URL {
   throw cannotSend(`the URL's scheme is not http or https${displayScheme(": received", url)}`);
 }
 
-function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefined): Headers | undefined {
+/** Adds the default headers, except those with the names in `omit`, to the given ones. */
+function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefined, omit: readonly string[]) {
   const headers = parseHeaders(given);
   if (defaults === undefined) return headers;
-  const merged = new Headers(defaults);
+  const merged = withoutHeaders(defaults, omit);
   headers?.forEach((value, name) => merged.set(name, value));
   return merged;
 }
@@ -476,12 +474,10 @@ function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, strin
   }
   const params = new URLSearchParams();
   for (const [name, values] of Object.entries(query)) {
-    for (const value of Array.isArray(values) ? values : [values]) {
+    for (const value of [values].flat()) {
       if (value === undefined) continue;
       if (!/^(?:string|boolean|bigint|number)$/.test(typeof value) || Number.isNaN(value)) {
-        throw new TypeError(
-          `"query" must have strings, numbers and booleans: received ${describe(value)} at ${describe(name)}`,
-        );
+        refuse(`"query.${printable(name)}" must be a string, number or boolean`, value);
       }
       params.append(name, String(value));
     }

@@ -47,8 +47,7 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
   const toGet = status === 303 ? !isBodiless(sent.method) : status < 303 && sent.method === "POST";
   if (!toGet && isStream(sent.body)) throw cannotFollow("the body is a stream, which cannot be sent again", line);
   const leaves = url.origin !== sent.url.origin;
-  const options = own(sent.rest ?? {}) as Referring;
-  if (options.mode === "same-origin" && leaves) {
+  if (leaves && (own(sent.rest ?? {}) as Referring).mode === "same-origin") {
     throw cannotFollow('"mode" is "same-origin", and it leads to another origin', line);
   }
   const headers = withoutHeaders(sent.headers, [...(leaves ? ORIGIN_HEADERS : []), ...(toGet ? BODY_HEADERS : [])]);
@@ -91,12 +90,9 @@ function parseLocation(location: string, base: URL, line: RequestSummary): URL {
   return url;
 }
 
-/**
- * Decodes a `Location`. A header's value has one character for each byte. If they are not ASCII,
- * they are decoded as UTF-8, if possible.
- */
+/** Decodes a `Location` as UTF-8, if possible. A header's value has one character for each byte. */
 function decodeLocation(location: string): string {
-  if (!/[\u0080-\u00ff]/.test(location) || /[\u0100-\uffff]/.test(location)) return location;
+  if (/[\u0100-\uffff]/.test(location)) return location;
   const bytes = Uint8Array.from(location, (character) => character.charCodeAt(0));
   return resultOf(() => new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)) ?? location;
 }

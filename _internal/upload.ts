@@ -8,6 +8,7 @@
 
 import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
+import { resultOf } from "./causes.ts";
 import { isObject, own } from "./options.ts";
 import { PlatformPromise } from "./promise.ts";
 import { afterReal } from "./timers.ts";
@@ -64,7 +65,7 @@ export class Upload {
       }),
       own({ highWaterMark: 0 }),
     );
-    this.#source = iterate(body);
+    this.#source = body instanceof ReadableStream ? iterate(openStream(body)) : body[Symbol.asyncIterator]();
     this.#pump(onFailure);
   }
 
@@ -106,10 +107,16 @@ function checkChunk(chunk: unknown): Bytes {
   throw new TypeError(`Cannot send the body as a chunk of its stream is not a Uint8Array: received ${typeof chunk}`);
 }
 
-function iterate(body: StreamBody): AsyncIterator<Bytes, unknown> {
-  if (!(body instanceof ReadableStream)) return body[Symbol.asyncIterator]();
-  const reader = openStream(body);
-  return { next: () => reader.read(), return: (reason) => reader.cancel(reason) as Promise<never> };
+type Read = Promise<IteratorResult<Bytes>>;
+
+/**
+ * Iterates over what a reader reads. This is not a generator, because a generator that was never
+ * started does not release its source.
+ *
+ * @param begun The reads that have begun.
+ */
+function iterate(reader: StreamReader, begun: Read[] = []): AsyncIterator<Bytes, unknown> {
+  return { next: () => begun.shift() ?? reader.read(), return: (reason) => reader.cancel(reason) as Promise<never> };
 }
 
 /**
@@ -149,8 +156,7 @@ export function bodyOf(
     return request.arrayBuffer().then((buffer) => buffer.byteLength > 0 || body !== undefined ? buffer : undefined);
   }
   if (!tellsStreams()) return whole ? request.arrayBuffer() : readAhead(openStream(body), cancellation);
-  const copy = copyFromMemory(request);
-  return copy === undefined ? body : copy.arrayBuffer();
+  return copyFromMemory(request)?.arrayBuffer() ?? body;
 }
 
 /**
@@ -159,12 +165,8 @@ export function bodyOf(
  * The Fetch standard forbids a stream in the mode "no-cors": section 5.4, "new Request(input, init)".
  */
 function copyFromMemory(request: Request): Request | undefined {
-  try {
-    const options = { method: "POST", mode: "no-cors", cache: "default", integrity: "", signal: null };
-    return new Request(request, own(options as RequestInit));
-  } catch {
-    return undefined;
-  }
+  const options = { method: "POST", mode: "no-cors", cache: "default", integrity: "", signal: null };
+  return resultOf(() => new Request(request, own(options as RequestInit)));
 }
 
 let tells: boolean | undefined;
@@ -172,12 +174,9 @@ let tells: boolean | undefined;
 /** Whether {@linkcode copyFromMemory} works. Deno, Bun and workerd copy a stream too. */
 function tellsStreams(): boolean {
   const copy = (body: BodyInit) => {
-    try {
-      const options = { method: "POST", body, duplex: "half" };
-      return copyFromMemory(new Request("http://localhost", own(options as RequestInit)));
-    } catch {
-      return undefined; // The platform refuses streams altogether.
-    }
+    const options = { method: "POST", body, duplex: "half" };
+    // A platform may refuse streams altogether.
+    return resultOf(() => copyFromMemory(new Request("http://localhost", own(options as RequestInit))));
   };
   return tells ??= copy("text") !== undefined && copy(new ReadableStream()) === undefined;
 }
@@ -193,7 +192,7 @@ async function readAhead(reader: StreamReader, cancellation: Cancellation): Prom
     for (let counted = 0;;) {
       const pending = reader.read();
       const read = await cancellation.race(Promise.race([pending, late]));
-      if (read === undefined) return resume(reader, bytes.take(), pending);
+      if (read === undefined) return resume(reader, bytes.take(), [pending]);
       if (read.done) return bytes.take();
       // A body of one chunk is in memory, however large it is.
       const chunk = checkChunk(read.value);
@@ -210,18 +209,8 @@ async function readAhead(reader: StreamReader, cancellation: Cancellation): Prom
   }
 }
 
-/**
- * Returns a stream whose start was read already. It is not a generator, because a generator that
- * was never started does not release its source.
- *
- * @param pending The read that has begun, if there is one.
- */
-function resume(reader: StreamReader, start: Bytes, pending?: Promise<IteratorResult<Bytes>>): AsyncIterable<Bytes> {
-  const reads = pending === undefined ? [] : [pending];
-  if (start.byteLength > 0) reads.unshift(Promise.resolve({ done: false, value: start }));
-  const iterator = {
-    next: () => reads.shift() ?? reader.read(),
-    return: (reason?: unknown) => reader.cancel(reason) as Promise<never>,
-  };
-  return { [Symbol.asyncIterator]: () => iterator };
+/** Returns a stream whose start was read already. */
+function resume(reader: StreamReader, start: Bytes, begun: Read[] = []): AsyncIterable<Bytes> {
+  if (start.byteLength > 0) begun.unshift(Promise.resolve({ done: false, value: start }));
+  return { [Symbol.asyncIterator]: () => iterate(reader, begun) };
 }

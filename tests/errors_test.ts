@@ -410,7 +410,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
-    '"headers" has no value for "x-token": leave the name out to send no such header',
+    '"headers" has no value for "x-token": leave the name out',
     () => refuse({ headers: { "x-token": undefined as unknown as string } }),
   ],
   [
@@ -460,7 +460,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
-    '"query" must have strings, numbers and booleans: received object at "tags"',
+    '"query.tags" must be a string, number or boolean: received object',
     () => refuse({ query: { tags: wrong({ name: "secret" }) } }),
   ],
   [

@@ -18,7 +18,6 @@ const TIMEOUTS = { queue: 1, headers: 2, idle: 3, total: 4 };
 const DEFAULTS: RequestDefaults = {
   baseUrl: undefined,
   headers: undefined,
-  headersElsewhere: undefined,
   timeouts: TIMEOUTS,
   maxBodyBytes: 5,
   maxRedirects: 6,
@@ -173,7 +172,7 @@ Deno.test("prepare() adds a query to the URL's own, which stays as it is", () =>
 
 Deno.test("prepare() refuses a query of what has no text", () => {
   for (const value of [null, {}, new Date(), NaN, () => {}, Symbol.iterator, [[1]]]) {
-    assertRefuses(() => get(URL_A, { query: { name: value } }), '"query" must have strings, numbers and booleans');
+    assertRefuses(() => get(URL_A, { query: { name: value } }), '"query.name" must be a string, number or boolean');
   }
 });
 
@@ -198,7 +197,6 @@ Deno.test("prepare() takes the session's credentials to the origin of its base a
   const defaults = {
     baseUrl: new URL("https://a.test/"),
     headers: new Headers({ authorization: "x", accept: "y" }),
-    headersElsewhere: new Headers({ accept: "y" }),
   };
   assertEquals(headersOf(get("/x", {}, defaults)), { accept: "y", authorization: "x" });
   assertEquals(headersOf(get("https://b.test/", {}, defaults)), { accept: "y" });

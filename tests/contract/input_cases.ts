@@ -58,7 +58,7 @@ const REQUESTS: [what: string, init: unknown, error: ErrorClass, message: string
     "a query value that is an object",
     { query: { a: {} } },
     TypeError,
-    '"query" must have strings, numbers and booleans',
+    '"query.a" must be a string, number or boolean',
   ],
 ];
 

@@ -282,8 +282,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     if (!this.cancellation.aborted && (cause instanceof HangupError || isCustom(cause))) return cause;
     const unsent = neverSent(cause);
     if (unsent) this.#sent--;
-    const certain = unsent || isIdempotent(this.method);
-    const unknown = certain ? "" : ", so the outcome of the request is unknown";
+    const unknown = unsent || isIdempotent(this.method) ? "" : ", so the outcome of the request is unknown";
     const problem = explain(cause) ?? "The connection failed before the response's headers";
     return this.networkError(cause, problem + unknown);
   }
@@ -307,9 +306,8 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     this.cancellation.race(new Promise(() => {})).catch(() => {
       const onLeak = this.#exchanges?.onLeak;
       this.end();
-      if (this.#leaked === undefined) return;
       // No caller waits for the exchange, so there is nobody to report a failure of `onLeak` to.
-      (async () => await onLeak?.(this.#leaked!))().catch(() => {});
+      if (this.#leaked !== undefined) (async () => await onLeak?.(this.#leaked!))().catch(() => {});
     });
   }
 

@@ -271,11 +271,8 @@ export class Slots {
     this.#held.remove(lease);
     lease.slots = lease.holder = undefined;
     if (this.#queued > 0) queue.lastProgress = this.#lastProgress = Math.ceil(this.clock.now());
-    if (this.#drain !== undefined && lease.sent !== undefined) {
-      this.#drain.add(queue.name, lease.signal?.aborted === true, lease.sent);
-    } else {
-      this.#free(queue);
-    }
+    if (lease.sent === undefined) this.#free(queue);
+    else this.#drain!.add(queue.name, lease.signal?.aborted === true, lease.sent);
     this.#assign();
   }
 

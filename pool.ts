@@ -423,13 +423,7 @@ export class Pool implements AsyncDisposable {
 
   /** Closes the transport once no lease is held. If leases are held now, also closes it at once. */
   async #closeTransport(idle: Promise<void>, failures: unknown[]): Promise<void> {
-    const close = async () => {
-      try {
-        await this.#transport.close();
-      } catch (error) {
-        failures.push(error);
-      }
-    };
+    const close = () => (async () => await this.#transport.close())().catch((error) => failures.push(error));
     // Wait for one microtask, because holders may release their leases in reaction to an abort.
     await undefined;
     // A socket that is in use now goes back to the runtime's pool when its exchange ends. So the

@@ -611,9 +611,7 @@ function parseBaseUrl(baseUrl: string | URL): URL {
 }
 
 function choosePool(pool: Pool | PoolOptions | undefined, fetch: Fetch | undefined): Pool {
-  if (pool !== undefined && !isObject(pool)) {
-    refuse('"pool" must be a Pool or options for one', pool);
-  }
+  if (pool !== undefined && !isObject(pool)) refuse('"pool" must be a Pool or options for one', pool);
   if (fetch === undefined) return pool instanceof Pool ? pool : new Pool(pool);
   checkFunction('"fetch"', fetch);
   if (pool instanceof Pool || pool?.transport) {
@@ -642,9 +640,6 @@ function warnOfDrop(): void {
 }
 
 function warnOfLeak({ method, url, stack }: ExchangeInfo): void {
-  const where = stack ?? 'A session with "traceLeaks: true" tells where it was made';
-  warnOnce(
-    "a streamed response was dropped while open; close it, or read it to its end",
-    `: ${method} ${url}\n${where}`,
-  );
+  const details = `: ${method} ${url}\n${stack ?? 'A session with "traceLeaks: true" tells where it was made'}`;
+  warnOnce("a streamed response was dropped while open; close it, or read it to its end", details);
 }

@@ -18,7 +18,7 @@ const Controller = AbortController;
 interface Owner extends Holder {
   readonly cancellation: Cancellation;
   /** Called if the pool refuses the request. */
-  refuse(reason: unknown): void;
+  abort(reason: unknown): void;
 }
 
 /**
@@ -28,6 +28,11 @@ interface Owner extends Holder {
 export class Attempt implements Waiter {
   /** The upload, if the request's body is a stream. */
   upload: Upload | undefined;
+  /**
+   * A reference that prevents garbage collection, because on Deno an abort does not reach a
+   * collected response.
+   */
+  response: Response | undefined;
   readonly #slots: Slots;
   readonly #owner: Owner;
   /** The request for a lease, and the wait for it. */
@@ -35,25 +40,16 @@ export class Attempt implements Waiter {
   #wait: PromiseWithResolvers<void> | undefined;
   #lease: Lease | undefined;
   #controller: AbortController | undefined;
-  /**
-   * A reference that prevents garbage collection, because on Deno an abort does not reach a
-   * collected response.
-   */
-  #response: Response | undefined;
 
   constructor(slots: Slots, owner: Owner) {
     this.#slots = slots;
     this.#owner = owner;
   }
 
-  get hasLease(): boolean {
-    return this.#lease !== undefined;
-  }
-
-  /** Takes a lease, if a slot is free. */
+  /** Takes a lease if a slot is free, unless there is one. Returns whether there is one now. */
   tryAcquire(origin: string): boolean {
-    this.#lease = this.#slots.tryAcquire(origin, this.#owner);
-    return this.hasLease;
+    this.#lease ??= this.#slots.tryAcquire(origin, this.#owner);
+    return this.#lease !== undefined;
   }
 
   /**
@@ -76,8 +72,7 @@ export class Attempt implements Waiter {
   }
 
   refuse(reason: unknown): void {
-    this.#leaseRequest = this.#wait = undefined;
-    this.#owner.refuse(reason);
+    this.#owner.abort(reason);
   }
 
   /** Sends the request. */
@@ -86,22 +81,9 @@ export class Attempt implements Waiter {
     return this.#lease!.fetch(url, init);
   }
 
-  /** Takes charge of the response. */
-  hold(response: Response): void {
-    this.#response = response;
-  }
-
   /**
-   * Aborts the request. Call it before the release, so that the next holder of the slot does not
-   * find the socket still open.
-   */
-  abort(reason: unknown): void {
-    this.#controller?.abort(reason);
-    if (this.#leaseRequest !== undefined) this.#slots.cancel(this.#leaseRequest, reason);
-  }
-
-  /**
-   * Gives everything back. Later calls do nothing.
+   * Gives everything back. Later calls do nothing. The request is aborted before its lease is
+   * released, so that the next holder of the slot does not find the socket still open.
    *
    * @param reuse Whether the body was read to its end, so that the connection can be used again. If
    * an upload is still running, the connection is closed nevertheless.
@@ -110,10 +92,11 @@ export class Attempt implements Waiter {
   release(reuse: boolean, reason: unknown): void {
     if (!reuse || this.upload?.ended === false) this.#controller?.abort(reason);
     this.upload?.end(reason);
+    if (this.#leaseRequest !== undefined) this.#slots.cancel(this.#leaseRequest, reason);
     this.#lease?.release();
     this.upload =
+      this.response =
       this.#lease =
-      this.#response =
       this.#controller =
         undefined;
   }

@@ -176,9 +176,7 @@ export class Deadlines {
       else this.#readInput(now);
     }
     const outdated = this.#timer !== undefined && !isCurrent(this.#timer);
-    if (outdated || Math.max(deadline, this.#pause) < this.#due) {
-      this.#start(deadline, now);
-    }
+    if (outdated || Math.max(deadline, this.#pause) < this.#due) this.#start(deadline, now);
     if (!this.#resting) return;
     this.#resting = false;
     this.#timer?.id?.ref?.();

@@ -66,7 +66,7 @@ export class Exchanges {
   }
 
   /** Makes sure that {@linkcode Exchange.expire} is called once `deadline` has come. */
-  arm(deadline: number, now: number): void {
+  arm(deadline: number, now?: number): void {
     if (deadline < Infinity) this.#deadlines.arm(deadline, now);
   }
 
@@ -78,7 +78,7 @@ export class Exchanges {
   abort(reason: (request: RequestSummary) => Error): ExchangeInfo[] {
     if (this.#open.size === 0) return [];
     const aborted: ExchangeInfo[] = [];
-    for (const exchange of [...this.#open]) {
+    for (const exchange of this.#open) {
       const info = exchange.info();
       if (exchange.abort(reason(exchange))) aborted.push(info);
     }
@@ -91,7 +91,7 @@ export class Exchanges {
 
   #sweep(now: number): number {
     let next = Infinity;
-    for (const exchange of [...this.#open]) {
+    for (const exchange of this.#open) {
       const { deadline } = exchange.timing;
       if (deadline <= now) exchange.expire();
       else if (deadline < next) next = deadline;
@@ -146,7 +146,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     this.outgoing = outgoing;
     this.timing = new Timing(exchanges.clock, outgoing.timeouts);
     // The timer comes first, because a mock of `setTimeout` may throw.
-    if (outgoing.timeouts.total < Infinity) exchanges.arm(this.timing.deadline, exchanges.clock.now());
+    exchanges.arm(this.timing.deadline);
     exchanges.add(this);
   }
 
@@ -213,7 +213,6 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
    */
   acquire(): Promise<void> | undefined {
     this.cancellation.throwIfAborted();
-    if (this.#attempt.hasLease) return undefined;
     const { url, timeouts } = this.outgoing;
     const origin = originOf(url);
     if (this.#attempt.tryAcquire(origin)) return undefined;
@@ -236,10 +235,6 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     });
   }
 
-  refuse(reason: unknown): void {
-    this.abort(reason);
-  }
-
   onClose(error: PoolClosedError): void {
     this.abort(error);
   }
@@ -258,10 +253,12 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
 
   /** Takes charge of the response. Throws if the exchange is aborted. */
   hold(response: Response): void {
-    if (!this.over) return this.#attempt.hold(response);
-    // A `fetch` that ignores its signal may still answer after the abort.
-    if (isObject(response)) cancelBody(response);
-    throw this.cancellation.reason;
+    if (this.over) {
+      // A `fetch` that ignores its signal may still answer after the abort.
+      if (isObject(response)) cancelBody(response);
+      throw this.cancellation.reason;
+    }
+    this.#attempt.response = response;
   }
 
   /** Begins a wait under a timeout. {@linkcode Timing.finish} ends it. */
@@ -285,12 +282,9 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     if (!this.cancellation.aborted && (cause instanceof HangupError || isCustom(cause))) return cause;
     const unsent = neverSent(cause);
     if (unsent) this.#sent--;
-    const certain = unsent || isIdempotent(this.method);
-    const unknown = certain ? "" : ", so the outcome of the request is unknown";
-    return this.networkError(
-      cause,
-      (explain(cause) ?? "The connection failed before the response's headers") + unknown,
-    );
+    const unknown = unsent || isIdempotent(this.method) ? "" : ", so the outcome of the request is unknown";
+    const problem = explain(cause) ?? "The connection failed before the response's headers";
+    return this.networkError(cause, problem + unknown);
   }
 
   /** Returns the error to throw for an error of the runtime. */
@@ -312,9 +306,8 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     this.cancellation.race(new Promise(() => {})).catch(() => {
       const onLeak = this.#exchanges?.onLeak;
       this.end();
-      if (this.#leaked === undefined) return;
       // No caller waits for the exchange, so there is nobody to report a failure of `onLeak` to.
-      (async () => await onLeak?.(this.#leaked!))().catch(() => {});
+      if (this.#leaked !== undefined) (async () => await onLeak?.(this.#leaked!))().catch(() => {});
     });
   }
 
@@ -334,7 +327,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     if (this.#exchanges === undefined) return error;
     this.abort(error);
     this.end();
-    return this.cancellation.aborted ? this.cancellation.reason : error;
+    return this.cancellation.reason;
   }
 
   /** Aborts because the deadline has passed. */
@@ -367,10 +360,9 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     const { aborted, reason } = this.cancellation;
     if (this.#signal !== undefined) removeAbortListener(this.#signal, this);
     this.#signal = undefined;
-    if (aborted) this.#attempt.abort(reason);
+    this.release(!aborted);
     if (aborted) this.source?.abort(reason);
     this.source = undefined;
-    this.release(!aborted);
     // A response that is kept refers to this exchange.
     if (this.outgoing.signalOf !== undefined) this.outgoing = { ...this.outgoing, signalOf: undefined };
     exchanges.delete(this);

@@ -57,17 +57,14 @@ export class LeaseRequest {
   /** Whether the request is neither granted nor refused yet. */
   waiting = true;
 
-  constructor(origin: Origin, timeout: number, holder: Holder, waiter: Waiter, now: number) {
+  constructor(origin: Origin, timeout: number, holder: Holder, waiter: Waiter, since: number) {
     this.origin = origin;
     this.timeout = timeout;
     this.holder = holder;
     this.waiter = waiter;
-    this.since = Math.ceil(now);
+    this.since = since;
   }
 }
-
-/** What {@linkcode Slots.#assign} returns if it grants nothing. */
-const NOBODY: [LeaseRequest, Lease][] = [];
 
 /** Sends a request over the pool's transport. */
 type Send = (url: URL, init: RequestInit) => Promise<Response>;
@@ -163,7 +160,7 @@ export interface Limits {
  *   first one is served next.
  * - `#taken` is below `maxConnections` only if `#ready` is empty.
  * - The drain runs if and only if a request waits.
- * - Every origin in `#origins`, except `#spare`, has a waiting request or a taken slot.
+ * - Every origin in `#origins`, except `#latest`, has a waiting request or a taken slot.
  * - After `close()` no request waits.
  */
 export class Slots {
@@ -179,11 +176,9 @@ export class Slots {
   #taken = 0;
   #queued = 0;
   /**
-   * The origin that became unused last. It is kept because sequential requests mostly go to one
-   * origin.
+   * The origin that was asked for last. It is one of `#origins`, even if it is unused, because
+   * sequential requests mostly go to one origin.
    */
-  #spare: Origin | undefined;
-  /** The origin that was asked for last. It is one of `#origins`. */
   #latest: Origin | undefined;
   /** When a slot of any origin was last released or granted, or a holder last made progress. */
   #lastProgress = 0;
@@ -229,26 +224,24 @@ export class Slots {
    */
   tryAcquire(name: string, holder: Holder): Lease | undefined {
     if (this.#onIdle !== undefined) throw new PoolClosedError(holder.request);
-    let origin = this.#origin(name);
-    if (this.#queued >= this.#limits.maxQueued && !this.#isFree(origin)) {
-      // Free all draining slots rather than refuse the request.
-      this.#drain?.flush();
-      origin = this.#origin(name);
-    }
+    const { maxQueued } = this.#limits;
+    const origin = this.#origin(name);
+    // Free all draining slots rather than refuse the request.
+    if (this.#queued >= maxQueued && !this.#isFree(origin)) this.#drain?.flush();
     // No request can be waiting for a free slot here: see the invariants.
     if (this.#isFree(origin)) return this.#hold(origin, holder);
-    if (this.#queued < this.#limits.maxQueued) return undefined;
-    this.#update(origin);
-    throw new QueueFullError(this.#limits.maxQueued, holder.request);
+    if (this.#queued >= maxQueued) throw new QueueFullError(maxQueued, holder.request);
+    return undefined;
   }
 
   /** Adds a request to the queue. Call it right after `tryAcquire()` found no free slot. */
   enqueue(name: string, timeout: number, holder: Holder, waiter: Waiter): LeaseRequest {
-    const origin = this.#origin(name);
     const now = this.clock.now();
-    const request = new LeaseRequest(origin, timeout, holder, waiter, now);
+    const since = Math.ceil(now);
     // The timer comes first, because a mock of `setTimeout` may throw.
-    this.#deadlines.arm(request.since + timeout, now);
+    this.#deadlines.arm(since + timeout, now);
+    const origin = this.#origin(name);
+    const request = new LeaseRequest(origin, timeout, holder, waiter, since);
     origin.push(request);
     if (this.#queued++ === 0) this.#drain?.start();
     this.#update(origin);
@@ -278,12 +271,9 @@ export class Slots {
     this.#held.remove(lease);
     lease.slots = lease.holder = undefined;
     if (this.#queued > 0) queue.lastProgress = this.#lastProgress = Math.ceil(this.clock.now());
-    if (this.#drain !== undefined && lease.sent !== undefined) {
-      this.#drain.add(queue.name, lease.signal?.aborted === true, lease.sent);
-    } else {
-      this.#free(queue);
-    }
-    this.#notify(this.#assign());
+    if (lease.sent === undefined) this.#free(queue);
+    else this.#drain!.add(queue.name, lease.signal?.aborted === true, lease.sent);
+    this.#assign();
   }
 
   /**
@@ -297,7 +287,7 @@ export class Slots {
     const waiting = this.#queued === 0 ? [] : [...this.#origins.values()].flatMap((origin) => [...origin]);
     const held = this.#held.size === 0 ? [] : [...this.#held];
     for (const request of waiting) this.#remove(request);
-    this.#notify(NOBODY);
+    this.#assign();
     for (const { waiter, holder } of waiting) waiter.refuse(new PoolClosedError(holder.request));
     for (const { holder } of held) {
       try {
@@ -311,11 +301,13 @@ export class Slots {
   }
 
   #origin(name: string): Origin {
-    // Most requests go to the same origin as the one before.
-    if (this.#latest?.name === name) return this.#latest;
+    const latest = this.#latest;
+    if (latest?.name === name) return latest;
     let origin = this.#origins.get(name);
     if (origin === undefined) this.#origins.set(name, origin = new Origin(name));
-    return this.#latest = origin;
+    this.#latest = origin;
+    if (latest !== undefined) this.#update(latest);
+    return origin;
   }
 
   #isFree(origin: Origin): boolean {
@@ -333,7 +325,7 @@ export class Slots {
   /** Called by the drain when slots become free. */
   #drained(origins: string[]): void {
     for (const name of origins) this.#free(this.#origins.get(name)!);
-    this.#notify(this.#assign());
+    this.#assign();
   }
 
   #free(origin: Origin): void {
@@ -354,17 +346,16 @@ export class Slots {
   }
 
   /**
-   * Decides which requests get a lease. Runs after every change of a slot or of the queue. It only
-   * changes the state; {@linkcode Slots.#notify} calls the waiters afterwards.
+   * Decides which requests get a lease. Runs after every change of a slot. It calls the waiters once
+   * its decisions are made.
    *
    * - While the pool has a free slot and an origin is ready, the origin's first request gets the
    *   slot. If the origin is still ready, it moves to the end of the list.
    * - Otherwise nothing happens, because no waiting request could have a slot (see the invariants).
-   *
-   * @returns The granted requests, each with its lease.
    */
-  #assign(): [LeaseRequest, Lease][] {
-    if (this.#ready.first === null) return NOBODY;
+  #assign(): void {
+    if (this.#held.size === 0) this.#onIdle?.();
+    if (this.#ready.first === null) return;
     const granted: [LeaseRequest, Lease][] = [];
     const now = Math.ceil(this.clock.now());
     while (this.#taken < this.#limits.maxConnections && this.#ready.first !== null) {
@@ -377,36 +368,23 @@ export class Slots {
       origin.lastProgress = this.#lastProgress = now;
       this.#remove(request);
     }
-    return granted;
+    for (const [request, lease] of granted) request.waiter.grant(lease);
   }
 
   /**
-   * Updates `#ready`, `#spare` and `#origins` after a change of an origin:
+   * Updates `#ready` and `#origins` after a change of an origin:
    *
    * - If it has a waiting request and a free slot of its own, it joins the end of `#ready`, unless
    *   it is in that list already.
    * - If it has no waiting request, or no free slot, it leaves `#ready`.
-   * - If it has neither waiting requests nor taken slots, it becomes the spare origin, and the
-   *   spare one before it is forgotten.
+   * - If it has neither waiting requests nor taken slots, it is forgotten, unless it is the latest one.
    */
   #update(origin: Origin): void {
     const ready = origin.size > 0 && origin.taken < this.#limits.maxConnectionsPerOrigin;
     if (ready && !origin.ready) this.#ready.push(origin);
     if (!ready && origin.ready) this.#ready.remove(origin);
     origin.ready = ready;
-    const spare = this.#spare;
-    if (origin.size + origin.taken > 0 || origin === spare) return;
-    if (spare !== undefined && spare.size + spare.taken === 0) {
-      this.#origins.delete(spare.name);
-      if (this.#latest === spare) this.#latest = undefined;
-    }
-    this.#spare = origin;
-  }
-
-  /** Calls the waiters of granted requests. */
-  #notify(granted: [LeaseRequest, Lease][]): void {
-    if (this.#held.size === 0) this.#onIdle?.();
-    for (const [request, lease] of granted) request.waiter.grant(lease);
+    if (origin.size + origin.taken === 0 && origin !== this.#latest) this.#origins.delete(origin.name);
   }
 
   /**

@@ -26,7 +26,7 @@ class CountingCancellation extends Cancellation {
 /** An exchange, as far as an attempt knows it. */
 class Owner {
   readonly cancellation = new CountingCancellation();
-  refuse(reason: unknown): void {
+  abort(reason: unknown): void {
     this.cancellation.abort(reason);
   }
 }
@@ -61,7 +61,7 @@ Deno.test("Attempt takes a free slot, sends over it, and gives it back once", ()
   attempt.fetch(URL_OF_ORIGIN, {});
   attempt.release(true, undefined);
   attempt.release(false, "too late");
-  assertEquals([slots.active, attempt.hasLease], [0, false]);
+  assertEquals(slots.active, 0);
   assertEquals(sent.map(({ signal }) => signal!.aborted), [false]);
 });
 
@@ -69,7 +69,7 @@ Deno.test("Attempt.enqueue() resolves with the grant, and an abort that comes la
   const { slots, owner, attempt, holder, wait } = setUpWaiting();
   assertEquals(owner.cancellation.waits.size, 1);
   holder.release(true, undefined);
-  assertEquals([attempt.hasLease, owner.cancellation.waits.size], [true, 0]);
+  assertEquals([slots.active, owner.cancellation.waits.size], [1, 0]);
   owner.cancellation.abort(new Error("too late"));
   await wait;
   attempt.release(true, undefined);
@@ -80,11 +80,11 @@ Deno.test("Attempt.enqueue() rejects with the reason of an abort, and leaves the
   const { slots, owner, attempt, holder, wait } = setUpWaiting();
   const reason = new Error("enough");
   owner.cancellation.abort(reason);
-  attempt.abort(reason);
+  attempt.release(false, reason);
   assertEquals(slots.queued, 0);
   assertStrictEquals(await assertRejects(() => wait), reason);
   holder.release(true, undefined);
-  assertEquals([slots.active, attempt.hasLease], [0, false]);
+  assertEquals(slots.active, 0);
 });
 
 Deno.test("Attempt.enqueue() rejects if the pool refuses the request", async () => {

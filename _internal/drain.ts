@@ -163,8 +163,7 @@ export class TurnDrain implements Drain {
   }
 
   #freeStart(slots: List<Slot>, turn: number): void {
-    if (slots.first === null || slots.first.turn > turn) return;
-    const origins: string[] = [];
+    let origins: string[] | undefined;
     for (let slot = slots.first; slot !== null && slot.turn <= turn; slot = slots.first) {
       slots.remove(slot);
       const sockets = this.#sockets.get(slot.origin)!;
@@ -177,8 +176,8 @@ export class TurnDrain implements Drain {
       }
       if (!slot.aborted) sockets.idle++;
       if (--sockets.slots === 0) this.#sockets.delete(slot.origin);
-      origins.push(slot.origin);
+      (origins ??= []).push(slot.origin);
     }
-    if (origins.length > 0) this.#free(origins);
+    if (origins !== undefined) this.#free(origins);
   }
 }

@@ -81,8 +81,8 @@ export class ByteCollector {
   #grow(): void {
     if (this.size < this.#announced && this.size >= this.#announced * ENOUGH) return this.#join(this.#announced);
     if (this.#used > 0) this.#full.push(this.#block);
-    const size = this.size === 0 ? this.#announced : Math.max(this.size, FIRST_BLOCK);
-    this.#block = new Uint8Array(Math.min(Math.max(size, 1), LARGEST_BLOCK));
+    const least = this.size === 0 ? this.#announced : FIRST_BLOCK;
+    this.#block = new Uint8Array(Math.min(Math.max(least, this.size, 1), LARGEST_BLOCK));
     this.#used = 0;
   }
 

@@ -199,9 +199,8 @@ function defineClass(): ResponseClass {
       // Nobody can have changed the headers of a response of `session.fetch`.
       const head = this.#fetched ? this.#head : { ...this.#head, headers: this.headers, decoded: false };
       if (content instanceof Uint8Array) {
-        const stream = this.#checkUnused();
         // The stream is teed: whoever has it can no longer read it, and `body` is another one.
-        if (stream) readerOf(stream);
+        this.#lock();
         this.#stream = undefined;
         return webResponse(head, content.slice(), this.#fetched);
       }
@@ -243,10 +242,8 @@ function defineClass(): ResponseClass {
     async #read<T>(name: BodyMethod, convert: (content: Bytes) => T | Promise<T>): Promise<T> {
       const content = this.#content;
       if (content === undefined) return await super[name]() as T;
-      const stream = this.#checkUnused();
+      this.#lock();
       this.#consumed = true;
-      // Lock the stream, so that nobody else reads it.
-      if (stream) readerOf(stream);
       if (!(content instanceof Uint8Array)) return await convert(await content.readAll!(Infinity));
       this.#finish();
       return await convert(this.#fetched ? content : content.slice());
@@ -259,11 +256,12 @@ function defineClass(): ResponseClass {
       if (this.#fetched) this.#fetched.signal = undefined;
     }
 
-    /** Returns the stream of the body, if it has been made. */
-    #checkUnused(): ReadableStream | null | undefined {
+    /** Locks the stream of the body, if it has been made, so that nobody else reads it. */
+    #lock(): void {
       const stream = this.#content instanceof Uint8Array ? this.#stream : super.body;
-      if (!this.bodyUsed && !stream?.locked) return stream;
-      throw new TypeError("Cannot read the body as it is being read or has been read already");
+      const used = this.bodyUsed || stream?.locked;
+      if (used) throw new TypeError("Cannot read the body as it is being read or has been read already");
+      if (stream) readerOf(stream);
     }
   }
 

@@ -118,7 +118,6 @@ export class BodyReader {
   }
 
   async #readAll(max: number): Promise<Bytes> {
-    this.#throwIfAborted();
     this.#ahead?.stop();
     while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
     this.#throwIfAborted();

@@ -38,12 +38,11 @@ function forget(exchange: Exchange): void {
  * @throws {BodyTooLargeError} If the body is longer than `max` bytes. The rest is not read.
  */
 export function bufferBody(exchange: Exchange, source: Source, max: number, ahead?: ByteCollector): Promise<Bytes> {
-  const { length } = source;
   source.bounded = true;
   if (!source.open) return Promise.resolve(ahead?.take() ?? new Uint8Array(0));
-  if (length !== undefined && length > max) return Promise.reject(new BodyTooLargeError(max, exchange));
+  if ((source.length ?? 0) > max) return Promise.reject(new BodyTooLargeError(max, exchange));
   if (source.isSmall) return source.readWhole();
-  return collect(exchange, source, max, ahead ?? new ByteCollector(length));
+  return collect(exchange, source, max, ahead ?? new ByteCollector(source.length));
 }
 
 /** Reads the rest of the body. */
@@ -119,7 +118,6 @@ export class BodyReader {
   }
 
   async #readAll(max: number): Promise<Bytes> {
-    this.#throwIfAborted();
     this.#ahead?.stop();
     while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
     this.#throwIfAborted();
@@ -168,8 +166,8 @@ export class BodyReader {
         this.#source.onAbort = failWeakly(controller, this.#toError);
       },
       pull: async (controller) => {
-        let read = await this.read();
-        while (read.value?.byteLength === 0) read = await this.read(); // a byte stream refuses empty chunks
+        let read: Read;
+        do read = await this.read(); while (read.value?.byteLength === 0); // a byte stream refuses empty chunks
         if (read.done) {
           controller.close();
           controller.byobRequest?.respond(0);

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { own } from "./options.ts";
+import { own, tagOf } from "./options.ts";
 
 /**
  * The size of the first block if no length is announced, and the size of the largest block, in
@@ -26,8 +26,7 @@ export const UTF8: TextDecoder = new TextDecoder();
 
 /** Whether a value is a `Uint8Array`, even one of another realm. */
 export function isBytes(value: unknown): value is Bytes {
-  return value instanceof Uint8Array ||
-    ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]";
+  return value instanceof Uint8Array || ArrayBuffer.isView(value) && tagOf(value) === "[object Uint8Array]";
 }
 
 /**
@@ -62,12 +61,12 @@ export class ByteCollector {
       this.#block = piece;
       return this.#advance(piece.byteLength);
     }
-    for (let rest = piece; rest.byteLength > 0;) {
+    for (let start = 0; start < piece.byteLength;) {
       const room = this.room();
-      const part = rest.subarray(0, room.byteLength);
+      const part = piece.subarray(start, start + room.byteLength);
       room.set(part);
       this.#advance(part.byteLength);
-      rest = rest.subarray(part.byteLength);
+      start += part.byteLength;
     }
     if (ours) piece.buffer.transfer?.(0);
   }
@@ -80,13 +79,10 @@ export class ByteCollector {
 
   /** Makes room after a full block. */
   #grow(): void {
-    if (this.size < this.#announced && this.size >= this.#announced * ENOUGH) {
-      this.#block = this.#join(this.#announced);
-      return;
-    }
+    if (this.size < this.#announced && this.size >= this.#announced * ENOUGH) return this.#join(this.#announced);
     if (this.#used > 0) this.#full.push(this.#block);
-    const size = this.size === 0 ? this.#announced : Math.max(this.size, FIRST_BLOCK);
-    this.#block = new Uint8Array(Math.min(Math.max(size, 1), LARGEST_BLOCK));
+    const least = this.size === 0 ? this.#announced : FIRST_BLOCK;
+    this.#block = new Uint8Array(Math.min(Math.max(least, this.size, 1), LARGEST_BLOCK));
     this.#used = 0;
   }
 
@@ -110,12 +106,12 @@ export class ByteCollector {
    */
   take(): Bytes {
     if (this.size === 0) return new Uint8Array(0);
-    if (this.#full.length > 0) return this.#join(this.size);
+    if (this.#full.length > 0) this.#join(this.size);
     return this.#used === this.#block.byteLength ? this.#block : this.#block.slice(0, this.#used);
   }
 
   /** Moves all bytes to one block of this length. */
-  #join(length: number): Bytes {
+  #join(length: number): void {
     const whole = new Uint8Array(length);
     const blocks = [...this.#full.splice(0), this.#block.subarray(0, this.#used)];
     this.#used = 0;
@@ -125,7 +121,7 @@ export class ByteCollector {
       // Garbage collection comes late, and the blocks may take as much memory as the result.
       block.buffer.transfer?.(0);
     }
-    return whole;
+    this.#block = whole;
   }
 }
 

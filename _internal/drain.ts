@@ -54,19 +54,11 @@ interface Sockets {
 }
 
 /** A slot that drains. It is in one of two lists. */
-class Slot implements Linked<Slot> {
-  previous: Slot | null = null;
-  next: Slot | null = null;
+interface Slot extends Linked<Slot> {
   readonly origin: string;
   readonly aborted: boolean;
   /** The turn in which the slot's socket is free. */
   turn: number;
-
-  constructor(origin: string, aborted: boolean, turn: number) {
-    this.origin = origin;
-    this.aborted = aborted;
-    this.turn = turn;
-  }
 }
 
 /**
@@ -118,8 +110,8 @@ export class TurnDrain implements Drain {
     // An answer takes at least one turn. So the turns of sequential requests need no counting. While
     // turns are counted, this one would count twice.
     if (!aborted && sent >= this.#turn && this.#timer === undefined) this.#turn++;
-    if (aborted) this.#slow.push(new Slot(origin, aborted, this.#turn + this.#closingTurns));
-    else this.#fast.push(new Slot(origin, aborted, this.#turn + this.#turns));
+    const turn = this.#turn + (aborted ? this.#closingTurns : this.#turns);
+    (aborted ? this.#slow : this.#fast).push({ previous: null, next: null, origin, aborted, turn });
     this.#freeUntil(this.#turn);
     this.#schedule();
   }
@@ -163,8 +155,7 @@ export class TurnDrain implements Drain {
   }
 
   #freeStart(slots: List<Slot>, turn: number): void {
-    if (slots.first === null || slots.first.turn > turn) return;
-    const origins: string[] = [];
+    let origins: string[] | undefined;
     for (let slot = slots.first; slot !== null && slot.turn <= turn; slot = slots.first) {
       slots.remove(slot);
       const sockets = this.#sockets.get(slot.origin)!;
@@ -177,8 +168,8 @@ export class TurnDrain implements Drain {
       }
       if (!slot.aborted) sockets.idle++;
       if (--sockets.slots === 0) this.#sockets.delete(slot.origin);
-      origins.push(slot.origin);
+      (origins ??= []).push(slot.origin);
     }
-    if (origins.length > 0) this.#free(origins);
+    if (origins !== undefined) this.#free(origins);
   }
 }

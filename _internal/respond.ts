@@ -12,7 +12,6 @@ import { BodyReader, bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { type Bytes, makeStream } from "./bytes.ts";
 import { SMALL_BODY } from "./http.ts";
-import type { Outgoing } from "./prepare.ts";
 import { type Arrival, send } from "./send.ts";
 import type { Platform } from "./transports/platform.ts";
 import { type ResponseHead, webResponse } from "./web_response.ts";
@@ -97,6 +96,9 @@ function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): Respo
   const { method, url: { href }, headers: sent } = outgoing;
   const { status, statusText, headers, type, redirected } = response;
   const coding = headers.get("content-encoding");
+  // Whether any request on the way went to another origin than the last one. See "main fetch" in
+  // section 4.1 of the Fetch standard.
+  const visitsOthers = platform.policies && history.some(({ url }) => new URL(url).origin !== outgoing.url.origin);
   return {
     status,
     statusText,
@@ -104,7 +106,7 @@ function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): Respo
     // If the platform follows redirects, only the platform knows the final URL.
     url: redirected ? response.url || href : href,
     redirected: redirected || history.length > 0,
-    type: type as string === "basic" && platform.policies && visitsOthers(outgoing, history) ? "cors" : type,
+    type: type as string === "basic" && visitsOthers ? "cors" : type,
     decoded: coding ? platform.decodes(coding.toLowerCase(), init) : false,
     method,
     asked: href,
@@ -113,12 +115,4 @@ function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): Respo
     sent,
     history,
   };
-}
-
-/**
- * Whether any request on the way went to another origin than the last one. See "main fetch" in
- * section 4.1 of the Fetch standard.
- */
-function visitsOthers({ url: { origin } }: Outgoing, history: Arrival["history"]): boolean {
-  return history.some(({ url }) => new URL(url).origin !== origin);
 }

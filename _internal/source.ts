@@ -60,7 +60,7 @@ export class Source {
    * its chunks, and the body ends at its announced length.
    */
   readonly #isNetwork: boolean;
-  /** `undefined` once the body is at its end. */
+  /** `undefined`, as the reader, once the body is at its end. */
   #response: Response | undefined;
   #reader: Reader | undefined;
   /** The memory that a BYOB reader reads the next chunk into. */
@@ -138,20 +138,15 @@ export class Source {
   }
 
   /** Reads the next chunk without a timeout and without a check: `#take()` checks it. */
-  #next(): Promise<Read> {
-    try {
-      const reader = this.#open();
-      if (reader === undefined) return Promise.resolve(END);
-      return this.#fills ? this.#fillChunk(reader) : Promise.resolve(reader.read());
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  #next(): PromiseLike<Read> {
+    const reader = this.#open();
+    if (reader === undefined) return Promise.resolve(END);
+    return this.#fills ? this.#fillChunk(reader) : reader.read();
   }
 
   /** Returns the reader of the body, and creates it if need be. There is none after the end. */
   #open(): Reader | undefined {
-    if (this.#response === undefined) return undefined;
-    if (this.#reader !== undefined) return this.#reader;
+    if (this.#response === undefined || this.#reader !== undefined) return this.#reader;
     const { body } = this.#response;
     if (this.#fills) this.#reader = getFiller(body);
     this.#fills = this.#reader !== undefined;
@@ -167,10 +162,10 @@ export class Source {
     this.#block = undefined; // another read may begin before this one ends
     const { done, value } = await reader.read(block);
     if (done || value === undefined) return END;
-    const small = value.byteLength < value.buffer.byteLength / 2;
     if (value.byteLength === this.#blockSize) this.#blockSize = Math.min(4 * this.#blockSize, SMALL_BODY);
-    this.#block = small ? new Uint8Array(value.buffer) : undefined;
-    return { done: false, value: small ? value.slice() : value };
+    if (value.byteLength >= value.buffer.byteLength / 2) return { done, value };
+    this.#block = new Uint8Array(value.buffer);
+    return { done, value: value.slice() };
   }
 
   /** Checks the result of a read and counts its bytes. */
@@ -201,7 +196,6 @@ export class Source {
       this.#finish();
       return new Uint8Array(buffer);
     }, (cause) => {
-      this.#exchange.timing.finish();
       throw this.#readError(cause);
     });
   }
@@ -213,23 +207,19 @@ export class Source {
     const { timing } = this.#exchange;
     try {
       const reader = this.#open();
+      const filler = this.#fills ? reader : undefined;
       while (bytes.size <= max && !this.#exchange.over) {
         this.#exchange.expect("idle");
-        if (reader === undefined || !this.#fills) {
-          const read = this.#take(await this.#next());
-          timing.finish();
-          if (read.done) return;
-          bytes.append(read.value, this.owns(read.value));
-          continue;
-        }
         // After the last announced byte only the end is expected, so one byte of room is enough to
         // notice an excess.
         const whole = this.#received === this.length;
-        const { done, value } = await reader.read(whole ? new Uint8Array(1) : bytes.room());
+        const read = await (filler?.read(whole ? new Uint8Array(1) : bytes.room()) ?? this.#next());
         timing.finish();
-        if (!whole && value !== undefined) bytes.fill(value);
-        if (done) return this.#finish();
-        this.#count(value!.byteLength);
+        // The end gives the room back, too.
+        if (filler && !whole && read.value) bytes.fill(read.value);
+        const { value } = this.#take(read);
+        if (value === undefined) return;
+        if (!filler) bytes.append(value, this.owns(value));
       }
     } catch (cause) {
       throw this.#readError(cause);
@@ -251,7 +241,7 @@ export class Source {
     try {
       for (let budget = SMALL_BODY; budget > 0;) {
         // If an unwanted body fails, the request does not fail.
-        const next = Promise.race([this.#next().catch(() => undefined), late]);
+        const next = Promise.race([(async () => await this.#next())().catch(() => undefined), late]);
         const read = await this.#exchange.cancellation.race(this.#exchange.withTimeout("idle", next));
         if (read === undefined || read.done) return read !== undefined;
         // Each chunk counts: a mock may have an empty one at hand without end, so that no turn passes in
@@ -267,15 +257,12 @@ export class Source {
   /** Stops reading, because the exchange is aborted. */
   abort(reason: unknown): void {
     const response = this.#response;
-    this.#response = undefined;
+    const reader = this.#reader;
+    this.#response = this.#reader = undefined;
     this.onAbort?.(reason);
-    try {
-      const reader = this.#reader;
-      if (reader !== undefined) Promise.resolve(reader.cancel(reason)).catch(() => {});
-      else if (response !== undefined) cancelBody(response);
-    } catch {
-      // The reader is not the platform's own. Its failure does not matter here.
-    }
+    // A reader that is not the platform's own may also throw. Its failure does not matter here.
+    if (reader !== undefined) (async () => await reader.cancel(reason))().catch(() => {});
+    else if (response !== undefined) cancelBody(response);
   }
 
   #readError(cause: unknown): unknown {
@@ -292,7 +279,7 @@ export class Source {
    * Ends the body, and checks its length against the announced one, because not every runtime does.
    */
   #finish(): void {
-    if (this.#response !== undefined && this.#received !== (this.length ?? this.#received)) throw this.#mismatch();
+    if (this.#response !== undefined && this.#received < this.length!) throw this.#mismatch();
     this.#response = this.#reader = this.#block = undefined;
   }
 

@@ -52,6 +52,8 @@ interface Base {
   formData(): ReturnType<Response["formData"]>;
 }
 
+type BodyMethod = "text" | "json" | "arrayBuffer" | "blob" | "formData";
+
 /** The extra state of a response of `session.fetch`. */
 export interface Fetched {
   /**
@@ -69,7 +71,9 @@ export interface Readable {
 
 type Parameters = [head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched];
 
-let OwnResponse: (new (...args: Parameters) => Response) | undefined;
+type ResponseClass = new (...args: Parameters) => Response;
+
+let OwnResponse: ResponseClass | undefined;
 
 /**
  * Makes a standard `Response`.
@@ -79,21 +83,20 @@ let OwnResponse: (new (...args: Parameters) => Response) | undefined;
  * response alone, and its headers must not change.
  */
 export function webResponse(...args: Parameters): Response {
-  takeResponse();
-  return new OwnResponse!(...args);
+  return new (takeResponse())(...args);
 }
 
 /**
- * Takes the global `Response` and defines the class of the responses, unless that was done before.
+ * Takes the global `Response` and returns the class of the responses, which is defined only once.
  * A session does so when it is made, because a test may replace `Response` afterwards. It does not
  * happen at load, because looking at `Response` makes Node load its HTTP client, which takes longer
  * than to load this module.
  */
-export function takeResponse(): void {
-  OwnResponse ??= defineClass();
+export function takeResponse(): ResponseClass {
+  return OwnResponse ??= defineClass();
 }
 
-function defineClass(): new (...args: Parameters) => Response {
+function defineClass(): ResponseClass {
   // The platform's own class, even if the global one is a proxy of it, as with nock and msw. Such a
   // proxy reads the headers of each new response, before the fields of a subclass exist.
   const BaseResponse = Response.prototype.constructor as new (...args: ConstructorParameters<typeof Response>) => Base;
@@ -166,24 +169,24 @@ function defineClass(): new (...args: Parameters) => Response {
     override get body(): ReadableStream<Bytes> | null {
       const content = this.#content;
       if (!(content instanceof Uint8Array)) return super.body as ReadableStream<Bytes> | null;
-      const pull = (controller: ReadableByteStreamController) => {
-        const read = this.#consumed || content.byteLength === 0;
-        this.#consumed = true;
-        throwIfAborted(this.#fetched?.signal);
-        if (!read) return controller.enqueue(content.slice());
-        this.#finish();
-        controller.close();
-        controller.byobRequest?.respond(0);
-      };
-      const cancel = () => {
-        this.#consumed = true;
-        this.#finish();
-      };
-      if (this.#stream === undefined) {
-        this.#stream = makeStream({ type: "bytes", pull, cancel });
-        // A method that has read the body has locked its stream, too.
-        if (this.#consumed) readerOf(this.#stream);
-      }
+      if (this.#stream !== undefined) return this.#stream;
+      this.#stream = makeStream({
+        type: "bytes",
+        pull: (controller) => {
+          if (this.#consumed || content.byteLength === 0) {
+            this.#finish();
+            controller.close();
+            controller.byobRequest?.respond(0);
+          } else {
+            this.#consumed = true;
+            throwIfAborted(this.#fetched?.signal);
+            controller.enqueue(content.slice());
+          }
+        },
+        cancel: () => this.#finish(),
+      });
+      // A method that has read the body has locked its stream, too.
+      if (this.#consumed) readerOf(this.#stream);
       return this.#stream;
     }
 
@@ -196,9 +199,8 @@ function defineClass(): new (...args: Parameters) => Response {
       // Nobody can have changed the headers of a response of `session.fetch`.
       const head = this.#fetched ? this.#head : { ...this.#head, headers: this.headers, decoded: false };
       if (content instanceof Uint8Array) {
-        const stream = this.#checkUnused();
         // The stream is teed: whoever has it can no longer read it, and `body` is another one.
-        if (stream) readerOf(stream);
+        this.#lock();
         this.#stream = undefined;
         return webResponse(head, content.slice(), this.#fetched);
       }
@@ -208,57 +210,58 @@ function defineClass(): new (...args: Parameters) => Response {
     }
 
     override text(): Promise<string> {
-      return this.#read(() => super.text(), (content) => UTF8.decode(content));
+      return this.#read("text", (content) => UTF8.decode(content));
     }
 
     override json(): Promise<unknown> {
-      return this.#read(() => super.json(), (content) => JSON.parse(UTF8.decode(content)));
+      return this.#read("json", (content) => JSON.parse(UTF8.decode(content)));
     }
 
     override arrayBuffer(): Promise<ArrayBuffer> {
-      return this.#read(() => super.arrayBuffer(), ({ buffer }) => buffer);
+      return this.#read("arrayBuffer", ({ buffer }) => buffer);
     }
 
-    bytes(): Promise<Bytes> {
-      return this.#read(async () => new Uint8Array(await super.arrayBuffer()), (content) => content);
+    async bytes(): Promise<Bytes> {
+      return new Uint8Array(await this.#read("arrayBuffer", ({ buffer }) => buffer));
     }
 
     override blob(): ReturnType<Response["blob"]> {
-      return this.#read(() => super.blob(), (content) => rebuild(content, this.headers).blob());
+      return this.#read("blob", (content) => rebuild(content, this.headers).blob());
     }
 
     override formData(): ReturnType<Response["formData"]> {
-      return this.#read(() => super.formData(), (content) => rebuild(content, this.headers).formData());
+      return this.#read("formData", (content) => rebuild(content, this.headers).formData());
     }
 
     /**
      * Reads the whole body.
      *
-     * @param platforms Reads the platform's stream.
+     * @param name The platform's method, which reads its stream.
      * @param convert Converts the bytes, if they can be read directly.
      */
-    async #read<T>(platforms: () => Promise<T>, convert: (content: Bytes) => T | Promise<T>): Promise<T> {
+    async #read<T>(name: BodyMethod, convert: (content: Bytes) => T | Promise<T>): Promise<T> {
       const content = this.#content;
-      if (content === undefined) return await platforms();
-      const stream = this.#checkUnused();
+      if (content === undefined) return await super[name]() as T;
+      this.#lock();
       this.#consumed = true;
-      // Lock the stream, so that nobody else reads it.
-      if (stream) readerOf(stream);
       if (!(content instanceof Uint8Array)) return await convert(await content.readAll!(Infinity));
       this.#finish();
       return await convert(this.#fetched ? content : content.slice());
     }
 
+    /** Called once the whole body is read or canceled. From then on the signal no longer applies. */
     #finish(): void {
+      this.#consumed = true;
       throwIfAborted(this.#fetched?.signal);
       if (this.#fetched) this.#fetched.signal = undefined;
     }
 
-    /** Returns the stream of the body, if it has been made. */
-    #checkUnused(): ReadableStream | null | undefined {
+    /** Locks the stream of the body, if it has been made, so that nobody else reads it. */
+    #lock(): void {
       const stream = this.#content instanceof Uint8Array ? this.#stream : super.body;
-      if (!this.bodyUsed && !stream?.locked) return stream;
-      throw new TypeError("Cannot read the body as it is being read or has been read already");
+      const used = this.bodyUsed || stream?.locked;
+      if (used) throw new TypeError("Cannot read the body as it is being read or has been read already");
+      if (stream) readerOf(stream);
     }
   }
 
@@ -269,7 +272,7 @@ function defineClass(): new (...args: Parameters) => Response {
   // Hide the class, so that callers see a standard `Response`.
   Object.defineProperty(WebResponse.prototype, "constructor", own({ value: Response, enumerable: false }));
   showAs(WebResponse, ({ status, url, bodyUsed }) => ({ status, url: showUrl(url), bodyUsed }));
-  return WebResponse as unknown as new (...args: Parameters) => Response;
+  return WebResponse as unknown as ResponseClass;
 }
 
 /**

@@ -11,6 +11,7 @@ import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
 import type { BodyInit } from "../web.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
+import { setContent, setType } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { MAX_DELAY, own as withoutInherited } from "../options.ts";
 import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
@@ -150,7 +151,7 @@ class DenoTransport implements Adapter {
    * after a disguised request, and if the server closed a TLS connection without a close alert.
    */
   async #fetchTwice(fetch: Fetch, url: URL, init: Init): Promise<Response> {
-    if (needsBuffer(init.body)) await bufferBody(init);
+    if (needsBuffer(init.body)) await setContent(init, new Response(init.body));
     if (this.#closed) return refuseClosed();
     const { origin } = url;
     const disguised = this.#disguised.has(origin);
@@ -203,24 +204,12 @@ function isBytes(body: unknown): body is ArrayBuffer | ArrayBufferView<ArrayBuff
   return body instanceof ArrayBuffer || ArrayBuffer.isView(body);
 }
 
+/**
+ * Whether to replace the body of a repeatable request with its bytes. Otherwise Deno would read the
+ * body as a stream, and could send it only once.
+ */
 function needsBuffer(body: BodyInit | null | undefined): boolean {
   return body instanceof Blob || body instanceof FormData;
-}
-
-/**
- * Replaces the Blob or FormData of a repeatable request with its bytes. Otherwise Deno would read
- * the body as a stream, and could send it only once.
- */
-async function bufferBody(init: RequestInit) {
-  const source = new Response(init.body);
-  setType(init, source.headers.get("content-type"));
-  init.body = await source.arrayBuffer();
-}
-
-/** Sets the content type of the body, unless the headers have one. */
-function setType(init: RequestInit, type: string | null) {
-  const headers = init.headers = new Headers(init.headers);
-  if (type && !headers.has("content-type")) headers.set("content-type", type);
 }
 
 /**

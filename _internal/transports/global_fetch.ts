@@ -60,7 +60,7 @@ let runtimeFetch: Fetch | undefined;
 let foreignFetch: Fetch | undefined;
 
 // Most programs replace `fetch`, if at all, after this module was loaded.
-isRuntimes(globalFetch());
+isRuntimes();
 
 /** Follows a request through the user's functions. It is made when the first request needs it. */
 let context: Context | undefined;
@@ -77,7 +77,7 @@ export function globalFetch(): Fetch {
 }
 
 /** Whether a function is the runtime's own `fetch`, so that its responses and options are known. */
-export function isRuntimes(fetch: Fetch): boolean {
+export function isRuntimes(fetch: Fetch = globalFetch()): boolean {
   if (fetch === runtimeFetch) return true;
   if (fetch === foreignFetch || typeof fetch !== "function") return false;
   // On Bun, a function that `bind()` has made looks like a native one, but for its name, and a mock of

@@ -64,7 +64,7 @@ export function nodeTransport(idleTimeout: number, options: Options = {}, connec
   const configured = dispatcher !== undefined || Object.keys(given).length > 0;
   const unreached = dispatcher === undefined && dispatchers.findAgent() === undefined;
   if (configured && (unreached || ignoresDispatchers())) {
-    throw new TypeError(`Cannot create a transport with options of an Agent as ${FOREIGN}`);
+    throw new TypeError(`Cannot create a transport ${UNREACHED}`);
   }
   if (dispatcher !== undefined) watchSockets();
   const agentOptions = connections < Infinity ? { connections, ...given } : given;
@@ -72,15 +72,15 @@ export function nodeTransport(idleTimeout: number, options: Options = {}, connec
 }
 
 /** Why options of an `Agent` cannot be used. */
-const FOREIGN = "fetch goes through another dispatcher";
+const UNREACHED = "with options of an Agent as fetch goes through another dispatcher";
 
 function refuseOptions(): Promise<never> {
-  return Promise.reject(new Refusal(`Cannot send the request with options of an Agent as ${FOREIGN}`));
+  return Promise.reject(new Refusal(`Cannot send the request ${UNREACHED}`));
 }
 
 /** Whether the global `fetch` is that of happy-dom, which ignores all dispatchers. */
 function ignoresDispatchers(): boolean {
-  return "happyDOM" in globalThis && !isRuntimes(globalFetch());
+  return "happyDOM" in globalThis && !isRuntimes();
 }
 
 class NodeTransport implements Adapter {
@@ -113,7 +113,7 @@ class NodeTransport implements Adapter {
   }
 
   get closesSockets(): boolean {
-    return isRuntimes(globalFetch()) && (this.#dispatcher ?? this.#dispatchers.findAgent()) !== undefined;
+    return isRuntimes() && (this.#dispatcher ?? this.#dispatchers.findAgent()) !== undefined;
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
@@ -182,8 +182,8 @@ class NodeTransport implements Adapter {
     // A faked timer may jump by minutes. It may also leave out the arguments that undici passes to
     // the callback, which then throws in the user's test. So undici gets no short timeouts while
     // timers are faked.
-    const idle = areTimersFaked() ? MAX_DELAY : Math.ceil(this.#idle);
-    const keepAliveTimeout = Math.min(Math.max(idle, 1), MAX_DELAY);
+    const idle = areTimersFaked() ? MAX_DELAY : this.#idle;
+    const keepAliveTimeout = Math.min(Math.ceil(idle) || 1, MAX_DELAY);
     return new Agent(own({
       ...this.#options,
       // The session has its own timeouts. Only undici's 10 s for connecting stay, as for bare
@@ -215,21 +215,22 @@ class NodeTransport implements Adapter {
  */
 class Connecting {
   readonly aborted = false;
-  readonly #listeners = new Set<{ readonly since: number; readonly abort: WeakRef<() => void> }>();
+  /** The listeners in the order in which they were added, each with that time. */
+  readonly #listeners = new Map<WeakRef<() => void>, number>();
 
-  addEventListener(_type: "abort", abort: () => void) {
-    const since = performance.now();
-    this.#listeners.add({ since, abort: new WeakRef(abort) });
-    for (const listener of this.#listeners) {
-      if (listener.since > since - CONNECT_TIMEOUT) return;
-      this.#listeners.delete(listener);
+  addEventListener(_type: "abort", listener: () => void) {
+    const now = performance.now();
+    this.#listeners.set(new WeakRef(listener), now);
+    for (const [reference, since] of this.#listeners) {
+      if (since > now - CONNECT_TIMEOUT) return;
+      this.#listeners.delete(reference);
     }
   }
 
   removeEventListener() {}
 
   end() {
-    for (const { abort } of this.#listeners) abort.deref()?.();
+    for (const reference of this.#listeners.keys()) reference.deref()?.();
     this.#listeners.clear();
   }
 }

@@ -129,13 +129,12 @@ export function watchSockets() {
   if (watching) return;
   watching = true;
   const { process } = globalThis as { process?: NodeProcess };
-  const channels = process?.getBuiltinModule?.("node:diagnostics_channel");
   // Without the channels, no connection counts as reused, so no request is sent twice.
-  if (channels === undefined) return;
-  channels.subscribe("undici:request:create", ({ request }) => {
+  const channels = process?.getBuiltinModule?.("node:diagnostics_channel");
+  channels?.subscribe("undici:request:create", ({ request }) => {
     if (dispatching !== undefined) request[ROUTE] = dispatching;
   });
-  channels.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
+  channels?.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
     if (socket !== undefined) request[ROUTE]?.sent(socket);
   });
 }

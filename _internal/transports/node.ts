@@ -16,7 +16,7 @@ import { MAX_DELAY, own } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { type Agent, type AgentConstructor, Dispatchers, type NodeProcess } from "./undici.ts";
-import { Route, watchSockets } from "./undici_route.ts";
+import { Route } from "./undici_route.ts";
 import { isWorkerd } from "../workerd.ts";
 
 /** The options of Node's `fetch()`, including those that are not in the standard. */
@@ -24,8 +24,9 @@ type Init = RequestInit & { dispatcher?: unknown; [CARRIER]?: Request };
 
 /** The options of a transport that are used here. The others are those of an `Agent`, too. */
 interface Options {
-  readonly dispatcher?: unknown;
+  readonly dispatcher?: Agent;
   readonly connect?: object;
+  readonly connections?: number;
 }
 
 /** The `Request`s that are known to carry a dispatcher. */
@@ -56,19 +57,10 @@ const CONNECT_TIMEOUT = 10_000;
 export function nodeTransport(idleTimeout: number, options: Options = {}, connections = Infinity): Adapter | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
   if (process?.versions?.undici === undefined || isWorkerd()) return undefined;
-  const { dispatcher, ...given } = options;
-  if (Object.hasOwn(given, "proxy")) {
+  if (Object.hasOwn(options, "proxy")) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }
-  const dispatchers = new Dispatchers(process);
-  const configured = dispatcher !== undefined || Object.keys(given).length > 0;
-  const unreached = dispatcher === undefined && dispatchers.findAgent() === undefined;
-  if (configured && (unreached || ignoresDispatchers())) {
-    throw new TypeError(`Cannot create a transport ${UNREACHED}`);
-  }
-  if (dispatcher !== undefined) watchSockets();
-  const agentOptions = connections < Infinity ? { connections, ...given } : given;
-  return new NodeTransport(dispatchers, configured, agentOptions, idleTimeout, dispatcher as Agent | undefined);
+  return new NodeTransport(new Dispatchers(process), options, idleTimeout, connections);
 }
 
 /** Why options of an `Agent` cannot be used. */
@@ -101,19 +93,27 @@ class NodeTransport implements Adapter {
   readonly #remains: Remains<Agent>;
   #closed = false;
 
-  constructor(dispatchers: Dispatchers, configured: boolean, options: Options, idle: number, dispatcher?: Agent) {
+  constructor(dispatchers: Dispatchers, { dispatcher, ...options }: Options, idle: number, connections: number) {
     this.#dispatchers = dispatchers;
     this.#dispatcher = dispatcher;
-    this.#configured = configured;
-    this.#options = options;
+    this.#configured = dispatcher !== undefined || Object.keys(options).length > 0;
+    if (this.#configured && (!this.#hasAgents || ignoresDispatchers())) {
+      throw new TypeError(`Cannot create a transport ${UNREACHED}`);
+    }
+    this.#options = connections < Infinity ? { connections, ...options } : options;
     this.#idle = idle;
     // The user's dispatcher may have other users. So it is not watched, as an agent of our own is.
     this.#remains = { used: false, owners: dispatcher === undefined ? [] : [dispatcher], release };
     this[PLATFORM] = makePlatform(this, this.#remains, { endsBodies: dispatcher === undefined, policies: true });
   }
 
+  /** Whether requests can go to agents: not if they must go to a dispatcher that the user set for the process. */
+  get #hasAgents(): boolean {
+    return (this.#dispatcher ?? this.#dispatchers.findAgent()) !== undefined;
+  }
+
   get closesSockets(): boolean {
-    return isRuntimes() && (this.#dispatcher ?? this.#dispatchers.findAgent()) !== undefined;
+    return isRuntimes() && this.#hasAgents;
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
@@ -170,7 +170,6 @@ class NodeTransport implements Adapter {
   }
 
   #makeAgent(Agent: AgentConstructor, secure: boolean): Agent {
-    watchSockets();
     if (!this.#remains.used) watch(this, this.#remains);
     this.#remains.used = true;
     const keepsIdle = this.#idle > 0;

@@ -62,6 +62,7 @@ export class Route {
   #bytesRead = 0;
 
   constructor(agent: Agent, fresh: boolean, dispatchers: Dispatchers | undefined) {
+    watchSockets();
     this.#agent = agent;
     this.#fresh = fresh;
     this.#dispatchers = dispatchers;
@@ -125,7 +126,7 @@ let watching = false;
  * The listeners stay until the process ends. For other users' requests, each costs one property
  * access.
  */
-export function watchSockets() {
+function watchSockets() {
   if (watching) return;
   watching = true;
   const { process } = globalThis as { process?: NodeProcess };

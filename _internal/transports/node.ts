@@ -102,8 +102,9 @@ class NodeTransport implements Adapter {
     }
     this.#options = connections < Infinity ? { connections, ...options } : options;
     this.#idle = idle;
-    // The user's dispatcher may have other users. So it is not watched, as an agent of our own is.
     this.#remains = { used: false, owners: dispatcher === undefined ? [] : [dispatcher], release };
+    // The user's dispatcher may have other users.
+    if (dispatcher === undefined) watch(this, this.#remains);
     this[PLATFORM] = makePlatform(this, this.#remains, { endsBodies: dispatcher === undefined, policies: true });
   }
 
@@ -170,7 +171,6 @@ class NodeTransport implements Adapter {
   }
 
   #makeAgent(Agent: AgentConstructor, secure: boolean): Agent {
-    if (!this.#remains.used) watch(this, this.#remains);
     this.#remains.used = true;
     const keepsIdle = this.#idle > 0;
     // The signal makes connecting a quarter slower. It is left out if there is neither TLS nor an

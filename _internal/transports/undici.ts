@@ -170,19 +170,9 @@ function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {
   return env.NODE_USE_ENV_PROXY === "1" || / --use-env-proxy /.test(` ${execArgv.join(" ")} ${env.NODE_OPTIONS} `);
 }
 
-/** The descriptions of the symbols under which undici's dispatchers keep their settings. */
-const SETTINGS = new Set([
-  "options",
-  "factory",
-  "no proxy agent",
-  "http proxy agent",
-  "https proxy agent",
-  "proxy agent options",
-  "proxy headers",
-  "request tls settings",
-  "proxy tls settings",
-  "tunnel proxy",
-]);
+/** Matches the descriptions of the symbols under which undici's dispatchers keep their settings. */
+const SETTINGS =
+  /^(?:options|factory|(?:no|http|https) proxy agent|proxy (?:agent options|headers)|(?:request|proxy) tls settings|tunnel proxy)$/;
 
 /**
  * Whether two dispatchers were made with the same settings. If the settings cannot be found,
@@ -199,6 +189,6 @@ function isAlike(a: unknown, b: unknown): boolean {
 function settings(value: object): PropertyKey[] | undefined {
   const keys = Reflect.ownKeys(value);
   if (isPlainObject(value)) return keys; // all its keys are settings
-  const known = keys.filter((key) => typeof key === "symbol" && SETTINGS.has(key.description ?? ""));
+  const known = keys.filter((key) => typeof key === "symbol" && SETTINGS.test(key.description ?? ""));
   return known.length > 0 ? known : undefined;
 }

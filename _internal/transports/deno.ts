@@ -142,7 +142,7 @@ class DenoTransport implements Adapter {
     if (!url.href.startsWith("http:") || disguised || needsBuffer(init.body)) return this.#fetchTwice(fetch, url, init);
     const { method, ...rest } = init;
     // Deno takes some time to check a method, even the default one.
-    return fetch(url.href, method === "GET" ? rest : init);
+    return fetch(url.href, method === "GET" ? own(rest) : init);
   }
 
   /**

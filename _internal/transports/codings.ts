@@ -38,6 +38,5 @@ export function decodes(coding: string, init: Init): boolean {
     return init.decompress !== false && second === undefined && known.test(first);
   }
   // Node decodes zstd from undici 7 on.
-  const old = undiciVersion() < 7;
-  return codings.every((part) => known.test(part) && !(old && part === "zstd"));
+  return codings.every((part) => known.test(part) && !(part === "zstd" && undiciVersion() < 7));
 }

@@ -154,8 +154,7 @@ class NodeTransport implements Adapter {
         if (!route.used) carriers.add(request);
       });
     }
-    const carrier = init[CARRIER];
-    if (carrier !== undefined && carriers.has(carrier) && isRuntimes(fetch)) {
+    if (carriers.has(init[CARRIER]!) && isRuntimes(fetch)) {
       throw new Refusal("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
     }
     init.dispatcher = route as unknown as NonNullable<Init["dispatcher"]>;

@@ -63,7 +63,7 @@ class BunTransport implements Adapter {
   }
 
   get closesSockets(): boolean {
-    return isRuntimes(globalFetch());
+    return isRuntimes();
   }
 
   fetch(url: URL, init: Init): Promise<Response> {

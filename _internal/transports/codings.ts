@@ -23,8 +23,13 @@ type Init = RequestInit & { decompress?: boolean };
  */
 export function decodes(coding: string, init: Init): boolean {
   const { Deno, Bun } = globalThis as { Deno?: object; Bun?: object };
-  if (isWorkerd()) return coding === "gzip" || coding === "br";
-  if (Deno !== undefined) return decodesOnDeno(coding, new Headers(init.headers));
+  const isCommon = coding === "gzip" || coding === "br";
+  if (isWorkerd()) return isCommon;
+  if (Deno !== undefined) {
+    // Deno decodes nothing if the request is for a range, or asks for the coding `identity` alone.
+    const request = new Headers(init.headers);
+    return isCommon && !request.has("range") && request.get("accept-encoding")?.toLowerCase() !== "identity";
+  }
   const known = /^(?:(?:x-)?gzip|deflate|br|zstd)$/;
   const codings = coding.split(",").map((part) => part.trim());
   if (Bun !== undefined) {
@@ -33,12 +38,5 @@ export function decodes(coding: string, init: Init): boolean {
     return init.decompress !== false && second === undefined && known.test(first);
   }
   // Node decodes zstd from undici 7 on.
-  const old = undiciVersion() < 7;
-  return codings.every((part) => known.test(part) && !(old && part === "zstd"));
-}
-
-/** Deno decodes nothing if the request is for a range, or asks for the coding `identity` alone. */
-function decodesOnDeno(coding: string, request: Headers): boolean {
-  const asked = request.get("accept-encoding")?.toLowerCase();
-  return (coding === "gzip" || coding === "br") && !request.has("range") && asked !== "identity";
+  return codings.every((part) => known.test(part) && !(part === "zstd" && undiciVersion() < 7));
 }

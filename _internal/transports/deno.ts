@@ -11,8 +11,9 @@ import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
 import type { BodyInit } from "../web.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
+import { setContent, setType } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { MAX_DELAY, own as withoutInherited } from "../options.ts";
+import { MAX_DELAY, own } from "../options.ts";
 import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Deno.HttpClient` that is used here. */
@@ -51,15 +52,15 @@ type Init = RequestInit & { client?: Client };
  * Makes the transport for Deno.
  *
  * @param idleTimeout Time in milliseconds that an idle socket is kept.
- * @param own Options of `Deno.createHttpClient()`.
+ * @param options Options of `Deno.createHttpClient()`.
  * @returns The transport, or `undefined` on another platform.
  */
-export function denoTransport(idleTimeout: number, own: object = {}): Adapter | undefined {
+export function denoTransport(idleTimeout: number, options: object = {}): Adapter | undefined {
   const deno = (globalThis as { Deno?: DenoNamespace }).Deno;
   if (typeof deno?.createHttpClient !== "function") return undefined;
   // Deno takes the time modulo 2 ** 32.
   const idle = idleTimeout > 0 ? { poolIdleTimeout: Math.min(Math.ceil(idleTimeout), MAX_DELAY) } : NO_POOL;
-  return new DenoTransport(deno, { ...own, ...idle }, Object.keys(own).length > 0);
+  return new DenoTransport(deno, { ...options, ...idle }, Object.keys(options).length > 0);
 }
 
 class DenoTransport implements Adapter {
@@ -95,7 +96,7 @@ class DenoTransport implements Adapter {
     this.#deno = deno;
     this.#options = options;
     this.#configured = configured;
-    this.#client = deno.createHttpClient!(withoutInherited(options));
+    this.#client = deno.createHttpClient!(own(options));
     if (options.poolMaxIdlePerHost === 0) this.#once = this.#client;
     // Deno never closes a client that was garbage-collected.
     watch(this, this.#remains = { used: false, owners: [this.#client], release: dispose });
@@ -108,19 +109,17 @@ class DenoTransport implements Adapter {
   }
 
   get closesSockets(): boolean {
-    return isRuntimes(globalFetch());
+    return isRuntimes();
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
     if (this.#closed) return refuseClosed();
     this.#remains.used = true;
     const fetch = globalFetch();
-    const pooled = this.#once !== this.#client;
     const idempotent = isIdempotent(init.method ?? "GET");
-    const repeatable = pooled && idempotent;
     if (!isRuntimes(fetch)) {
       // The body stays as it is, because a mock may look at it.
-      const client = repeatable ? this.#client : this.#onceClient();
+      const client = idempotent ? this.#client : this.#onceClient();
       if (this.#configured) init.client ??= client;
       else if (init.client === undefined) hide(init, "client", client);
       return sendThrough(fetch, url, init);
@@ -131,7 +130,8 @@ class DenoTransport implements Adapter {
       if (!idempotent) disguise(init, Infinity);
       return fetch(url, init);
     }
-    if (!repeatable) {
+    const pooled = this.#once !== this.#client;
+    if (!pooled || !idempotent) {
       const reuses = pooled && disguise(init);
       if (reuses) remember(this.#disguised, url.origin);
       init.client = reuses ? this.#client : this.#onceClient();
@@ -142,7 +142,7 @@ class DenoTransport implements Adapter {
     if (!url.href.startsWith("http:") || disguised || needsBuffer(init.body)) return this.#fetchTwice(fetch, url, init);
     const { method, ...rest } = init;
     // Deno takes some time to check a method, even the default one.
-    return fetch(url.href, method === "GET" ? rest : init);
+    return fetch(url.href, method === "GET" ? own(rest) : init);
   }
 
   /**
@@ -150,7 +150,7 @@ class DenoTransport implements Adapter {
    * after a disguised request, and if the server closed a TLS connection without a close alert.
    */
   async #fetchTwice(fetch: Fetch, url: URL, init: Init): Promise<Response> {
-    if (needsBuffer(init.body)) await bufferBody(init);
+    if (needsBuffer(init.body)) await setContent(init, new Response(init.body));
     if (this.#closed) return refuseClosed();
     const { origin } = url;
     const disguised = this.#disguised.has(origin);
@@ -182,7 +182,7 @@ class DenoTransport implements Adapter {
 
   #onceClient(): Client {
     if (this.#once === undefined) {
-      this.#once = this.#deno.createHttpClient!(withoutInherited({ ...this.#options, ...NO_POOL }));
+      this.#once = this.#deno.createHttpClient!(own({ ...this.#options, ...NO_POOL }));
       this.#remains.owners.push(this.#once);
     }
     return this.#once;
@@ -199,28 +199,12 @@ function dispose(client: Client) {
   client[Symbol.dispose]();
 }
 
-function isBytes(body: unknown): body is ArrayBuffer | ArrayBufferView<ArrayBuffer> {
-  return body instanceof ArrayBuffer || ArrayBuffer.isView(body);
-}
-
+/**
+ * Whether to replace the body of a repeatable request with its bytes. Otherwise Deno would read the
+ * body as a stream, and could send it only once.
+ */
 function needsBuffer(body: BodyInit | null | undefined): boolean {
   return body instanceof Blob || body instanceof FormData;
-}
-
-/**
- * Replaces the Blob or FormData of a repeatable request with its bytes. Otherwise Deno would read
- * the body as a stream, and could send it only once.
- */
-async function bufferBody(init: RequestInit) {
-  const source = new Response(init.body);
-  setType(init, source.headers.get("content-type"));
-  init.body = await source.arrayBuffer();
-}
-
-/** Sets the content type of the body, unless the headers have one. */
-function setType(init: RequestInit, type: string | null) {
-  const headers = init.headers = new Headers(init.headers);
-  if (type && !headers.has("content-type")) headers.set("content-type", type);
 }
 
 /**
@@ -243,8 +227,7 @@ function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   }
   const form = body instanceof URLSearchParams;
   const part = form ? body.toString() : body;
-  if (part === null || part === undefined) return false;
-  if (typeof part !== "string" && !isBytes(part)) return true;
+  if (typeof part !== "string" && !(part instanceof ArrayBuffer) && !ArrayBuffer.isView(part)) return part != null;
   const size = typeof part === "string" ? part.length : part.byteLength;
   // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist
   // on.

@@ -11,7 +11,6 @@
  */
 
 import { type Bytes, readerOf } from "../bytes.ts";
-import { own } from "../options.ts";
 import { PlatformPromise } from "../promise.ts";
 import { afterReal } from "../timers.ts";
 import { undiciVersion } from "./undici.ts";
@@ -43,17 +42,21 @@ export function copyForm(form: FormData): FormData {
   return copy;
 }
 
-/** Whether a body is a copy of a form that lacks file names. */
-export function lacksNames(body: unknown): body is FormData {
-  return body instanceof FormData && contents.has(body);
+/** Returns the content of a body that is a copy of a form and lacks its file names. */
+export function contentOf(body: unknown): Response | undefined {
+  return contents.get(body as FormData)?.clone();
 }
 
-/** Returns the options with the bytes of the form that their body is a copy of. */
-export async function withContent(init: RequestInit, form: FormData): Promise<RequestInit> {
-  const content = contents.get(form)!.clone();
-  const headers = new Headers(init.headers);
-  if (!headers.has("content-type")) headers.set("content-type", content.headers.get("content-type")!);
-  return own({ ...init, headers, body: await content.arrayBuffer() });
+/** Replaces the body of a request with the bytes of a `Response`, and sets their content type. */
+export async function setContent(init: RequestInit, content: Response): Promise<void> {
+  setType(init, content.headers.get("content-type"));
+  init.body = await content.arrayBuffer();
+}
+
+/** Sets the content type of the body, unless the headers have one. */
+export function setType(init: RequestInit, type: string | null) {
+  const headers = init.headers = new Headers(init.headers);
+  if (type && !headers.has("content-type")) headers.set("content-type", type);
 }
 
 /** The start of the body that undici makes of a `FormData`. */
@@ -105,20 +108,16 @@ class FormReader implements StreamReader {
 
   read(): Promise<IteratorResult<Bytes>> {
     const read = this.#reader.read();
-    this.#isForm ??= read.then(({ value }) => isFormStart(value), () => false);
+    this.#isForm ??= read.then(({ value }) => FORM_START.every((byte, i) => value?.[i] === byte), () => false);
     return read;
   }
 
   async cancel(reason: unknown): Promise<void> {
     if (this.#isForm === undefined) this.read().catch(() => {});
-    const { promise: late, resolve } = PlatformPromise.withResolvers<undefined>();
-    const removeTimer = afterReal(FORM_TIME, () => resolve(undefined));
+    const { promise: late, resolve } = PlatformPromise.withResolvers<boolean>();
+    const removeTimer = afterReal(FORM_TIME, () => resolve(false));
     const isForm = await Promise.race([this.#isForm, late]);
     removeTimer();
-    if (isForm !== true) await this.#reader.cancel(reason);
+    if (!isForm) await this.#reader.cancel(reason);
   }
-}
-
-function isFormStart(bytes: Bytes | undefined): boolean {
-  return bytes !== undefined && FORM_START.every((byte, i) => bytes[i] === byte);
 }

@@ -7,7 +7,7 @@
  */
 
 import { isRequest } from "../options.ts";
-import { lacksNames, withContent } from "./forms.ts";
+import { contentOf, setContent } from "./forms.ts";
 
 /** Any function that is called like the standard `fetch`. */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
@@ -60,7 +60,7 @@ let runtimeFetch: Fetch | undefined;
 let foreignFetch: Fetch | undefined;
 
 // Most programs replace `fetch`, if at all, after this module was loaded.
-isRuntimes(globalFetch());
+isRuntimes();
 
 /** Follows a request through the user's functions. It is made when the first request needs it. */
 let context: Context | undefined;
@@ -77,12 +77,13 @@ export function globalFetch(): Fetch {
 }
 
 /** Whether a function is the runtime's own `fetch`, so that its responses and options are known. */
-export function isRuntimes(fetch: Fetch): boolean {
+export function isRuntimes(fetch: Fetch = globalFetch()): boolean {
   if (fetch === runtimeFetch) return true;
   if (fetch === foreignFetch || typeof fetch !== "function") return false;
   // On Bun, a function that `bind()` has made looks like a native one, but for its name, and a mock of
   // `bun:test` but for its `mock`.
-  const runtimes = RUNTIMES_SOURCE.test(sourceOf(fetch)) && fetch.name === "fetch" && !("mock" in fetch);
+  const source = Function.prototype.toString.call(fetch);
+  const runtimes = RUNTIMES_SOURCE.test(source) && fetch.name === "fetch" && !("mock" in fetch);
   if (runtimes) runtimeFetch = fetch;
   else foreignFetch = fetch;
   return runtimes;
@@ -97,10 +98,6 @@ export function disown() {
   runtimeFetch = undefined;
 }
 
-function sourceOf(fetch: Fetch): string {
-  return Function.prototype.toString.call(fetch);
-}
-
 /**
  * Sends a request. If it goes through a function of the user's, and that function calls the `fetch`
  * of a session for the same request, {@linkcode sessionFetch} notices. If it sends another request
@@ -110,8 +107,8 @@ function sourceOf(fetch: Fetch): string {
  */
 export function sendThrough(fetch: Fetch, url: URL, init: RequestInit, chosen = false): Promise<Response> {
   if (!isRuntimes(fetch)) return follow(fetch, url, init, chosen);
-  const { body } = init;
-  return lacksNames(body) ? withContent(init, body).then((whole) => fetch(url, whole)) : fetch(url, init);
+  const content = contentOf(init.body);
+  return content === undefined ? fetch(url, init) : setContent(init, content).then(() => fetch(url, init));
 }
 
 async function follow(fetch: Fetch, url: URL, init: RequestInit, chosen: boolean): Promise<Response> {

@@ -16,7 +16,7 @@ import { MAX_DELAY, own } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { type Agent, type AgentConstructor, Dispatchers, type NodeProcess } from "./undici.ts";
-import { Route, watchSockets } from "./undici_route.ts";
+import { Route } from "./undici_route.ts";
 import { isWorkerd } from "../workerd.ts";
 
 /** The options of Node's `fetch()`, including those that are not in the standard. */
@@ -24,8 +24,9 @@ type Init = RequestInit & { dispatcher?: unknown; [CARRIER]?: Request };
 
 /** The options of a transport that are used here. The others are those of an `Agent`, too. */
 interface Options {
-  readonly dispatcher?: unknown;
+  readonly dispatcher?: Agent;
   readonly connect?: object;
+  readonly connections?: number;
 }
 
 /** The `Request`s that are known to carry a dispatcher. */
@@ -56,31 +57,22 @@ const CONNECT_TIMEOUT = 10_000;
 export function nodeTransport(idleTimeout: number, options: Options = {}, connections = Infinity): Adapter | undefined {
   const process = (globalThis as { process?: NodeProcess }).process;
   if (process?.versions?.undici === undefined || isWorkerd()) return undefined;
-  const { dispatcher, ...given } = options;
-  if (Object.hasOwn(given, "proxy")) {
+  if (Object.hasOwn(options, "proxy")) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }
-  const dispatchers = new Dispatchers(process);
-  const configured = dispatcher !== undefined || Object.keys(given).length > 0;
-  const unreached = dispatcher === undefined && dispatchers.findAgent() === undefined;
-  if (configured && (unreached || ignoresDispatchers())) {
-    throw new TypeError(`Cannot create a transport with options of an Agent as ${FOREIGN}`);
-  }
-  if (dispatcher !== undefined) watchSockets();
-  const agentOptions = connections < Infinity ? { connections, ...given } : given;
-  return new NodeTransport(dispatchers, configured, agentOptions, idleTimeout, dispatcher as Agent | undefined);
+  return new NodeTransport(new Dispatchers(process), options, idleTimeout, connections);
 }
 
 /** Why options of an `Agent` cannot be used. */
-const FOREIGN = "fetch goes through another dispatcher";
+const UNREACHED = "with options of an Agent as fetch goes through another dispatcher";
 
 function refuseOptions(): Promise<never> {
-  return Promise.reject(new Refusal(`Cannot send the request with options of an Agent as ${FOREIGN}`));
+  return Promise.reject(new Refusal(`Cannot send the request ${UNREACHED}`));
 }
 
 /** Whether the global `fetch` is that of happy-dom, which ignores all dispatchers. */
 function ignoresDispatchers(): boolean {
-  return "happyDOM" in globalThis && !isRuntimes(globalFetch());
+  return "happyDOM" in globalThis && !isRuntimes();
 }
 
 class NodeTransport implements Adapter {
@@ -101,19 +93,28 @@ class NodeTransport implements Adapter {
   readonly #remains: Remains<Agent>;
   #closed = false;
 
-  constructor(dispatchers: Dispatchers, configured: boolean, options: Options, idle: number, dispatcher?: Agent) {
+  constructor(dispatchers: Dispatchers, { dispatcher, ...options }: Options, idle: number, connections: number) {
     this.#dispatchers = dispatchers;
     this.#dispatcher = dispatcher;
-    this.#configured = configured;
-    this.#options = options;
+    this.#configured = dispatcher !== undefined || Object.keys(options).length > 0;
+    if (this.#configured && (!this.#hasAgents || ignoresDispatchers())) {
+      throw new TypeError(`Cannot create a transport ${UNREACHED}`);
+    }
+    this.#options = connections < Infinity ? { connections, ...options } : options;
     this.#idle = idle;
-    // The user's dispatcher may have other users. So it is not watched, as an agent of our own is.
     this.#remains = { used: false, owners: dispatcher === undefined ? [] : [dispatcher], release };
+    // The user's dispatcher may have other users.
+    if (dispatcher === undefined) watch(this, this.#remains);
     this[PLATFORM] = makePlatform(this, this.#remains, { endsBodies: dispatcher === undefined, policies: true });
   }
 
+  /** Whether requests can go to agents: not if they must go to a dispatcher that the user set for the process. */
+  get #hasAgents(): boolean {
+    return (this.#dispatcher ?? this.#dispatchers.findAgent()) !== undefined;
+  }
+
   get closesSockets(): boolean {
-    return isRuntimes(globalFetch()) && (this.#dispatcher ?? this.#dispatchers.findAgent()) !== undefined;
+    return isRuntimes() && this.#hasAgents;
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
@@ -153,8 +154,7 @@ class NodeTransport implements Adapter {
         if (!route.used) carriers.add(request);
       });
     }
-    const carrier = init[CARRIER];
-    if (carrier !== undefined && carriers.has(carrier) && isRuntimes(fetch)) {
+    if (carriers.has(init[CARRIER]!) && isRuntimes(fetch)) {
       throw new Refusal("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
     }
     init.dispatcher = route as unknown as NonNullable<Init["dispatcher"]>;
@@ -170,8 +170,6 @@ class NodeTransport implements Adapter {
   }
 
   #makeAgent(Agent: AgentConstructor, secure: boolean): Agent {
-    watchSockets();
-    if (!this.#remains.used) watch(this, this.#remains);
     this.#remains.used = true;
     const keepsIdle = this.#idle > 0;
     // The signal makes connecting a quarter slower. It is left out if there is neither TLS nor an
@@ -182,8 +180,8 @@ class NodeTransport implements Adapter {
     // A faked timer may jump by minutes. It may also leave out the arguments that undici passes to
     // the callback, which then throws in the user's test. So undici gets no short timeouts while
     // timers are faked.
-    const idle = areTimersFaked() ? MAX_DELAY : Math.ceil(this.#idle);
-    const keepAliveTimeout = Math.min(Math.max(idle, 1), MAX_DELAY);
+    const idle = areTimersFaked() ? MAX_DELAY : this.#idle;
+    const keepAliveTimeout = Math.min(Math.ceil(idle) || 1, MAX_DELAY);
     return new Agent(own({
       ...this.#options,
       // The session has its own timeouts. Only undici's 10 s for connecting stay, as for bare
@@ -215,21 +213,22 @@ class NodeTransport implements Adapter {
  */
 class Connecting {
   readonly aborted = false;
-  readonly #listeners = new Set<{ readonly since: number; readonly abort: WeakRef<() => void> }>();
+  /** The listeners in the order in which they were added, each with that time. */
+  readonly #listeners = new Map<WeakRef<() => void>, number>();
 
-  addEventListener(_type: "abort", abort: () => void) {
-    const since = performance.now();
-    this.#listeners.add({ since, abort: new WeakRef(abort) });
-    for (const listener of this.#listeners) {
-      if (listener.since > since - CONNECT_TIMEOUT) return;
-      this.#listeners.delete(listener);
+  addEventListener(_type: "abort", listener: () => void) {
+    const now = performance.now();
+    this.#listeners.set(new WeakRef(listener), now);
+    for (const [reference, since] of this.#listeners) {
+      if (since > now - CONNECT_TIMEOUT) return;
+      this.#listeners.delete(reference);
     }
   }
 
   removeEventListener() {}
 
   end() {
-    for (const { abort } of this.#listeners) abort.deref()?.();
+    for (const reference of this.#listeners.keys()) reference.deref()?.();
     this.#listeners.clear();
   }
 }

@@ -55,7 +55,8 @@ export class Dispatchers {
   readonly #process: NodeProcess;
   /** The key under which `fetch` finds its dispatcher. */
   readonly #key: symbol;
-  #globals: Globals | undefined;
+  /** The globals that have the dispatchers. */
+  readonly #globals: Globals;
   /** The dispatcher that {@linkcode Dispatchers.findAgent} checked last, and its `dispatch` method. */
   #dispatcher: Dispatcher | undefined;
   #dispatch: unknown;
@@ -64,11 +65,7 @@ export class Dispatchers {
   constructor(process: NodeProcess) {
     this.#process = process;
     this.#key = keyOf(undiciVersion() >= 8);
-  }
-
-  /** The globals that have the dispatchers. */
-  get #all(): Globals {
-    return this.#globals ??= findGlobals(this.#process);
+    this.#globals = findGlobals(process);
   }
 
   /**
@@ -79,7 +76,7 @@ export class Dispatchers {
    * It is called for each request, because the user may call `setGlobalDispatcher()` at any time.
    */
   findAgent(): AgentConstructor | undefined {
-    const dispatcher = this.#all[this.#key] as Dispatcher | undefined;
+    const dispatcher = this.#globals[this.#key] as Dispatcher | undefined;
     if (dispatcher === this.#dispatcher && dispatcher?.dispatch === this.#dispatch) return this.#Agent;
     this.#dispatcher = dispatcher;
     this.#dispatch = dispatcher?.dispatch;
@@ -91,19 +88,19 @@ export class Dispatchers {
    * before it returns, and only if its `Request` carries no dispatcher.
    */
   instead<T>(route: object, call: () => T): T {
-    const before = this.#all[this.#key];
-    this.#all[this.#key] = route;
+    const before = this.#globals[this.#key];
+    this.#globals[this.#key] = route;
     try {
       return call();
     } finally {
-      this.#all[this.#key] = before;
+      this.#globals[this.#key] = before;
     }
   }
 
   /** Returns the dispatcher for a handler of another version of undici. */
   otherDispatcher(handler: object): Dispatcher | undefined {
     const key = keyOf("onRequestStart" in handler);
-    return key === this.#key ? undefined : this.#all[key] as Dispatcher | undefined;
+    return key === this.#key ? undefined : this.#globals[key] as Dispatcher | undefined;
   }
 }
 
@@ -126,7 +123,11 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
   const { name } = constructor;
   if (name === "EnvHttpProxyAgent") {
-    return isNodesProxyAgent(dispatcher, constructor, process) ? constructor : undefined;
+    // The result is not kept, because the environment may change, and agents of ours would then have
+    // other proxies.
+    const isNodes = usesEnvProxy(process) && isAlike(dispatcher, new constructor({})) &&
+      exemptsByEnvironment(dispatcher, process.env);
+    return isNodes ? constructor : undefined;
   }
   if (name !== "Agent") return undefined;
   if (!plain.has(dispatcher)) plain.set(dispatcher, isAlike(dispatcher, new constructor({})));
@@ -135,15 +136,6 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
 
 /** For each dispatcher, whether it has no settings of the user. */
 const plain = new WeakMap<object, boolean>();
-
-/**
- * Whether a proxy agent is like the one that Node makes from the environment when it starts. This is
- * not kept, because the environment may change, and agents of ours would then have other proxies.
- */
-function isNodesProxyAgent(dispatcher: Dispatcher, constructor: AgentConstructor, process: NodeProcess): boolean {
-  return usesEnvProxy(process) && isAlike(dispatcher, new constructor({})) &&
-    exemptsByEnvironment(dispatcher, process.env);
-}
 
 /**
  * Whether a proxy agent looks up in the environment which hosts it does not use a proxy for. Nobody
@@ -178,19 +170,9 @@ function usesEnvProxy({ env, execArgv }: NodeProcess): boolean {
   return env.NODE_USE_ENV_PROXY === "1" || / --use-env-proxy /.test(` ${execArgv.join(" ")} ${env.NODE_OPTIONS} `);
 }
 
-/** The descriptions of the symbols under which undici's dispatchers keep their settings. */
-const SETTINGS = new Set([
-  "options",
-  "factory",
-  "no proxy agent",
-  "http proxy agent",
-  "https proxy agent",
-  "proxy agent options",
-  "proxy headers",
-  "request tls settings",
-  "proxy tls settings",
-  "tunnel proxy",
-]);
+/** Matches the descriptions of the symbols under which undici's dispatchers keep their settings. */
+const SETTINGS =
+  /^(?:options|factory|(?:no|http|https) proxy agent|proxy (?:agent options|headers)|(?:request|proxy) tls settings|tunnel proxy)$/;
 
 /**
  * Whether two dispatchers were made with the same settings. If the settings cannot be found,
@@ -207,6 +189,6 @@ function isAlike(a: unknown, b: unknown): boolean {
 function settings(value: object): PropertyKey[] | undefined {
   const keys = Reflect.ownKeys(value);
   if (isPlainObject(value)) return keys; // all its keys are settings
-  const known = keys.filter((key) => typeof key === "symbol" && SETTINGS.has(key.description ?? ""));
+  const known = keys.filter((key) => typeof key === "symbol" && SETTINGS.test(key.description ?? ""));
   return known.length > 0 ? known : undefined;
 }

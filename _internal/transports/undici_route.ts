@@ -62,6 +62,7 @@ export class Route {
   #bytesRead = 0;
 
   constructor(agent: Agent, fresh: boolean, dispatchers: Dispatchers | undefined) {
+    watchSockets();
     this.#agent = agent;
     this.#fresh = fresh;
     this.#dispatchers = dispatchers;
@@ -125,17 +126,16 @@ let watching = false;
  * The listeners stay until the process ends. For other users' requests, each costs one property
  * access.
  */
-export function watchSockets() {
+function watchSockets() {
   if (watching) return;
   watching = true;
   const { process } = globalThis as { process?: NodeProcess };
-  const channels = process?.getBuiltinModule?.("node:diagnostics_channel");
   // Without the channels, no connection counts as reused, so no request is sent twice.
-  if (channels === undefined) return;
-  channels.subscribe("undici:request:create", ({ request }) => {
+  const channels = process?.getBuiltinModule?.("node:diagnostics_channel");
+  channels?.subscribe("undici:request:create", ({ request }) => {
     if (dispatching !== undefined) request[ROUTE] = dispatching;
   });
-  channels.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
+  channels?.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
     if (socket !== undefined) request[ROUTE]?.sent(socket);
   });
 }

@@ -183,15 +183,22 @@ export class Deadlines {
   }
 
   /**
-   * Lets the process end in spite of the timer, because nothing waits. Making and removing a timer
-   * for each request would take longer than all other work for the request, so the timer is kept.
-   * There are two exceptions: a timer that would keep the process alive, and a faked one, which a
-   * test would find. Both are removed.
+   * Lets the process end in spite of the timer, because nobody waits, until a deadline is armed.
+   * Returns `false` if that is not possible: for a faked timer, and in browsers and workers.
+   */
+  unref(): boolean {
+    if (this.#timer?.id?.unref === undefined || this.#timer.stopChecking !== undefined) return false;
+    this.#timer.id.unref();
+    return this.#resting = true;
+  }
+
+  /**
+   * Called when there is no deadline. Making and removing a timer for each request would take longer
+   * than all other work for the request, so the timer is kept. There are two exceptions: a timer that
+   * would keep the process alive, and a faked one, which a test would find. Both are removed.
    */
   rest(): void {
-    if (this.#timer?.id?.unref === undefined || this.#timer.stopChecking !== undefined) return this.clear();
-    this.#timer.id.unref();
-    this.#resting = true;
+    if (!this.unref()) this.clear();
   }
 
   /** Removes the timer, because nothing waits any longer. */
@@ -248,6 +255,7 @@ export class Deadlines {
     this.#drop();
     this.#due = due;
     this.#timer = { id, make, remove };
+    if (this.#resting) id?.unref?.();
     if (areTimersFaked()) this.#checkFakes(this.#timer);
   }
 

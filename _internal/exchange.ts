@@ -29,6 +29,8 @@ export class Exchanges {
   /** Reports a streamed response that was garbage-collected while it was open. */
   readonly onLeak: (exchange: ExchangeInfo) => void;
   readonly #open = new Set<Exchange>();
+  /** The number of open exchanges that somebody waits for. */
+  #awaited = 0;
   readonly #deadlines: Deadlines;
   /** Resolves when no exchange is open; `undefined` before {@linkcode Exchanges.close}. */
   #idle: PromiseWithResolvers<void> | undefined;
@@ -43,9 +45,16 @@ export class Exchanges {
     this.#open.add(exchange);
   }
 
-  delete(exchange: Exchange): void {
+  /** @param awaited Whether somebody waited for the exchange. */
+  delete(exchange: Exchange, awaited: boolean): void {
     this.#open.delete(exchange);
-    if (this.#open.size === 0) this.#rest();
+    this.count(awaited ? -1 : 0);
+  }
+
+  /** Called when somebody begins or ceases to wait for an exchange. */
+  count(change: -1 | 0 | 1): void {
+    this.#awaited += change;
+    this.#rest();
   }
 
   /**
@@ -54,12 +63,14 @@ export class Exchanges {
    */
   close(): Promise<void> {
     this.#idle ??= PlatformPromise.withResolvers();
-    if (this.#open.size === 0) this.#rest();
+    this.#rest();
     return this.#idle.promise;
   }
 
-  /** Called when no exchange is open. */
+  /** Lets the process end if nobody waits for an exchange. */
   #rest(): void {
+    if (this.#awaited > 0) return;
+    if (this.#open.size > 0) return void this.#deadlines.unref();
     if (this.#idle === undefined) return this.#deadlines.rest();
     this.#deadlines.clear();
     this.#idle.resolve();
@@ -135,6 +146,8 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
   readonly #attempt: Attempt;
   /** The caller's signal, while it is listened to. */
   #signal: AbortSignal | undefined;
+  /** Whether somebody waits for the exchange: see {@linkcode Timing.awaited}. */
+  #awaited = false;
   /** The number of requests that a server may have received. */
   #sent = 0;
   /** The report on a response that was garbage-collected while it was open. */
@@ -148,6 +161,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     // The timer comes first, because a mock of `setTimeout` may throw.
     exchanges.arm(this.timing.deadline);
     exchanges.add(this);
+    this.#count();
   }
 
   get method(): string {
@@ -261,10 +275,25 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     this.#attempt.response = response;
   }
 
-  /** Begins a wait under a timeout. {@linkcode Timing.finish} ends it. */
+  /** Begins a wait under a timeout. {@linkcode Exchange.settle} ends it. */
   expect(phase: Phase, timeout?: number): void {
     const now = this.timing.begin(phase, timeout);
+    this.#count();
     this.#exchanges?.arm(this.timing.deadline, now);
+  }
+
+  /** Ends a wait, because its result has arrived. */
+  settle(): void {
+    this.timing.finish();
+    this.#count();
+  }
+
+  /** An open exchange that nobody waits for does not keep the process alive. */
+  #count(): void {
+    const { awaited } = this.timing;
+    if (awaited === this.#awaited) return;
+    this.#awaited = awaited;
+    this.#exchanges?.count(awaited ? 1 : -1);
   }
 
   /** Waits under the timeout of a phase. */
@@ -273,7 +302,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     try {
       return await work;
     } finally {
-      this.timing.finish();
+      this.settle();
     }
   }
 
@@ -302,6 +331,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
    */
   handOver(): void {
     this.timing.handOver();
+    this.#count();
     this.cancellation.forgetWaits();
     this.cancellation.race(new Promise(() => {})).catch(() => {
       const onLeak = this.#exchanges?.onLeak;
@@ -365,7 +395,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     this.source = undefined;
     // A response that is kept refers to this exchange.
     if (this.outgoing.signalOf !== undefined) this.outgoing = { ...this.outgoing, signalOf: undefined };
-    exchanges.delete(this);
+    exchanges.delete(this, this.#awaited);
   }
 
   /**

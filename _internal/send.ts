@@ -113,7 +113,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   } catch (cause) {
     throw exchange.sendError(cause);
   } finally {
-    exchange.timing.finish();
+    exchange.settle();
   }
   exchange.hold(response);
   checkResponse(response, exchange);

@@ -191,7 +191,7 @@ export class Source {
   readWhole(): Promise<Bytes> {
     this.#exchange.expect("idle");
     return this.#response!.arrayBuffer().then((buffer) => {
-      this.#exchange.timing.finish();
+      this.#exchange.settle();
       this.#count(buffer.byteLength);
       this.#finish();
       return new Uint8Array(buffer);
@@ -204,7 +204,6 @@ export class Source {
    * Reads the rest of the body into memory. Stops as soon as there are more than `max` bytes.
    */
   async readInto(bytes: ByteCollector, max: number): Promise<void> {
-    const { timing } = this.#exchange;
     try {
       const reader = this.#open();
       const filler = this.#fills ? reader : undefined;
@@ -214,7 +213,7 @@ export class Source {
         // notice an excess.
         const whole = this.#received === this.length;
         const read = await (filler?.read(whole ? new Uint8Array(1) : bytes.room()) ?? this.#next());
-        timing.finish();
+        this.#exchange.settle();
         // The end gives the room back, too.
         if (filler && !whole && read.value) bytes.fill(read.value);
         const { value } = this.#take(read);

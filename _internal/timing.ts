@@ -65,6 +65,11 @@ export class Timing {
     return Math.round(this.#clock.now() - this.#started);
   }
 
+  /** Whether somebody waits: for the response, or for bytes of its body. */
+  get awaited(): boolean {
+    return !this.#isWithCaller || this.#pending > 0;
+  }
+
   /** Starts a wait. Returns the present time. */
   begin(phase: Phase, timeout: number = this.#timeouts[phase]): number {
     const now = this.#now ?? this.#clock.now();

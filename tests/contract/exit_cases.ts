@@ -34,6 +34,7 @@ export const cases: Case[] = [
   exits("ephemeral"),
   exits("session"),
   exits("unclosed"),
+  exits("unread"),
   ...CAUSES.map((shape): Case => ({
     name: `an error of a fetch neither stops nor ends the process: its cause is ${shape}`,
     needs: ["processes"],

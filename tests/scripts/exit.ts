@@ -29,7 +29,20 @@ const ways: Record<string, () => Promise<void>> = {
     const session = new Session();
     await session.get(`${url}/bytes/10`);
   },
+  // Responses that are kept, but that nobody reads any longer.
+  async unread() {
+    const answer = () =>
+      Promise.resolve(new Response(new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(9)) })));
+    const session = new Session({ fetch: answer });
+    const read = await session.get(url!, { prefetch: false });
+    await read.body!.getReader().read();
+    kept.push(read, await session.get(url!, { prefetch: false, timeout: 60_000 }));
+    kept.push(await session.fetch(url!));
+  },
 };
+
+/** What the process holds until its end. */
+const kept: unknown[] = [];
 
 await ways[what!]!();
 console.log("done", Math.round(performance.now()));

@@ -278,38 +278,52 @@ Deno.test("Deadlines tries again after a sweep that threw", () => {
 });
 
 Deno.test(
-  "Deadlines.arm() notices that the timer was lost, and sweeps after turns of input, without a timer",
+  "Deadlines.arm() notices that a faked timer was lost, and sweeps after turns of input, without a timer",
   withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
-    left.add(1100);
+    using _ = fakeTimers(); // nobody ticks them
+    for (const deadline of [1100, 2500]) left.add(deadline);
     deadlines.arm(1100);
-    clock.lose();
-    left.add(2500);
-    await clock.tick(1000);
+    await clock.tick(1100);
     deadlines.arm(2500); // so late a busy event loop can be
-    assertEquals([clock.pending, turns.pending], [0, 0]);
-    await clock.tick(101);
+    assertEquals(turns.pending, 0);
+    await clock.tick(1);
     deadlines.arm(2500);
-    assertEquals([clock.pending, turns.pending, sweeps], [0, 1, []]);
+    assertEquals([turns.pending, sweeps], [1, []]);
     takeTurns();
     assertEquals([sweeps, [...left]], [[2101], [2500]]);
-    await clock.tick(1000);
-    assertEquals(sweeps, [2101, 2500]);
+    deadlines.clear();
   }),
 );
 
 Deno.test(
-  "Deadlines.arm() sweeps at once if its timer was lost on a platform without turns",
+  "Deadlines.arm() sweeps at once if its timer was lost on workerd",
   withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
     left.add(1100);
     deadlines.arm(1100);
     clock.lose();
     left.add(2500);
     await clock.tick(1101);
+    const { userAgent } = navigator;
+    Object.defineProperty(navigator, "userAgent", { value: "Cloudflare-Workers", configurable: true });
     deadlines.arm(2500);
+    Object.defineProperty(navigator, "userAgent", { value: userAgent, configurable: true });
     assertEquals([sweeps, [...left], clock.pending], [[2101], [2500], 1]);
     await clock.tick(1000);
     assertEquals(sweeps, [2101, 2500]);
   }, withoutTurns),
+);
+
+Deno.test(
+  "Deadlines.arm() takes no real timer for lost because the clock has jumped",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    for (const deadline of [1100, 9000]) left.add(deadline);
+    deadlines.arm(1100);
+    clock.advance(5000);
+    deadlines.arm(9000);
+    assertEquals([sweeps, turns.pending, clock.pending], [[], 0, 1]);
+    deadlines.clear();
+    await clock.tick();
+  }),
 );
 
 /** Lets turns pass until nobody counts them. */

@@ -517,6 +517,11 @@ const expected: [Class, string, Provoke][] = [
     () => new Session({ fetch: hang }).close({ grace: wrong("10s") }),
   ],
   [TypeError, '"pool" must be a Pool or options for one: received null', () => new Session({ pool: wrong(null) })],
+  [
+    TypeError,
+    '"pool" must be a Pool or options for one: received a Pool of another copy of the module',
+    () => new Session({ pool: wrong({ acquire() {} }) }),
+  ],
   [TypeError, "A pool's options must be an object: received null", () => new Pool(wrong(null))],
   [TypeError, '"fetch" must be a function: received object', () => new Session({ fetch: wrong({}) })],
   [TypeError, '"onLeak" must be a function: received 1', () => new Session({ onLeak: wrong(1) })],

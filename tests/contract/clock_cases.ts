@@ -113,6 +113,24 @@ const mocks: Case[] = [
       }
     },
   },
+  {
+    name: "a clock that jumps by an hour ends no request: its timer has not fired",
+    async run() {
+      const { promise: answered, resolve } = Promise.withResolvers<Response>();
+      const fetch = (url: URL) => url.pathname === "/later" ? answered : answer(url);
+      const session = new Session({ baseUrl: "http://x.test", fetch: fetch as typeof globalThis.fetch });
+      const later = nameOf(session.get("/later"));
+      const now = performance.now();
+      const result = mocking(performance, "now", () => now + 3_600_000, async () => {
+        const other = await nameOf(session.get("/"));
+        await new Promise((resolve) => setTimeout(resolve)); // in which what is due would end
+        resolve(new Response());
+        return [other, await later];
+      });
+      assertEquals(await result, [200, 200]);
+      await session.close();
+    },
+  },
   ...["before", "after"].flatMap((when) =>
     Object.entries(CLOCK_MOCKS).map(([how, mock]): Case => ({
       name: `a timeout passes where a mock of performance.now(), set ${when} the session was made, ${how}`,

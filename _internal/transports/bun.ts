@@ -58,7 +58,7 @@ class BunTransport implements Adapter {
     this.#options = Object.entries(options);
     watch(this, this.#remains);
     this[PLATFORM] = makePlatform(this, this.#remains, {
-      decodes: (coding, init: Init) => decodes(coding, { ...options, ...init }),
+      decodes: (coding, init: Init) => decodes(coding, own({ ...options, ...init })),
     });
   }
 

@@ -204,6 +204,45 @@ function poolPollution(name: string): Case {
   };
 }
 
+/** What must not become an option of a GET that the runtime's own `fetch` sends. */
+const NETWORK_POLLUTION: Record<string, unknown> = {
+  method: "DELETE",
+  headers: { "x-evil": "1" },
+  body: "evil",
+  cache: "only-if-cached",
+  credentials: "evil",
+  redirect: "error",
+  priority: "evil",
+  decompress: false,
+};
+
+/** What undici reads from there itself, so that bare `fetch` takes it too. */
+const READ_BY_UNDICI = ["headers", "body", "cache"];
+
+function networkPollution(name: string): Case {
+  return {
+    name: `Object.prototype.${name} changes no GET over the network`,
+    async run({ scope, runtime }) {
+      const session = new Session();
+      const ask = async (fetch: typeof globalThis.fetch) => {
+        const coded = await fetch(`${scope.url}/gzip/100`);
+        const { method, headers } = await readEcho(await fetch(`${scope.url}/echo`));
+        return { method, headers, length: (await coded.bytes()).length, coding: coded.headers.get("content-encoding") };
+      };
+      const expected = await ask(session.fetch);
+      Reflect.set(Object.prototype, name, NETWORK_POLLUTION[name]);
+      try {
+        const got = await ask(session.fetch).catch(String);
+        if (runtime.startsWith("node") && READ_BY_UNDICI.includes(name)) assertNotEquals(got, expected);
+        else assertEquals(got, expected);
+      } finally {
+        Reflect.deleteProperty(Object.prototype, name);
+        await session.close();
+      }
+    },
+  };
+}
+
 function pollution(name: string): Case {
   return {
     name: `Object.prototype.${name} is no option`,
@@ -435,6 +474,7 @@ export const cases: Case[] = [
 
   ...Object.keys(POLLUTION).map(pollution),
   ...Object.keys(POOL_POLLUTION).map(poolPollution),
+  ...Object.keys(NETWORK_POLLUTION).map(networkPollution),
   {
     name: "__proto__ in json, query, headers and options pollutes nothing",
     async run({ scope }) {

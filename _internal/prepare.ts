@@ -267,7 +267,10 @@ function complete(
 }
 
 /** The objects of any realm that `fetch` accepts as bodies. */
-const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|(?:Shared)?ArrayBuffer)\]$/;
+const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|SharedArrayBuffer)\]$/;
+
+/** The buffers of any realm whose bytes `fetch` sends. Only Bun sends those of a `SharedArrayBuffer`. */
+const BUFFERS = "Bun" in globalThis ? /^\[object (?:Shared)?ArrayBuffer\]$/ : /^\[object ArrayBuffer\]$/;
 
 /** Whether a request may have a body. In Firefox, a `Request` does not say whether it has one. */
 function mayHaveBody({ body }: Request, method: string): boolean {
@@ -279,13 +282,18 @@ function mayHaveBody({ body }: Request, method: string): boolean {
  * standard, section 5.2, "extract a body".
  */
 function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefined {
+  // `fetch` makes a string of every primitive but a symbol, which it refuses.
+  if (Object(body) !== body) return body == null || typeof body === "symbol" ? body : String(body);
   if (!isObject(body)) return body;
   if (body instanceof URLSearchParams) return new URLSearchParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
   if (body instanceof FormData) return copyForm(body);
+  const tag = tagOf(body);
+  if (BUFFERS.test(tag)) return new Uint8Array(body as BodyInit & ArrayBuffer).slice();
+  if (tag === "[object String]") return String(body);
   // `fetch` converts any other object to a string. What runtimes make of iterables differs.
-  return Symbol.iterator in body || isStream(body) || BODIES.test(tagOf(body)) ? body : String(body);
+  return Symbol.iterator in body || isStream(body) || BODIES.test(tag) ? body : String(body);
 }
 
 /** Sets a header, unless there is one of that name. Creates the headers if there are none. */

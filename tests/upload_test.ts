@@ -71,9 +71,11 @@ function create(): {
 
 Deno.test("isStream() knows what is gone once it was sent", () => {
   const streams = [new ReadableStream(), (async function* () {})(), { [Symbol.asyncIterator]() {} }];
+  // Deno and workerd send any other iterable as a stream, too.
+  streams.push(...[(function* () {})(), [], new Set(), new Headers()] as never[]);
   for (const body of streams) assert(isStream(body));
   const others = [null, undefined, "", "text", new Uint8Array(), new ArrayBuffer(1), new Blob(), new FormData()];
-  for (const body of [...others, new URLSearchParams(), {}, [], () => {}]) assert(!isStream(body));
+  for (const body of [...others, new String(""), new URLSearchParams(), {}, () => {}]) assert(!isStream(body));
 });
 
 Deno.test("Upload reads its source as the transport reads, a chunk at a time", async () => {

@@ -33,6 +33,11 @@ export function isStream(body: unknown): body is StreamBody {
       !ArrayBuffer.isView(body) && !NO_STREAM.test(tagOf(body));
 }
 
+/** The part of a Node stream that is used here. */
+interface EventSource {
+  on?(event: "error", listener: () => void): void;
+}
+
 /**
  * A stream between the user's source and the transport. The transport may read without end, leave
  * the stream locked, or hide its failure. The stream ends with its exchange, whether or not it was
@@ -76,6 +81,9 @@ export class Upload {
       own({ highWaterMark: 0 }),
     );
     this.#source = body instanceof ReadableStream ? iterate(openStream(body)) : iteratorOf(body);
+    // An error of a Node stream that nobody listens for ends the process, even if the stream is not read
+    // yet or no longer. What reads it learns of the error nevertheless.
+    resultOf(() => (body as EventSource).on?.("error", () => {}));
     this.#pump(onFailure);
   }
 

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { AsyncLocalStorage } from "node:async_hooks";
+import { Readable } from "node:stream";
 import type { Bytes } from "../_internal/bytes.ts";
 import { Cancellation } from "../_internal/cancellation.ts";
 import { bodyOf, isStream, type StreamBody, Upload } from "../_internal/upload.ts";
@@ -370,4 +371,24 @@ Deno.test("bodyOf() lets the event loop turn though a stream always has a small 
     assert(sent < 70_000, `${sent}`);
   }
   assertEquals(clock.pending, 0);
+});
+
+Deno.test("Upload takes the errors of a Node stream that nobody reads", async () => {
+  const source = new Readable({ read() {} });
+  const failures: unknown[] = [];
+  const upload = new Upload(source, () => {}, (cause) => failures.push(cause));
+  const error = new Error("lost");
+  source.destroy(error);
+  await new Promise((resolve) => source.once("close", resolve));
+  assertEquals(failures, []);
+  await assertRejects(() => upload.stream.getReader().read(), Error, "lost");
+  assertEquals([failures, upload.ended], [[error], true]);
+});
+
+Deno.test("Upload takes the errors of a Node stream that it has given up", async () => {
+  const source = new Readable({ read() {} });
+  const upload = new Upload(source, () => {}, () => {});
+  source.destroy(new Error("lost"));
+  upload.end(undefined); // before the stream tells of its error
+  await new Promise((resolve) => source.once("close", resolve));
 });

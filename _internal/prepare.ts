@@ -241,7 +241,7 @@ function complete(
     throw cannotSend("its body is being read or has been read already");
   }
   if (isStream(content)) checkStream(content, init.duplex);
-  else headers?.delete("content-length");
+  else if (owner === undefined) headers?.delete("content-length"); // otherwise see openBody()
   if (content != null && isBodiless(method)) throw cannotSend(`a ${method} request has no body`);
   if (json !== undefined) headers = setMissing(headers, "content-type", "application/json");
 

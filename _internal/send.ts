@@ -61,8 +61,10 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
     throw exchange.networkError(cause, "Cannot send the body as its stream failed");
   });
   cancellation.throwIfAborted();
-  if (isStream(body)) exchange.upload(body);
-  else exchange.outgoing = { ...exchange.outgoing, body, request: undefined };
+  if (isStream(body)) return exchange.upload(body);
+  // The length of a body in memory is known. That of a stream is the caller's to know.
+  exchange.outgoing.headers?.delete("content-length");
+  exchange.outgoing = { ...exchange.outgoing, body, request: undefined };
 }
 
 /** Whether a response is what the caller asked for, without a redirect or a check to come. */

@@ -109,8 +109,11 @@ const REQUEST_DEFAULTS = {
   referrerPolicy: "",
 } as const;
 
+/** The options of a `Request` that are not properties of it everywhere. */
+const NO_PROPERTIES = ["duplex", "priority", "window"];
+
 /** The standard options that {@linkcode prepareFetch} does not name. */
-const OTHER_OPTIONS = [...Object.keys(REQUEST_DEFAULTS), "duplex"];
+const OTHER_OPTIONS = [...Object.keys(REQUEST_DEFAULTS), ...NO_PROPERTIES];
 
 /**
  * Checks the arguments of `Session.request()` and completes them with the session's defaults.
@@ -411,7 +414,7 @@ function normalizeMethod(method: string): string {
  * finds what is wrong with them.
  */
 function checkOptions(rest: Standard): void {
-  const known: readonly string[] = requestOptions();
+  const known: readonly string[] = [...requestOptions(), ...NO_PROPERTIES];
   const given = Object.entries(rest).filter(([name, value]) => value !== undefined && known.includes(name));
   if (given.length === 0) return;
   try {

@@ -10,6 +10,7 @@
 import { NetworkError, TooManyRedirectsError } from "../errors.ts";
 import type { Redirect } from "../request.ts";
 import { bufferBody } from "./body.ts";
+import { isRefusal } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
 import { SMALL_BODY } from "./http.ts";
 import { keepCookies, withCookies } from "./jar.ts";
@@ -113,7 +114,8 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   try {
     response = await sent;
   } catch (cause) {
-    throw exchange.sendError(cause);
+    // Only the runtime's own `fetch` ends bodies.
+    throw endsBodies && isRefusal(cause) ? cause : exchange.sendError(cause);
   } finally {
     exchange.settle();
   }

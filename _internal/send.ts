@@ -154,7 +154,9 @@ const UPLOAD_TIMEOUT = 300_000;
  */
 function headersTimeout({ body, timeouts }: Outgoing): number | undefined {
   if (timeouts.headers !== DEFAULT_TIMEOUT) return undefined;
-  const { length, byteLength, size } = Object(body) as { length?: number; byteLength?: number; size?: number };
+  // The `size` of a URLSearchParams is the number of its pairs.
+  const content = Object(body instanceof URLSearchParams ? String(body) : body);
+  const { length, byteLength, size } = content as { length?: number; byteLength?: number; size?: number };
   // The size of a form is not known.
   return (size ?? byteLength ?? length ?? 0) > SMALL_BODY || body instanceof FormData ? UPLOAD_TIMEOUT : undefined;
 }

@@ -46,7 +46,7 @@ const NO_POOL = { poolMaxIdlePerHost: 0 };
 const MAX_ORIGINS = 1000;
 
 /** The options of Deno's `fetch()`, including those that are not in the standard. */
-type Init = RequestInit & { client?: Client };
+type Init = RequestInit & { client?: Client | null };
 
 /**
  * Makes the transport for Deno.
@@ -121,10 +121,10 @@ class DenoTransport implements Adapter {
       // The body stays as it is, because a mock may look at it.
       const client = idempotent ? this.#client : this.#onceClient();
       if (this.#configured) init.client ??= client;
-      else if (init.client === undefined) hide(init, "client", client);
+      else if (init.client == null) hide(init, "client", client);
       return sendThrough(fetch, url, init);
     }
-    if (init.client !== undefined) {
+    if (init.client != null) {
       // The client may have idle connections. On those, Deno still repeats a request without a
       // body.
       if (!idempotent) disguise(init, Infinity);

@@ -247,6 +247,9 @@ function complete(
   else if (owner === undefined) headers?.delete("content-length"); // otherwise see openBody()
   if (content != null && isBodiless(method)) throw cannotSend(`a ${method} request has no body`);
   if (json !== undefined) headers = setMissing(headers, "content-type", "application/json");
+  // On Bun, a body keeps its type even if the headers of its `Request` are replaced.
+  const type = owner && "Bun" in globalThis ? owner.headers.get("content-type") : null;
+  if (type !== null) headers = setMissing(headers, "content-type", type);
 
   return {
     method,

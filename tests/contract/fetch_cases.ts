@@ -261,6 +261,29 @@ export const cases: Case[] = [
     assertEquals(echo.body, Array.from({ length: 20 }, (_, i) => `piece ${i + 1};`).join(""));
     assertEquals([header(echo, "transfer-encoding"), header(echo, "content-length")], ["chunked", undefined]);
   }, STREAMS),
+  withSession(
+    "the type of a Request's body is sent where bare fetch sends it, though there are headers in init",
+    async (
+      session,
+      { scope, openScope },
+    ) => {
+      const elsewhere = await openScope(); // bare fetch leaves its sockets open
+      const form = new FormData();
+      form.set("a", "1");
+      for (const body of [form, new URLSearchParams({ a: "1" }), new Blob(["x"], { type: "image/png" }), "text"]) {
+        const type = async (fetch: typeof globalThis.fetch, url: string) => {
+          const request = new Request(`${url}/echo`, { method: "POST", body });
+          const echo = await readEcho(await fetch(request, { headers: { "x-a": "1" } }));
+          return [header(echo, "x-a"), header(echo, "content-type")?.replace(/boundary=.*/, "")];
+        };
+        const bare = await type(fetch, elsewhere.url);
+        assertEquals(await type(session.fetch, scope.url), bare);
+        const request = ((input: Request, init: RequestInit) => session.request(input, init)) as never;
+        assertEquals(await type(request, scope.url), bare);
+      }
+    },
+    { needs: ["plainFetch"] },
+  ),
   withSession("the length that a Request gives its stream is sent, where bare fetch sends it", async (
     session,
     { scope, openScope },

@@ -142,6 +142,18 @@ export function isCustom(thrown: unknown): boolean {
   ) === true;
 }
 
+/**
+ * Whether the own `fetch` of Deno, Bun or Node has refused its arguments, so that nothing was sent. Their
+ * failures of the network have a cause or a code.
+ */
+export function isRefusal(thrown: unknown): boolean {
+  return resultOf(() => {
+    if (!(thrown instanceof TypeError) || thrown.cause !== undefined) return false;
+    const code = readText(thrown, "code");
+    return code === "" ? codeOf(thrown) === undefined : /^ERR_INVALID_ARG_/.test(code);
+  }) === true;
+}
+
 /** What went wrong, in a few words, if that is known. */
 export function explain(thrown: unknown): string | undefined {
   const failure = findFailure(findCode(thrown));

@@ -109,8 +109,11 @@ const REQUEST_DEFAULTS = {
   referrerPolicy: "",
 } as const;
 
+/** The options of a `Request` that are not properties of it everywhere. */
+const NO_PROPERTIES = ["duplex", "priority", "window"];
+
 /** The standard options that {@linkcode prepareFetch} does not name. */
-const OTHER_OPTIONS = [...Object.keys(REQUEST_DEFAULTS), "duplex"];
+const OTHER_OPTIONS = [...Object.keys(REQUEST_DEFAULTS), ...NO_PROPERTIES];
 
 /**
  * Checks the arguments of `Session.request()` and completes them with the session's defaults.
@@ -241,9 +244,12 @@ function complete(
     throw cannotSend("its body is being read or has been read already");
   }
   if (isStream(content)) checkStream(content, init.duplex);
-  else headers?.delete("content-length");
+  else if (owner === undefined) headers?.delete("content-length"); // otherwise see openBody()
   if (content != null && isBodiless(method)) throw cannotSend(`a ${method} request has no body`);
   if (json !== undefined) headers = setMissing(headers, "content-type", "application/json");
+  // On Bun, a body keeps its type even if the headers of its `Request` are replaced.
+  const type = owner && "Bun" in globalThis ? owner.headers.get("content-type") : null;
+  if (type !== null) headers = setMissing(headers, "content-type", type);
 
   return {
     method,
@@ -267,7 +273,10 @@ function complete(
 }
 
 /** The objects of any realm that `fetch` accepts as bodies. */
-const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|(?:Shared)?ArrayBuffer)\]$/;
+const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|SharedArrayBuffer)\]$/;
+
+/** The buffers of any realm whose bytes `fetch` sends. Only Bun sends those of a `SharedArrayBuffer`. */
+const BUFFERS = "Bun" in globalThis ? /^\[object (?:Shared)?ArrayBuffer\]$/ : /^\[object ArrayBuffer\]$/;
 
 /** Whether a request may have a body. In Firefox, a `Request` does not say whether it has one. */
 function mayHaveBody({ body }: Request, method: string): boolean {
@@ -279,13 +288,18 @@ function mayHaveBody({ body }: Request, method: string): boolean {
  * standard, section 5.2, "extract a body".
  */
 function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefined {
+  // `fetch` makes a string of every primitive but a symbol, which it refuses.
+  if (Object(body) !== body) return body == null || typeof body === "symbol" ? body : String(body);
   if (!isObject(body)) return body;
   if (body instanceof URLSearchParams) return new URLSearchParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
   if (body instanceof FormData) return copyForm(body);
+  const tag = tagOf(body);
+  if (BUFFERS.test(tag)) return new Uint8Array(body as BodyInit & ArrayBuffer).slice();
+  if (tag === "[object String]") return String(body);
   // `fetch` converts any other object to a string. What runtimes make of iterables differs.
-  return Symbol.iterator in body || isStream(body) || BODIES.test(tagOf(body)) ? body : String(body);
+  return Symbol.iterator in body || isStream(body) || BODIES.test(tag) ? body : String(body);
 }
 
 /** Sets a header, unless there is one of that name. Creates the headers if there are none. */
@@ -403,7 +417,7 @@ function normalizeMethod(method: string): string {
  * finds what is wrong with them.
  */
 function checkOptions(rest: Standard): void {
-  const known: readonly string[] = requestOptions();
+  const known: readonly string[] = [...requestOptions(), ...NO_PROPERTIES];
   const given = Object.entries(rest).filter(([name, value]) => value !== undefined && known.includes(name));
   if (given.length === 0) return;
   try {

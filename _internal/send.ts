@@ -10,6 +10,7 @@
 import { NetworkError, TooManyRedirectsError } from "../errors.ts";
 import type { Redirect } from "../request.ts";
 import { bufferBody } from "./body.ts";
+import { isRefusal } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
 import { SMALL_BODY } from "./http.ts";
 import { keepCookies, withCookies } from "./jar.ts";
@@ -61,8 +62,10 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
     throw exchange.networkError(cause, "Cannot send the body as its stream failed");
   });
   cancellation.throwIfAborted();
-  if (isStream(body)) exchange.upload(body);
-  else exchange.outgoing = { ...exchange.outgoing, body, request: undefined };
+  if (isStream(body)) return exchange.upload(body);
+  // The length of a body in memory is known. That of a stream is the caller's to know.
+  exchange.outgoing.headers?.delete("content-length");
+  exchange.outgoing = { ...exchange.outgoing, body, request: undefined };
 }
 
 /** Whether a response is what the caller asked for, without a redirect or a check to come. */
@@ -111,7 +114,8 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   try {
     response = await sent;
   } catch (cause) {
-    throw exchange.sendError(cause);
+    // Only the runtime's own `fetch` ends bodies.
+    throw endsBodies && isRefusal(cause) ? cause : exchange.sendError(cause);
   } finally {
     exchange.settle();
   }
@@ -150,7 +154,9 @@ const UPLOAD_TIMEOUT = 300_000;
  */
 function headersTimeout({ body, timeouts }: Outgoing): number | undefined {
   if (timeouts.headers !== DEFAULT_TIMEOUT) return undefined;
-  const { length, byteLength, size } = Object(body) as { length?: number; byteLength?: number; size?: number };
+  // The `size` of a URLSearchParams is the number of its pairs.
+  const content = Object(body instanceof URLSearchParams ? String(body) : body);
+  const { length, byteLength, size } = content as { length?: number; byteLength?: number; size?: number };
   // The size of a form is not known.
   return (size ?? byteLength ?? length ?? 0) > SMALL_BODY || body instanceof FormData ? UPLOAD_TIMEOUT : undefined;
 }

@@ -9,18 +9,33 @@
 import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { resultOf } from "./causes.ts";
-import { isObject, own } from "./options.ts";
+import { isObject, own, tagOf } from "./options.ts";
 import { PlatformPromise } from "./promise.ts";
 import { afterReal } from "./timers.ts";
 import { openStream, type StreamReader } from "./transports/forms.ts";
 import type { BodyInit } from "./web.ts";
+import { isWorkerd } from "./workerd.ts";
 
 /** A body that can be sent only once. */
-export type StreamBody = ReadableStream<Bytes> | AsyncIterable<Bytes>;
+export type StreamBody = ReadableStream<Bytes> | AsyncIterable<Bytes> | Iterable<Bytes>;
 
-/** Whether a body can be sent only once. */
+/** The iterables of any realm that no runtime sends as a stream. */
+const NO_STREAM = /^\[object (?:String|URLSearchParams|FormData)\]$/;
+
+/**
+ * Whether a body can be sent only once. Deno and workerd send every iterable as a stream. The others
+ * make a string of one that is not async.
+ */
 export function isStream(body: unknown): body is StreamBody {
-  return isObject(body) && (body instanceof ReadableStream || Symbol.asyncIterator in body);
+  if (!isObject(body)) return false;
+  return body instanceof ReadableStream || Symbol.asyncIterator in body ||
+    Symbol.iterator in body && ("Deno" in globalThis || isWorkerd()) &&
+      !ArrayBuffer.isView(body) && !NO_STREAM.test(tagOf(body));
+}
+
+/** The part of a Node stream that is used here. */
+interface EventSource {
+  on?(event: "error", listener: () => void): void;
 }
 
 /**
@@ -36,7 +51,7 @@ export class Upload {
   readonly stream: ReadableStream<Bytes>;
   /** Whether the source has ended, has failed or was released. */
   ended = false;
-  readonly #source: AsyncIterator<Bytes, unknown>;
+  readonly #source: AnyIterator;
   #controller!: ReadableStreamDefaultController<Bytes>;
   /** Resumes reading the source. */
   #demand: (() => void) | undefined;
@@ -65,7 +80,10 @@ export class Upload {
       }),
       own({ highWaterMark: 0 }),
     );
-    this.#source = body instanceof ReadableStream ? iterate(openStream(body)) : body[Symbol.asyncIterator]();
+    this.#source = body instanceof ReadableStream ? iterate(openStream(body)) : iteratorOf(body);
+    // An error of a Node stream that nobody listens for ends the process, even if the stream is not read
+    // yet or no longer. What reads it learns of the error nevertheless.
+    resultOf(() => (body as EventSource).on?.("error", () => {}));
     this.#pump(onFailure);
   }
 
@@ -105,6 +123,12 @@ export class Upload {
 function checkChunk(chunk: unknown): Bytes {
   if (isBytes(chunk)) return chunk;
   throw new TypeError(`Cannot send the body as a chunk of its stream is not a Uint8Array: received ${typeof chunk}`);
+}
+
+type AnyIterator = AsyncIterator<Bytes, unknown> | Iterator<Bytes, unknown>;
+
+function iteratorOf(body: AsyncIterable<Bytes> | Iterable<Bytes>): AnyIterator {
+  return Symbol.asyncIterator in body ? body[Symbol.asyncIterator]() : body[Symbol.iterator]();
 }
 
 type Read = Promise<IteratorResult<Bytes>>;

@@ -1,6 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { assert, assertEquals } from "@std/assert";
-import { causes, explain, findCode, neverSent, redact, staysSo } from "../_internal/causes.ts";
+import { causes, explain, findCode, isRefusal, neverSent, redact, staysSo } from "../_internal/causes.ts";
 import { printable } from "../_internal/text.ts";
 
 const coded = (code: unknown, message = "", options?: ErrorOptions) =>
@@ -70,6 +70,7 @@ for (const [what, thrown] of Object.entries(HOSTILE)) {
     findCode(thrown);
     explain(thrown);
     neverSent(thrown);
+    isRefusal(thrown);
     redact(thrown, url);
     assert(performance.now() - start < 10_000);
   });
@@ -222,4 +223,22 @@ Deno.test("printable() escapes what is not printable, and nothing else", () => {
   assertEquals(printable("\ud800 \u{e0041}"), "\\u{d800} \\u{e0041}");
   const text = 'Not Found "é" 日本語 🎉 \\ %0A';
   assertEquals(printable(text), text);
+});
+
+Deno.test("isRefusal() tells a refused argument from a failure of the network", () => {
+  const refusals: unknown[] = [
+    new TypeError("Argument 2 `client` must be a Deno.HttpClient"),
+    Object.assign(new TypeError("fetch() proxy URL is invalid"), { code: "ERR_INVALID_ARG_VALUE" }),
+  ];
+  for (const error of refusals) assert(isRefusal(error), String(error));
+  const others: unknown[] = [
+    new TypeError("fetch failed", { cause: new Error("other side closed") }),
+    new TypeError("Requests to port 1 are blocked"),
+    Object.assign(new TypeError("Unable to connect"), { code: "ConnectionRefused" }),
+    Object.assign(new TypeError("The response is malformed"), { code: "Malformed_HTTP_Response" }),
+    new RangeError("no"),
+    "text",
+    undefined,
+  ];
+  for (const error of others) assert(!isRefusal(error), String(error));
 });

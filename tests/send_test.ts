@@ -25,8 +25,15 @@ async function wait(init: SessionRequestInit): Promise<number> {
 }
 
 Deno.test("a large body in memory gets 300 s for the headers, unless the caller says otherwise", async () => {
-  const large = [new Uint8Array(70_000), "x".repeat(70_000), new Blob([new Uint8Array(70_000)]), new FormData()];
+  const params = new URLSearchParams({ a: "x".repeat(70_000) });
+  const large = [
+    new Uint8Array(70_000),
+    "x".repeat(70_000),
+    new Blob([new Uint8Array(70_000)]),
+    new FormData(),
+    params,
+  ];
   for (const body of large) assertEquals(await wait({ body }), 300);
-  assertEquals(await wait({ body: "x" }), 30);
+  for (const body of ["x", new URLSearchParams({ a: "1" })]) assertEquals(await wait({ body }), 30);
   assertEquals(await wait({ body: large[0], timeout: { headers: 5000 } }), 5);
 });

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { AsyncLocalStorage } from "node:async_hooks";
+import { Readable } from "node:stream";
 import type { Bytes } from "../_internal/bytes.ts";
 import { Cancellation } from "../_internal/cancellation.ts";
 import { bodyOf, isStream, type StreamBody, Upload } from "../_internal/upload.ts";
@@ -71,9 +72,11 @@ function create(): {
 
 Deno.test("isStream() knows what is gone once it was sent", () => {
   const streams = [new ReadableStream(), (async function* () {})(), { [Symbol.asyncIterator]() {} }];
+  // Deno and workerd send any other iterable as a stream, too.
+  streams.push(...[(function* () {})(), [], new Set(), new Headers()] as never[]);
   for (const body of streams) assert(isStream(body));
   const others = [null, undefined, "", "text", new Uint8Array(), new ArrayBuffer(1), new Blob(), new FormData()];
-  for (const body of [...others, new URLSearchParams(), {}, [], () => {}]) assert(!isStream(body));
+  for (const body of [...others, new String(""), new URLSearchParams(), {}, () => {}]) assert(!isStream(body));
 });
 
 Deno.test("Upload reads its source as the transport reads, a chunk at a time", async () => {
@@ -368,4 +371,24 @@ Deno.test("bodyOf() lets the event loop turn though a stream always has a small 
     assert(sent < 70_000, `${sent}`);
   }
   assertEquals(clock.pending, 0);
+});
+
+Deno.test("Upload takes the errors of a Node stream that nobody reads", async () => {
+  const source = new Readable({ read() {} });
+  const failures: unknown[] = [];
+  const upload = new Upload(source, () => {}, (cause) => failures.push(cause));
+  const error = new Error("lost");
+  source.destroy(error);
+  await new Promise((resolve) => source.once("close", resolve));
+  assertEquals(failures, []);
+  await assertRejects(() => upload.stream.getReader().read(), Error, "lost");
+  assertEquals([failures, upload.ended], [[error], true]);
+});
+
+Deno.test("Upload takes the errors of a Node stream that it has given up", async () => {
+  const source = new Readable({ read() {} });
+  const upload = new Upload(source, () => {}, () => {});
+  source.destroy(new Error("lost"));
+  upload.end(undefined); // before the stream tells of its error
+  await new Promise((resolve) => source.once("close", resolve));
 });

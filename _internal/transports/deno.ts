@@ -46,7 +46,7 @@ const NO_POOL = { poolMaxIdlePerHost: 0 };
 const MAX_ORIGINS = 1000;
 
 /** The options of Deno's `fetch()`, including those that are not in the standard. */
-type Init = RequestInit & { client?: Client };
+type Init = RequestInit & { client?: Client | null };
 
 /**
  * Makes the transport for Deno.
@@ -121,10 +121,10 @@ class DenoTransport implements Adapter {
       // The body stays as it is, because a mock may look at it.
       const client = idempotent ? this.#client : this.#onceClient();
       if (this.#configured) init.client ??= client;
-      else if (init.client === undefined) hide(init, "client", client);
+      else if (init.client == null) hide(init, "client", client);
       return sendThrough(fetch, url, init);
     }
-    if (init.client !== undefined) {
+    if (init.client != null) {
       // The client may have idle connections. On those, Deno still repeats a request without a
       // body.
       if (!idempotent) disguise(init, Infinity);
@@ -200,8 +200,8 @@ function dispose(client: Client) {
 }
 
 /**
- * Whether to replace the body of a repeatable request with its bytes. Otherwise Deno would read the
- * body as a stream, and could send it only once.
+ * Whether Deno reads a body that is no stream as one, and so can send it only once. If the request
+ * is repeatable, its body is replaced with the bytes.
  */
 function needsBuffer(body: BodyInit | null | undefined): boolean {
   return body instanceof Blob || body instanceof FormData;
@@ -225,9 +225,11 @@ function disguise(init: RequestInit, max = SMALL_BODY): boolean {
     init.body = body.pipeThrough(new TransformStream());
     return true;
   }
+  if (needsBuffer(body)) return true;
   const form = body instanceof URLSearchParams;
   const part = form ? body.toString() : body;
-  if (typeof part !== "string" && !(part instanceof ArrayBuffer) && !ArrayBuffer.isView(part)) return part != null;
+  // Deno may make a string of what is not known here.
+  if (typeof part !== "string" && !(part instanceof ArrayBuffer) && !ArrayBuffer.isView(part)) return false;
   const size = typeof part === "string" ? part.length : part.byteLength;
   // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist
   // on.

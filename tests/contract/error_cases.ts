@@ -75,6 +75,17 @@ const FAILURES: Record<string, Failure> = {
   },
 };
 
+/** Options that some runtimes refuse, and some ignore. */
+const WRONG: Record<string, object> = {
+  "duplex": { duplex: "full" },
+  "priority": { priority: "bogus" },
+  "window": { window: "x" },
+  "client": { client: {} },
+  "proxy": { proxy: "not a url" },
+  "tls": { tls: { ca: 1 } },
+  "protocol": { protocol: "bogus" },
+};
+
 const { process } = globalThis as { process?: { getBuiltinModule?(id: string): { inspect(value: unknown): string } } };
 const inspect = process?.getBuiltinModule?.("node:util")?.inspect ?? String;
 
@@ -89,6 +100,24 @@ export const cases: Case[] = [
       const expected = elsewhere && t.runtime in elsewhere ? elsewhere[t.runtime] : code;
       assertEquals(error.code, told ? expected : undefined);
       if (told) assertEquals(isRetriable(error), passes);
+    },
+  })),
+  ...Object.entries(WRONG).map(([name, init]): Case => ({
+    name: `an option that bare fetch refuses is refused, and no failure of the network: ${name}`,
+    needs: ["plainFetch"],
+    leaks: true,
+    async run({ scope, openScope }) {
+      const elsewhere = await openScope();
+      const named = (error: Error) => [error.name, error.message, isRetriable(error)];
+      const told = (response: Promise<{ status: number }>) => response.then(({ status }) => status, named);
+      const bare = await told(fetch(elsewhere.url + "/upload", { method: "POST", body: "text", ...init }));
+      const options = { method: "POST", body: "text", ...init };
+      const session = new Session();
+      assertEquals(await told(session.request(scope.url + "/upload", options)), bare);
+      assertEquals(await told(session.fetch(scope.url + "/upload", options)), bare);
+      assertEquals(session.pool.stats().active, 0);
+      await session.close();
+      assertEquals((await scope.stats()).requests, typeof bare === "number" ? 2 : 0);
     },
   })),
   {

@@ -13,7 +13,7 @@ import {
 import { NetworkError, PoolClosedError, Session, SessionClosedError, StatusError, TimeoutError } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 import { catchingAll } from "../harness/uncaught.ts";
-import { header, pause, readEcho, within, withSession } from "../harness/with_session.ts";
+import { type Echo, header, pause, readEcho, within, withSession } from "../harness/with_session.ts";
 import { pattern, type Scope } from "../server/client.ts";
 
 const STREAMS = { needs: ["streamsUploads" as const] };
@@ -261,6 +261,54 @@ export const cases: Case[] = [
     assertEquals(echo.body, Array.from({ length: 20 }, (_, i) => `piece ${i + 1};`).join(""));
     assertEquals([header(echo, "transfer-encoding"), header(echo, "content-length")], ["chunked", undefined]);
   }, STREAMS),
+  withSession(
+    "the type of a Request's body is sent where bare fetch sends it, though there are headers in init",
+    async (
+      session,
+      { scope, openScope },
+    ) => {
+      const elsewhere = await openScope(); // bare fetch leaves its sockets open
+      const form = new FormData();
+      form.set("a", "1");
+      for (const body of [form, new URLSearchParams({ a: "1" }), new Blob(["x"], { type: "image/png" }), "text"]) {
+        const type = async (fetch: typeof globalThis.fetch, url: string) => {
+          const request = new Request(`${url}/echo`, { method: "POST", body });
+          const echo = await readEcho(await fetch(request, { headers: { "x-a": "1" } }));
+          return [header(echo, "x-a"), header(echo, "content-type")?.replace(/boundary=.*/, "")];
+        };
+        const bare = await type(fetch, elsewhere.url);
+        assertEquals(await type(session.fetch, scope.url), bare);
+        const request = ((input: Request, init: RequestInit) => session.request(input, init)) as never;
+        assertEquals(await type(request, scope.url), bare);
+      }
+    },
+    { needs: ["plainFetch"] },
+  ),
+  withSession("the length that a Request gives its stream is sent, where bare fetch sends it", async (
+    session,
+    { scope, openScope },
+  ) => {
+    const elsewhere = await openScope(); // bare fetch leaves its sockets open
+    const make = (url: string) => {
+      const body = new ReadableStream({
+        async pull(controller) {
+          await pause(30); // so long that it counts as a stream everywhere
+          controller.enqueue(new TextEncoder().encode("sixsix"));
+          controller.close();
+        },
+      });
+      const init = { method: "PUT", body, duplex: "half", headers: { "content-length": "6" } };
+      return new Request(`${url}/echo`, init as RequestInit);
+    };
+    const framing = (echo: Echo) => [echo.body, header(echo, "content-length"), header(echo, "transfer-encoding")];
+    const bare = framing(await readEcho(await fetch(make(elsewhere.url))));
+    assertEquals(framing(await readEcho(await session.fetch(make(scope.url)))), bare);
+    assertEquals(framing(await readEcho(await session.request(make(scope.url)))), bare);
+    // The length of a body in memory is known.
+    const init = { method: "PUT", body: "text", headers: { "content-length": "6" } };
+    const known = framing(await readEcho(await session.fetch(new Request(`${scope.url}/echo`, init))));
+    assertEquals(known, ["text", "4", undefined]);
+  }, { needs: ["streamsUploads", "plainFetch"] }),
   withSession("session.fetch converts its input to a string once", async (session, { scope }) => {
     let calls = 0;
     const input = {

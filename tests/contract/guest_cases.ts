@@ -2,10 +2,12 @@
 //
 // The module is a guest: a `fetch`, dispatcher or client that the user chose is used, whenever it
 // was chosen.
-import { assert, assertEquals, assertMatch } from "@std/assert";
-import { createTransport, Session } from "../../mod.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { createTransport, NetworkError, Session } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
 import { mocking } from "../harness/mocking.ts";
+import { catchingAll } from "../harness/uncaught.ts";
+import { pause } from "../harness/with_session.ts";
 
 /** Runs scripts/guest.ts. */
 async function run(t: TestContext, what: string, ...rest: string[]) {
@@ -237,6 +239,34 @@ export const cases: Case[] = [
     needs: ["processes"],
     async run(t) {
       assertEquals(await run(t, "warned"), ["Hangup: a session was dropped"]);
+    },
+  },
+  {
+    name: "a Node stream that fails while its request waits ends no process",
+    needs: ["processes"],
+    async run({ scope }) {
+      const { PassThrough } = await import("node:stream");
+      const lost = new Error("lost");
+      const send = async (session: Session) => {
+        const body = new PassThrough();
+        const sent = assertRejects(() => session.post(`${scope.url}/upload`, { body }), NetworkError, "stream failed");
+        setTimeout(() => body.destroy(lost), 5);
+        assertEquals((await sent).cause, lost);
+      };
+      const queueing = new Session({ pool: { maxConnections: 1 } });
+      const held = queueing.get(`${scope.url}/hold?key=a`);
+      await scope.wait({ requests: 1 }, 10_000);
+      const cookieJar = { getCookieString: () => pause(20).then(() => ""), setCookie() {} };
+      const asking = new Session({ cookieJar });
+      await catchingAll(async () => {
+        const sent = [send(queueing), send(asking)];
+        await pause(10);
+        await scope.release("a");
+        await Promise.all(sent);
+      });
+      await held;
+      await queueing.close();
+      await asking.close();
     },
   },
   {

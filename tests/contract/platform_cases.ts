@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { createTransport, NetworkError, Pool, Session } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
-import { readEcho } from "../harness/with_session.ts";
+import { readEcho, withSession } from "../harness/with_session.ts";
 import { pattern } from "../server/client.ts";
 
 /** A body that is sent piece by piece. */
@@ -175,4 +175,14 @@ export const cases: Case[] = [
       }
     },
   },
+  withSession(
+    "a client of null is none: the request goes over the session's own sockets",
+    async (session, { scope }) => {
+      const options: object = { client: null };
+      await session.get(`${scope.url}/bytes/10`, options);
+      await session.post(`${scope.url}/echo`, { body: "text", ...options });
+      await session.fetch(`${scope.url}/bytes/10`, options);
+      await scope.wait({ requests: 3 }); // and nothing is open after the session's close
+    },
+  ),
 ];

@@ -423,4 +423,26 @@ export const cases: Case[] = [
     await pause(20); // the source's own timer
     await scope.wait({ pending: 0 });
   }, { needs: ["followsRedirects", "streamsUploads"] }),
+  withSession("an iterable goes where bare fetch sends it", async (session, { scope, openScope }) => {
+    // A stream on Deno and workerd, and text elsewhere.
+    function* chunks() {
+      yield new TextEncoder().encode("the ");
+      yield new TextEncoder().encode("body");
+    }
+    const send = async (fetch: typeof globalThis.fetch, url: string, body: Iterable<Uint8Array>) => {
+      const init = { method: "PUT", body: body as unknown as BodyInit, duplex: "half" };
+      return await fetch(url, init).then(async (response) => (await readEcho(response)).body, (error) => error.name);
+    };
+    const request = ((url: string, init: SessionRequestInit) => session.request(url, init)) as never;
+    const elsewhere = await openScope(); // bare fetch leaves its sockets open
+    for (const path of ["/echo", "/redirect/303?to=/echo", "/redirect/307?to=/echo"]) {
+      for (const body of [chunks, () => [...chunks()], () => new Set(chunks())]) {
+        const bare = await send(fetch, elsewhere.url + path, body());
+        assertEquals([path, await send(session.fetch, scope.url + path, body())], [path, bare]);
+        if (Array.isArray(body())) continue; // for which there is the option `json`
+        const asked = await send(request, scope.url + path, body());
+        assertEquals([path, asked], [path, bare === "TypeError" ? "NetworkError" : bare]);
+      }
+    }
+  }, { needs: ["followsRedirects", "streamsUploads", "plainFetch"] }),
 ];

@@ -5,6 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Session, type SessionOptions, type SessionRequestInit } from "../../mod.ts";
 import type { Capability, Case, TestContext } from "../harness/case.ts";
+import { foreignBuffer } from "../harness/realm.ts";
 import { type Echo, header, readEcho } from "../harness/with_session.ts";
 
 type Body = NonNullable<SessionRequestInit["body"]>;
@@ -68,6 +69,10 @@ const GIVEN: Record<string, () => Given> = {
   "an ArrayBuffer that is detached": body(() => {
     const { buffer } = BYTES();
     return { body: buffer, change: () => void structuredClone(buffer, { transfer: [buffer] }) };
+  }, "..before.."),
+  "an ArrayBuffer of another realm": body(() => {
+    const buffer = foreignBuffer("..before..");
+    return { body: buffer, change: fill(buffer) };
   }, "..before.."),
   "a Uint8Array": body(() => {
     const bytes = BYTES();
@@ -256,6 +261,20 @@ async function passed(body: Body): Promise<unknown> {
 
 export const cases: Case[] = [
   ...Object.keys(GIVEN).map(keeps),
+  {
+    name: "what Bun sends of a SharedArrayBuffer is what it held at the call",
+    async run({ runtime, scope }) {
+      if (runtime !== "bun") return; // no other runtime sends its bytes
+      const buffer = new SharedArrayBuffer(2);
+      const bytes = new Uint8Array(buffer).fill(97);
+      const session = new Session();
+      const init = { method: "PUT", body: buffer as unknown as BodyInit };
+      const sent = session.fetch(`${scope.url}/redirect/307?to=/echo`, init);
+      bytes.fill(98);
+      assertEquals((await readEcho(await sent)).body, "aa");
+      await session.close();
+    },
+  },
   {
     name: "headers of a session are those that it was made with",
     async run({ scope }) {

@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { get, NetworkError, patch, post, type PrefetchedResponse, Session } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
+import { foreignBuffer } from "../harness/realm.ts";
 import { header, pause, readEcho, within, withSession } from "../harness/with_session.ts";
 import type { Scope } from "../server/client.ts";
 
@@ -48,6 +49,10 @@ const BODIES: Record<string, () => BodyInit | null | undefined> = {
   "no bytes": () => new Uint8Array(0),
   "many bytes": () => new Uint8Array(200_000),
   "an ArrayBuffer": () => new Uint8Array([1, 2, 3]).buffer,
+  "an ArrayBuffer of another realm": () => foreignBuffer("abc"),
+  "a number": () => 5 as unknown as BodyInit,
+  "a function": () => (() => 5) as unknown as BodyInit,
+  "a String object": () => new String("tëxt") as unknown as BodyInit,
   "a FormData": form,
   "a Blob": () => new Blob(["blob"], { type: "Text/X-Blob;Charset=UTF-8" }),
   "a Blob without a type": () => new Blob(["blob"]),

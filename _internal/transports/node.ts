@@ -86,6 +86,8 @@ class NodeTransport implements Adapter {
   /** The options for the agents. */
   readonly #options: Options;
   readonly #idle: number;
+  /** The largest number of sockets to one origin, unless the user has given another one. */
+  #connections: number;
   /**
    * Its owners are the user's dispatcher, or four agents: one for `http:`, one for `https:`, and
    * another two for use while a test fakes timers or turns. Each is made at its first use.
@@ -100,12 +102,17 @@ class NodeTransport implements Adapter {
     if (this.#configured && (!this.#hasAgents || ignoresDispatchers())) {
       throw new TypeError(`Cannot create a transport ${UNREACHED}`);
     }
-    this.#options = connections < Infinity ? { connections, ...options } : options;
+    this.#options = options;
     this.#idle = idle;
+    this.#connections = connections;
     this.#remains = { used: false, owners: dispatcher === undefined ? [] : [dispatcher], release };
     // The user's dispatcher may have other users.
     if (dispatcher === undefined) watch(this, this.#remains);
-    this[PLATFORM] = makePlatform(this, this.#remains, { endsBodies: dispatcher === undefined, policies: true });
+    this[PLATFORM] = makePlatform(this, this.#remains, {
+      endsBodies: dispatcher === undefined,
+      policies: true,
+      limit: (connections) => this.#connections = Math.min(this.#connections, connections),
+    });
   }
 
   /** Whether requests can go to agents: not if they must go to a dispatcher that the user set for the process. */
@@ -183,6 +190,8 @@ class NodeTransport implements Adapter {
     const idle = areTimersFaked() ? MAX_DELAY : this.#idle;
     const keepAliveTimeout = Math.min(Math.ceil(idle) || 1, MAX_DELAY);
     return new Agent(own({
+      // undici opens a socket while another one is on its way back.
+      ...(this.#connections < Infinity && { connections: this.#connections }),
       ...this.#options,
       // The session has its own timeouts. Only undici's 10 s for connecting stay, as for bare
       // `fetch`.

@@ -292,8 +292,9 @@ export class Pool implements AsyncDisposable {
     checkNumber(subject("maxQueued"), "a non-negative integer or Infinity", maxQueued);
     checkNumber(subject("idleTimeout"), "a non-negative number of milliseconds", idleTimeout);
     if (transport !== undefined) checkMethods(subject("transport"), transport, "fetch", "close");
-    this.#transport = transport ?? makeTransport({ idleTimeout }, maxConnectionsPerOrigin);
+    this.#transport = transport ?? makeTransport({ idleTimeout });
     this[PLATFORM] = (this.#transport as Partial<Adapter>)[PLATFORM] ?? facts();
+    this[PLATFORM].limit?.(maxConnectionsPerOrigin);
     const send = (url: URL, init: RequestInit) => this.#transport.fetch(url, init);
     this[SLOTS] = new Slots({ maxConnections, maxConnectionsPerOrigin, maxQueued }, send, this[PLATFORM].drain);
   }

@@ -17,11 +17,11 @@ import { portable } from "./portable.ts";
 export const DEFAULT_IDLE_TIMEOUT = 30_000;
 
 /**
- * Makes a pool's own transport.
+ * Makes the transport for the platform.
  *
  * @param options The options for its sockets.
- * @param connections The pool's limit for one origin. It also applies to a transport that could
- * open a new socket while another one is still on its way back to its pool.
+ * @param connections The largest number of sockets to one origin, on a platform that could open a
+ * new one while another one is still on its way back to its pool.
  */
 export function makeTransport(options: { idleTimeout?: number | undefined }, connections?: number): Adapter {
   const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...others } = own(options);

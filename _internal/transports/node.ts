@@ -26,6 +26,7 @@ type Init = RequestInit & { dispatcher?: unknown; [CARRIER]?: Request };
 interface Options {
   readonly dispatcher?: Agent;
   readonly connect?: object;
+  readonly proxyTls?: object;
   readonly connections?: number;
 }
 
@@ -86,9 +87,11 @@ class NodeTransport implements Adapter {
   /** The options for the agents. */
   readonly #options: Options;
   readonly #idle: number;
+  /** The largest number of sockets to one origin, unless the user has given another one. */
+  #connections: number;
   /**
-   * Its owners are the user's dispatcher, or four agents: one for `http:`, one for `https:`, and
-   * another two for use while a test fakes timers or turns. Each is made at its first use.
+   * Its owners are the user's dispatcher, or two agents: the second one is for use while a test fakes
+   * timers or turns. Each is made at its first use.
    */
   readonly #remains: Remains<Agent>;
   #closed = false;
@@ -100,12 +103,17 @@ class NodeTransport implements Adapter {
     if (this.#configured && (!this.#hasAgents || ignoresDispatchers())) {
       throw new TypeError(`Cannot create a transport ${UNREACHED}`);
     }
-    this.#options = connections < Infinity ? { connections, ...options } : options;
+    this.#options = options;
     this.#idle = idle;
+    this.#connections = connections;
     this.#remains = { used: false, owners: dispatcher === undefined ? [] : [dispatcher], release };
     // The user's dispatcher may have other users.
     if (dispatcher === undefined) watch(this, this.#remains);
-    this[PLATFORM] = makePlatform(this, this.#remains, { endsBodies: dispatcher === undefined, policies: true });
+    this[PLATFORM] = makePlatform(this, this.#remains, {
+      endsBodies: dispatcher === undefined,
+      policies: true,
+      limit: (connections) => this.#connections = Math.min(this.#connections, connections),
+    });
   }
 
   /** Whether requests can go to agents: not if they must go to a dispatcher that the user set for the process. */
@@ -122,7 +130,7 @@ class NodeTransport implements Adapter {
     const fetch = globalFetch();
     if ((init.dispatcher !== undefined || this.#configured) && ignoresDispatchers()) return refuseOptions();
     if (init.dispatcher === undefined && (this.#configured || isRuntimes(fetch))) {
-      const agent = this.#dispatcher ?? this.#findAgent(url);
+      const agent = this.#dispatcher ?? this.#findAgent();
       if (agent !== undefined) return this.#fetchTwice(fetch, url, init, agent);
       if (this.#configured) return refuseOptions();
     }
@@ -161,28 +169,25 @@ class NodeTransport implements Adapter {
     return sendThrough(fetch, url, init);
   }
 
-  /** Returns the agent for a URL. Makes it if there is none yet. */
-  #findAgent({ protocol }: URL): Agent | undefined {
+  /** Returns the agent to use now. Makes it if there is none yet. */
+  #findAgent(): Agent | undefined {
     const Agent = this.#dispatchers.findAgent();
-    const secure = protocol === "https:";
-    const index = Number(secure) + (areTimersFaked() || areTurnsFaked() ? 2 : 0);
-    return Agent && (this.#remains.owners[index] ??= this.#makeAgent(Agent, secure));
+    const index = Number(areTimersFaked() || areTurnsFaked());
+    return Agent && (this.#remains.owners[index] ??= this.#makeAgent(Agent));
   }
 
-  #makeAgent(Agent: AgentConstructor, secure: boolean): Agent {
+  #makeAgent(Agent: AgentConstructor): Agent {
     this.#remains.used = true;
-    const keepsIdle = this.#idle > 0;
-    // The signal makes connecting a quarter slower. It is left out if there is neither TLS nor an
-    // idle socket to keep, because without TLS the peer notices nothing of a connection that is not
-    // established yet.
-    const signal = keepsIdle || secure ? this.#connecting : undefined;
-    const { connect } = this.#options;
+    const signal = this.#connecting;
+    const { connect, proxyTls } = this.#options;
     // A faked timer may jump by minutes. It may also leave out the arguments that undici passes to
     // the callback, which then throws in the user's test. So undici gets no short timeouts while
     // timers are faked.
     const idle = areTimersFaked() ? MAX_DELAY : this.#idle;
     const keepAliveTimeout = Math.min(Math.ceil(idle) || 1, MAX_DELAY);
     return new Agent(own({
+      // undici opens a socket while another one is on its way back.
+      ...(this.#connections < Infinity && { connections: this.#connections }),
       ...this.#options,
       // The session has its own timeouts. Only undici's 10 s for connecting stay, as for bare
       // `fetch`.
@@ -191,8 +196,9 @@ class NodeTransport implements Adapter {
       keepAliveTimeout,
       // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
       keepAliveMaxTimeout: keepAliveTimeout,
-      ...(!keepsIdle && { pipelining: 0 }), // a new connection for each request
+      ...(this.#idle === 0 && { pipelining: 0 }), // a new connection for each request
       connect: typeof connect === "function" ? connect : own({ ...connect, signal }),
+      proxyTls: own({ ...proxyTls, signal }), // for the connections to a proxy, even without TLS
     }));
   }
 

@@ -44,6 +44,12 @@ export interface Platform {
    */
   readonly drain?: (free: (origins: string[]) => void) => Drain;
   /**
+   * Sets the largest number of sockets to one origin, unless the transport has a smaller one. A
+   * pool calls it before the first request. Without it, the platform opens no socket while another
+   * one is on its way back to its pool.
+   */
+  readonly limit?: (connections: number) => void;
+  /**
    * Whether the platform decodes a body: see {@linkcode decodes}.
    *
    * @param coding The response's `content-encoding`, in lower case.

@@ -33,7 +33,12 @@ interface Globals {
 }
 
 /** A dispatcher of the process. */
-type Dispatcher = Agent & Record<PropertyKey, unknown>;
+interface Dispatcher extends Agent {
+  readonly closed: boolean;
+  readonly destroyed: boolean;
+  eventNames(): unknown[];
+  [key: string | symbol]: unknown;
+}
 
 /**
  * The key of the dispatcher that `fetch` uses in undici up to version 7. Version 8 keeps only a
@@ -60,6 +65,7 @@ export class Dispatchers {
   /** The dispatcher that {@linkcode Dispatchers.findAgent} checked last, and its `dispatch` method. */
   #dispatcher: Dispatcher | undefined;
   #dispatch: unknown;
+  /** The constructor of that dispatcher, if the dispatcher is undici's own and has no settings of the user. */
   #Agent: AgentConstructor | undefined;
 
   constructor(process: NodeProcess) {
@@ -71,16 +77,21 @@ export class Dispatchers {
   /**
    * Finds the constructor of the dispatcher that bare `fetch` uses, so that our agents fit this
    * `fetch`. Returns `undefined` if the user has set a dispatcher, such as a mock, a proxy, or an
-   * agent with options or interceptors, because requests must not bypass it.
+   * agent with options, interceptors or listeners, because requests must not bypass it. A closed
+   * one is also left to `fetch`, which then fails.
    *
    * It is called for each request, because the user may call `setGlobalDispatcher()` at any time.
    */
   findAgent(): AgentConstructor | undefined {
     const dispatcher = this.#globals[this.#key] as Dispatcher | undefined;
-    if (dispatcher === this.#dispatcher && dispatcher?.dispatch === this.#dispatch) return this.#Agent;
-    this.#dispatcher = dispatcher;
-    this.#dispatch = dispatcher?.dispatch;
-    return this.#Agent = dispatcher && agentOf(dispatcher, this.#process);
+    if (dispatcher !== this.#dispatcher || dispatcher?.dispatch !== this.#dispatch) {
+      this.#dispatcher = dispatcher;
+      this.#dispatch = dispatcher?.dispatch;
+      this.#Agent = dispatcher && agentOf(dispatcher, this.#process);
+    }
+    if (this.#Agent === undefined) return undefined;
+    const { closed, destroyed } = dispatcher!;
+    return closed || destroyed || dispatcher!.eventNames().length > 0 ? undefined : this.#Agent;
   }
 
   /**
@@ -121,6 +132,8 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
   const constructor = dispatcher.constructor as unknown as AgentConstructor;
   // `compose()` makes a proxy object that differs only in its `dispatch`.
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
+  // A user's class may have the name of one of undici's. It must not be constructed.
+  if (Object.getPrototypeOf(constructor).name !== "DispatcherBase") return undefined;
   const { name } = constructor;
   if (name === "EnvHttpProxyAgent") {
     // The result is not kept, because the environment may change, and agents of ours would then have

@@ -4,12 +4,12 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Case } from "../harness/case.ts";
 
-function exits(way: string): Case {
+function exits(way: string, env: Record<string, string> = {}): Case {
   return {
     name: `a process exits at once after its last request: ${way}`,
     needs: ["processes"],
     async run({ scope, run }) {
-      const { code, stdout, stderr, ms } = await run("scripts/exit.ts", scope.url, way);
+      const { code, stdout, stderr, ms } = await run({ script: "scripts/exit.ts", env }, scope.url, way);
       assertEquals([code, stderr], [0, ""]);
       const [, done] = /^done (\d+)$/m.exec(stdout) ?? [];
       // From the last line of the script to the end of the process, its start included.
@@ -18,6 +18,9 @@ function exits(way: string): Case {
     },
   };
 }
+
+/** A proxy that answers nothing: an address of the documentation's (RFC 5737). */
+const NOBODY = "http://192.0.2.1:3128";
 
 /** What a program may find as the cause of an error, and what a look at its causes must come back from. */
 const CAUSES = [
@@ -33,6 +36,14 @@ const CAUSES = [
 export const cases: Case[] = [
   exits("ephemeral"),
   exits("session"),
+  exits("connecting"),
+  exits("connecting to a proxy", {
+    http_proxy: NOBODY,
+    https_proxy: NOBODY,
+    no_proxy: "",
+    NODE_USE_ENV_PROXY: "1",
+    NODE_NO_WARNINGS: "1",
+  }),
   exits("unclosed"),
   exits("unread"),
   ...CAUSES.map((shape): Case => ({

@@ -187,6 +187,18 @@ export const cases: Case[] = [
     assertEquals(await run(t, "dispatcher"), [...before, true, 299, false, false, refused, 200, true]);
     await t.scope.wait({ ...NOTHING_OPEN, requests: 3 });
   }),
+  onNode("a global dispatcher that is an agent, but not a plain one, is used as it is", async (t) => {
+    const through = (...seen: string[]) => [200, 200, false, false, ...seen];
+    const closed = ["The client is destroyed", "The client is destroyed", false, false];
+    assertEquals(await run(t, "lookalikes"), {
+      "a subclass of its name": through("sent"),
+      "a subclass of its name that changes nothing": through(),
+      "with a listener": through("connected"),
+      closed,
+      "closed later": closed,
+      "destroyed": closed,
+    });
+  }),
   onNode("a session in another realm owns its sockets", async (t) => {
     assertEquals(await run(t, "realm"), [false, true, 200, 200, 200, true, 200]);
     await t.scope.wait(NOTHING_OPEN);

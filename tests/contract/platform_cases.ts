@@ -50,6 +50,18 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "a pool keeps its limit of sockets to an origin also with a transport that the user made",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      const pool = { maxConnections: 4, transport: createTransport() };
+      const session = new Session({ baseUrl: scope.url, pool });
+      for (let i = 0; i < 5; i++) await Promise.all(Array.from({ length: 40 }, () => session.get("/bytes/20")));
+      await session.close();
+      const { maxOpen } = await scope.stats();
+      assert(maxOpen <= 4, `${maxOpen} sockets at once`);
+    },
+  },
+  {
     name: "a request whose body cannot even be begun leaves nothing open",
     async run({ scope }) {
       const session = new Session();

@@ -24,6 +24,16 @@ const ways: Record<string, () => Promise<void>> = {
     await pool.close();
     await Promise.all(rest);
   },
+  // To an address of the documentation's, which answers nothing (RFC 5737): the connection is never established.
+  async connecting() {
+    const nowhere = ["http://192.0.2.1/", "https://192.0.2.1/"];
+    const session = new Session();
+    const once = new Session({ pool: { idleTimeout: 0 } });
+    const send = [get, session.get.bind(session), once.get.bind(once)];
+    await Promise.all(send.flatMap((get) => nowhere.map((url) => get(url, { timeout: 100 }).catch(() => {}))));
+    await session.close();
+    await once.close();
+  },
   // Not closed, but with nothing in flight: idle sockets and timers hold no process either.
   async unclosed() {
     const session = new Session();
@@ -40,6 +50,8 @@ const ways: Record<string, () => Promise<void>> = {
     kept.push(await session.fetch(url!));
   },
 };
+
+ways["connecting to a proxy"] = ways.connecting!;
 
 /** What the process holds until its end. */
 const kept: unknown[] = [];

@@ -288,11 +288,19 @@ interface Undici {
   install?(): void;
   setGlobalDispatcher(dispatcher: object): void;
   getGlobalDispatcher(): object;
-  Agent: new (options?: object) => object;
+  Agent: new (options?: object) => UndiciAgent;
   MockAgent: new () => object & {
     disableNetConnect(): void;
     get(origin: string): { intercept(what: object): { reply(status: number, body: unknown): { persist(): void } } };
   };
+}
+
+/** The part of undici's `Agent` that is used here. */
+interface UndiciAgent {
+  dispatch(options: object, handler: object): boolean;
+  on(event: string, listener: () => void): this;
+  close(): Promise<void>;
+  destroy(): Promise<void>;
 }
 
 const importUndici = async (version: number): Promise<Undici> => await import(`undici${version}`);
@@ -322,6 +330,73 @@ async function dispatcherSetLater() {
   results.push(unreached, await outcome(session.get(`${url}/bytes/10`)), session.pool.closesSockets);
   await session.close();
   await configured.close();
+  return results;
+}
+
+/** The name and message of the innermost cause of a request's failure, or its status. */
+const rootCause = (response: Promise<{ status: number }>) =>
+  response.then(({ status }) => status, (error) => {
+    while (error.cause) error = error.cause;
+    return error.message;
+  });
+
+/** Sets dispatchers that look like an agent without settings, and says what each saw of two sessions. */
+async function lookalikes() {
+  const { Session } = await load();
+  const undici = await importUndici(ownVersion);
+  const before = undici.getGlobalDispatcher();
+  const seen: string[] = [];
+  class Agent extends undici.Agent {
+    constructor(token?: string) {
+      super();
+      if (token !== "token") throw new Error("A token is needed");
+      seen.push("made");
+    }
+    override dispatch(options: object, handler: object) {
+      seen.push("sent");
+      return super.dispatch(options, handler);
+    }
+  }
+  class Plain extends undici.Agent {
+    static {
+      Object.defineProperty(this, "name", { value: "Agent" });
+    }
+    constructor() {
+      super();
+      seen.push("made");
+    }
+  }
+  const plain = () => new undici.Agent();
+  const closed = new undici.Agent();
+  await closed.close();
+  const destroyed = new undici.Agent();
+  await destroyed.destroy();
+  const kinds: Record<string, () => UndiciAgent> = {
+    "a subclass of its name": () => new Agent("token"),
+    "a subclass of its name that changes nothing": () => new Plain(),
+    "with a listener": () => plain().on("connect", () => seen.push("connected")),
+    "closed later": plain,
+    "closed": () => closed,
+    "destroyed": () => destroyed,
+  };
+  const results: Record<string, unknown> = {};
+  for (const [kind, make] of Object.entries(kinds)) {
+    const made = new Session();
+    const dispatcher = make();
+    undici.setGlobalDispatcher(dispatcher);
+    if (kind === "closed later") {
+      await made.get(`${url}/bytes/10`);
+      await dispatcher.close();
+    }
+    seen.length = 0;
+    const session = new Session();
+    const outcomes = [await rootCause(made.get(`${url}/bytes/10`)), await rootCause(session.get(`${url}/bytes/10`))];
+    results[kind] = [...outcomes, made.pool.closesSockets, session.pool.closesSockets, ...new Set(seen)];
+    await made.close();
+    await session.close();
+    undici.setGlobalDispatcher(before);
+    await dispatcher.destroy();
+  }
   return results;
 }
 
@@ -502,6 +577,7 @@ const situations: Record<string, () => unknown> = {
   "next and sentry": patchedAndTraced,
   "nock": () => nocked(detail === "before"),
   "dispatcher": dispatcherSetLater,
+  "lookalikes": lookalikes,
   "request": perRequest,
   "realm": inRealm,
   "frozen": () => frozen(detail === "before"),

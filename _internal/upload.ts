@@ -34,8 +34,39 @@ export function isStream(body: unknown): body is StreamBody {
 }
 
 /** The part of a Node stream that is used here. */
-interface EventSource {
-  on?(event: "error", listener: () => void): void;
+interface NodeStream {
+  on(event: "error", listener: () => void): void;
+  pipe: unknown;
+}
+
+/** The part of `node:stream` that is used here. */
+interface NodeStreams {
+  Readable: { fromWeb(stream: ReadableStream): NodeStream };
+}
+
+type Process = { getBuiltinModule?(id: "node:stream"): NodeStreams | undefined };
+
+/** The uploads whose source is a Node stream. */
+const ofNode = new WeakSet<object>();
+
+/**
+ * Returns the stream of an upload as a Node stream again, if its source is one. Some `fetch` of npm
+ * packages send no other kind of stream, but the text "[object ReadableStream]".
+ */
+export function asGiven(body: unknown): unknown {
+  const { process } = globalThis as { process?: Process };
+  if (!ofNode.has(Object(body))) return body;
+  const stream = process?.getBuiltinModule?.("node:stream")?.Readable.fromWeb(body as ReadableStream);
+  if (stream !== undefined) ignoreErrors(stream);
+  return stream ?? body;
+}
+
+/**
+ * An error of a Node stream that nobody listens for ends the process, even if the stream is not read
+ * yet or no longer. What reads it learns of the error nevertheless.
+ */
+function ignoreErrors(stream: NodeStream): void {
+  resultOf(() => stream.on("error", () => {}));
 }
 
 /**
@@ -81,9 +112,10 @@ export class Upload {
       own({ highWaterMark: 0 }),
     );
     this.#source = body instanceof ReadableStream ? iterate(openStream(body)) : iteratorOf(body);
-    // An error of a Node stream that nobody listens for ends the process, even if the stream is not read
-    // yet or no longer. What reads it learns of the error nevertheless.
-    resultOf(() => (body as EventSource).on?.("error", () => {}));
+    if (typeof (body as Partial<NodeStream>).pipe === "function") {
+      ignoreErrors(body as unknown as NodeStream);
+      ofNode.add(this.stream);
+    }
     this.#pump(onFailure);
   }
 

@@ -128,6 +128,35 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "a Node stream goes as one to a fetch of the user's, which may know no other kind of stream",
+    needs: ["processes"],
+    async run() {
+      const { Readable } = await import("node:stream");
+      const { promise: pulled, resolve: pull } = Promise.withResolvers<void>();
+      const fetch = async (url: URL, { body }: { body: InstanceType<typeof Readable> }) => {
+        assertEquals([typeof body.pipe, body instanceof Readable], ["function", true]);
+        if (url.pathname === "/hang") {
+          body.once("readable", pull);
+          return await new Promise<never>(() => {});
+        }
+        return new Response(Buffer.concat(await body.toArray()));
+      };
+      const session = new Session({ baseUrl: "http://x.test", fetch: fetch as unknown as typeof globalThis.fetch });
+      const send = (path: string, signal?: AbortSignal) => {
+        const body = Readable.from([Buffer.from("a"), Buffer.from("b")]) as unknown as ReadableStream;
+        return session.post(path, { body, ...(signal && { signal }) });
+      };
+      assertEquals(await (await send("/")).text(), "ab");
+      const controller = new AbortController();
+      const hanging = send("/hang", controller.signal);
+      await pulled;
+      const reason = new Error("enough"); // it must not end the process
+      controller.abort(reason);
+      assertEquals(await hanging.catch((error) => error), reason);
+      await session.close();
+    },
+  },
+  {
     name: "a stream is sent over HTTP/2",
     needs: ["speaksHttp2", "sendsStreams"],
     async run({ openScope }) {

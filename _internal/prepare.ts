@@ -322,7 +322,7 @@ function setMissing(headers: Headers | undefined, name: string, value: string): 
 }
 
 /** Refuses a header without a value, which `fetch` would send as the text "undefined". */
-function refuseMissing(headers: unknown): void {
+export function refuseMissing(headers: unknown): void {
   for (const [name, value] of Object.entries(headers ?? {})) {
     if (value === undefined) throw new TypeError(`"headers" has no value for ${describe(name)}: leave the name out`);
   }

@@ -74,6 +74,7 @@ const SESSIONS: [what: string, options: unknown, error: ErrorClass, message: str
   ["a relative baseUrl", { baseUrl: "/api" }, TypeError, '"baseUrl"'],
   ["a baseUrl that is not http", { baseUrl: "ftp://127.0.0.1" }, TypeError, '"baseUrl"'],
   ["a header with a line break", { headers: { "x-a": "1\n2" } }, TypeError, 'the name or value of "x-a"'],
+  ["a header without a value", { headers: { "x-a": undefined } }, TypeError, '"headers" has no value for "x-a"'],
   ["fetch that is no function", { fetch: 1 }, TypeError, '"fetch" must be a function'],
   ["fetch with a pool", { fetch, pool: new Pool() }, TypeError, "exclude each other"],
   ["a negative limit", { pool: { maxConnections: -1 } }, RangeError, '"maxConnections"'],

@@ -26,6 +26,12 @@ const REQUESTS: [what: string, init: unknown, error: ErrorClass, message: string
   ["json on HEAD", { method: "HEAD", json: {} }, TypeError, "a HEAD request has no body"],
   ["a method that is no token", { method: "GE T" }, TypeError, '"method" is not a token: received "GE T"'],
   ["a method with a line break", { method: "GET\r\n" }, TypeError, '"method" is not a token'],
+  [
+    "a symbol, and shows no control character of it",
+    { timeout: Symbol("\x1b[31m") },
+    TypeError,
+    "received Symbol(\\u{1b}[31m)",
+  ],
   ["a forbidden method", { method: "connect" }, TypeError, '"method" is forbidden'],
   ["a header with a line break", { headers: { "x-a": "1\r\nx-b: 2" } }, TypeError, 'the name or value of "x-a"'],
   ["a header pair with a line break", { headers: [["x-a", "1\n2"]] }, TypeError, 'the name or value of "x-a"'],

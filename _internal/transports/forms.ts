@@ -44,7 +44,7 @@ export function copyForm(form: FormData): FormData {
 
 /** Returns the content of a body that is a copy of a form and lacks its file names. */
 export function contentOf(body: unknown): Response | undefined {
-  return contents.get(body as FormData)?.clone();
+  return contents.get(body as FormData)?.clone() as Response | undefined;
 }
 
 /** Replaces the body of a request with the bytes of a `Response`, and sets their content type. */

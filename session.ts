@@ -19,6 +19,7 @@ import {
   parseHeaders,
   prepare,
   prepareFetch,
+  refuseMissing,
   type RequestDefaults,
 } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
@@ -287,6 +288,7 @@ export class Session implements AsyncDisposable {
     refuseForeign(options, SESSION_OPTIONS_OF_OTHERS);
     const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, throwIfNotOk, cookieJar, onLeak, traceLeaks } =
       options;
+    refuseMissing(headers);
     const defaults: RequestDefaults = {
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
       headers: parseHeaders(headers),

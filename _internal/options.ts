@@ -114,5 +114,5 @@ export function checkMethods(subject: string, value: unknown, first: string, sec
 export function describe(value: unknown): string {
   if (typeof value === "string") return printable(JSON.stringify(value));
   if (typeof value === "bigint") return `${value}n`;
-  return isObject(value) || typeof value === "function" ? typeof value : String(value);
+  return isObject(value) || typeof value === "function" ? typeof value : printable(String(value));
 }

@@ -115,6 +115,9 @@ const NO_PROPERTIES = ["duplex", "priority", "window"];
 /** The standard options that {@linkcode prepareFetch} does not name. */
 const OTHER_OPTIONS = [...Object.keys(REQUEST_DEFAULTS), ...NO_PROPERTIES];
 
+/** All standard options. */
+const STANDARD_OPTIONS = ["method", "headers", "body", "redirect", "signal", ...OTHER_OPTIONS];
+
 /**
  * Checks the arguments of `Session.request()` and completes them with the session's defaults.
  *
@@ -130,6 +133,7 @@ export function prepare(
   if (init === undefined) return complete(input, { method }, defaults);
   const given = plain(init);
   const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
+  addHidden(rest, given, STANDARD_OPTIONS);
   const standard: Standard = own(rest);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
   refuseMissing(standard.headers);
@@ -166,16 +170,24 @@ export function prepareFetch(
     ? init as SessionRequestInit
     : plain(init);
   for (const name of OUR_OPTIONS) delete rest[name];
-  // Those that are not enumerable, and that a `Proxy` does not list, are not in the rest.
-  for (const name of request ? [] : OTHER_OPTIONS) {
-    const value = Object.hasOwn(rest, name) ? undefined : Reflect.get(own(init), name);
-    if (value !== undefined) Object.assign(rest, { [name]: value });
-  }
+  if (request === undefined) addHidden(rest, own(init), OTHER_OPTIONS);
   const standard: Standard = { ...rest, headers, redirect, signal, body: request ? undefined : body };
   // The runtime itself decides which methods it can send, and in which form.
   if (method !== undefined) standard.method = USUAL_METHOD.test(method) ? method : asRequest({ method }).method;
   if (request !== undefined) inherit(standard, request);
   return complete(input, standard, defaults, request);
+}
+
+/**
+ * Adds the options that a copy of the given ones left out, because they are not enumerable or a `Proxy`
+ * does not list them.
+ */
+function addHidden(copy: object, given: object, names: readonly string[]): void {
+  for (const name of names) {
+    if (Object.hasOwn(copy, name)) continue; // a getter is called once
+    const value = (given as Record<string, unknown>)[name];
+    if (value !== undefined) Object.assign(copy, { [name]: value });
+  }
 }
 
 /** Creates a platform `Request`, which throws if something is wrong with these options. */
@@ -310,7 +322,7 @@ function setMissing(headers: Headers | undefined, name: string, value: string): 
 }
 
 /** Refuses a header without a value, which `fetch` would send as the text "undefined". */
-function refuseMissing(headers: unknown): void {
+export function refuseMissing(headers: unknown): void {
   for (const [name, value] of Object.entries(headers ?? {})) {
     if (value === undefined) throw new TypeError(`"headers" has no value for ${describe(name)}: leave the name out`);
   }

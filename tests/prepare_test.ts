@@ -453,3 +453,17 @@ Deno.test("prepare() reads no option that every object inherits", () => {
     for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name);
   }
 });
+
+Deno.test("prepare() and prepareFetch() read options that are not enumerable, or that a Proxy does not list", () => {
+  const options = { method: "PUT", headers: { "x-a": "1" }, body: "text", redirect: "manual", keepalive: true };
+  const hidden = Object.defineProperties({}, Object.getOwnPropertyDescriptors(options));
+  for (const name of Object.keys(options)) Object.defineProperty(hidden, name, { enumerable: false });
+  const proxy = new Proxy({}, { get: (_, name) => Reflect.get(options, name) });
+  for (const init of [options, hidden, proxy, Object.create(options)]) {
+    for (const outgoing of [get(URL_A, init), prepareFetch(URL_A, init, DEFAULTS)]) {
+      const { method, body, redirect, rest } = outgoing;
+      assertEquals([method, body, redirect, rest], ["PUT", "text", "manual", { keepalive: true } as RequestInit]);
+      assertEquals(headersOf(outgoing), { "x-a": "1" });
+    }
+  }
+});

@@ -9,6 +9,7 @@
 
 import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
+import type { Bytes } from "../bytes.ts";
 import type { BodyInit } from "../web.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { setContent, setType } from "./forms.ts";
@@ -236,7 +237,7 @@ function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   if (size === 0 || size > max) return false;
   // A Blob keeps the Content-Length, which a stream loses. Its type would be lower-cased, so it
   // gets none.
-  init.body = new Blob([part]);
+  init.body = new Blob([part as Exclude<typeof part, ArrayBufferView> | Bytes]);
   if (typeof part === "string") {
     setType(init, `${form ? "application/x-www-form-urlencoded" : "text/plain"};charset=UTF-8`);
   }

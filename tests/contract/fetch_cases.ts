@@ -293,7 +293,7 @@ export const cases: Case[] = [
       const body = new ReadableStream({
         async pull(controller) {
           await pause(30); // so long that it counts as a stream everywhere
-          controller.enqueue(new TextEncoder().encode("sixsix"));
+          controller.enqueue(new TextEncoder().encode("length"));
           controller.close();
         },
       });

@@ -204,7 +204,7 @@ export const reasons: Reason[] = [
     id: "chunks",
     what: "A stream may only give chunks that are a `Uint8Array`",
     reason: "So says the standard. Bun, Node and workerd send some other chunks, and leave out others.",
-    situations: /^streams sent: of (strings|numbers|ArrayBuffers)$/,
+    situations: /^streams sent: of (strings|numbers|ArrayBuffers)$|^bodies: an? (array|Map)$/,
     aspects: /^(call\.outcome|sent\.)/,
   },
   {

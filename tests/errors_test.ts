@@ -157,10 +157,17 @@ function withoutMethods() {
   }
 }
 
+class DispatcherBase {
+  eventNames() {
+    return [];
+  }
+}
+
 /** What Node has for the whole process until the user sets something else. */
-class Agent {
+class Agent extends DispatcherBase {
   static readonly #settings = Symbol("options");
   constructor() {
+    super();
     Object.assign(this, { [Agent.#settings]: {} });
   }
   dispatch() {}
@@ -198,6 +205,10 @@ async function afterOtherDispatcher() {
     setDispatcher({});
     await transport.fetch(new URL(url), {});
   });
+}
+
+async function wrongDispatcher() {
+  await onNode(new Agent(), () => nodeTransport(1000)!.fetch(new URL(url), wrong({ dispatcher: false })));
 }
 
 /** As on Node, whose `fetch` sends a `Request` through the dispatcher that it carries. */
@@ -559,6 +570,11 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
+    'Cannot create a transport as "dispatcher" must have the methods "dispatch" and "destroy": received object',
+    () => onNode({}, () => nodeTransport(1000, { dispatcher: wrong({}) })),
+  ],
+  [
+    TypeError,
     'Cannot create a transport as "idleTimeout" must be a non-negative number of milliseconds: received "30s"',
     () => createTransport({ idleTimeout: wrong("30s") }),
   ],
@@ -567,6 +583,11 @@ const expected: [Class, string, Provoke][] = [
     TypeError,
     "Cannot send the request with options of an Agent as fetch goes through another dispatcher",
     afterOtherDispatcher,
+  ],
+  [
+    TypeError,
+    'Cannot send the request as "dispatcher" must have the method "dispatch": received false',
+    wrongDispatcher,
   ],
   [TypeError, "Cannot send the request as its body is a stream, and this browser sends none", streamInBrowser],
   [

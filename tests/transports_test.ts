@@ -432,9 +432,22 @@ onNode("makes one agent, as the global one is made", async (network) => {
 });
 
 onNode("uses the dispatcher of a request", async (network) => {
-  const dispatcher = {};
+  const dispatcher = { dispatch() {} };
   await nodeTransport(1000, { connect: {} })!.fetch(HTTP, { dispatcher } as Init);
   assertStrictEquals(network.last.dispatcher, dispatcher);
+});
+
+onNode("takes null for no dispatcher, and refuses what is none", async (network) => {
+  const transport = nodeTransport(1000)!;
+  await transport.fetch(HTTP, { dispatcher: null } as unknown as RequestInit);
+  assert(network.last.dispatcher instanceof Object); // the agent's
+  for (const dispatcher of [false, 0, "", "x", {}, { dispatch: 1 }, () => {}]) {
+    const sent = () => transport.fetch(HTTP, { dispatcher } as unknown as RequestInit);
+    await assertRejects(sent, TypeError, '"dispatcher" must have the method "dispatch": received');
+    const make = () => nodeTransport(1000, { dispatcher } as object);
+    assertThrows(make, TypeError, '"dispatcher" must have the methods "dispatch" and "destroy": received');
+  }
+  assertEquals([network.asked.length, nodeTransport(1000, { dispatcher: null } as object)!.closesSockets], [1, true]);
 });
 
 onNode("lets a Request use the dispatcher that it carries, and says where that cannot be", async (_, globals) => {

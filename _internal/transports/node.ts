@@ -12,7 +12,7 @@ import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { MAX_DELAY, own } from "../options.ts";
+import { checkMethods, describe, MAX_DELAY, own } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { type Agent, type AgentConstructor, Dispatchers, type NodeProcess } from "./undici.ts";
@@ -24,7 +24,7 @@ type Init = RequestInit & { dispatcher?: unknown; [CARRIER]?: Request };
 
 /** The options of a transport that are used here. The others are those of an `Agent`, too. */
 interface Options {
-  readonly dispatcher?: Agent;
+  readonly dispatcher?: Agent | null;
   readonly connect?: object;
   readonly proxyTls?: object;
   readonly connections?: number;
@@ -52,7 +52,8 @@ const CONNECT_TIMEOUT = 10_000;
  * @param options Options of undici's `Agent`, or a `dispatcher` to use and to close.
  * @param connections The largest number of sockets to one origin.
  * @returns The transport, or `undefined` on another platform.
- * @throws {TypeError} If there is a `proxy` option, which would have no effect. Also if there are
+ * @throws {TypeError} If there is a `proxy` option, which would have no effect, or a `dispatcher`
+ * that is none. Also if there are
  * options, and `fetch` goes through a dispatcher of the user that they cannot reach.
  */
 export function nodeTransport(idleTimeout: number, options: Options = {}, connections = Infinity): Adapter | undefined {
@@ -61,7 +62,11 @@ export function nodeTransport(idleTimeout: number, options: Options = {}, connec
   if (Object.hasOwn(options, "proxy")) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }
-  return new NodeTransport(new Dispatchers(process), options, idleTimeout, connections);
+  const { dispatcher = null, ...others } = options;
+  if (dispatcher !== null) {
+    checkMethods('Cannot create a transport as "dispatcher"', dispatcher, "dispatch", "destroy");
+  }
+  return new NodeTransport(new Dispatchers(process), dispatcher ?? undefined, others, idleTimeout, connections);
 }
 
 /** Why options of an `Agent` cannot be used. */
@@ -96,7 +101,13 @@ class NodeTransport implements Adapter {
   readonly #remains: Remains<Agent>;
   #closed = false;
 
-  constructor(dispatchers: Dispatchers, { dispatcher, ...options }: Options, idle: number, connections: number) {
+  constructor(
+    dispatchers: Dispatchers,
+    dispatcher: Agent | undefined,
+    options: Options,
+    idle: number,
+    connections: number,
+  ) {
     this.#dispatchers = dispatchers;
     this.#dispatcher = dispatcher;
     this.#configured = dispatcher !== undefined || Object.keys(options).length > 0;
@@ -128,6 +139,13 @@ class NodeTransport implements Adapter {
   fetch(url: URL, init: Init): Promise<Response> {
     if (this.#closed) return refuseClosed();
     const fetch = globalFetch();
+    const { dispatcher } = init;
+    // A falsy dispatcher would make undici throw at the end of the request, where nobody can catch it.
+    if (dispatcher === null) delete init.dispatcher;
+    else if (dispatcher !== undefined && typeof Object(dispatcher).dispatch !== "function") {
+      const problem = 'Cannot send the request as "dispatcher" must have the method "dispatch"';
+      return Promise.reject(new Refusal(`${problem}: received ${describe(dispatcher)}`));
+    }
     if ((init.dispatcher !== undefined || this.#configured) && ignoresDispatchers()) return refuseOptions();
     if (init.dispatcher === undefined && (this.#configured || isRuntimes(fetch))) {
       const agent = this.#dispatcher ?? this.#findAgent();

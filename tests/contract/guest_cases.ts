@@ -197,6 +197,12 @@ export const cases: Case[] = [
       "destroyed": closed,
     });
   }),
+  onNode("null is no dispatcher, and what is none is refused and ends no process", async (t) => {
+    const message = 'Cannot send the request as "dispatcher" must have the method "dispatch": received';
+    const refused = (value: string) => [[`${message} ${value}`, false], `TypeError: ${message} ${value}`];
+    const results = [200, 200, ...refused("false"), ...refused("0"), ...refused("object")];
+    assertEquals(await run(t, "wrong dispatchers"), results);
+  }),
   onNode("a session in another realm owns its sockets", async (t) => {
     assertEquals(await run(t, "realm"), [false, true, 200, 200, 200, true, 200]);
     await t.scope.wait(NOTHING_OPEN);

@@ -400,6 +400,21 @@ async function lookalikes() {
   return results;
 }
 
+/** Gives with each request what is no dispatcher, and says what came of it, whether the caller is told to try again. */
+async function wrongDispatchers() {
+  const { isRetriable, Session } = await load();
+  const session = new Session();
+  const results: unknown[] = [];
+  for (const dispatcher of [null, false, 0, {}]) {
+    const sent = session.get(`${url}/bytes/10`, { dispatcher } as object);
+    results.push(await sent.then(({ status }) => status, (error) => [error.message, isRetriable(error)]));
+    results.push(await session.fetch(`${url}/bytes/10`, { dispatcher } as object).then(({ status }) => status, String));
+  }
+  await session.close();
+  await pause(20); // for what would end the process
+  return results;
+}
+
 /**
  * Gives a dispatcher, client or the like with a request. Each of them would answer, or go,
  * elsewhere.
@@ -578,6 +593,7 @@ const situations: Record<string, () => unknown> = {
   "nock": () => nocked(detail === "before"),
   "dispatcher": dispatcherSetLater,
   "lookalikes": lookalikes,
+  "wrong dispatchers": wrongDispatchers,
   "request": perRequest,
   "realm": inRealm,
   "frozen": () => frozen(detail === "before"),

@@ -457,6 +457,8 @@ onNode("lets a Request use the dispatcher that it carries, and says where that c
   globalThis.fetch = function fetch(input: Request | URL, init: Init) {
     void lazyFetch;
     const dispatcher = carrying.has(input) ? "carried" : init.dispatcher ?? globals[NEW];
+    if (!dispatcher) throw Object.assign(new Error("It is falsy"), { code: "ERR_ASSERTION" });
+    if (!globals[NEW]) (init.body as Blob).stream().tee();
     seen.push(dispatcher);
     if (dispatcher !== "carried") (dispatcher as Dispatcher).dispatch({}, { onRequestStart() {} });
     return Promise.resolve(new Response());
@@ -472,10 +474,15 @@ onNode("lets a Request use the dispatcher that it carries, and says where that c
       await transport.fetch(HTTPS, { ...carried(plain) }); // after a redirect
       await transport.fetch(HTTP, { ...carried(carries) });
       assertEquals([seen.at(-1), globals[NEW] === before], ["carried", true]);
-      await assertRejects(() => transport.fetch(HTTPS, { ...carried(carries) }), TypeError, "Cannot follow a redirect");
+      const message = "its Request carries a dispatcher";
+      await assertRejects(() => transport.fetch(HTTPS, { ...carried(carries) }), TypeError, message);
+      const init = { ...carried(carries), dispatcher: { dispatch: () => true } };
+      await transport.fetch(HTTPS, init as RequestInit);
+      assertEquals([seen.at(-1) === init.dispatcher, globals[NEW] === before], [true, true]);
     }
     const transport = nodeTransport(1000)!;
     globals[NEW] = { dispatch() {} };
+    await assertRejects(() => transport.fetch(HTTPS, { ...carried(carries) }), TypeError);
     await transport.fetch(HTTP, { ...carried(carries) });
     assertEquals(seen.at(-1), "carried");
     await transport.fetch(HTTP, { ...carried(plain) });

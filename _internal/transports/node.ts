@@ -30,9 +30,6 @@ interface Options {
   readonly connections?: number;
 }
 
-/** The `Request`s that are known to carry a dispatcher. */
-const carriers = new WeakSet<Request>();
-
 /** The error codes of a connection that died. */
 const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
 
@@ -147,13 +144,30 @@ class NodeTransport implements Adapter {
       return Promise.reject(new Refusal(`${problem}: received ${describe(dispatcher)}`));
     }
     if ((init.dispatcher !== undefined || this.#configured) && ignoresDispatchers()) return refuseOptions();
+    const carrier = init[CARRIER];
+    const request = wholeRequest(fetch, url, init);
+    if (carrier !== request && init.dispatcher === undefined && isRuntimes(fetch)) {
+      return this.#leave(carrier!, fetch, url, init);
+    }
     if (init.dispatcher === undefined && (this.#configured || isRuntimes(fetch))) {
       const agent = this.#dispatcher ?? this.#findAgent();
       if (agent !== undefined) return this.#fetchTwice(fetch, url, init, agent);
       if (this.#configured) return refuseOptions();
     }
-    const request = wholeRequest(fetch, url, init);
     return request === undefined ? sendThrough(fetch, url, init) : fetch(request, init);
+  }
+
+  /**
+   * Sends a request that differs from the caller's `Request` in more than its options. If that
+   * carries a dispatcher, the new request cannot have it.
+   */
+  async #leave(carrier: Request, fetch: Fetch, url: URL, init: Init): Promise<Response> {
+    if (await this.#dispatchers.carries(fetch, carrier)) {
+      const reason = "its Request carries a dispatcher, which a query or a redirect would lose";
+      throw new Refusal(`Cannot send the request as ${reason}: give it as an option`);
+    }
+    delete init[CARRIER];
+    return await this.fetch(url, init);
   }
 
   async #fetchTwice(fetch: Fetch, url: URL, init: Init, agent: Agent): Promise<Response> {
@@ -175,14 +189,7 @@ class NodeTransport implements Adapter {
 
   #send(fetch: Fetch, url: URL, init: Init, route: Route): Promise<Response> {
     const request = wholeRequest(fetch, url, init);
-    if (request !== undefined) {
-      return this.#dispatchers.instead(route, () => fetch(request, init)).finally(() => {
-        if (!route.used) carriers.add(request);
-      });
-    }
-    if (carriers.has(init[CARRIER]!) && isRuntimes(fetch)) {
-      throw new Refusal("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
-    }
+    if (request !== undefined) return this.#dispatchers.instead(route, () => fetch(request, init));
     init.dispatcher = route as unknown as NonNullable<Init["dispatcher"]>;
     return sendThrough(fetch, url, init);
   }

@@ -261,8 +261,11 @@ export const cases: Case[] = [
     name: "a dispatcher, client or proxy that is given with a request is used, at each redirect too",
     needs: ["processes"],
     async run(t) {
-      assertEquals(await run(t, "request"), [200, 200, 200, 200, 200, 200, "NetworkError"]);
-      assertEquals((await t.scope.stats()).requests, 8);
+      const results = [200, 200, 200, 200, 200, 200, "NetworkError", true, true, 200];
+      assertEquals(await run(t, "request"), results);
+      // On Bun a Request carries nothing, and from Node 24 on its dispatcher cannot be read.
+      const requests = ({ bun: 9, node24: 10, node26: 10 } as Record<string, number>)[t.runtime] ?? 13;
+      assertEquals((await t.scope.stats()).requests, requests);
     },
   },
   {

@@ -426,9 +426,11 @@ async function perRequest() {
   const { Deno } = globalThis as unknown as { Deno?: { createHttpClient(options: object): Disposable } };
   const client = Deno?.createHttpClient({ proxy: { url } });
   const { Agent } = Deno || "Bun" in globalThis ? { Agent: undefined } : await importUndici(ownVersion);
+  let dispatched = 0;
   // Goes to the counting server, whatever it is asked for.
   class Elsewhere extends (Agent ?? Object) {
     dispatch(options: object, handler: object) {
+      dispatched++;
       const dispatch = Reflect.get(Agent!.prototype, "dispatch") as (options: object, handler: object) => boolean;
       return dispatch.call(this, { ...options, origin: url }, handler);
     }
@@ -444,6 +446,17 @@ async function perRequest() {
     await outcome(session.get(`${url}/bytes/10`)),
     await outcome(session.get(nowhere)).then((text) => String(text).split(":")[0]),
   ];
+  // With what makes another request of it, the dispatcher of a Request is used or refused, before anything is sent.
+  const carrier = () => new Request(`${nowhere}chain/1`, { ...init, method: "POST", body: "text" });
+  const ways = [() => session.post(carrier(), { query: "a=b" }), () => session.request(carrier())];
+  for (const [before, send] of ways.entries()) {
+    dispatched = 0;
+    const text = await send().then(({ status }) => String(status), ({ message }) => message);
+    const refused = /its Request carries a dispatcher/.test(text) && dispatched === before;
+    results.push(dispatcher || client ? text === "200" || refused || [text, dispatched] : true);
+  }
+  const plain = new Request(`${url}/echo`, { method: "POST", body: "text" });
+  results.push(await outcome(session.request(plain, { query: "a=b" })));
   client?.[Symbol.dispose]();
   await (dispatcher as unknown as { destroy(): Promise<void> } | undefined)?.destroy();
   await session.close();

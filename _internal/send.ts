@@ -164,7 +164,8 @@ function headersTimeout({ body, timeouts }: Outgoing): number | undefined {
 function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | undefined, platform: Platform) {
   const handling = platform.followsRedirects ? redirect : "manual";
   const init: RequestInit & { duplex?: "half" } = { ...rest, method, redirect: handling };
-  if (platform.policies) delete init.integrity; // see verify()
+  // See verify(). A `Request` that is sent as it is has an integrity of its own.
+  if (platform.policies && init.integrity) init.integrity = "";
   if (headers) init.headers = headers;
   if (body !== undefined && body !== null) {
     init.body = body;

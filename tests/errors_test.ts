@@ -157,10 +157,17 @@ function withoutMethods() {
   }
 }
 
+class DispatcherBase {
+  eventNames() {
+    return [];
+  }
+}
+
 /** What Node has for the whole process until the user sets something else. */
-class Agent {
+class Agent extends DispatcherBase {
   static readonly #settings = Symbol("options");
   constructor() {
+    super();
     Object.assign(this, { [Agent.#settings]: {} });
   }
   dispatch() {}
@@ -200,14 +207,15 @@ async function afterOtherDispatcher() {
   });
 }
 
+async function wrongDispatcher() {
+  await onNode(new Agent(), () => nodeTransport(1000)!.fetch(new URL(url), wrong({ dispatcher: false })));
+}
+
 /** As on Node, whose `fetch` sends a `Request` through the dispatcher that it carries. */
-async function redirectCarrier() {
+async function sendElsewhere() {
   await onNode(new Agent(), async () => {
-    const transport = nodeTransport(1000)!;
-    const request = new Request("http://127.0.0.1:1/");
-    const init = { [CARRIER]: request } as RequestInit;
-    await transport.fetch(new URL(request.url), init).catch(() => {});
-    await transport.fetch(new URL(url), init);
+    const init = { [CARRIER]: new Request("http://127.0.0.1:1/") } as RequestInit;
+    await nodeTransport(1000)!.fetch(new URL(url), init);
   });
 }
 
@@ -564,6 +572,11 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
+    'Cannot create a transport as "dispatcher" must have the methods "dispatch" and "destroy": received object',
+    () => onNode({}, () => nodeTransport(1000, { dispatcher: wrong({}) })),
+  ],
+  [
+    TypeError,
     'Cannot create a transport as "idleTimeout" must be a non-negative number of milliseconds: received "30s"',
     () => createTransport({ idleTimeout: wrong("30s") }),
   ],
@@ -573,11 +586,16 @@ const expected: [Class, string, Provoke][] = [
     "Cannot send the request with options of an Agent as fetch goes through another dispatcher",
     afterOtherDispatcher,
   ],
+  [
+    TypeError,
+    'Cannot send the request as "dispatcher" must have the method "dispatch": received false',
+    wrongDispatcher,
+  ],
   [TypeError, "Cannot send the request as its body is a stream, and this browser sends none", streamInBrowser],
   [
     TypeError,
-    "Cannot follow a redirect as the Request carries a dispatcher: give it as an option",
-    redirectCarrier,
+    "Cannot send the request as its Request carries a dispatcher, which a query or a redirect would lose: give it as an option",
+    sendElsewhere,
   ],
 
   [

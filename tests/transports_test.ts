@@ -432,9 +432,22 @@ onNode("makes one agent, as the global one is made", async (network) => {
 });
 
 onNode("uses the dispatcher of a request", async (network) => {
-  const dispatcher = {};
+  const dispatcher = { dispatch() {} };
   await nodeTransport(1000, { connect: {} })!.fetch(HTTP, { dispatcher } as Init);
   assertStrictEquals(network.last.dispatcher, dispatcher);
+});
+
+onNode("takes null for no dispatcher, and refuses what is none", async (network) => {
+  const transport = nodeTransport(1000)!;
+  await transport.fetch(HTTP, { dispatcher: null } as unknown as RequestInit);
+  assert(network.last.dispatcher instanceof Object); // the agent's
+  for (const dispatcher of [false, 0, "", "x", {}, { dispatch: 1 }, () => {}]) {
+    const sent = () => transport.fetch(HTTP, { dispatcher } as unknown as RequestInit);
+    await assertRejects(sent, TypeError, '"dispatcher" must have the method "dispatch": received');
+    const make = () => nodeTransport(1000, { dispatcher } as object);
+    assertThrows(make, TypeError, '"dispatcher" must have the methods "dispatch" and "destroy": received');
+  }
+  assertEquals([network.asked.length, nodeTransport(1000, { dispatcher: null } as object)!.closesSockets], [1, true]);
 });
 
 onNode("lets a Request use the dispatcher that it carries, and says where that cannot be", async (_, globals) => {
@@ -444,6 +457,8 @@ onNode("lets a Request use the dispatcher that it carries, and says where that c
   globalThis.fetch = function fetch(input: Request | URL, init: Init) {
     void lazyFetch;
     const dispatcher = carrying.has(input) ? "carried" : init.dispatcher ?? globals[NEW];
+    if (!dispatcher) throw Object.assign(new Error("It is falsy"), { code: "ERR_ASSERTION" });
+    if (!globals[NEW]) (init.body as Blob).stream().tee();
     seen.push(dispatcher);
     if (dispatcher !== "carried") (dispatcher as Dispatcher).dispatch({}, { onRequestStart() {} });
     return Promise.resolve(new Response());
@@ -459,10 +474,15 @@ onNode("lets a Request use the dispatcher that it carries, and says where that c
       await transport.fetch(HTTPS, { ...carried(plain) }); // after a redirect
       await transport.fetch(HTTP, { ...carried(carries) });
       assertEquals([seen.at(-1), globals[NEW] === before], ["carried", true]);
-      await assertRejects(() => transport.fetch(HTTPS, { ...carried(carries) }), TypeError, "Cannot follow a redirect");
+      const message = "its Request carries a dispatcher";
+      await assertRejects(() => transport.fetch(HTTPS, { ...carried(carries) }), TypeError, message);
+      const init = { ...carried(carries), dispatcher: { dispatch: () => true } };
+      await transport.fetch(HTTPS, init as RequestInit);
+      assertEquals([seen.at(-1) === init.dispatcher, globals[NEW] === before], [true, true]);
     }
     const transport = nodeTransport(1000)!;
     globals[NEW] = { dispatch() {} };
+    await assertRejects(() => transport.fetch(HTTPS, { ...carried(carries) }), TypeError);
     await transport.fetch(HTTP, { ...carried(carries) });
     assertEquals(seen.at(-1), "carried");
     await transport.fetch(HTTP, { ...carried(plain) });

@@ -12,7 +12,7 @@ import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { MAX_DELAY, own } from "../options.ts";
+import { checkMethods, describe, MAX_DELAY, own } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { type Agent, type AgentConstructor, Dispatchers, type NodeProcess } from "./undici.ts";
@@ -24,14 +24,11 @@ type Init = RequestInit & { dispatcher?: unknown; [CARRIER]?: Request };
 
 /** The options of a transport that are used here. The others are those of an `Agent`, too. */
 interface Options {
-  readonly dispatcher?: Agent;
+  readonly dispatcher?: Agent | null;
   readonly connect?: object;
   readonly proxyTls?: object;
   readonly connections?: number;
 }
-
-/** The `Request`s that are known to carry a dispatcher. */
-const carriers = new WeakSet<Request>();
 
 /** The error codes of a connection that died. */
 const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
@@ -52,7 +49,8 @@ const CONNECT_TIMEOUT = 10_000;
  * @param options Options of undici's `Agent`, or a `dispatcher` to use and to close.
  * @param connections The largest number of sockets to one origin.
  * @returns The transport, or `undefined` on another platform.
- * @throws {TypeError} If there is a `proxy` option, which would have no effect. Also if there are
+ * @throws {TypeError} If there is a `proxy` option, which would have no effect, or a `dispatcher`
+ * that is none. Also if there are
  * options, and `fetch` goes through a dispatcher of the user that they cannot reach.
  */
 export function nodeTransport(idleTimeout: number, options: Options = {}, connections = Infinity): Adapter | undefined {
@@ -61,7 +59,11 @@ export function nodeTransport(idleTimeout: number, options: Options = {}, connec
   if (Object.hasOwn(options, "proxy")) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }
-  return new NodeTransport(new Dispatchers(process), options, idleTimeout, connections);
+  const { dispatcher = null, ...others } = options;
+  if (dispatcher !== null) {
+    checkMethods('Cannot create a transport as "dispatcher"', dispatcher, "dispatch", "destroy");
+  }
+  return new NodeTransport(new Dispatchers(process), dispatcher ?? undefined, others, idleTimeout, connections);
 }
 
 /** Why options of an `Agent` cannot be used. */
@@ -96,7 +98,13 @@ class NodeTransport implements Adapter {
   readonly #remains: Remains<Agent>;
   #closed = false;
 
-  constructor(dispatchers: Dispatchers, { dispatcher, ...options }: Options, idle: number, connections: number) {
+  constructor(
+    dispatchers: Dispatchers,
+    dispatcher: Agent | undefined,
+    options: Options,
+    idle: number,
+    connections: number,
+  ) {
     this.#dispatchers = dispatchers;
     this.#dispatcher = dispatcher;
     this.#configured = dispatcher !== undefined || Object.keys(options).length > 0;
@@ -128,14 +136,38 @@ class NodeTransport implements Adapter {
   fetch(url: URL, init: Init): Promise<Response> {
     if (this.#closed) return refuseClosed();
     const fetch = globalFetch();
+    const { dispatcher } = init;
+    // A falsy dispatcher would make undici throw at the end of the request, where nobody can catch it.
+    if (dispatcher === null) delete init.dispatcher;
+    else if (dispatcher !== undefined && typeof Object(dispatcher).dispatch !== "function") {
+      const problem = 'Cannot send the request as "dispatcher" must have the method "dispatch"';
+      return Promise.reject(new Refusal(`${problem}: received ${describe(dispatcher)}`));
+    }
     if ((init.dispatcher !== undefined || this.#configured) && ignoresDispatchers()) return refuseOptions();
+    const carrier = init[CARRIER];
+    const request = wholeRequest(fetch, url, init);
+    if (carrier !== request && init.dispatcher === undefined && isRuntimes(fetch)) {
+      return this.#leave(carrier!, fetch, url, init);
+    }
     if (init.dispatcher === undefined && (this.#configured || isRuntimes(fetch))) {
       const agent = this.#dispatcher ?? this.#findAgent();
       if (agent !== undefined) return this.#fetchTwice(fetch, url, init, agent);
       if (this.#configured) return refuseOptions();
     }
-    const request = wholeRequest(fetch, url, init);
     return request === undefined ? sendThrough(fetch, url, init) : fetch(request, init);
+  }
+
+  /**
+   * Sends a request that differs from the caller's `Request` in more than its options. If that
+   * carries a dispatcher, the new request cannot have it.
+   */
+  async #leave(carrier: Request, fetch: Fetch, url: URL, init: Init): Promise<Response> {
+    if (await this.#dispatchers.carries(fetch, carrier)) {
+      const reason = "its Request carries a dispatcher, which a query or a redirect would lose";
+      throw new Refusal(`Cannot send the request as ${reason}: give it as an option`);
+    }
+    delete init[CARRIER];
+    return await this.fetch(url, init);
   }
 
   async #fetchTwice(fetch: Fetch, url: URL, init: Init, agent: Agent): Promise<Response> {
@@ -157,14 +189,7 @@ class NodeTransport implements Adapter {
 
   #send(fetch: Fetch, url: URL, init: Init, route: Route): Promise<Response> {
     const request = wholeRequest(fetch, url, init);
-    if (request !== undefined) {
-      return this.#dispatchers.instead(route, () => fetch(request, init)).finally(() => {
-        if (!route.used) carriers.add(request);
-      });
-    }
-    if (carriers.has(init[CARRIER]!) && isRuntimes(fetch)) {
-      throw new Refusal("Cannot follow a redirect as the Request carries a dispatcher: give it as an option");
-    }
+    if (request !== undefined) return this.#dispatchers.instead(route, () => fetch(request, init));
     init.dispatcher = route as unknown as NonNullable<Init["dispatcher"]>;
     return sendThrough(fetch, url, init);
   }

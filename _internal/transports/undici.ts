@@ -7,7 +7,8 @@
  * @module
  */
 
-import { isObject, isPlainObject } from "../options.ts";
+import { isObject, isPlainObject, own } from "../options.ts";
+import type { Fetch } from "./global_fetch.ts";
 
 /** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
 export interface Agent {
@@ -98,13 +99,31 @@ export class Dispatchers {
    * Replaces the global dispatcher with a route for one call. `fetch` looks up the global one
    * before it returns, and only if its `Request` carries no dispatcher.
    */
-  instead<T>(route: object, call: () => T): T {
+  instead<T>(route: object | false, call: () => T): T {
     const before = this.#globals[this.#key];
     this.#globals[this.#key] = route;
     try {
       return call();
     } finally {
       this.#globals[this.#key] = before;
+    }
+  }
+
+  /**
+   * Whether a `Request` carries a dispatcher, which nobody can read from Node 24 on. If it carries
+   * none and there is no global one either, `fetch` throws at once. Otherwise it copies the body
+   * before it calls the dispatcher, and a locked stream cannot be copied, so nothing is sent.
+   */
+  async carries(fetch: Fetch, request: Request): Promise<boolean> {
+    const stream = new ReadableStream(own({}));
+    stream.getReader();
+    const body = Object.assign(new Blob(["-"]), { stream: () => stream });
+    try {
+      const init = own({ method: "POST", body, redirect: "follow", signal: null } as const);
+      await this.instead(false, () => fetch(request, init));
+      return true;
+    } catch (error) {
+      return (error as { code?: unknown }).code !== "ERR_ASSERTION";
     }
   }
 

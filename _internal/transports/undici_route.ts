@@ -48,8 +48,6 @@ interface NodeProcess {
 export class Route {
   /** Whether the agent offered a connection that is not fresh, and this route closed it. */
   refused = false;
-  /** Whether `fetch` used this route rather than a dispatcher that the `Request` carries. */
-  used = false;
   readonly #agent: Agent;
   readonly #fresh: boolean;
   /**
@@ -77,7 +75,6 @@ export class Route {
   }
 
   dispatch(options: object, handler: object): boolean {
-    this.used = true;
     // A `fetch` of another version of undici has handlers that the agent may not understand.
     const other = this.#dispatchers?.otherDispatcher(handler);
     if (other !== undefined) {

@@ -10,7 +10,15 @@ import {
   assertStrictEquals,
   assertStringIncludes,
 } from "@std/assert";
-import { NetworkError, PoolClosedError, Session, SessionClosedError, StatusError, TimeoutError } from "../../mod.ts";
+import {
+  BodyTooLargeError,
+  NetworkError,
+  PoolClosedError,
+  Session,
+  SessionClosedError,
+  StatusError,
+  TimeoutError,
+} from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 import { catchingAll } from "../harness/uncaught.ts";
 import { type Echo, header, pause, readEcho, within, withSession } from "../harness/with_session.ts";
@@ -177,6 +185,20 @@ export const cases: Case[] = [
       ) {
         assertEquals([response.headers.get("content-encoding"), (await response.bytes()).byteLength], [null, 1000]);
       }
+    },
+    { needs: ["takesIntegrity"] },
+  ),
+  withSession(
+    "the integrity of a Request is that of the last body, and is checked after the cap",
+    async (session, { scope }) => {
+      const { content } = await session.get(`${scope.url}/bytes/1000`);
+      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
+      const integrity = `sha256-${btoa(String.fromCharCode(...digest))}`;
+      const request = () => new Request(`${scope.url}/redirect/302?to=/bytes/1000&body=5`, { integrity });
+      assertEquals((await (await session.fetch(request())).bytes()).byteLength, 1000);
+      assertEquals((await session.get(request())).content.byteLength, 1000);
+      const large = new Request(`${scope.url}/bytes/1000`, { integrity });
+      await assertRejects(() => session.get(large, { maxBodyBytes: 999 }), BodyTooLargeError);
     },
     { needs: ["takesIntegrity"] },
   ),

@@ -199,6 +199,12 @@ export const cases: Case[] = [
       "destroyed": closed,
     });
   }),
+  onNode("null is no dispatcher, and what is none is refused and ends no process", async (t) => {
+    const message = 'Cannot send the request as "dispatcher" must have the method "dispatch": received';
+    const refused = (value: string) => [[`${message} ${value}`, false], `TypeError: ${message} ${value}`];
+    const results = [200, 200, ...refused("false"), ...refused("0"), ...refused("object")];
+    assertEquals(await run(t, "wrong dispatchers"), results);
+  }),
   onNode("a session in another realm owns its sockets", async (t) => {
     assertEquals(await run(t, "realm"), [false, true, 200, 200, 200, true, 200]);
     await t.scope.wait(NOTHING_OPEN);
@@ -285,8 +291,11 @@ export const cases: Case[] = [
     name: "a dispatcher, client or proxy that is given with a request is used, at each redirect too",
     needs: ["processes"],
     async run(t) {
-      assertEquals(await run(t, "request"), [200, 200, 200, 200, 200, 200, "NetworkError"]);
-      assertEquals((await t.scope.stats()).requests, 8);
+      const results = [200, 200, 200, 200, 200, 200, "NetworkError", true, true, 200];
+      assertEquals(await run(t, "request"), results);
+      // On Bun a Request carries nothing, and from Node 24 on its dispatcher cannot be read.
+      const requests = ({ bun: 9, node24: 10, node26: 10 } as Record<string, number>)[t.runtime] ?? 13;
+      assertEquals((await t.scope.stats()).requests, requests);
     },
   },
   {

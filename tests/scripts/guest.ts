@@ -400,6 +400,21 @@ async function lookalikes() {
   return results;
 }
 
+/** Gives with each request what is no dispatcher, and says what came of it, whether the caller is told to try again. */
+async function wrongDispatchers() {
+  const { isRetriable, Session } = await load();
+  const session = new Session();
+  const results: unknown[] = [];
+  for (const dispatcher of [null, false, 0, {}]) {
+    const sent = session.get(`${url}/bytes/10`, { dispatcher } as object);
+    results.push(await sent.then(({ status }) => status, (error) => [error.message, isRetriable(error)]));
+    results.push(await session.fetch(`${url}/bytes/10`, { dispatcher } as object).then(({ status }) => status, String));
+  }
+  await session.close();
+  await pause(20); // for what would end the process
+  return results;
+}
+
 /**
  * Gives a dispatcher, client or the like with a request. Each of them would answer, or go,
  * elsewhere.
@@ -411,9 +426,11 @@ async function perRequest() {
   const { Deno } = globalThis as unknown as { Deno?: { createHttpClient(options: object): Disposable } };
   const client = Deno?.createHttpClient({ proxy: { url } });
   const { Agent } = Deno || "Bun" in globalThis ? { Agent: undefined } : await importUndici(ownVersion);
+  let dispatched = 0;
   // Goes to the counting server, whatever it is asked for.
   class Elsewhere extends (Agent ?? Object) {
     dispatch(options: object, handler: object) {
+      dispatched++;
       const dispatch = Reflect.get(Agent!.prototype, "dispatch") as (options: object, handler: object) => boolean;
       return dispatch.call(this, { ...options, origin: url }, handler);
     }
@@ -429,6 +446,17 @@ async function perRequest() {
     await outcome(session.get(`${url}/bytes/10`)),
     await outcome(session.get(nowhere)).then((text) => String(text).split(":")[0]),
   ];
+  // With what makes another request of it, the dispatcher of a Request is used or refused, before anything is sent.
+  const carrier = () => new Request(`${nowhere}chain/1`, { ...init, method: "POST", body: "text" });
+  const ways = [() => session.post(carrier(), { query: "a=b" }), () => session.request(carrier())];
+  for (const [before, send] of ways.entries()) {
+    dispatched = 0;
+    const text = await send().then(({ status }) => String(status), ({ message }) => message);
+    const refused = /its Request carries a dispatcher/.test(text) && dispatched === before;
+    results.push(dispatcher || client ? text === "200" || refused || [text, dispatched] : true);
+  }
+  const plain = new Request(`${url}/echo`, { method: "POST", body: "text" });
+  results.push(await outcome(session.request(plain, { query: "a=b" })));
   client?.[Symbol.dispose]();
   await (dispatcher as unknown as { destroy(): Promise<void> } | undefined)?.destroy();
   await session.close();
@@ -578,6 +606,7 @@ const situations: Record<string, () => unknown> = {
   "nock": () => nocked(detail === "before"),
   "dispatcher": dispatcherSetLater,
   "lookalikes": lookalikes,
+  "wrong dispatchers": wrongDispatchers,
   "request": perRequest,
   "realm": inRealm,
   "frozen": () => frozen(detail === "before"),

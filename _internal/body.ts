@@ -186,11 +186,14 @@ export class BodyReader {
    *
    * @param max The most to read, in bytes.
    * @param signal The caller's signal. After it aborts, reads fail even if the body has arrived.
+   * @param awaited Whether the caller waits until no more is read ahead.
    */
-  readAhead(max: number, signal: AbortSignal | null | undefined): void {
+  async readAhead(max: number, signal: AbortSignal | null | undefined, awaited = false): Promise<void> {
     if (this.closed) return;
     this.#signal = signal;
-    this.#ahead = new ReadAhead(this.#exchange, this.#source, max);
+    this.#ahead = new ReadAhead(this.#exchange, this.#source, max, awaited);
+    // An abort shows when the body is read, as with the standard `fetch`.
+    if (awaited) await this.#exchange.cancellation.race(this.#ahead.done).catch(() => {});
   }
 
   #end(): void {

@@ -105,7 +105,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   if (waiting !== undefined) await waiting;
   const init = toInit(outgoing, headers, platform);
   // A mock of `fetch` may come or go while the request is under way.
-  const { endsBodies } = platform;
+  const { endsBodies, readsNetwork } = platform;
   const sent = exchange.fetch(init, headersTimeout(outgoing));
   let response: Response;
   try {
@@ -117,7 +117,9 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   }
   exchange.hold(response);
   checkResponse(response, exchange);
-  const source = new Source(exchange, response, platform, endsBodies && platform.endsBodies);
+  const isNetwork = endsBodies && platform.endsBodies;
+  const hasLength = isNetwork || readsNetwork && platform.readsNetwork;
+  const source = new Source(exchange, response, platform, isNetwork, hasLength);
   const kept = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
   return { response, source, outgoing, init, history, kept };
 }
@@ -138,7 +140,7 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
     URL.revokeObjectURL(url);
   }
   const inMemory = new Response(content, own({ headers: own({ "content-length": String(content.byteLength) }) }));
-  return { ...arrival, source: new Source(exchange, inMemory, platform) };
+  return { ...arrival, source: new Source(exchange, inMemory, platform, true) };
 }
 
 /** The time in milliseconds that Node's own `fetch` allows from the end of an upload to the headers. */

@@ -11,7 +11,7 @@ import { NetworkError, TooManyRedirectsError } from "../errors.ts";
 import type { Redirect } from "../request.ts";
 import { bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
-import { SMALL_BODY } from "./http.ts";
+import { hasBody, SMALL_BODY } from "./http.ts";
 import { keepCookies, withCookies } from "./jar.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
@@ -176,6 +176,9 @@ function checkResponse(response: Response, exchange: Exchange): void {
     const { status, headers, bodyUsed } = response;
     if (typeof status !== "number" || !headers.get || !headers.has) throw new TypeError("It has no status or headers");
     used = bodyUsed;
+    // Look at the methods first, because on Bun, reading `body` turns the body into a stream.
+    const canRead = response.arrayBuffer ?? response.text ?? response.json ?? response.body;
+    if (canRead === undefined && hasBody(exchange.method, status)) throw new TypeError("It has no body");
   } catch (cause) {
     throw new NetworkError('The value that "fetch" returned is not a Response', exchange, cause);
   }

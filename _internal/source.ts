@@ -161,7 +161,7 @@ export class Source {
   /** Returns the reader of the body, and creates it if need be. There is none after the end. */
   #open(): Reader | undefined {
     if (this.#response === undefined || this.#reader !== undefined) return this.#reader;
-    const { body } = this.#response;
+    const { body = readMethods(this.#response) as unknown as ReadableStream } = this.#response;
     if (this.#fills) this.#reader = getFiller(body);
     this.#fills = this.#reader !== undefined;
     return this.#reader ??= getReader(body, this.#isNetwork);
@@ -303,7 +303,7 @@ export class Source {
 }
 
 /** @param isNetwork Whether the body is known to come from the network, so that canceling it is safe. */
-function getReader(body: ReadableStream | null | undefined, isNetwork: boolean): Reader | undefined {
+function getReader(body: ReadableStream | null, isNetwork: boolean): Reader | undefined {
   if (typeof body?.getReader === "function" || !(Symbol.asyncIterator in Object(body))) {
     return body ? (isNetwork ? readerOf(body) : openStream(body)) as Reader : undefined;
   }
@@ -312,7 +312,16 @@ function getReader(body: ReadableStream | null | undefined, isNetwork: boolean):
   return { read: () => iterator.next() as Promise<Read>, cancel: (reason) => iterator.return?.(reason) };
 }
 
-function getFiller(body: ReadableStream | null | undefined): Reader | undefined {
+/**
+ * Gives the body of a response without the property `body` as one chunk. Such are the responses of
+ * React Native, and mocks that are written by hand.
+ */
+async function* readMethods(response: Response): AsyncGenerator<Bytes> {
+  if (response.arrayBuffer) return yield new Uint8Array(await response.arrayBuffer());
+  yield new TextEncoder().encode(response.text ? await response.text() : JSON.stringify(await response.json()));
+}
+
+function getFiller(body: ReadableStream | null): Reader | undefined {
   try {
     return body?.getReader({ mode: "byob" }) as Reader | undefined;
   } catch {

@@ -57,7 +57,68 @@ const answering = (body: string) => (send: Fetch): Fetch => async (input, init) 
   return new Response(body, { headers: { ...Object.fromEntries(response.headers), "content-length": "1000" } });
 };
 
+/** Responses without `body`, as of React Native, whatwg-fetch and mocks that are written by hand. */
+const BODILESS: Record<string, object> = {
+  "arrayBuffer()": { arrayBuffer: () => Promise.resolve(new TextEncoder().encode('{"a":1}').buffer) },
+  "text()": { text: () => Promise.resolve('{"a":1}') },
+  "json()": { json: () => Promise.resolve({ a: 1 }) },
+  "json() at once": { json: () => ({ a: 1 }) },
+  "a body that is undefined": { body: undefined, text: () => Promise.resolve('{"a":1}') },
+};
+
+/** A `fetch` that answers with an object that only looks like a response. */
+function likeness(members: object, status = 200): typeof globalThis.fetch {
+  const head = { ok: true, status, headers: new Headers({ "content-type": "application/json" }) };
+  // deno-lint-ignore no-explicit-any
+  return () => Promise.resolve({ ...head, ...members } as any);
+}
+
 export const cases: Case[] = [
+  ...Object.entries(BODILESS).map(([what, members]): Case => ({
+    name: `a response without a body property is read through its methods: ${what}`,
+    async run() {
+      const session = new Session({ fetch: likeness(members), maxBodyBytes: 7 });
+      for (const [way, read] of Object.entries(READS)) {
+        assertEquals(await read(session, "http://x.test/"), '{"a":1}', way);
+        assertEquals(session.exchanges(), [], way);
+      }
+      await session.close();
+      await withSession({ fetch: likeness(members), maxBodyBytes: 6 }, async (session) => {
+        const error = await session.get("http://x.test/").catch((error) => error);
+        assert(error instanceof BodyTooLargeError, String(error));
+      });
+    },
+  })),
+  {
+    name: "a response without a body property has the timeouts and errors of any body",
+    async run() {
+      const boom = new Error("boom");
+      const late = { fetch: likeness({ text: () => new Promise(() => {}) }), timeout: { idle: 20 } };
+      const broken = { fetch: likeness({ text: () => Promise.reject(boom) }) };
+      for (const [options, name, cause] of [[late, "TimeoutError"], [broken, "NetworkError", boom]] as const) {
+        await withSession(options, async (session) => {
+          for (const prefetch of [true, false]) {
+            const read = async () => await (await session.request("http://x.test/", { prefetch })).text();
+            const error = await read().catch((error) => error);
+            assertEquals([error.name, error.cause], [name, cause]);
+            assertEquals(session.exchanges(), []);
+          }
+        });
+      }
+    },
+  },
+  {
+    name: "what has neither a body nor a method to read it is no Response, unless it needs none",
+    async run() {
+      await withSession({ fetch: likeness({}) }, async (session) => {
+        const error = await session.get("http://x.test/").catch((error) => error);
+        assertEquals([error.name, error.cause?.message], ["NetworkError", "It has no body"]);
+      });
+      await withSession({ fetch: likeness({}, 204) }, async (session) => {
+        assertEquals((await session.get("http://x.test/")).content.byteLength, 0);
+      });
+    },
+  },
   ...Object.entries(PLACES).map(([place, run]): Case => ({
     name: `a body that a wrapper has changed is whole, though its old length is still announced: ${place}`,
     async run({ scope }) {

@@ -173,8 +173,8 @@ export class BodyReader {
           controller.byobRequest?.respond(0);
         } else {
           // A byte stream detaches the memory of its chunks. If the memory is not ours, others may
-          // still use it, so the chunk is copied.
-          controller.enqueue(this.#source.owns(read.value) ? read.value : read.value.slice());
+          // still use it, so the chunk is copied. The `slice()` of a Buffer would not copy it.
+          controller.enqueue(this.#source.owns(read.value) ? read.value : new Uint8Array(read.value));
         }
       },
       cancel: () => this.close(),

@@ -119,6 +119,40 @@ export const cases: Case[] = [
       });
     },
   },
+  {
+    name: "the memory of a mock's chunks stays with the mock, though its slice() makes no copy, as a Buffer's",
+    async run() {
+      /** As Node's Buffer, all of which share one memory. */
+      class View extends Uint8Array<ArrayBuffer> {
+        override slice(start?: number, end?: number): Uint8Array<ArrayBuffer> {
+          return this.subarray(start, end);
+        }
+      }
+      const pool = new TextEncoder().encode("hello, others").buffer;
+      const chunk = new View(pool, 0, 5);
+      const answer = () => {
+        let sent = false;
+        return Promise.resolve(
+          new Response(
+            new ReadableStream({
+              pull: (controller) => sent ? controller.close() : (sent = true, controller.enqueue(chunk)),
+            }),
+          ),
+        );
+      };
+      await withSession({ fetch: answer }, async (session) => {
+        const streamed = async () => (await session.get("http://x.test/", { prefetch: false })).body!;
+        const first = await (await streamed()).getReader().read();
+        assertEquals([new TextDecoder().decode(first.value), chunk.byteLength], ["hello", 5]);
+        assertEquals([await new Response(await streamed()).text(), chunk.byteLength], ["hello", 5]);
+        for (const [way, read] of Object.entries(READS)) {
+          assertEquals([await read(session, "http://x.test/"), chunk.byteLength], ["hello", 5], way);
+        }
+        const body = await (await session.fetch("http://x.test/")).body!.getReader().read();
+        assertEquals([body.value?.byteLength, chunk.byteLength], [5, 5]);
+      });
+    },
+  },
   ...Object.entries(PLACES).map(([place, run]): Case => ({
     name: `a body that a wrapper has changed is whole, though its old length is still announced: ${place}`,
     async run({ scope }) {

@@ -103,9 +103,11 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   const headers = jar ? await exchange.withTimeout("headers", withCookies(jar, outgoing)) : outgoing.headers;
   const waiting = exchange.acquire();
   if (waiting !== undefined) await waiting;
-  const init = toInit(outgoing, headers, platform);
   // A mock of `fetch` may come or go while the request is under way.
   const { endsBodies, readsNetwork } = platform;
+  // A wrapper or a transport of the user may add to the headers. These are for this request alone.
+  const given = headers && (endsBodies || readsNetwork ? headers : new Headers(headers));
+  const init = toInit(outgoing, given, platform);
   const sent = exchange.fetch(init, headersTimeout(outgoing));
   let response: Response;
   try {

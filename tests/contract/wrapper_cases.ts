@@ -5,6 +5,7 @@ import { assert, assertEquals } from "@std/assert";
 import { BodyTooLargeError, createTransport, Session, type SessionOptions } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 import { mocking } from "../harness/mocking.ts";
+import { header, readEcho } from "../harness/with_session.ts";
 
 type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
@@ -119,6 +120,27 @@ export const cases: Case[] = [
       });
     },
   },
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name: `a header that a wrapper adds is of one request: not of the next one, the caller's or a redirect: ${place}`,
+    needs: ["followsRedirects", "allHeaders"],
+    async run({ scope }) {
+      let sent = 0;
+      const tracing = (send: Fetch): Fetch => (input, init) => {
+        (init!.headers as Headers).append("x-trace", `${++sent}`);
+        return send(input, init);
+      };
+      await run(tracing, { headers: { "x-mine": "a" } }, async (session) => {
+        const mine = new Headers({ "x-mine": "b" });
+        for (let i = 1; i <= 5; i += 2) {
+          const response = await session.get(`${scope.url}/redirect/302?to=/echo`, { headers: mine });
+          assertEquals(header(await readEcho(response), "x-trace"), `${i + 1}`);
+          assertEquals([[...response.request.headers], [...mine]], [[["x-mine", "b"]], [["x-mine", "b"]]]);
+        }
+        const fetched = await session.fetch(`${scope.url}/redirect/302?to=/echo`);
+        assertEquals(header(await readEcho(fetched), "x-trace"), "8");
+      });
+    },
+  })),
   {
     name: "the memory of a mock's chunks stays with the mock, though its slice() makes no copy, as a Buffer's",
     async run() {

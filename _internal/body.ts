@@ -173,8 +173,8 @@ export class BodyReader {
           controller.byobRequest?.respond(0);
         } else {
           // A byte stream detaches the memory of its chunks. If the memory is not ours, others may
-          // still use it, so the chunk is copied.
-          controller.enqueue(this.#source.owns(read.value) ? read.value : read.value.slice());
+          // still use it, so the chunk is copied. The `slice()` of a Buffer would not copy it.
+          controller.enqueue(this.#source.owns(read.value) ? read.value : new Uint8Array(read.value));
         }
       },
       cancel: () => this.close(),
@@ -186,11 +186,14 @@ export class BodyReader {
    *
    * @param max The most to read, in bytes.
    * @param signal The caller's signal. After it aborts, reads fail even if the body has arrived.
+   * @param awaited Whether the caller waits until no more is read ahead.
    */
-  readAhead(max: number, signal: AbortSignal | null | undefined): void {
+  async readAhead(max: number, signal: AbortSignal | null | undefined, awaited = false): Promise<void> {
     if (this.closed) return;
     this.#signal = signal;
-    this.#ahead = new ReadAhead(this.#exchange, this.#source, max);
+    this.#ahead = new ReadAhead(this.#exchange, this.#source, max, awaited);
+    // An abort shows when the body is read, as with the standard `fetch`.
+    if (awaited) await this.#exchange.cancellation.race(this.#ahead.done).catch(() => {});
   }
 
   #end(): void {

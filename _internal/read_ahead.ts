@@ -11,8 +11,7 @@ import type { Exchange } from "./exchange.ts";
 import type { Source } from "./source.ts";
 
 /**
- * Reads the start of a body without a timeout, because nobody waits for it. So a small body gives
- * its connection back even if nobody reads it.
+ * Reads the start of a body, so that a small body gives its connection back even if nobody reads it.
  *
  * It holds no reference to the owner of the body, so that a dropped owner can be garbage-collected
  * while a read is pending.
@@ -20,18 +19,23 @@ import type { Source } from "./source.ts";
 export class ReadAhead {
   /** The pending read. It never rejects: if the read fails, its error ends the exchange. */
   reading: Promise<void> | undefined;
+  /** Resolves when no more is read ahead. */
+  readonly done: Promise<void>;
   #bytes: ByteCollector = new ByteCollector();
   #stopped = false;
 
-  /** @param max The most to read, in bytes. One chunk more may be read. */
-  constructor(exchange: Exchange, source: Source, max: number) {
-    this.#run(exchange, source, max);
+  /**
+   * @param max The most to read, in bytes. One chunk more may be read.
+   * @param awaited Whether a caller waits for it. Otherwise there is no timeout.
+   */
+  constructor(exchange: Exchange, source: Source, max: number, awaited = false) {
+    this.done = this.#run(exchange, source, max, awaited);
   }
 
-  async #run(exchange: Exchange, source: Source, max: number): Promise<void> {
+  async #run(exchange: Exchange, source: Source, max: number, awaited: boolean): Promise<void> {
     try {
       for (let size = 0; size <= max && source.open && !this.#stopped;) {
-        const read = source.read(false);
+        const read = source.read(awaited);
         this.reading = read.then(() => {}, () => {});
         const { value } = await read;
         if (value === undefined) return exchange.end();

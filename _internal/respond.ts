@@ -36,7 +36,8 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
   const fetched = { signal };
   if ((arrival.source.length ?? Infinity) > max) {
     const reader = await handOver(exchange, arrival, asFetchError);
-    reader.readAhead(max, signal);
+    // A wrapper's body that is announced as small most likely is.
+    await reader.readAhead(max, signal, (arrival.source.announced ?? Infinity) <= max);
     return webResponse(head, reader, fetched);
   }
   try {

@@ -12,7 +12,7 @@ import type { Redirect } from "../request.ts";
 import { bufferBody } from "./body.ts";
 import { isRefusal } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
-import { SMALL_BODY } from "./http.ts";
+import { hasBody, SMALL_BODY } from "./http.ts";
 import { keepCookies, withCookies } from "./jar.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
@@ -106,9 +106,11 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   const headers = jar ? await exchange.withTimeout("headers", withCookies(jar, outgoing)) : outgoing.headers;
   const waiting = exchange.acquire();
   if (waiting !== undefined) await waiting;
-  const init = toInit(outgoing, headers, platform);
   // A mock of `fetch` may come or go while the request is under way.
-  const { endsBodies } = platform;
+  const { endsBodies, readsNetwork } = platform;
+  // A wrapper or a transport of the user may add to the headers. These are for this request alone.
+  const given = headers && (endsBodies || readsNetwork ? headers : new Headers(headers));
+  const init = toInit(outgoing, given, platform);
   const sent = exchange.fetch(init, headersTimeout(outgoing));
   let response: Response;
   try {
@@ -121,7 +123,9 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   }
   exchange.hold(response);
   checkResponse(response, exchange);
-  const source = new Source(exchange, response, platform, endsBodies && platform.endsBodies);
+  const isNetwork = endsBodies && platform.endsBodies;
+  const hasLength = isNetwork || readsNetwork && platform.readsNetwork;
+  const source = new Source(exchange, response, platform, isNetwork, hasLength);
   const kept = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
   return { response, source, outgoing, init, history, kept };
 }
@@ -142,7 +146,7 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
     URL.revokeObjectURL(url);
   }
   const inMemory = new Response(content, own({ headers: own({ "content-length": String(content.byteLength) }) }));
-  return { ...arrival, source: new Source(exchange, inMemory, platform) };
+  return { ...arrival, source: new Source(exchange, inMemory, platform, true) };
 }
 
 /** The time in milliseconds that Node's own `fetch` allows from the end of an upload to the headers. */
@@ -181,6 +185,9 @@ function checkResponse(response: Response, exchange: Exchange): void {
     const { status, headers, bodyUsed } = response;
     if (typeof status !== "number" || !headers.get || !headers.has) throw new TypeError("It has no status or headers");
     used = bodyUsed;
+    // Look at the methods first, because on Bun, reading `body` turns the body into a stream.
+    const canRead = response.arrayBuffer ?? response.text ?? response.json ?? response.body;
+    if (canRead === undefined && hasBody(exchange.method, status)) throw new TypeError("It has no body");
   } catch (cause) {
     throw new NetworkError('The value that "fetch" returned is not a Response', exchange, cause);
   }

@@ -123,7 +123,8 @@ function defineClass(): ResponseClass {
 
     constructor(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched) {
       const { status, headers } = head;
-      const init = own({ status: status >= 200 && status <= 599 ? status : 200, headers });
+      // A server passes on the platform's own status: 502 is "Bad Gateway".
+      const init = own({ status: status >= 200 && status <= 599 ? status : 502, headers });
       const filled = hasBody(head.method, status);
       super(filled ? body instanceof Uint8Array ? body : body?.stream() : null, init);
       this.#head = head;

@@ -90,6 +90,8 @@ interface Setup {
   method?: string;
   prefersByob?: boolean;
   endsBodies?: boolean;
+  /** Whether it is a network's, which must have the announced length. The default is `true`. */
+  hasLength?: boolean;
   /** What a network's response has. */
   type?: ResponseType;
 }
@@ -104,7 +106,7 @@ interface Context {
 
 /** An exchange whose headers have arrived. */
 function arrive(
-  { body = null, headers = {}, status = 200, method = "GET", type, endsBodies, ...platform }: Setup,
+  { body = null, headers = {}, status = 200, method = "GET", type, endsBodies, hasLength = true, ...platform }: Setup,
 ): Context {
   const leaks: unknown[] = [];
   const exchanges = new Exchanges(new Clock(), (leak) => leaks.push(leak));
@@ -120,7 +122,7 @@ function arrive(
     exchange,
     response,
     leaks,
-    source: new Source(exchange, response, facts(platform), endsBodies),
+    source: new Source(exchange, response, facts(platform), endsBodies, hasLength),
   };
 }
 
@@ -147,6 +149,7 @@ test("Source.length is what is announced, if that can be the length of what is r
   assertEquals(length({ headers: { "content-length": "5" } }), 5);
   assertEquals(length({ headers: { "content-length": "0" } }), 0);
   assertEquals(length({}), undefined);
+  assertEquals(length({ headers: { "content-length": "5" }, hasLength: false }), undefined);
   assertEquals(length({ headers: { "content-length": "5", "content-encoding": "gzip" } }), undefined);
   assertEquals(length({ headers: { "content-length": "5" }, type: "cors" }), undefined);
   for (const malformed of ["", "-5", "5, 5", "0x5", "5.0", "five"]) {
@@ -615,7 +618,7 @@ test("Source.readInto() stops when the exchange is aborted, though the body does
 
 test("BodyReader.readAhead() gives a small body's connection back though nobody reads it", async () => {
   const { reader, exchange } = own({ body: new Body("ab", "", "cd").end().stream });
-  assertEquals(reader.readAhead(SMALL, undefined), undefined);
+  reader.readAhead(SMALL, undefined);
   assertEquals(exchange.over, false);
   await settle();
   assertEquals(exchange.over, true);
@@ -667,6 +670,25 @@ test("BodyReader.readAhead() has no timeout, and a read that waits for it has on
       assert(error instanceof TimeoutError && error.phase === "idle", String(error));
       assertEquals(exchange.over, true);
     }
+  }));
+
+test("BodyReader.readAhead() waits, if asked to, until the body has arrived, and each read has a timeout", () =>
+  onClock(async (clock) => {
+    const body = new Body();
+    const { reader, exchange } = own({ body: body.stream });
+    const log: string[] = [];
+    const ahead = reader.readAhead(SMALL, undefined, true).then(() => log.push("done"));
+    for (let i = 0; i < 3; i++) {
+      await clock.tick(IDLE - 1);
+      body.send("a");
+      await settle();
+    }
+    assertEquals([log, exchange.over], [[], false]);
+    await clock.tick(IDLE);
+    await ahead;
+    assertEquals([log, exchange.over], [["done"], true]);
+    const error = await assertRejects(() => reader.read(), TimeoutError);
+    assertEquals(error.phase, "idle");
   }));
 
 test("BodyReader.readAhead() keeps what goes wrong for who reads", async () => {

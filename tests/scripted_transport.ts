@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Transport } from "../transport.ts";
+import { type Adapter, facts, PLATFORM, type Platform } from "../_internal/transports/platform.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -106,7 +106,8 @@ export class ScriptedCall {
 }
 
 /** Sends nothing: each call waits for the test to answer it. */
-export class ScriptedTransport implements Transport {
+export class ScriptedTransport implements Adapter {
+  readonly [PLATFORM]: Platform = facts({ readsNetwork: true });
   readonly closesSockets = true;
   readonly followsRedirects = false;
   readonly calls: ScriptedCall[] = [];

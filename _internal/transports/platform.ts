@@ -31,6 +31,11 @@ export interface Platform {
    * so read it both before the request is sent and after the response has arrived.
    */
   readonly endsBodies?: boolean;
+  /**
+   * Whether the runtime's own `fetch` sends the requests of a transport without `endsBodies`. Then a
+   * body must have its announced length, too. The value may change in the same way.
+   */
+  readonly readsNetwork?: boolean;
   /** Whether reading a body with a BYOB reader is best (Streams standard, section 4.5). */
   readonly prefersByob?: boolean;
   /**

@@ -21,11 +21,12 @@ import { type Adapter, facts, PLATFORM, Refusal, refuseClosed } from "./platform
  */
 export function portable(fetch?: Fetch, options?: object): Adapter {
   let closed = false;
-  return {
-    [PLATFORM]: facts({
-      followsRedirects: hidesRedirects(),
-      decodes: (coding, init) => decodes(coding, { ...options, ...init }),
-    }),
+  const platform = facts({
+    followsRedirects: hidesRedirects(),
+    decodes: (coding, init) => decodes(coding, { ...options, ...init }),
+  });
+  const transport: Adapter = {
+    [PLATFORM]: platform,
     closesSockets: false,
     fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) return refuseClosed();
@@ -40,6 +41,10 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
       closed = true;
     },
   };
+  const { fetch: ours } = transport;
+  const get = () => isRuntimes(fetch ?? globalFetch()) && transport.fetch === ours;
+  Object.defineProperty(platform, "readsNetwork", own({ get }));
+  return transport;
 }
 
 let hidden: boolean | undefined;

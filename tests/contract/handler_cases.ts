@@ -64,6 +64,17 @@ async function assertTimeoutsComeBack({ scope, serve }: TestContext): Promise<vo
 }
 
 export const cases: Case[] = [
+  ...["prefetched", "streamed", "fetched"].map((how): Case => ({
+    name: `a status of a server that HTTP does not know never becomes a success when it is passed on: ${how}`,
+    needs: ["serves"],
+    async run({ scope, serve }) {
+      const url = await serve("relay");
+      for (const status of [600, 999]) {
+        const response = await fetch(`${from(url, `${scope.url}/status/${status}`)}&how=${how}`);
+        assertEquals([[status, 502].includes(response.status), (await response.text()).length], [true, 10]);
+      }
+    },
+  })),
   {
     name: "a session for each request leaves nothing in flight when its handler has returned",
     needs: ["serves"],

@@ -1,0 +1,214 @@
+// Copyright 2026 the Hangup authors. MIT license.
+//
+// What wrappers, mocks and middleware around `fetch` do to requests and responses: the same as to those of bare `fetch`.
+import { assert, assertEquals } from "@std/assert";
+import { BodyTooLargeError, createTransport, Session, type SessionOptions } from "../../mod.ts";
+import type { Case } from "../harness/case.ts";
+import { mocking } from "../harness/mocking.ts";
+import { header, readEcho } from "../harness/with_session.ts";
+
+type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+/** The places where a wrapper of `fetch` can stand. Each runs `work` with a session that goes through the wrapper. */
+const PLACES: Record<
+  string,
+  (wrap: (send: Fetch) => Fetch, options: SessionOptions, work: (session: Session) => Promise<void>) => Promise<void>
+> = {
+  "the option fetch": (wrap, options, work) => withSession({ ...options, fetch: wrap(globalThis.fetch) }, work),
+  "the global fetch": (wrap, options, work) =>
+    mocking(globalThis, "fetch", wrap(globalThis.fetch), () => withSession(options, work)),
+  "a transport": (wrap, options, work) => {
+    const inner = createTransport();
+    const fetch = wrap((url, init) => inner.fetch(url as URL, init!));
+    const transport = { closesSockets: false, fetch, close: () => inner.close() };
+    return withSession({ ...options, pool: { transport } }, work);
+  },
+  "a transport's own method": (wrap, options, work) => {
+    const transport = createTransport();
+    const fetch = transport.fetch.bind(transport);
+    transport.fetch = wrap((url, init) => fetch(url as URL, init!));
+    return withSession({ ...options, pool: { transport } }, work);
+  },
+};
+
+async function withSession(options: SessionOptions, work: (session: Session) => Promise<void>): Promise<void> {
+  const session = new Session(options);
+  try {
+    await work(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** The ways to read a body as text. */
+const READS: Record<string, (session: Session, url: string) => Promise<string>> = {
+  "prefetch": async (session, url) => await (await session.get(url)).text(),
+  "text() of a stream": async (session, url) => await (await session.get(url, { prefetch: false })).text(),
+  "body of a stream": async (session, url) => {
+    const { body } = await session.get(url, { prefetch: false });
+    return await new Response(body).text();
+  },
+  "session.fetch": async (session, url) => await (await session.fetch(url)).text(),
+};
+
+/** Answers with another body, and the headers of the first one. */
+const answering = (body: string) => (send: Fetch): Fetch => async (input, init) => {
+  const response = await send(input, init);
+  await response.arrayBuffer();
+  return new Response(body, { headers: { ...Object.fromEntries(response.headers), "content-length": "1000" } });
+};
+
+/** Responses without `body`, as of React Native, whatwg-fetch and mocks that are written by hand. */
+const BODILESS: Record<string, object> = {
+  "arrayBuffer()": { arrayBuffer: () => Promise.resolve(new TextEncoder().encode('{"a":1}').buffer) },
+  "text()": { text: () => Promise.resolve('{"a":1}') },
+  "json()": { json: () => Promise.resolve({ a: 1 }) },
+  "json() at once": { json: () => ({ a: 1 }) },
+  "a body that is undefined": { body: undefined, text: () => Promise.resolve('{"a":1}') },
+};
+
+/** A `fetch` that answers with an object that only looks like a response. */
+function likeness(members: object, status = 200): typeof globalThis.fetch {
+  const head = { ok: true, status, headers: new Headers({ "content-type": "application/json" }) };
+  // deno-lint-ignore no-explicit-any
+  return () => Promise.resolve({ ...head, ...members } as any);
+}
+
+export const cases: Case[] = [
+  ...Object.entries(BODILESS).map(([what, members]): Case => ({
+    name: `a response without a body property is read through its methods: ${what}`,
+    async run() {
+      const session = new Session({ fetch: likeness(members), maxBodyBytes: 7 });
+      for (const [way, read] of Object.entries(READS)) {
+        assertEquals(await read(session, "http://x.test/"), '{"a":1}', way);
+        assertEquals(session.exchanges(), [], way);
+      }
+      await session.close();
+      await withSession({ fetch: likeness(members), maxBodyBytes: 6 }, async (session) => {
+        const error = await session.get("http://x.test/").catch((error) => error);
+        assert(error instanceof BodyTooLargeError, String(error));
+      });
+    },
+  })),
+  {
+    name: "a response without a body property has the timeouts and errors of any body",
+    async run() {
+      const boom = new Error("boom");
+      const late = { fetch: likeness({ text: () => new Promise(() => {}) }), timeout: { idle: 20 } };
+      const broken = { fetch: likeness({ text: () => Promise.reject(boom) }) };
+      for (const [options, name, cause] of [[late, "TimeoutError"], [broken, "NetworkError", boom]] as const) {
+        await withSession(options, async (session) => {
+          for (const prefetch of [true, false]) {
+            const read = async () => await (await session.request("http://x.test/", { prefetch })).text();
+            const error = await read().catch((error) => error);
+            assertEquals([error.name, error.cause], [name, cause]);
+            assertEquals(session.exchanges(), []);
+          }
+        });
+      }
+    },
+  },
+  {
+    name: "what has neither a body nor a method to read it is no Response, unless it needs none",
+    async run() {
+      await withSession({ fetch: likeness({}) }, async (session) => {
+        const error = await session.get("http://x.test/").catch((error) => error);
+        assertEquals([error.name, error.cause?.message], ["NetworkError", "It has no body"]);
+      });
+      await withSession({ fetch: likeness({}, 204) }, async (session) => {
+        assertEquals((await session.get("http://x.test/")).content.byteLength, 0);
+      });
+    },
+  },
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name: `a header that a wrapper adds is of one request: not of the next one, the caller's or a redirect: ${place}`,
+    needs: ["followsRedirects", "allHeaders"],
+    async run({ scope }) {
+      let sent = 0;
+      const tracing = (send: Fetch): Fetch => (input, init) => {
+        (init!.headers as Headers).append("x-trace", `${++sent}`);
+        return send(input, init);
+      };
+      await run(tracing, { headers: { "x-mine": "a" } }, async (session) => {
+        const mine = new Headers({ "x-mine": "b" });
+        for (let i = 1; i <= 5; i += 2) {
+          const response = await session.get(`${scope.url}/redirect/302?to=/echo`, { headers: mine });
+          assertEquals(header(await readEcho(response), "x-trace"), `${i + 1}`);
+          assertEquals([[...response.request.headers], [...mine]], [[["x-mine", "b"]], [["x-mine", "b"]]]);
+        }
+        const fetched = await session.fetch(`${scope.url}/redirect/302?to=/echo`);
+        assertEquals(header(await readEcho(fetched), "x-trace"), "8");
+      });
+    },
+  })),
+  {
+    name: "the memory of a mock's chunks stays with the mock, though its slice() makes no copy, as a Buffer's",
+    async run() {
+      /** As Node's Buffer, all of which share one memory. */
+      class View extends Uint8Array<ArrayBuffer> {
+        override slice(start?: number, end?: number): Uint8Array<ArrayBuffer> {
+          return this.subarray(start, end);
+        }
+      }
+      const pool = new TextEncoder().encode("hello, others").buffer;
+      const chunk = new View(pool, 0, 5);
+      const answer = () => {
+        let sent = false;
+        return Promise.resolve(
+          new Response(
+            new ReadableStream({
+              pull: (controller) => sent ? controller.close() : (sent = true, controller.enqueue(chunk)),
+            }),
+          ),
+        );
+      };
+      await withSession({ fetch: answer }, async (session) => {
+        const streamed = async () => (await session.get("http://x.test/", { prefetch: false })).body!;
+        const first = await (await streamed()).getReader().read();
+        assertEquals([new TextDecoder().decode(first.value), chunk.byteLength], ["hello", 5]);
+        assertEquals([await new Response(await streamed()).text(), chunk.byteLength], ["hello", 5]);
+        for (const [way, read] of Object.entries(READS)) {
+          assertEquals([await read(session, "http://x.test/"), chunk.byteLength], ["hello", 5], way);
+        }
+        const body = await (await session.fetch("http://x.test/")).body!.getReader().read();
+        assertEquals([body.value?.byteLength, chunk.byteLength], [5, 5]);
+      });
+    },
+  },
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name: `a body that a wrapper has changed is whole, though its old length is still announced: ${place}`,
+    async run({ scope }) {
+      for (const body of ["short", "long ".repeat(1000), "large ".repeat(100_000), ""]) {
+        await run(answering(body), {}, async (session) => {
+          for (const [way, read] of Object.entries(READS)) {
+            assertEquals(await read(session, `${scope.url}/bytes/1000`), body, way);
+          }
+        });
+      }
+    },
+  })),
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name:
+      `a small body of session.fetch has arrived, so that the session may be closed, though a wrapper stands at ${place}`,
+    needs: ["plainFetch"], // a browser may hide the coding of a body, so that its length says nothing
+    async run({ scope }) {
+      await run((send) => (input, init) => send(input, init), {}, async (session) => {
+        const response = await session.fetch(`${scope.url}/bytes/50000`);
+        assertEquals(session.exchanges(), []);
+        await session.close();
+        assertEquals((await response.arrayBuffer()).byteLength, 50_000);
+      });
+    },
+  })),
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name: `maxBodyBytes counts the bytes of a body that a wrapper has changed, not those announced: ${place}`,
+    async run({ scope }) {
+      const read = async (session: Session) => (await session.get(`${scope.url}/bytes/1000`)).content.byteLength;
+      await run(answering("short"), { maxBodyBytes: 10 }, async (session) => assertEquals(await read(session), 5));
+      await run(answering("longer than announced".repeat(100)), { maxBodyBytes: 1100 }, async (session) => {
+        const error = await read(session).catch((error) => error);
+        assert(error instanceof BodyTooLargeError, String(error));
+      });
+    },
+  })),
+];

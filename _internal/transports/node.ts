@@ -196,9 +196,10 @@ class NodeTransport implements Adapter {
 
   /** Returns the agent to use now. Makes it if there is none yet. */
   #findAgent(): Agent | undefined {
-    const Agent = this.#dispatchers.findAgent();
+    const { owners } = this.#remains;
     const index = Number(areTimersFaked() || areTurnsFaked());
-    return Agent && (this.#remains.owners[index] ??= this.#makeAgent(Agent));
+    const Agent = this.#dispatchers.findAgent(owners[index] === undefined);
+    return Agent && (owners[index] ??= this.#makeAgent(Agent));
   }
 
   #makeAgent(Agent: AgentConstructor): Agent {

@@ -181,6 +181,37 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "createTransport() refuses options that have no effect on the runtime",
+    async run({ runtime }) {
+      const here = isNode(runtime) ? "Node" : runtime === "deno" ? "Deno" : runtime === "bun" ? "Bun" : "";
+      const options = { caCerts: "Deno", poolIdleTimeout: "Deno", tls: "Bun", unix: "Bun", connect: "Node" };
+      for (const [name, there] of Object.entries(options)) {
+        await createTransport({ [name]: undefined }).close();
+        if (here === there) continue;
+        const message = `Cannot create a transport as ${here || "this platform"} has no option "${name}"`;
+        assertThrows(() => createTransport({ [name]: {} }), TypeError, `${message}: it is for ${there}`);
+      }
+      // What no runtime of today knows may be an option tomorrow.
+      await createTransport({ future: 1 }).close();
+    },
+  },
+  {
+    name: "createTransport() keeps the runtime's own timeouts that the user gives",
+    needs: ["closesSockets"],
+    async run({ runtime, scope }) {
+      if (runtime === "bun") return; // it has none
+      const options = isNode(runtime) ? { keepAliveTimeout: 50, headersTimeout: 50 } : { poolIdleTimeout: 50 };
+      const session = new Session({ pool: { transport: createTransport(options) } });
+      await session.get(`${scope.url}/bytes/10`);
+      await scope.wait({ open: 0 }, 5000); // undici looks once a second
+      if (isNode(runtime)) {
+        const { cause } = await assertRejects(() => session.get(`${scope.url}/hang`), NetworkError);
+        assertEquals((cause as { cause: { code: string } }).cause.code, "UND_ERR_HEADERS_TIMEOUT");
+      }
+      await session.close();
+    },
+  },
+  {
     name: "createTransport() refuses an idle timeout that is none",
     run() {
       assertThrows(() => createTransport({ idleTimeout: -1 }), RangeError, '"idleTimeout" must be a non-negative');

@@ -61,7 +61,7 @@ export interface Transport {
 
 /**
  * Options for {@linkcode createTransport}. Except `idleTimeout`, they are the runtime's own and are
- * passed on unchanged:
+ * passed on unchanged. Those of another runtime are refused.
  *
  * - On Deno, the options of `Deno.createHttpClient()`, such as `caCerts` and `proxy`.
  * - On Bun, the options of its `fetch()`, such as `tls` and `proxy`.

@@ -37,10 +37,11 @@ function cannotFollow(reason: string, request: RequestSummary): NetworkError {
 /**
  * Returns the request that follows a redirect.
  *
+ * @param cuts Whether the platform sends only a part of the referrer, as its policy says.
  * @throws {NetworkError} If the redirect cannot be followed, because its `Location` is malformed or
  * of another scheme, or because the body cannot be sent again.
  */
-export function followRedirect(sent: Outgoing, response: Response, line: RequestSummary): Outgoing {
+export function followRedirect(sent: Outgoing, response: Response, line: RequestSummary, cuts = false): Outgoing {
   const url = parseLocation(response.headers.get("location")!, sent.url, line);
   const { status } = response;
   // A redirect's status below 303 is 301 or 302.
@@ -52,7 +53,7 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
   }
   const headers = withoutHeaders(sent.headers, [...(leaves ? ORIGIN_HEADERS : []), ...(toGet ? BODY_HEADERS : [])]);
   takeCredentials(url, headers);
-  const next = { ...sent, url, headers, rest: restAfter(response, sent) };
+  const next = { ...sent, url, headers, rest: restAfter(response, sent, cuts) };
   if (!toGet) return next;
   // To send the request again would send the POST again, too.
   const repeatable = sent.repeatable === "refused" ? "never" : sent.repeatable;
@@ -62,14 +63,16 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
 const POLICY = /^(?:no-referrer(?:-when-downgrade)?|same-origin|(?:strict-)?origin(?:-when-cross-origin)?|unsafe-url)$/;
 
 /**
- * Returns the other options after a redirect. If it sets a policy, they have that, and the part of
- * the referrer that the redirect received: Referrer Policy, section 8.3.
+ * Returns the other options after a redirect. They have the policy that it sets (Referrer Policy,
+ * section 8.3), and only the part of the referrer that the redirect received (Fetch standard,
+ * section 4.1, "main fetch").
  */
-function restAfter({ headers }: Response, { rest, url }: Outgoing): RequestInit | undefined {
+function restAfter({ headers }: Response, { rest, url }: Outgoing, cuts: boolean): RequestInit | undefined {
   const { referrer = "", referrerPolicy: before = "" } = own(rest ?? {}) as Referring;
   const policies = headers.get("referrer-policy")?.split(",").map((policy) => policy.trim());
-  const referrerPolicy = policies?.findLast((policy) => POLICY.test(policy));
-  if (referrerPolicy === undefined || !/^https?:/i.test(referrer)) return rest;
+  const given = policies?.findLast((policy) => POLICY.test(policy));
+  if (given === undefined && !cuts || !/^https?:/i.test(referrer)) return rest;
+  const referrerPolicy = given ?? before;
   const from = new URL(referrer);
   const elsewhere = from.origin !== url.origin;
   const open = /^(?:unsafe-url|origin(?:-when-cross-origin)?)$/.test(before);

@@ -86,7 +86,7 @@ async function follow(exchange: Exchange, platform: Platform, arrival: Arrival):
       return integrity && platform.policies ? await verify(exchange, arrival, integrity, platform) : arrival;
     }
     if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
-    const next = followRedirect(outgoing, response, exchange);
+    const next = followRedirect(outgoing, response, exchange, platform.policies);
     const redirect = { status: response.status, url: outgoing.url.href, headers: response.headers };
     const reuse = await source.discard();
     if (!reuse) source.abort(undefined);

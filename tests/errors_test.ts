@@ -172,6 +172,7 @@ class Agent extends DispatcherBase {
     Object.assign(this, { [Agent.#settings]: {} });
   }
   dispatch() {}
+  destroy() {}
 }
 
 /** Sets the dispatcher for the whole process, as on Node. */
@@ -577,6 +578,16 @@ const expected: [Class, string, Provoke][] = [
     TypeError,
     'Cannot create a transport as Node has no option "proxy": give a "dispatcher"',
     () => onNode({}, () => nodeTransport(1000, wrong({ proxy: "http://proxy.example:3128" }))),
+  ],
+  [
+    TypeError,
+    'Cannot create a transport as Deno has no option "connect": it is for Node',
+    () => createTransport({ connect: { ca: "" } }),
+  ],
+  [
+    TypeError,
+    'Cannot create a transport as "dispatcher" and "connect" exclude each other: give it to the dispatcher',
+    () => onNode({}, () => nodeTransport(1000, { dispatcher: wrong(new Agent()), connect: {} })),
   ],
   [
     TypeError,

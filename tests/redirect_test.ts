@@ -199,3 +199,18 @@ Deno.test("followRedirect() takes over a redirect's Referrer-Policy, and no more
   assertEquals(next(there, undefined, "unsafe-url"), ["https://b.test/", "unsafe-url"]);
   assertEquals(next(there, "no-referrer-when-downgrade", "unsafe-url"), [there, "unsafe-url"]);
 });
+
+Deno.test("followRedirect() keeps no more of the referrer than was sent, if the platform cuts it", () => {
+  const next = (referrer: string, policy?: ReferrerPolicy, cuts = true) => {
+    const rest = { cache: "no-store", referrer, ...(policy && { referrerPolicy: policy }) } as RequestInit;
+    const { rest: after } = followRedirect(sent({ rest }), redirect("/x"), SUMMARY, cuts);
+    return [after?.referrer, after?.referrerPolicy, after?.cache];
+  };
+  const [here, there] = ["https://a.test/page?1", "https://b.test/page?1"];
+  assertEquals(next(here), [here, "", "no-store"]);
+  assertEquals(next(there), ["https://b.test/", "", "no-store"]);
+  assertEquals(next(there, undefined, false), [there, undefined, "no-store"]);
+  assertEquals(next(there, "unsafe-url"), [there, "unsafe-url", "no-store"]);
+  assertEquals(next(there, "same-origin"), ["", "same-origin", "no-store"]);
+  assertEquals(next("about:client"), ["about:client", undefined, "no-store"]);
+});

@@ -284,6 +284,14 @@ onDeno("sends once more over TLS if a reused connection died without a farewell"
   assertEquals(network.asked.length, 6);
 });
 
+onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, clients) => {
+  for (const idle of [1000, 0]) denoTransport(idle, { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 });
+  assertEquals(clients.map(({ options }) => options), [
+    { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 },
+    { poolIdleTimeout: 5, poolMaxIdlePerHost: 0 },
+  ]);
+});
+
 onDeno("bounds the idle timeout, and keeps no idle socket with 0", (_, clients) => {
   for (const idle of [Infinity, 2 ** 40, 0.5, 0]) denoTransport(idle);
   assertEquals(clients.map(({ options }) => options.poolIdleTimeout ?? options), [
@@ -614,6 +622,15 @@ onNode("uses a dispatcher of the user's, whatever the global one is", async (net
   assertEquals([transport.closesSockets, transport[PLATFORM].endsBodies], [true, false]);
   await transport.close();
   assert(own.destroyed > 0);
+});
+
+onNode("keeps the user's options, and refuses those beside a dispatcher", async (network) => {
+  const given = { keepAliveTimeout: 5, headersTimeout: 6, bodyTimeout: 7, connections: 8 };
+  await nodeTransport(1000, given, 1)!.fetch(HTTP, {});
+  const { connect: _, proxyTls: __, ...settings } = agentOf(network.last).settings;
+  assertEquals(settings, { ...given, keepAliveMaxTimeout: 5 });
+  const message = '"dispatcher" and "connect" exclude each other';
+  assertThrows(() => nodeTransport(1000, { connect: {}, dispatcher: new Agent() }), TypeError, message);
 });
 
 onNode("finds the dispatcher of the main realm", async (network) => {

@@ -60,8 +60,9 @@ export function denoTransport(idleTimeout: number, options: object = {}): Adapte
   const deno = (globalThis as { Deno?: DenoNamespace }).Deno;
   if (typeof deno?.createHttpClient !== "function") return undefined;
   // Deno takes the time modulo 2 ** 32.
-  const idle = idleTimeout > 0 ? { poolIdleTimeout: Math.min(Math.ceil(idleTimeout), MAX_DELAY) } : NO_POOL;
-  return new DenoTransport(deno, { ...options, ...idle }, Object.keys(options).length > 0);
+  const poolIdleTimeout = Math.min(Math.ceil(idleTimeout), MAX_DELAY);
+  const all = idleTimeout > 0 ? { poolIdleTimeout, ...options } : { ...options, ...NO_POOL };
+  return new DenoTransport(deno, all, Object.keys(options).length > 0);
 }
 
 class DenoTransport implements Adapter {

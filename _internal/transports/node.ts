@@ -27,7 +27,7 @@ interface Options {
   readonly dispatcher?: Agent | null;
   readonly connect?: object;
   readonly proxyTls?: object;
-  readonly connections?: number;
+  readonly keepAliveTimeout?: number;
 }
 
 /** The error codes of a connection that died. */
@@ -50,7 +50,7 @@ const CONNECT_TIMEOUT = 10_000;
  * @param connections The largest number of sockets to one origin.
  * @returns The transport, or `undefined` on another platform.
  * @throws {TypeError} If there is a `proxy` option, which would have no effect, or a `dispatcher`
- * that is none. Also if there are
+ * that is none, or one beside other options. Also if there are
  * options, and `fetch` goes through a dispatcher of the user that they cannot reach.
  */
 export function nodeTransport(idleTimeout: number, options: Options = {}, connections = Infinity): Adapter | undefined {
@@ -62,6 +62,11 @@ export function nodeTransport(idleTimeout: number, options: Options = {}, connec
   const { dispatcher = null, ...others } = options;
   if (dispatcher !== null) {
     checkMethods('Cannot create a transport as "dispatcher"', dispatcher, "dispatch", "destroy");
+    const [other] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
+    if (other !== undefined) {
+      const reason = `"dispatcher" and ${describe(other)} exclude each other: give it to the dispatcher`;
+      throw new TypeError(`Cannot create a transport as ${reason}`);
+    }
   }
   return new NodeTransport(new Dispatchers(process), dispatcher ?? undefined, others, idleTimeout, connections);
 }
@@ -196,31 +201,35 @@ class NodeTransport implements Adapter {
 
   /** Returns the agent to use now. Makes it if there is none yet. */
   #findAgent(): Agent | undefined {
-    const Agent = this.#dispatchers.findAgent();
+    const { owners } = this.#remains;
     const index = Number(areTimersFaked() || areTurnsFaked());
-    return Agent && (this.#remains.owners[index] ??= this.#makeAgent(Agent));
+    const Agent = this.#dispatchers.findAgent(owners[index] === undefined);
+    return Agent && (owners[index] ??= this.#makeAgent(Agent));
   }
 
   #makeAgent(Agent: AgentConstructor): Agent {
     this.#remains.used = true;
     const signal = this.#connecting;
-    const { connect, proxyTls } = this.#options;
     // A faked timer may jump by minutes. It may also leave out the arguments that undici passes to
     // the callback, which then throws in the user's test. So undici gets no short timeouts while
     // timers are faked.
     const idle = areTimersFaked() ? MAX_DELAY : this.#idle;
-    const keepAliveTimeout = Math.min(Math.ceil(idle) || 1, MAX_DELAY);
+    const {
+      connect,
+      proxyTls,
+      keepAliveTimeout = Math.min(Math.ceil(idle) || 1, MAX_DELAY),
+    } = this.#options;
     return new Agent(own({
       // undici opens a socket while another one is on its way back.
       ...(this.#connections < Infinity && { connections: this.#connections }),
-      ...this.#options,
       // The session has its own timeouts. Only undici's 10 s for connecting stay, as for bare
       // `fetch`.
       headersTimeout: 0,
       bodyTimeout: 0,
-      keepAliveTimeout,
       // A server's `Keep-Alive: timeout` may shorten the time, never extend it.
       keepAliveMaxTimeout: keepAliveTimeout,
+      ...this.#options,
+      keepAliveTimeout,
       ...(this.#idle === 0 && { pipelining: 0 }), // a new connection for each request
       connect: typeof connect === "function" ? connect : own({ ...connect, signal }),
       proxyTls: own({ ...proxyTls, signal }), // for the connections to a proxy, even without TLS

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { resultOf } from "../causes.ts";
 import { isObject, isPlainObject, own } from "../options.ts";
 import type { Fetch } from "./global_fetch.ts";
 
@@ -82,13 +83,17 @@ export class Dispatchers {
    * one is also left to `fetch`, which then fails.
    *
    * It is called for each request, because the user may call `setGlobalDispatcher()` at any time.
+   *
+   * @param anew Whether an agent is about to be made. The environment may have changed since the
+   * last look, and an agent of ours would then have other proxies.
    */
-  findAgent(): AgentConstructor | undefined {
+  findAgent(anew = false): AgentConstructor | undefined {
     const dispatcher = this.#globals[this.#key] as Dispatcher | undefined;
-    if (dispatcher !== this.#dispatcher || dispatcher?.dispatch !== this.#dispatch) {
+    if (anew || dispatcher !== this.#dispatcher || dispatcher?.dispatch !== this.#dispatch) {
       this.#dispatcher = dispatcher;
       this.#dispatch = dispatcher?.dispatch;
-      this.#Agent = dispatcher && agentOf(dispatcher, this.#process);
+      // A process whose environment or dispatcher cannot be read or changed is not looked into.
+      this.#Agent = dispatcher && resultOf(() => agentOf(dispatcher, this.#process));
     }
     if (this.#Agent === undefined) return undefined;
     const { closed, destroyed } = dispatcher!;
@@ -155,8 +160,7 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
   if (Object.getPrototypeOf(constructor).name !== "DispatcherBase") return undefined;
   const { name } = constructor;
   if (name === "EnvHttpProxyAgent") {
-    // The result is not kept, because the environment may change, and agents of ours would then have
-    // other proxies.
+    // The result is not kept, because the environment may change.
     const isNodes = usesEnvProxy(process) && isAlike(dispatcher, new constructor({})) &&
       exemptsByEnvironment(dispatcher, process.env);
     return isNodes ? constructor : undefined;
@@ -190,9 +194,12 @@ function exemptsByEnvironment(dispatcher: Dispatcher, env: NodeProcess["env"]): 
   } catch {
     // It is closed, or works in another way. Then requests go through it as it is.
   } finally {
-    if (exempt === undefined) delete env[variable];
-    else env[variable] = exempt;
-    keys.forEach((key, index) => dispatcher[key] = agents[index]);
+    try {
+      keys.forEach((key, index) => dispatcher[key] = agents[index]);
+    } finally {
+      env[variable] = exempt ?? "";
+      if (exempt === undefined) delete env[variable];
+    }
   }
   return asked.join() === "no proxy agent,http proxy agent";
 }

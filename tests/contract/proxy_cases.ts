@@ -65,17 +65,38 @@ export const cases: Case[] = [
       await other.wait(NOTHING_OPEN);
     },
   },
-  {
-    name: "requests go through the proxy that the environment named when the process started",
+  ...["changed", "changed under a session", "unset under a session"].map((what): Case => ({
+    name: `requests go through the proxy that the environment named when the process started, though it is ${what}`,
     needs: ["processes"],
     async run(t) {
       if (!isNode(t.runtime)) return; // others look at it for each request, or have another way
       const env = { ...NO_PROXIES, HTTP_PROXY: t.scope.url, http_proxy: t.scope.url, NODE_USE_ENV_PROXY: "1" };
-      const { closesSockets, url, ...rest } = await report(t, "environment, changed", ELSEWHERE, env);
-      assertEquals([closesSockets, url, rest], [false, "/echo", ALL]);
-      assertEquals((await t.scope.stats()).requests, 7);
+      const { closesSockets, url, ...rest } = await report(t, `environment, ${what}`, ELSEWHERE, env);
+      assertEquals([url, rest], ["/echo", ALL]);
+      const isEarly = what.endsWith("session");
+      assertEquals([closesSockets, (await t.scope.stats()).requests], isEarly ? [true, 6] : [false, 7]);
     },
-  },
+  })),
+  ...[
+    "frozen environment",
+    "read-only environment",
+    "environment that keeps its variables",
+    "unreadable environment",
+    "no environment",
+    "frozen dispatcher",
+  ].map((kind): Case => ({
+    name: `requests go where bare fetch goes in a process that bears no look: ${kind}`,
+    needs: ["processes"],
+    async run(t) {
+      if (!isNode(t.runtime)) return; // nobody looks elsewhere
+      const env = { ...NO_PROXIES, http_proxy: t.scope.url, NODE_USE_ENV_PROXY: "1", NODE_NO_WARNINGS: "1" };
+      const { code, stdout, stderr } = await t.run({ script: "scripts/guest.ts", env }, `process: ${kind}`, ELSEWHERE);
+      assertEquals([code, stderr], [0, ""]);
+      const { asked, closesSockets, bare, exempt } = JSON.parse(stdout);
+      assertEquals([asked, closesSockets, exempt], [bare, kind.endsWith("variables"), ""]);
+      assertEquals((await t.scope.stats()).requests, bare === 200 ? 2 : 0);
+    },
+  })),
   {
     name: "requests do not go through a proxy that the user's own agent exempts them from",
     needs: ["processes"],
@@ -157,6 +178,37 @@ export const cases: Case[] = [
         await session.close();
       }
       await scope.wait(NOTHING_OPEN);
+    },
+  },
+  {
+    name: "createTransport() refuses options that have no effect on the runtime",
+    async run({ runtime }) {
+      const here = isNode(runtime) ? "Node" : runtime === "deno" ? "Deno" : runtime === "bun" ? "Bun" : "";
+      const options = { caCerts: "Deno", poolIdleTimeout: "Deno", tls: "Bun", unix: "Bun", connect: "Node" };
+      for (const [name, there] of Object.entries(options)) {
+        await createTransport({ [name]: undefined }).close();
+        if (here === there) continue;
+        const message = `Cannot create a transport as ${here || "this platform"} has no option "${name}"`;
+        assertThrows(() => createTransport({ [name]: {} }), TypeError, `${message}: it is for ${there}`);
+      }
+      // What no runtime of today knows may be an option tomorrow.
+      await createTransport({ future: 1 }).close();
+    },
+  },
+  {
+    name: "createTransport() keeps the runtime's own timeouts that the user gives",
+    needs: ["closesSockets"],
+    async run({ runtime, scope }) {
+      if (runtime === "bun") return; // it has none
+      const options = isNode(runtime) ? { keepAliveTimeout: 50, headersTimeout: 50 } : { poolIdleTimeout: 50 };
+      const session = new Session({ pool: { transport: createTransport(options) } });
+      await session.get(`${scope.url}/bytes/10`);
+      await scope.wait({ open: 0 }, 5000); // undici looks once a second
+      if (isNode(runtime)) {
+        const { cause } = await assertRejects(() => session.get(`${scope.url}/hang`), NetworkError);
+        assertEquals((cause as { cause: { code: string } }).cause.code, "UND_ERR_HEADERS_TIMEOUT");
+      }
+      await session.close();
     },
   },
   {

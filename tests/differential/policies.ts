@@ -205,6 +205,10 @@ const hops: Situation[] = [
       { referrer: `${at.url}/page?a=1#b`, referrerPolicy: policy as ReferrerPolicy },
     ]),
   ]),
+  sameOrigin("a referrer at another origin, redirected back", async (at) => [
+    `${await at.other()}/redirect/302?to=${at.url}/ok`,
+    { referrer: `${at.url}/secret?token=1` },
+  ]),
   sameOrigin(
     "a referrer with credentials",
     ({ url }) =>

@@ -400,6 +400,37 @@ async function lookalikes() {
   return results;
 }
 
+/** Has a process whose environment or dispatcher cannot be changed or read. */
+async function closedProcess(kind: string) {
+  const readOnly = () => {
+    throw new Error("The environment is read-only");
+  };
+  const kinds: Record<string, () => unknown> = {
+    "frozen environment": () => process.env = Object.freeze({ ...process.env }),
+    "read-only environment": () =>
+      process.env = new Proxy({ ...process.env }, { set: readOnly, deleteProperty: readOnly }),
+    "environment that keeps its variables": () =>
+      process.env = new Proxy({ ...process.env }, { deleteProperty: readOnly }),
+    "unreadable environment": () =>
+      process.env = new Proxy({ ...process.env }, {
+        get: (env, name) => name === "NODE_USE_ENV_PROXY" ? readOnly() : Reflect.get(env, name),
+      }),
+    "no environment": () => Reflect.set(process, "env", undefined),
+    "frozen dispatcher": () =>
+      [1, 2].forEach((version) => {
+        Object.freeze(Reflect.get(globalThis, Symbol.for(`undici.globalDispatcher.${version}`)));
+      }),
+  };
+  for (const name of ["no_proxy", "NO_PROXY"]) delete process.env[name];
+  const { Session } = await load();
+  kinds[kind]!();
+  const session = new Session();
+  const asked = await rootCause(session.get(url));
+  const { closesSockets } = session.pool;
+  await session.close();
+  return { asked, closesSockets, bare: await rootCause(own(url)), exempt: process.env?.NO_PROXY ?? "" };
+}
+
 /** Gives with each request what is no dispatcher, and says what came of it, whether the caller is told to try again. */
 async function wrongDispatchers() {
   const { isRetriable, Session } = await load();
@@ -606,6 +637,7 @@ const situations: Record<string, () => unknown> = {
   "nock": () => nocked(detail === "before"),
   "dispatcher": dispatcherSetLater,
   "lookalikes": lookalikes,
+  "process": () => closedProcess(detail),
   "wrong dispatchers": wrongDispatchers,
   "request": perRequest,
   "realm": inRealm,

@@ -38,6 +38,9 @@ async function viaProxy() {
 
 let dispatcher: Dispatcher | undefined;
 let next: unknown;
+/** A session that has looked at the environment, but has sent nothing. */
+const early = how.endsWith("under a session") ? new Session() : undefined;
+void early?.pool.closesSockets;
 if (how.startsWith("mock")) {
   const { MockAgent, setGlobalDispatcher } = await importUndici();
   const mock = dispatcher = new MockAgent();
@@ -53,6 +56,10 @@ if (how.startsWith("mock")) {
 } else if (how === "environment, changed") {
   await get(url); // a session that has found nothing of the user's
   process.env.HTTP_PROXY = process.env.http_proxy = "http://127.0.0.1:9";
+} else if (how === "environment, changed under a session") {
+  process.env.HTTP_PROXY = process.env.http_proxy = "http://127.0.0.1:9";
+} else if (how === "environment, unset under a session") {
+  for (const name of ["HTTP_PROXY", "http_proxy", "NODE_USE_ENV_PROXY"]) delete process.env[name];
 } else if (how === "exempting") {
   const { EnvHttpProxyAgent, setGlobalDispatcher } = await importUndici();
   setGlobalDispatcher(dispatcher = new EnvHttpProxyAgent({ noProxy: "127.0.0.1" }));
@@ -69,7 +76,7 @@ if (how.startsWith("mock")) {
   setGlobalDispatcher(dispatcher = new Agent({ connections: 1 }));
 }
 
-const session = new Session({ pool: how === "own" ? { transport: await viaProxy() } : {} });
+const session = early ?? new Session({ pool: how === "own" ? { transport: await viaProxy() } : {} });
 const { closesSockets } = session.pool;
 const asked = await session.get(url).then(({ status }) => status, (error) => `${error} < ${error.cause?.cause ?? ""}`);
 const body = await session.get(url).then((response) => response.json<{ url: string }>(), () => undefined);

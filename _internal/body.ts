@@ -107,6 +107,7 @@ export class BodyReader {
       if (this.#ahead?.reading === undefined) break;
       await this.#exchange.withTimeout("idle", this.#ahead.reading);
     }
+    this.#throwIfFailed();
     const read = await this.#source.read();
     if (read.done) this.#end();
     return read;
@@ -121,6 +122,7 @@ export class BodyReader {
     this.#ahead?.stop();
     while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
     this.#throwIfAborted();
+    this.#throwIfFailed();
     const content = await bufferBody(this.#exchange, this.#source, max, this.#ahead?.takeCollector());
     this.#end();
     return content;
@@ -199,6 +201,11 @@ export class BodyReader {
   #end(): void {
     forget(this.#exchange);
     this.#exchange.end();
+  }
+
+  /** Throws if the body broke off while it was read ahead. */
+  #throwIfFailed(): void {
+    if (this.#ahead?.failure !== undefined) throw this.#ahead.failure;
   }
 
   #throwIfAborted(): void {

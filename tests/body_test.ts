@@ -701,6 +701,42 @@ test("BodyReader.readAhead() keeps what goes wrong for who reads", async () => {
   await assertRejects(() => reader.read(), NetworkError);
 });
 
+test("BodyReader.readAhead() gives what arrived before what went wrong, however it is read", async () => {
+  for (const way of ["read", "stream", "readAll"]) {
+    const body = new Body("ab", "cd");
+    const { reader, exchange } = own({ body: body.stream });
+    reader.readAhead(SMALL, undefined);
+    const stream = way === "stream" ? reader.stream().getReader() : undefined;
+    await settle();
+    body.fail(new Error("reset"));
+    await settle();
+    assertEquals(exchange.over, true);
+    const read = () => stream?.read() ?? reader.read();
+    if (way !== "readAll") assertEquals(text((await read()).value), "abcd");
+    for (let i = 0; i < 2; i++) {
+      await assertRejects(() => way === "readAll" ? reader.readAll(100) : read() as Promise<unknown>, NetworkError);
+    }
+  }
+});
+
+test("BodyReader.readAhead() cancels a body that breaks its rules, and an abort ends it at once", async () => {
+  const odd = new Body("ab");
+  const { reader, exchange } = own({ body: odd.stream });
+  reader.readAhead(SMALL, undefined);
+  odd.sendAny("text");
+  await settle();
+  assertEquals([exchange.over, odd.canceled instanceof NetworkError], [true, true]);
+  assertEquals(text((await reader.read()).value), "ab");
+  await assertRejects(() => reader.read(), NetworkError);
+
+  const aborted = own({ body: new Body("ab").stream });
+  aborted.reader.readAhead(SMALL, undefined);
+  await settle();
+  const reason = new RangeError("enough");
+  aborted.exchange.abort(reason);
+  assertStrictEquals(await assertRejects(() => aborted.reader.read()), reason);
+});
+
 test("BodyReader.readAhead() heeds the caller's signal though the body has arrived", async () => {
   const { reader } = own({ body: new Body("ab").end().stream });
   const controller = new AbortController();

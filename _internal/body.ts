@@ -65,6 +65,8 @@ export class BodyReader {
   readonly #exchange: Exchange;
   readonly #source: Source;
   readonly #toError: (error: unknown) => unknown;
+  /** Whether there is a body, even if it is empty. A user's `fetch` may give none. */
+  readonly #hasStream: boolean;
   #ahead: ReadAhead | undefined;
   /**
    * The caller's signal. It still applies after the exchange has ended, if the body was read ahead.
@@ -83,7 +85,8 @@ export class BodyReader {
       forget(exchange);
       return toError(error);
     };
-    if (source.hasStream) {
+    this.#hasStream = source.hasStream;
+    if (this.#hasStream) {
       exchange.handOver();
       dropped?.register(this, exchange, exchange);
     } else exchange.end();
@@ -158,10 +161,11 @@ export class BodyReader {
   }
 
   /**
-   * Returns the body as a byte stream (Streams standard, section 4.7). The stream gives the
-   * connection back at its end, at an error, or when it is canceled.
+   * Returns the body as a byte stream (Streams standard, section 4.7), or `null` if there is none.
+   * The stream gives the connection back at its end, at an error, or when it is canceled.
    */
-  stream(): ReadableStream<Bytes> {
+  stream(): ReadableStream<Bytes> | null {
+    if (!this.#hasStream) return null;
     return makeStream({
       type: "bytes",
       start: (controller) => {

@@ -508,13 +508,13 @@ async function readStream(stream: ReadableStream<Bytes>): Promise<string> {
 
 test("BodyReader.stream() gives the body, and ends the exchange at its end", async () => {
   const { reader, exchange } = own({ body: new Body("ab", "cd").end().stream });
-  assertEquals([await readStream(reader.stream()), exchange.over], ["abcd", true]);
+  assertEquals([await readStream(reader.stream()!), exchange.over], ["abcd", true]);
 });
 
 test("BodyReader.stream() reads nothing before somebody reads", async () => {
   const body = new Body();
   const { reader } = own({ body: body.stream });
-  reader.stream();
+  reader.stream()!;
   await settle();
   assertEquals(body.pulls, 0);
   reader.close();
@@ -522,7 +522,7 @@ test("BodyReader.stream() reads nothing before somebody reads", async () => {
 
 test("BodyReader.stream() can be read into a buffer", async () => {
   const { reader } = own({ body: new Body("abcdef").end().stream });
-  const byob = reader.stream().getReader({ mode: "byob" });
+  const byob = reader.stream()!.getReader({ mode: "byob" });
   const first = await byob.read(new Uint8Array(4));
   assertEquals(text(first.value as Bytes), "abcd");
   const second = await byob.read(new Uint8Array(4));
@@ -536,30 +536,30 @@ test("BodyReader.stream() leaves the memory of the chunks alone", async () => {
   const chunk = bytes("ab");
   body.sendAny(chunk);
   body.end();
-  await readStream(reader.stream());
+  await readStream(reader.stream()!);
   assertEquals(text(chunk), "ab");
 });
 
 test("BodyReader.stream() gives the connection back when it is canceled, and fails when the exchange is aborted", async () => {
   const canceled = own({ body: new Body("ab").stream });
-  await canceled.reader.stream().cancel();
+  await canceled.reader.stream()!.cancel();
   assertEquals(canceled.exchange.over, true);
   const { reader, exchange } = own({ body: new Body().stream });
-  const stream = reader.stream().getReader();
+  const stream = reader.stream()!.getReader();
   const reading = stream.read();
   const reason = new RangeError("enough");
   exchange.abort(reason);
   assertStrictEquals(await assertRejects(() => reading), reason);
   assertStrictEquals(await assertRejects(() => stream.closed), reason);
   const unread = own({ body: new Body().stream });
-  const { closed } = unread.reader.stream().getReader();
+  const { closed } = unread.reader.stream()!.getReader();
   unread.exchange.abort(reason);
   assertStrictEquals(await assertRejects(() => closed), reason);
 });
 
 test("BodyReader.stream() does not stop at a chunk without bytes", async () => {
   const { reader } = own({ body: new Body("ab", "", "", "cd", "").end().stream });
-  const stream = reader.stream().getReader();
+  const stream = reader.stream()!.getReader();
   const reads: string[] = [];
   (async () => {
     for (let { done, value } = await stream.read(); !done; { done, value } = await stream.read()) {
@@ -622,7 +622,7 @@ test("BodyReader.readAhead() gives a small body's connection back though nobody 
   assertEquals(exchange.over, false);
   await settle();
   assertEquals(exchange.over, true);
-  assertEquals(await readStream(reader.stream()), "abcd");
+  assertEquals(await readStream(reader.stream()!), "abcd");
 });
 
 test("BodyReader.readAhead() reads nothing of a body that is at its end", () => {
@@ -635,7 +635,7 @@ test("BodyReader.readAhead() gives what it reads to who reads meanwhile, in orde
   const body = new Body();
   const { reader, exchange } = own({ body: body.stream });
   reader.readAhead(SMALL, undefined);
-  const all = readStream(reader.stream());
+  const all = readStream(reader.stream()!);
   for (const chunk of ["a", "b", "c"]) {
     body.send(chunk);
     await settle();
@@ -706,7 +706,7 @@ test("BodyReader.readAhead() gives what arrived before what went wrong, however 
     const body = new Body("ab", "cd");
     const { reader, exchange } = own({ body: body.stream });
     reader.readAhead(SMALL, undefined);
-    const stream = way === "stream" ? reader.stream().getReader() : undefined;
+    const stream = way === "stream" ? reader.stream()!.getReader() : undefined;
     await settle();
     body.fail(new Error("reset"));
     await settle();

@@ -224,6 +224,7 @@ export class BodyReader {
  * function because all closures of one scope share the variables that any of them needs.
  */
 function failWeakly(controller: ReadableByteStreamController, toError: (error: unknown) => unknown) {
-  const held = new WeakRef(controller);
+  // Some versions of workerd have no WeakRef.
+  const held = typeof WeakRef === "function" ? new WeakRef(controller) : { deref: () => controller };
   return (reason: unknown) => held.deref()?.error(toError(reason));
 }

@@ -672,6 +672,20 @@ test("BodyReader.readAhead() has no timeout, and a read that waits for it has on
     }
   }));
 
+test("BodyReader.stream() fails at an abort where the platform has no WeakRef", async () => {
+  const { WeakRef } = globalThis;
+  Reflect.deleteProperty(globalThis, "WeakRef");
+  try {
+    const { reader, exchange } = own({ body: new Body().stream });
+    const read = reader.stream()!.getReader().read();
+    const reason = new RangeError("enough");
+    exchange.abort(reason);
+    assertStrictEquals(await assertRejects(() => read), reason);
+  } finally {
+    Object.defineProperty(globalThis, "WeakRef", { value: WeakRef, configurable: true, writable: true });
+  }
+});
+
 test("BodyReader.readAhead() waits, if asked to, until the body has arrived, and each read has a timeout", () =>
   onClock(async (clock) => {
     const body = new Body();

@@ -9,7 +9,7 @@
 import type { BodyReader } from "./_internal/body.ts";
 import { ByteCollector, UTF8 } from "./_internal/bytes.ts";
 import { nameDisposal } from "./_internal/disposal.ts";
-import { hasBody, showUrl, SMALL_BODY } from "./_internal/http.ts";
+import { showUrl, SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { printable } from "./_internal/text.ts";
 import { own } from "./_internal/options.ts";
@@ -377,8 +377,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    */
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
     if (this.#body === undefined) {
-      const reader = this.#take();
-      this.#body = hasBody(this.head.method, this.status) ? reader.stream() : null;
+      this.#body = this.#take().stream();
     }
     return this.#body;
   }

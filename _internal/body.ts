@@ -65,6 +65,8 @@ export class BodyReader {
   readonly #exchange: Exchange;
   readonly #source: Source;
   readonly #toError: (error: unknown) => unknown;
+  /** Whether there is a body, even if it is empty. A user's `fetch` may give none. */
+  readonly #hasStream: boolean;
   #ahead: ReadAhead | undefined;
   /**
    * The caller's signal. It still applies after the exchange has ended, if the body was read ahead.
@@ -83,7 +85,8 @@ export class BodyReader {
       forget(exchange);
       return toError(error);
     };
-    if (source.hasStream) {
+    this.#hasStream = source.hasStream;
+    if (this.#hasStream) {
       exchange.handOver();
       dropped?.register(this, exchange, exchange);
     } else exchange.end();
@@ -107,6 +110,7 @@ export class BodyReader {
       if (this.#ahead?.reading === undefined) break;
       await this.#exchange.withTimeout("idle", this.#ahead.reading);
     }
+    this.#throwIfFailed();
     const read = await this.#source.read();
     if (read.done) this.#end();
     return read;
@@ -121,6 +125,7 @@ export class BodyReader {
     this.#ahead?.stop();
     while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
     this.#throwIfAborted();
+    this.#throwIfFailed();
     const content = await bufferBody(this.#exchange, this.#source, max, this.#ahead?.takeCollector());
     this.#end();
     return content;
@@ -156,10 +161,11 @@ export class BodyReader {
   }
 
   /**
-   * Returns the body as a byte stream (Streams standard, section 4.7). The stream gives the
-   * connection back at its end, at an error, or when it is canceled.
+   * Returns the body as a byte stream (Streams standard, section 4.7), or `null` if there is none.
+   * The stream gives the connection back at its end, at an error, or when it is canceled.
    */
-  stream(): ReadableStream<Bytes> {
+  stream(): ReadableStream<Bytes> | null {
+    if (!this.#hasStream) return null;
     return makeStream({
       type: "bytes",
       start: (controller) => {
@@ -201,6 +207,11 @@ export class BodyReader {
     this.#exchange.end();
   }
 
+  /** Throws if the body broke off while it was read ahead. */
+  #throwIfFailed(): void {
+    if (this.#ahead?.failure !== undefined) throw this.#ahead.failure;
+  }
+
   #throwIfAborted(): void {
     this.#exchange.cancellation.throwIfAborted();
     throwIfAborted(this.#signal);
@@ -213,6 +224,7 @@ export class BodyReader {
  * function because all closures of one scope share the variables that any of them needs.
  */
 function failWeakly(controller: ReadableByteStreamController, toError: (error: unknown) => unknown) {
-  const held = new WeakRef(controller);
+  // Some versions of workerd have no WeakRef.
+  const held = typeof WeakRef === "function" ? new WeakRef(controller) : { deref: () => controller };
   return (reason: unknown) => held.deref()?.error(toError(reason));
 }

@@ -17,10 +17,12 @@ import type { Source } from "./source.ts";
  * while a read is pending.
  */
 export class ReadAhead {
-  /** The pending read. It never rejects: if the read fails, its error ends the exchange. */
+  /** The pending read. It never rejects. */
   reading: Promise<void> | undefined;
   /** Resolves when no more is read ahead. */
   readonly done: Promise<void>;
+  /** Why the body broke off. The caller gets the bytes before it first. */
+  failure: unknown;
   #bytes: ByteCollector = new ByteCollector();
   #stopped = false;
 
@@ -43,7 +45,12 @@ export class ReadAhead {
         this.#bytes.append(value, source.owns(value));
       }
     } catch (error) {
-      exchange.endWith(error);
+      if (exchange.over) return; // it is aborted, which ends the body at once
+      this.failure = error;
+      source.onAbort = undefined; // an abort would take the bytes from the caller's stream
+      source.abort(error);
+      exchange.release(false);
+      exchange.end();
     } finally {
       this.reading = undefined;
     }

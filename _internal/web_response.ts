@@ -65,7 +65,7 @@ export interface Fetched {
 
 /** A body that is a stream. If reading all of it directly is faster, `readAll()` does that. */
 export interface Readable {
-  stream(): ReadableStream<Bytes>;
+  stream(): ReadableStream<Bytes> | null;
   readAll?(max: number): Promise<Bytes>;
 }
 
@@ -126,10 +126,11 @@ function defineClass(): ResponseClass {
       // A server passes on the platform's own status: 502 is "Bad Gateway".
       const init = own({ status: status >= 200 && status <= 599 ? status : 502, headers });
       const filled = hasBody(head.method, status);
-      super(filled ? body instanceof Uint8Array ? body : body?.stream() : null, init);
+      const content = filled ? body instanceof Uint8Array ? body : body?.stream() ?? null : null;
+      super(content, init);
       this.#head = head;
       this.#fetched = fetched;
-      if (filled && (body instanceof Uint8Array || body?.readAll)) this.#content = body;
+      if (content && (body instanceof Uint8Array || body?.readAll)) this.#content = body;
       if (head.decoded && filled) {
         super.headers.delete("content-encoding");
         super.headers.delete("content-length");

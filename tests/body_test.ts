@@ -508,13 +508,13 @@ async function readStream(stream: ReadableStream<Bytes>): Promise<string> {
 
 test("BodyReader.stream() gives the body, and ends the exchange at its end", async () => {
   const { reader, exchange } = own({ body: new Body("ab", "cd").end().stream });
-  assertEquals([await readStream(reader.stream()), exchange.over], ["abcd", true]);
+  assertEquals([await readStream(reader.stream()!), exchange.over], ["abcd", true]);
 });
 
 test("BodyReader.stream() reads nothing before somebody reads", async () => {
   const body = new Body();
   const { reader } = own({ body: body.stream });
-  reader.stream();
+  reader.stream()!;
   await settle();
   assertEquals(body.pulls, 0);
   reader.close();
@@ -522,7 +522,7 @@ test("BodyReader.stream() reads nothing before somebody reads", async () => {
 
 test("BodyReader.stream() can be read into a buffer", async () => {
   const { reader } = own({ body: new Body("abcdef").end().stream });
-  const byob = reader.stream().getReader({ mode: "byob" });
+  const byob = reader.stream()!.getReader({ mode: "byob" });
   const first = await byob.read(new Uint8Array(4));
   assertEquals(text(first.value as Bytes), "abcd");
   const second = await byob.read(new Uint8Array(4));
@@ -536,30 +536,30 @@ test("BodyReader.stream() leaves the memory of the chunks alone", async () => {
   const chunk = bytes("ab");
   body.sendAny(chunk);
   body.end();
-  await readStream(reader.stream());
+  await readStream(reader.stream()!);
   assertEquals(text(chunk), "ab");
 });
 
 test("BodyReader.stream() gives the connection back when it is canceled, and fails when the exchange is aborted", async () => {
   const canceled = own({ body: new Body("ab").stream });
-  await canceled.reader.stream().cancel();
+  await canceled.reader.stream()!.cancel();
   assertEquals(canceled.exchange.over, true);
   const { reader, exchange } = own({ body: new Body().stream });
-  const stream = reader.stream().getReader();
+  const stream = reader.stream()!.getReader();
   const reading = stream.read();
   const reason = new RangeError("enough");
   exchange.abort(reason);
   assertStrictEquals(await assertRejects(() => reading), reason);
   assertStrictEquals(await assertRejects(() => stream.closed), reason);
   const unread = own({ body: new Body().stream });
-  const { closed } = unread.reader.stream().getReader();
+  const { closed } = unread.reader.stream()!.getReader();
   unread.exchange.abort(reason);
   assertStrictEquals(await assertRejects(() => closed), reason);
 });
 
 test("BodyReader.stream() does not stop at a chunk without bytes", async () => {
   const { reader } = own({ body: new Body("ab", "", "", "cd", "").end().stream });
-  const stream = reader.stream().getReader();
+  const stream = reader.stream()!.getReader();
   const reads: string[] = [];
   (async () => {
     for (let { done, value } = await stream.read(); !done; { done, value } = await stream.read()) {
@@ -622,7 +622,7 @@ test("BodyReader.readAhead() gives a small body's connection back though nobody 
   assertEquals(exchange.over, false);
   await settle();
   assertEquals(exchange.over, true);
-  assertEquals(await readStream(reader.stream()), "abcd");
+  assertEquals(await readStream(reader.stream()!), "abcd");
 });
 
 test("BodyReader.readAhead() reads nothing of a body that is at its end", () => {
@@ -635,7 +635,7 @@ test("BodyReader.readAhead() gives what it reads to who reads meanwhile, in orde
   const body = new Body();
   const { reader, exchange } = own({ body: body.stream });
   reader.readAhead(SMALL, undefined);
-  const all = readStream(reader.stream());
+  const all = readStream(reader.stream()!);
   for (const chunk of ["a", "b", "c"]) {
     body.send(chunk);
     await settle();
@@ -672,6 +672,20 @@ test("BodyReader.readAhead() has no timeout, and a read that waits for it has on
     }
   }));
 
+test("BodyReader.stream() fails at an abort where the platform has no WeakRef", async () => {
+  const { WeakRef } = globalThis;
+  Reflect.deleteProperty(globalThis, "WeakRef");
+  try {
+    const { reader, exchange } = own({ body: new Body().stream });
+    const read = reader.stream()!.getReader().read();
+    const reason = new RangeError("enough");
+    exchange.abort(reason);
+    assertStrictEquals(await assertRejects(() => read), reason);
+  } finally {
+    Object.defineProperty(globalThis, "WeakRef", { value: WeakRef, configurable: true, writable: true });
+  }
+});
+
 test("BodyReader.readAhead() waits, if asked to, until the body has arrived, and each read has a timeout", () =>
   onClock(async (clock) => {
     const body = new Body();
@@ -699,6 +713,42 @@ test("BodyReader.readAhead() keeps what goes wrong for who reads", async () => {
   await settle();
   assertEquals(exchange.over, true);
   await assertRejects(() => reader.read(), NetworkError);
+});
+
+test("BodyReader.readAhead() gives what arrived before what went wrong, however it is read", async () => {
+  for (const way of ["read", "stream", "readAll"]) {
+    const body = new Body("ab", "cd");
+    const { reader, exchange } = own({ body: body.stream });
+    reader.readAhead(SMALL, undefined);
+    const stream = way === "stream" ? reader.stream()!.getReader() : undefined;
+    await settle();
+    body.fail(new Error("reset"));
+    await settle();
+    assertEquals(exchange.over, true);
+    const read = () => stream?.read() ?? reader.read();
+    if (way !== "readAll") assertEquals(text((await read()).value), "abcd");
+    for (let i = 0; i < 2; i++) {
+      await assertRejects(() => way === "readAll" ? reader.readAll(100) : read() as Promise<unknown>, NetworkError);
+    }
+  }
+});
+
+test("BodyReader.readAhead() cancels a body that breaks its rules, and an abort ends it at once", async () => {
+  const odd = new Body("ab");
+  const { reader, exchange } = own({ body: odd.stream });
+  reader.readAhead(SMALL, undefined);
+  odd.sendAny("text");
+  await settle();
+  assertEquals([exchange.over, odd.canceled instanceof NetworkError], [true, true]);
+  assertEquals(text((await reader.read()).value), "ab");
+  await assertRejects(() => reader.read(), NetworkError);
+
+  const aborted = own({ body: new Body("ab").stream });
+  aborted.reader.readAhead(SMALL, undefined);
+  await settle();
+  const reason = new RangeError("enough");
+  aborted.exchange.abort(reason);
+  assertStrictEquals(await assertRejects(() => aborted.reader.read()), reason);
 });
 
 test("BodyReader.readAhead() heeds the caller's signal though the body has arrived", async () => {

@@ -21,10 +21,15 @@ class Bench {
 
   constructor(max: number, open = true) {
     this.open = open;
-    const exchange = { end: () => this.log.push("end"), endWith: (error: unknown) => this.log.push(error) };
+    const exchange = {
+      over: false,
+      end: () => this.log.push("end"),
+      release: (reuse: boolean) => this.log.push(`release, ${reuse ? "to reuse" : "to close"}`),
+    };
     const isOpen = () => this.open;
     const source = {
       owns: () => false,
+      abort: (error: unknown) => this.log.push(error),
       get open() {
         return isOpen();
       },
@@ -108,7 +113,8 @@ Deno.test("ReadAhead.reading is done when the read is, and never rejects", async
   const failure = new Error("reset");
   await bench.fail(failure);
   assertEquals([await second, bench.ahead.reading], [undefined, undefined]);
-  assertStrictEquals(bench.take().at(-1), failure);
+  assertEquals(bench.take().slice(-3), [failure, "release, to close", "end"]);
+  assertStrictEquals(bench.ahead.failure, failure);
   assertEquals(text(bench.ahead.take()), "ab");
 });
 

@@ -96,6 +96,21 @@ function unread(path: string, size: number): Case {
 }
 
 export const cases: Case[] = [
+  {
+    name: "what had arrived of a body that breaks off is read first, though its reader comes late, and then the error",
+    async run({ scope }) {
+      const session = new Session();
+      const head = "HTTP/1.1 200 OK\r\naccess-control-allow-origin: *\r\ntransfer-encoding: chunked\r\n\r\n";
+      const steps = [head, "5\r\nhello\r\n", 100, { then: "reset" }];
+      const response = await session.fetch(`${scope.url}/raw?steps=${encodeURIComponent(JSON.stringify(steps))}`);
+      await untilIdle(session);
+      const reader = response.body!.getReader();
+      assertEquals(new TextDecoder().decode((await reader.read()).value), "hello");
+      assertInstanceOf(causeOf(await failure(reader.read())), NetworkError);
+      await session.close();
+      await scope.wait({ pending: 0 });
+    },
+  },
   withSession("session.fetch is bound", async ({ fetch }, { scope }) => {
     const response = await fetch(`${scope.url}/bytes/10`);
     assertEquals([response instanceof Response, response.status], [true, 200]);

@@ -142,6 +142,29 @@ export const cases: Case[] = [
     },
   })),
   {
+    name: "the body of a response is null where the mock's is, and a stream where the network's is, though it is empty",
+    async run({ scope }) {
+      await withSession({ fetch: () => Promise.resolve(new Response(null)) }, async (session) => {
+        const responses = [
+          await session.get("http://x.test/", { prefetch: false }),
+          (await session.get("http://x.test/", { prefetch: false })).toResponse(),
+          await session.fetch("http://x.test/"),
+          (await session.fetch("http://x.test/")).clone(),
+        ];
+        for (const response of responses) {
+          assertEquals(response.body, null);
+          if (!(response instanceof Response)) continue;
+          assertEquals([await response.text(), await response.text(), response.bodyUsed], ["", "", false]);
+        }
+      });
+      await withSession({}, async (session) => {
+        const url = `${scope.url}/bytes/0`;
+        const responses = [await session.get(url, { prefetch: false }), await session.fetch(url)];
+        for (const { body } of responses) assertEquals((await body!.getReader().read()).done, true);
+      });
+    },
+  },
+  {
     name: "the memory of a mock's chunks stays with the mock, though its slice() makes no copy, as a Buffer's",
     async run() {
       /** As Node's Buffer, all of which share one memory. */

@@ -614,6 +614,9 @@ function parseBaseUrl(baseUrl: string | URL): URL {
 
 function choosePool(pool: Pool | PoolOptions | undefined, fetch: Fetch | undefined): Pool {
   if (pool !== undefined && !isObject(pool)) refuse('"pool" must be a Pool or options for one', pool);
+  if (pool && !(pool instanceof Pool) && "acquire" in pool) {
+    throw new TypeError('"pool" must be a Pool or options for one: received a Pool of another copy of the module');
+  }
   if (fetch === undefined) return pool instanceof Pool ? pool : new Pool(pool);
   checkFunction('"fetch"', fetch);
   if (pool instanceof Pool || pool?.transport) {

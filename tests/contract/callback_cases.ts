@@ -239,7 +239,10 @@ const PLACES: Record<string, Place> = {
   },
   "read() of a body": { options: responding((call) => ({ read: () => call(DONE) })) },
   "read() of a body of announced length": {
-    options: responding((call) => ({ read: () => call(readOnce()) }), { "content-length": "1" }),
+    options: responding((call) => {
+      const read = readOnce();
+      return { read: () => call(read) };
+    }, { "content-length": "1" }),
   },
   "cancel() of a reader": {
     options: responding((call) => ({ cancel: () => call(() => Promise.resolve()) })),

@@ -52,7 +52,7 @@ async function asGlobal(wrap: (fetch: Fetch, session: Hangup.Session) => Fetch, 
   const options = { pool: { maxConnections }, timeout: { queue: 1000 } };
   const session = new Session(options);
   use(wrap(session.fetch as Fetch, session));
-  const results = [
+  const results: unknown[] = [
     await outcome(fetch(`${url}/bytes/10`)),
     await outcome(fetch(new Request(`${url}/echo`, { method: "POST", body: "text" }))),
     await outcome(session.get(`${url}/bytes/10`)),
@@ -101,7 +101,7 @@ async function mocked(before: boolean, kind: string) {
   const { createTransport, get, Session } = await load();
   const session = new Session();
   use(mock);
-  const results = [
+  const results: unknown[] = [
     session.pool.closesSockets,
     await outcome(session.post("http://mock.invalid/", { body: "text" })),
     await outcome(session.fetch("http://mock.invalid/")),
@@ -262,7 +262,7 @@ async function nocked(before: boolean) {
   at.get("/broken").replyWithError(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }));
   const { Session, get } = early ?? await load();
   const session = made ?? new Session();
-  const results = [
+  const results: unknown[] = [
     await (await session.get("http://nock.invalid/")).json(),
     await (await session.post("http://nock.invalid/echo", { body: "text" })).text(),
     await (await session.get("http://nock.invalid/old")).json(),
@@ -468,7 +468,7 @@ async function perRequest() {
   }
   const dispatcher = Agent && new Elsewhere();
   const init: object = client ? { client } : dispatcher ? { dispatcher } : { proxy: url };
-  const results = [
+  const results: unknown[] = [
     await outcome(session.get(`${nowhere}bytes/10`, init)),
     await outcome(session.fetch(`${nowhere}bytes/10`, init)),
     await outcome(session.post(`${nowhere}echo`, { ...init, body: "text" })),
@@ -516,7 +516,7 @@ async function inRealm() {
   const { createTransport, Session }: typeof Hangup = runInContext(`${script!.text}; Hangup`, realm);
   const session = new Session();
   const configured = new Session({ pool: { transport: createTransport({ connect: { timeout: 5000 } }) } });
-  const results = [
+  const results: unknown[] = [
     runInContext("Object", realm) === Object,
     session.pool.closesSockets,
     await outcome(session.get(`${url}/bytes/10`)),
@@ -562,7 +562,7 @@ async function frozen(before: boolean) {
     throwIfNotOk: true,
   });
   const nameOf = (request: Promise<unknown>) => request.catch(({ name }) => name);
-  const results = [
+  const results: unknown[] = [
     await outcome(session.post("302", { json: {} })),
     await nameOf(session.get("404")),
     await nameOf(session.get("200", { maxBodyBytes: 1 })),

@@ -468,7 +468,7 @@ async function perRequest() {
   }
   const dispatcher = Agent && new Elsewhere();
   const init: object = client ? { client } : dispatcher ? { dispatcher } : { proxy: url };
-  const results = [
+  const results: unknown[] = [
     await outcome(session.get(`${nowhere}bytes/10`, init)),
     await outcome(session.fetch(`${nowhere}bytes/10`, init)),
     await outcome(session.post(`${nowhere}echo`, { ...init, body: "text" })),

@@ -9,7 +9,6 @@
 
 import { resultOf } from "../causes.ts";
 import { isObject, isPlainObject, own } from "../options.ts";
-import type { Fetch } from "./global_fetch.ts";
 
 /** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
 export interface Agent {
@@ -119,7 +118,7 @@ export class Dispatchers {
    * none and there is no global one either, `fetch` throws at once. Otherwise it copies the body
    * before it calls the dispatcher, and a locked stream cannot be copied, so nothing is sent.
    */
-  async carries(fetch: Fetch, request: Request): Promise<boolean> {
+  async carries(fetch: (request: Request, init: RequestInit) => unknown, request: Request): Promise<boolean> {
     const stream = new ReadableStream(own({}));
     stream.getReader();
     const body = Object.assign(new Blob(["-"]), { stream: () => stream });

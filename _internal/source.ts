@@ -318,7 +318,8 @@ function getReader(body: ReadableStream | null, isNetwork: boolean): Reader | un
  */
 async function* readMethods(response: Response): AsyncGenerator<Bytes> {
   if (response.arrayBuffer) return yield new Uint8Array(await response.arrayBuffer());
-  yield new TextEncoder().encode(response.text ? await response.text() : JSON.stringify(await response.json()));
+  const text = response.text ? await response.text() : JSON.stringify(await response.json());
+  yield new TextEncoder().encode(text) as Bytes;
 }
 
 function getFiller(body: ReadableStream | null): Reader | undefined {

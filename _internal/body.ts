@@ -224,7 +224,11 @@ export class BodyReader {
  * function because all closures of one scope share the variables that any of them needs.
  */
 function failWeakly(controller: ReadableByteStreamController, toError: (error: unknown) => unknown) {
-  // Some versions of workerd have no WeakRef.
-  const held = typeof WeakRef === "function" ? new WeakRef(controller) : { deref: () => controller };
+  const held = typeof WeakRef === "function" ? new WeakRef(controller) : holdStrongly(controller);
   return (reason: unknown) => held.deref()?.error(toError(reason));
+}
+
+/** Takes the place of a `WeakRef`, which some versions of workerd lack. */
+function holdStrongly<T>(value: T): { deref(): T } {
+  return { deref: () => value };
 }

@@ -257,7 +257,7 @@ export class Deadlines {
     this.#drop();
     this.#due = due;
     this.#timer = { id, make, remove };
-    if (this.#resting) id?.unref?.();
+    if (this.#resting) this.#timer.id?.unref?.();
     if (areTimersFaked()) this.#checkFakes(this.#timer);
   }
 

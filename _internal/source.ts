@@ -26,6 +26,9 @@ const DISCARD_TIME = 250;
  */
 const MOST_EMPTY = 65_536;
 
+/** A body that is announced to be longer was not changed by a wrapper: its length is a lie. */
+const MOST_BYTES = 2 ** 40;
+
 /** The result of a read: a chunk, or the end of the body. */
 export type Read = { done: false; value: Bytes } | { done: true; value?: Bytes | undefined };
 
@@ -96,7 +99,7 @@ export class Source {
     // response from another origin.
     const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
     this.announced = empty ? 0 : unknown ? undefined : announced;
-    this.length = empty || hasLength ? this.announced : undefined;
+    this.length = empty || hasLength || this.announced! > MOST_BYTES ? this.announced : undefined;
     this.bounded = empty || announced !== undefined;
     this.#exchange = exchange;
     this.#fills = prefersByob;

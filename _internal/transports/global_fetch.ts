@@ -8,6 +8,7 @@
 
 import { isRequest } from "../options.ts";
 import { asGiven } from "../upload.ts";
+import type { BodyInit } from "../web.ts";
 import { contentOf, setContent } from "./forms.ts";
 
 /** Any function that is called like the standard `fetch`. */
@@ -116,7 +117,7 @@ async function follow(fetch: Fetch, url: URL, init: RequestInit, chosen: boolean
   context ??= makeContext();
   const outer = context.getStore();
   if (outer?.href && outer.fetch === fetch && runtimeFetch !== undefined) return await runtimeFetch(url, init);
-  init.body = asGiven(init.body) as RequestInit["body"];
+  if (init.body != null) init.body = asGiven(init.body) as BodyInit;
   const sending = { href: url.href, fetch, chosen };
   try {
     return await context.run(sending, () => fetch(url, init));

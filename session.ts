@@ -8,7 +8,7 @@
 
 import { resultOf } from "./_internal/causes.ts";
 import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
-import { Exchange, Exchanges } from "./_internal/exchange.ts";
+import { Exchange, Exchanges, type ToError } from "./_internal/exchange.ts";
 import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, MAX_DELAY, own, refuse } from "./_internal/options.ts";
@@ -566,7 +566,7 @@ export class Session implements AsyncDisposable {
   #perform<T>(
     makeOutgoing: () => Outgoing,
     respond: (exchange: Exchange, platform: Platform) => Promise<T>,
-    toError: (error: unknown) => unknown,
+    toError: ToError,
   ): Promise<T> {
     let exchange: Exchange | undefined;
     try {
@@ -586,10 +586,10 @@ export class Session implements AsyncDisposable {
       const waiting = jar === undefined && request === undefined ? exchange.acquire() : undefined;
       const drive = () => exchange!.drive(respond(exchange!, this.pool[PLATFORM]), toError);
       return waiting === undefined ? drive() : waiting.then(drive, (error) => {
-        throw toError(exchange!.endWith(error));
+        throw toError(exchange!.endWith(error), exchange!);
       });
     } catch (error) {
-      return Promise.reject(exchange ? toError(exchange.endWith(error)) : error);
+      return Promise.reject(exchange ? toError(exchange.endWith(error), exchange) : error);
     }
   }
 }

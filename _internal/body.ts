@@ -8,7 +8,7 @@
 
 import { BodyTooLargeError } from "../errors.ts";
 import { ByteCollector, type Bytes, makeStream } from "./bytes.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, ToError } from "./exchange.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { throwIfAborted } from "./signals.ts";
 import type { Read, Source } from "./source.ts";
@@ -78,12 +78,12 @@ export class BodyReader {
    *
    * @param toError Converts an error into the one that reads reject with.
    */
-  constructor(exchange: Exchange, source: Source, toError: (error: unknown) => unknown = (error) => error) {
+  constructor(exchange: Exchange, source: Source, toError: ToError = (error) => error) {
     this.#exchange = exchange;
     this.#source = source;
     this.#toError = (error) => {
       forget(exchange);
-      return toError(error);
+      return toError(error, exchange);
     };
     this.#hasStream = source.hasStream;
     if (this.#hasStream) {
@@ -214,6 +214,7 @@ export class BodyReader {
 
   #throwIfAborted(): void {
     this.#exchange.cancellation.throwIfAborted();
+    if (this.#signal?.aborted) this.#exchange.byCaller = true;
     throwIfAborted(this.#signal);
   }
 }

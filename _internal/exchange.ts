@@ -111,6 +111,9 @@ export class Exchanges {
   }
 }
 
+/** Converts the error of an exchange into the one that its caller gets. */
+export type ToError = (error: unknown, exchange: Exchange) => unknown;
+
 /** The body that is being read. Reading stops when the exchange is aborted. */
 export interface OpenBody {
   /** Whether the body is read to an end that is certain to come. */
@@ -199,6 +202,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
 
   /** Listens to the caller's signal. */
   follow(signal: AbortSignal): void {
+    this.byCaller = signal.aborted;
     throwIfAborted(signal);
     addAbortListener(signal, this);
     this.#signal = signal;
@@ -243,9 +247,9 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
    *
    * @param toError Converts the error.
    */
-  drive<T>(work: Promise<T>, toError: (error: unknown) => unknown): Promise<T> {
+  drive<T>(work: Promise<T>, toError: ToError): Promise<T> {
     return this.cancellation.race(work).catch((error) => {
-      throw toError(this.endWith(error));
+      throw toError(this.endWith(error), this);
     });
   }
 

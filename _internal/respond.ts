@@ -46,7 +46,7 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
     const content = await exchange.cancellation.race(prefetchBody(exchange, arrival, max));
     return webResponse(head, end(exchange, content), fetched);
   } catch (error) {
-    const failure = asFetchError(exchange.endWith(error));
+    const failure = asFetchError(exchange.endWith(error), exchange);
     const stream = () => makeStream({ type: "bytes", pull: (controller) => controller.error(failure) });
     return webResponse(head, { stream, readAll: () => Promise.reject(failure) }, fetched);
   }
@@ -86,10 +86,10 @@ async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof a
 
 /**
  * Converts an error into the one that the standard `fetch` rejects with (Fetch standard, section
- * 5.6). The caller's own reason stays as it is.
+ * 5.6). The caller's own reason stays as it is, even if it is an error of this module.
  */
-export function asFetchError(error: unknown): unknown {
-  return error instanceof HangupError ? new TypeError("fetch failed", { cause: error }) : error;
+export function asFetchError(error: unknown, { byCaller }: Exchange): unknown {
+  return error instanceof HangupError && !byCaller ? new TypeError("fetch failed", { cause: error }) : error;
 }
 
 function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): ResponseHead {

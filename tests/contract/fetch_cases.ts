@@ -445,6 +445,29 @@ export const cases: Case[] = [
     assertIdle(session);
   }),
 
+  withSession(
+    "session.fetch rejects with the caller's reason though it is an error of this module",
+    async (session, t) => {
+      const { scope } = t;
+      const reason = new SessionClosedError({ method: "GET", url: "http://other.test/" });
+      const aborted = AbortSignal.abort(reason);
+      assertStrictEquals(await failure(session.fetch(`${scope.url}/echo`, { signal: aborted })), reason);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const hanging = failure(session.fetch(`${scope.url}/hang`, { signal }));
+      const stalled = failure((await session.fetch(`${scope.url}/stall/100000`, { signal })).text());
+      const arrived = await session.fetch(`${scope.url}/bytes/100000`, { signal });
+      await scope.wait({ requests: 3 }, 10_000);
+      controller.abort(reason);
+      assertStrictEquals(await hanging, reason);
+      for (const error of [await stalled, await failure(arrived.text())]) {
+        if (t.can("keepsStreamErrors")) assertStrictEquals(error, reason);
+        else assert(error instanceof Error);
+      }
+      assertIdle(session);
+    },
+  ),
+
   ...(["Request", "init", "both"] as const).flatMap((where) => {
     const send = (session: Session, url: string, signal: AbortSignal) => {
       const other = new AbortController().signal;

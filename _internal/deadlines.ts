@@ -12,7 +12,7 @@ import { isWorkerd } from "./workerd.ts";
 
 /**
  * A timer that is late by more than this many milliseconds counts as lost: workerd drops the timers
- * of a request that has ended, and nobody may tick a fake.
+ * of a request that has ended, and a test may never tick its fakes.
  */
 const LOST_AFTER = 1000;
 
@@ -169,7 +169,7 @@ export class Deadlines {
       this.#during.armed = Math.min(this.#during.armed, deadline);
       return;
     }
-    // Elsewhere a real timer is not lost, whatever the clock says.
+    // Only workerd loses real timers. On other platforms, a clock that says so has jumped.
     const mayBeLost = isWorkerd() || this.#timer?.stopChecking !== undefined;
     if (now > this.#due + LOST_AFTER && mayBeLost) {
       this.#drop();

@@ -13,7 +13,7 @@
 
 import { own, refuse } from "./options.ts";
 
-/** What is told when a signal aborts. An object takes less memory than a closure. */
+/** An object to call when a signal aborts. A closure would take more memory. */
 export interface AbortListener {
   /** Called once, with the signal's reason. Must not throw. */
   onAbort(reason: unknown): void;

@@ -10,7 +10,7 @@ import { HangupError, NetworkError, type PoolClosedError, TimeoutError } from ".
 import type { ExchangeInfo, ExchangeState, Repeatable, RequestSummary } from "../request.ts";
 import { Attempt } from "./attempt.ts";
 import { Cancellation } from "./cancellation.ts";
-import { explain, isCustom, neverSent, redact } from "./causes.ts";
+import { explain, isCustom, isRefusal, neverSent, redact } from "./causes.ts";
 import { type Clock, Deadlines } from "./deadlines.ts";
 import { displayUrl, isIdempotent, originOf } from "./http.ts";
 import { isObject } from "./options.ts";
@@ -310,9 +310,17 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     }
   }
 
-  /** Returns the error to throw if the request failed before its response arrived. */
-  sendError(cause: unknown): unknown {
+  /**
+   * Returns the error to throw if the request failed before its response arrived.
+   *
+   * @param isRuntimes Whether the runtime's own `fetch` was to send it, and may have refused its options.
+   */
+  sendError(cause: unknown, isRuntimes = false): unknown {
     if (!this.cancellation.aborted && (cause instanceof HangupError || isCustom(cause))) return cause;
+    if (!this.cancellation.aborted && isRuntimes && isRefusal(cause)) {
+      redact(cause, this.outgoing.url);
+      return cause;
+    }
     const unsent = neverSent(cause);
     if (unsent) this.#sent--;
     const unknown = unsent || isIdempotent(this.method) ? "" : ", so the outcome of the request is unknown";

@@ -10,7 +10,6 @@
 import { NetworkError, TooManyRedirectsError } from "../errors.ts";
 import type { Redirect } from "../request.ts";
 import { bufferBody } from "./body.ts";
-import { isRefusal } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
 import { hasBody, SMALL_BODY } from "./http.ts";
 import { keepCookies, withCookies } from "./jar.ts";
@@ -116,8 +115,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   try {
     response = await sent;
   } catch (cause) {
-    // Only the runtime's own `fetch` ends bodies.
-    throw endsBodies && isRefusal(cause) ? cause : exchange.sendError(cause);
+    throw exchange.sendError(cause, endsBodies); // only the runtime's own `fetch` ends bodies
   } finally {
     exchange.settle();
   }

@@ -6,7 +6,7 @@
 //   deno task test -- --runtime=firefox,webkit   browsers of the machine's own, which run only where they are asked for
 //   deno task test -- --only=substring       only cases whose "[suite] name" contains it
 //   deno task test -- --suite=pool           only files whose name contains it: contract/pool_cases.ts, pool_test.ts
-//   deno task test -- --jobs=1               this many runtimes at a time (6; most of the time is spent waiting)
+//   deno task test -- --jobs=1               this many processes at a time (6; most of the time is spent waiting)
 //   deno task test -- --check-matrix         compares the columns of these runtimes with docs/matrix.md, too
 //   deno task test -- --differences=FILE     writes what the suite "differential" notes into a file, and records it as meant
 //   deno task test -- --times                says which suites take longest
@@ -70,13 +70,39 @@ function filesOf(folder: string, end: string): string[] {
     .sort().map((name) => fromFileUrl(new URL(name, directory)));
 }
 
-const junit = await Deno.makeTempFile({ suffix: ".xml" });
+/** The files that one process runs. */
+interface Part {
+  runtime: Runtime;
+  /** Files of cases. */
+  contract: string[];
+  /** Tests beside the contract, which are Deno's alone. */
+  units: string[];
+  /** Where `deno test` writes its report. */
+  report: string;
+}
+
+/**
+ * How many processes share the files of a runtime. With one, the slowest runtime would go on by itself when the others
+ * have ended, and a core would have nothing to do.
+ */
+const PARTS = 2;
+
 const contract = [...filesOf("contract/", "_cases.ts"), ...filesOf("clients/", "_cases.ts")];
 const units = filesOf("", "_test.ts");
 if (contract.length === 0 && units.length === 0) throw new RangeError(`No file matches: ${options.suite}`);
+const temporary = await Deno.makeTempDir();
 
-/** What to start for a runtime; each prints the protocol of harness/process.ts, but `deno test` writes JUnit's XML. */
-function commandOf(runtime: Runtime): string[] | undefined {
+function partsOf(runtime: Runtime): Part[] {
+  const parts = Array.from({ length: PARTS }, (_, part) => {
+    const ofPart = (files: string[]) => files.filter((_, i) => i % PARTS === part);
+    const report = `${temporary}/${runtime}-${part}.xml`;
+    return { runtime, contract: ofPart(contract), units: runtime === "deno" ? ofPart(units) : [], report };
+  });
+  return parts.filter(({ contract, units }) => contract.length + units.length > 0);
+}
+
+/** What to start; each prints the protocol of harness/process.ts, but `deno test` writes JUnit's XML. */
+function commandOf({ runtime, contract, units, report }: Part): string[] | undefined {
   const harness = fromFileUrl(new URL("tests/harness/", root));
   switch (runtime) {
     case "deno": {
@@ -84,7 +110,8 @@ function commandOf(runtime: Runtime): string[] | undefined {
       const sanitizers = ["--sanitize-ops", "--sanitize-resources"];
       const registrar = fromFileUrl(new URL("tests/contract_test.ts", root));
       const tests = new Set(contract.length > 0 ? [registrar, ...units] : units);
-      return [Deno.execPath(), "test", "-A", "--no-check", `--junit-path=${junit}`, ...sanitizers, ...filter, ...tests];
+      const flags = ["-A", "--no-check", `--junit-path=${report}`, ...sanitizers, ...filter];
+      return [Deno.execPath(), "test", ...flags, ...tests];
     }
     case "bun":
     case "node22":
@@ -113,12 +140,13 @@ function slowest(rows: Row[]): string {
   return `, most of it in ${sorted.map(([suite, time]) => `${suite} ${time.toFixed(0)}`).join(", ")}`;
 }
 
-async function runOn(runtime: Runtime, surroundings: Record<string, string>): Promise<Row[]> {
+async function runPart(part: Part, surroundings: Record<string, string>): Promise<Row[]> {
+  const { runtime } = part;
   const rows: Row[] = [];
   const fail = (name: string, error: string) => {
     rows.push({ suite: runtime, name, error, ms: 0, contract: false });
   };
-  const command = commandOf(runtime);
+  const command = commandOf(part);
   if (!command) {
     const missing = machines.some((name) => name === runtime)
       ? "This machine has no"
@@ -130,7 +158,7 @@ async function runOn(runtime: Runtime, surroundings: Record<string, string>): Pr
   const child = new Deno.Command(command[0], {
     args: command.slice(1),
     cwd: root,
-    env: { ...surroundings, HANGUP_CASES: contract.join("\n"), NO_COLOR: "1" },
+    env: { ...surroundings, HANGUP_CASES: part.contract.join("\n"), NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -170,7 +198,7 @@ async function runOn(runtime: Runtime, surroundings: Record<string, string>): Pr
   if (runtime === "deno" && !killed) {
     // Of a test that the filter left out it says that it was skipped.
     const title = (row: Row) => row.contract ? `[${row.suite}] ${row.name}` : row.name;
-    rows.push(...parseJunit(await Deno.readTextFile(junit)).filter((row) => title(row).includes(options.only)));
+    rows.push(...parseJunit(await Deno.readTextFile(part.report)).filter((row) => title(row).includes(options.only)));
     ended = rows.length > 0 || code === 0;
   }
 
@@ -202,23 +230,22 @@ const results = new Map<Runtime, Row[]>();
 {
   if (options.differences) Deno.env.set("HANGUP_RECORDING", "1");
   const server = await startServer();
-  const ca = await Deno.makeTempFile({ suffix: ".pem" });
+  const ca = `${temporary}/ca.pem`;
   await Deno.writeTextFile(ca, server.ca);
-  // Most of the time of a script on Node would go into taking the types out of the module.
-  const cache = await Deno.makeTempDir();
   const surroundings = {
-    NODE_COMPILE_CACHE: cache,
+    // Most of the time of a script on Node would go into taking the types out of the module.
+    NODE_COMPILE_CACHE: `${temporary}/cache`,
     HANGUP_CONTROL_URL: server.control,
     HANGUP_SPKI: server.spki,
     HANGUP_CERTIFICATE: server.cert,
     DENO_CERT: ca,
     NODE_EXTRA_CA_CERTS: ca,
   };
-  // The tests beside the contract are Deno's alone.
-  const waiting = chosen.filter((runtime) => contract.length > 0 || runtime === "deno");
+  const waiting = chosen.flatMap(partsOf);
   const work = async () => {
-    for (let runtime = waiting.shift(); runtime; runtime = waiting.shift()) {
-      results.set(runtime, await runOn(runtime, surroundings));
+    for (let part = waiting.shift(); part; part = waiting.shift()) {
+      const rows = await runPart(part, surroundings);
+      results.set(part.runtime, [...results.get(part.runtime) ?? [], ...rows]);
     }
   };
   await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, work));
@@ -228,9 +255,7 @@ const results = new Map<Runtime, Row[]>();
     await Deno.writeTextFile(options.differences, `[\n${notes.join(",\n")}\n]\n`);
   }
   await server.stop();
-  await Deno.remove(ca);
-  await Deno.remove(cache, { recursive: true });
-  await Deno.remove(junit);
+  await Deno.remove(temporary, { recursive: true });
 }
 
 // A case that one runtime reported and another did not was lost there, and that is a failure.

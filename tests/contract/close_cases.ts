@@ -74,11 +74,6 @@ const UNREAD: Record<string, Unread> = {
     headers: ANNOUNCED,
     use: (session) => abortSoon((signal) => session.get(NOBODY, { signal })),
   },
-  "an announced length that is too large": {
-    headers: ANNOUNCED,
-    options: { maxBodyBytes: 5 },
-    use: (session) => session.get(NOBODY),
-  },
   "the body of a 204": { status: 204, use: (session) => session.get(NOBODY) },
   "the body of a HEAD": { use: (session) => session.head(NOBODY) },
   ...Object.fromEntries(

@@ -9,7 +9,7 @@ import { type Fetch, type Place, settle, type Situation } from "../differential/
 import recorded from "../differential/recorded.json" with { type: "json" };
 import { situations } from "../differential/situations.ts";
 import type { Case, TestContext } from "../harness/case.ts";
-import { note } from "../server/client.ts";
+import { note, type Scope } from "../server/client.ts";
 
 // Taken before any test replaces it.
 const bare: Fetch = globalThis.fetch;
@@ -17,9 +17,8 @@ const bare: Fetch = globalThis.fetch;
 /** Where each difference shows that is meant: the ids of reasons by runtime by situation. */
 const record: Record<string, Record<string, string[]>> = recorded;
 
-/** Meets a situation with a `fetch`, on ports of its own. */
-async function meet(situation: Situation, fetch: Fetch, { openScope }: TestContext): Promise<Aspects> {
-  const scope = await openScope({ record: 1 });
+/** Meets a situation with a `fetch`, on ports of its own, the first of which is given. */
+async function meet(situation: Situation, fetch: Fetch, scope: Scope, { openScope }: TestContext): Promise<Aspects> {
   const scopes = [scope];
   const ports: [port: number, name: string][] = [[scope.port, "here"]];
   let another: Promise<string> | undefined;
@@ -45,24 +44,23 @@ async function meet(situation: Situation, fetch: Fetch, { openScope }: TestConte
   };
   const { outcome, error, value } = await settle(() => situation.run(fetch, at), { patience: 3000 });
   const seen = outcome === "resolves" ? value : { outcome, error };
-  const sent = (await Promise.all(scopes.map((each) => each.arrivals()))).flat();
+  const sent = (await Promise.all(scopes.map((each) => each.close()))).flat();
   // Where a URL is in another, its colons are escaped, once or twice.
   const normalize = (text: string) =>
     ports.reduce((text, [port, name]) => {
       const address = new RegExp(`(127\\.0\\.0\\.1|\\[::1\\])?(:|%(?:25)?3A)${port}`, "g");
       return text.replaceAll(address, (_, host, colon) => host ? name : colon + name);
     }, text);
-  const aspects = aspectsOf(seen, sent, normalize);
-  await Promise.all(scopes.map((each) => each.close()));
-  return aspects;
+  return aspectsOf(seen, sent, normalize);
 }
 
-/** Meets a situation with the runtime's own `fetch` and with a session's. */
-async function differ(situation: Situation, t: TestContext): Promise<Difference[]> {
-  const expected = await meet(situation, bare, t);
+/** Meets a situation with the runtime's own `fetch` at this scope, and with a session's at another. */
+async function differ(situation: Situation, scope: Scope, t: TestContext): Promise<Difference[]> {
+  const expected = await meet(situation, bare, scope, t);
   const session = new Session();
   try {
-    return compare(expected, await meet(situation, session.fetch, t), situation.unsteady);
+    const found = await meet(situation, session.fetch, await t.openScope({ record: 1 }), t);
+    return compare(expected, found, situation.unsteady);
   } finally {
     await session.close();
   }
@@ -76,14 +74,15 @@ function differentialCase(situation: Situation): Case {
     name,
     needs: ["plainFetch"],
     leaks: true,
+    records: true,
     async run(t) {
-      let differences = await differ(situation, t);
+      let differences = await differ(situation, t.scope, t);
       for (let again = 0; situation.timed && differences.length > 0 && again < 3; again++) {
-        differences = await differ(situation, t);
+        differences = await differ(situation, await t.openScope({ record: 1 }), t);
       }
-      const { runtime } = t;
+      const { runtime, scope: { recording } } = t;
       const found = differences.map((difference) => ({ ...difference, id: reasonOf(name, runtime, difference)?.id }));
-      const recording = await note(JSON.stringify({ name, runtime, differences: found }));
+      if (recording) await note(JSON.stringify({ name, runtime, differences: found }));
       const meant = new Set(found.flatMap(({ id }) => id ?? []));
       const listed = record[name]?.[runtime] ?? [];
       const faults = found.filter(({ id }) => id === undefined || (!recording && !listed.includes(id)));

@@ -54,7 +54,7 @@ async function assertTimeoutsComeBack({ scope, serve }: TestContext): Promise<vo
     await scope.wait({ pending: 2 }, 10_000);
     await scope.release("a");
     assertEquals(await first, 200);
-    await scope.wait({ requests: 99 }, 4_000).catch(() => {});
+    await Promise.race([second, scope.wait({ requests: 99 }, 4_000).catch(() => {})]);
     assertEquals(await ask("/bytes/10"), 200);
     assertEquals(await second, "TimeoutError");
     await scope.wait({ pending: 0 });

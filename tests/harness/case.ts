@@ -111,6 +111,8 @@ export interface Case {
   needs?: Capability[];
   /** Whether it uses bare `fetch`, which may leave resources behind; then Deno's sanitizers are off. */
   leaks?: boolean;
+  /** Whether its scope keeps what arrives. */
+  records?: boolean;
   run(t: TestContext): Promise<void> | void;
 }
 
@@ -215,7 +217,7 @@ export async function runCase(test: Case, { runtime, run, serve }: Surroundings)
     return !lacked;
   };
   const settled = (async () => {
-    const scope = await open();
+    const scope = await open(test.records ? { record: 1 } : {});
     await test.run({ runtime, scope, openScope: open, can, run: run ?? cannotRun, serve: serveNamed });
   })();
   try {

@@ -38,6 +38,8 @@ export interface Scope extends AsyncDisposable {
   readonly path?: string;
   /** The certificate of the authority that issued the server's, in PEM. */
   readonly ca: string;
+  /** Whether the runner records the texts of `note()`. */
+  readonly recording: boolean;
   stats(): Promise<Stats>;
   /** Resolves as soon as the conditions hold; rejects with what was counted if they did not within so many ms (250). */
   wait(conditions: Conditions, within?: number): Promise<Stats>;
@@ -45,10 +47,11 @@ export interface Scope extends AsyncDisposable {
   release(key: string): Promise<void>;
   /** Destroys the sockets that are idle now, as a server does whose keep-alive time ran out. */
   drop(): Promise<void>;
-  /** What arrived, in order, if the scope was opened with `record`. */
-  arrivals(): Promise<Arrival[]>;
-  /** Closes the port and destroys its sockets. */
-  close(): Promise<void>;
+  /**
+   * Closes the port and destroys its sockets. Resolves with what arrived, in order, if the scope was opened with
+   * `record`; before it closes, it waits for the rest of the bodies.
+   */
+  close(): Promise<Arrival[]>;
 }
 
 // Taken before any test replaces it.
@@ -81,33 +84,29 @@ export interface ScopeOptions {
   fault?: FaultName;
   /** How many sockets must not be open at once, so that `maxOpen` is exact above it. */
   limit?: number;
-  /** Keeps what arrives, for `arrivals()`. */
+  /** Keeps what arrives, for `close()`. */
   record?: 1;
 }
 
-/** Leaves a text with the counting server, for the runner. Resolves with whether the runner records. */
-export async function note(text: string): Promise<boolean> {
-  return (await call<{ recording: boolean }>("POST", "/note", {}, text)).recording;
+/** Leaves a text with the counting server, for the runner. */
+export async function note(text: string): Promise<void> {
+  await call("POST", "/note", {}, text);
 }
 
 /** Opens a fresh listening port on the counting server. */
 export async function openScope(options: ScopeOptions = {}): Promise<Scope> {
-  type Opened = { id: string; url: string; port: number; path?: string; ca: string };
-  const { id, url, port, path, ca } = await call<Opened>("POST", "/open", {
+  type Opened = Pick<Scope, "url" | "port" | "path" | "ca" | "recording"> & { id: string };
+  const { id, ...opened } = await call<Opened>("POST", "/open", {
     slow: surroundings.HANGUP_SLOW,
     ...options,
   });
-  let closing: Promise<void> | undefined;
+  let closing: Promise<Arrival[]> | undefined;
   const close = () => closing ??= call("POST", "/close", { id });
   return {
-    url,
-    port,
-    path,
-    ca,
+    ...opened,
     close,
-    [Symbol.asyncDispose]: close,
+    [Symbol.asyncDispose]: async () => void await close(),
     stats: () => call("GET", "/stats", { id }),
-    arrivals: () => call("GET", "/arrivals", { id }),
     async wait(conditions, within = 250) {
       if (conditions.open === 0 || conditions.pending === 0) {
         within = Math.max(within, surroundings.HANGUP_WITHIN ?? 0);

@@ -14,12 +14,12 @@
 //   GET  /wait?id=&open=0&within=  answers as soon as every condition holds, or after `within` ms (250) as things are:
 //                                  { met, stats }. open and pending mean exactly; accepted, requests, aborted and
 //                                  killed mean at least
-//   GET  /arrivals?id=             what arrived in a scope opened with `record=1`, once the bodies have, or after 300 ms
-//   POST /note                     keeps the body for whoever started the server; says whether it was asked to record
+//   POST /note                     keeps the body for whoever started the server
 //   GET  /notes                    the texts that were kept
 //   POST /release?id=&key=         lets /hold?key= go on
 //   POST /drop?id=                 destroys the sockets that are idle now
-//   POST /close?id=                closes the port and destroys its sockets
+//   POST /close?id=                closes the port, destroys its sockets, and says what arrived in a scope opened with
+//                                  `record=1`: once the bodies have, or after 300 ms
 //   GET  /blank                    an empty page for browsers to start from
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -57,7 +57,7 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
       : await scope.listen(query.get("host") ?? "127.0.0.1");
     scopes.set(scope.id, scope);
     const { ca } = made ?? trusted;
-    return { id: scope.id, ca, ...address };
+    return { id: scope.id, ca, recording: process.env.HANGUP_RECORDING !== undefined, ...address };
   }
   if (`${method} ${url.pathname}` === "GET /notes") return notes;
   const scope = scopes.get(query.get("id") ?? "");
@@ -69,21 +69,19 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
       const met = await scope.until(conditionOf(query), Number(query.get("within") ?? 250), signal);
       return { met, stats: scope.stats };
     }
-    case "GET /arrivals": {
-      const { arrivals = [] } = scope;
-      await scope.until(() => arrivals.every(({ whole }) => whole !== undefined), 300, signal);
-      return arrivals;
-    }
     case "POST /release":
       scope.release(query.get("key") ?? "");
       return {};
     case "POST /drop":
       scope.drop();
       return {};
-    case "POST /close":
+    case "POST /close": {
       scopes.delete(scope.id);
+      const { arrivals = [] } = scope;
+      await scope.until(() => arrivals.every(({ whole }) => whole !== undefined), 300, signal);
       await scope.close();
-      return {};
+      return arrivals;
+    }
   }
 }
 
@@ -91,7 +89,7 @@ async function keepNote(request: IncomingMessage) {
   let text = "";
   for await (const piece of request.setEncoding("utf8")) text += piece;
   notes.push(text);
-  return { recording: process.env.HANGUP_RECORDING !== undefined };
+  return {};
 }
 
 function conditionOf(query: URLSearchParams): (stats: Stats) => boolean {

@@ -11,8 +11,7 @@ import { NetworkError } from "../errors.ts";
 import { type ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, hasBody, SMALL_BODY } from "./http.ts";
-import { PlatformPromise } from "./promise.ts";
-import { afterReal } from "./timers.ts";
+import { delay } from "./timers.ts";
 import { cancelBody, openStream } from "./transports/forms.ts";
 import type { Platform } from "./transports/platform.ts";
 import type { ResponseType } from "./web.ts";
@@ -252,8 +251,7 @@ export class Source {
     if (!this.open) return true;
     if ((this.announced ?? 0) > SMALL_BODY) return false;
     this.bounded = false; // queued requests do not count its bytes as progress
-    const { promise: late, resolve } = PlatformPromise.withResolvers<undefined>();
-    const removeTimer = afterReal(DISCARD_TIME, () => resolve(undefined));
+    const [late, removeTimer] = delay(DISCARD_TIME);
     try {
       for (let budget = SMALL_BODY; budget > 0;) {
         // If an unwanted body fails, the request does not fail.

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { PlatformPromise } from "./promise.ts";
+
 /** The functions of a platform for timers and turns of the event loop. */
 interface Timers {
   setTimeout: typeof setTimeout;
@@ -102,6 +104,12 @@ export function afterReal(ms: number, callback: () => void): () => void {
   const word = new Int32Array(new SharedArrayBuffer(4));
   Promise.resolve(Atomics.waitAsync(word, 0, 0, ms).value).then((how) => how === "timed-out" && callback());
   return () => void Atomics.notify(word, 0);
+}
+
+/** Returns a promise that resolves after a delay in real time, and a function that removes its timer. */
+export function delay(ms: number): [late: Promise<undefined>, removeTimer: () => void] {
+  const { promise, resolve } = PlatformPromise.withResolvers<undefined>();
+  return [promise, afterReal(ms, () => resolve(undefined))];
 }
 
 /**

@@ -10,8 +10,7 @@ import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { resultOf } from "./causes.ts";
 import { isObject, own, tagOf } from "./options.ts";
-import { PlatformPromise } from "./promise.ts";
-import { afterReal } from "./timers.ts";
+import { delay } from "./timers.ts";
 import { openStream, type StreamReader } from "./transports/forms.ts";
 import type { BodyInit } from "./web.ts";
 import { isWorkerd } from "./workerd.ts";
@@ -242,8 +241,7 @@ function tellsStreams(): boolean {
  */
 async function readAhead(reader: StreamReader, cancellation: Cancellation): Promise<Bytes | AsyncIterable<Bytes>> {
   const bytes = new ByteCollector();
-  const { promise: late, resolve } = PlatformPromise.withResolvers<undefined>();
-  const removeTimer = afterReal(MEMORY_TIME, () => resolve(undefined));
+  const [late, removeTimer] = delay(MEMORY_TIME);
   try {
     for (let counted = 0;;) {
       const pending = reader.read();

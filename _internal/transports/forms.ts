@@ -11,8 +11,7 @@
  */
 
 import { type Bytes, readerOf } from "../bytes.ts";
-import { PlatformPromise } from "../promise.ts";
-import { afterReal } from "../timers.ts";
+import { delay } from "../timers.ts";
 import { undiciVersion } from "./undici.ts";
 
 /** The part of a stream's reader that is used here. */
@@ -114,8 +113,7 @@ class FormReader implements StreamReader {
 
   async cancel(reason: unknown): Promise<void> {
     if (this.#isForm === undefined) this.read().catch(() => {});
-    const { promise: late, resolve } = PlatformPromise.withResolvers<boolean>();
-    const removeTimer = afterReal(FORM_TIME, () => resolve(false));
+    const [late, removeTimer] = delay(FORM_TIME);
     const isForm = await Promise.race([this.#isForm, late]);
     removeTimer();
     if (!isForm) await this.#reader.cancel(reason);

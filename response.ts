@@ -409,10 +409,10 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * @throws {BodyTooLargeError} If a line is longer than `maxBodyBytes`.
    */
   lines(): AsyncGenerator<string, void, undefined> {
-    const lines = this.#lines();
-    // A generator that is left before it was started runs no code of its own.
+    const lines = this.#lines(this[Symbol.asyncIterator]());
+    // A generator that is left runs no code of its own before it was started, or while it waits.
     const closing = <Args extends unknown[], Result>(leave: (...args: Args) => Result) => (...args: Args) => {
-      if (this.#used === undefined) this.#reader.close();
+      this.#reader.close();
       return leave.apply(lines, args);
     };
     lines.return = closing(lines.return);
@@ -420,7 +420,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     return lines;
   }
 
-  async *#lines(): AsyncGenerator<string, void, undefined> {
+  async *#lines(chunks: AsyncIterable<Uint8Array<ArrayBuffer>>): AsyncGenerator<string, void, undefined> {
     const max = this.#maxBodyBytes;
     let rest = new ByteCollector();
     let first = true;
@@ -429,7 +429,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
       first = false;
       return line.endsWith("\r") ? line.slice(0, -1) : line;
     };
-    for await (const chunk of this) {
+    for await (const chunk of chunks) {
       for (let start = 0; start < chunk.byteLength;) {
         const end = chunk.indexOf(LINE_FEED, start);
         const part = chunk.subarray(start, end < 0 ? undefined : end);

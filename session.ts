@@ -26,7 +26,7 @@ import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { SLOTS } from "./_internal/slots.ts";
 import { globalFetch, sessionFetch } from "./_internal/transports/global_fetch.ts";
 import { after } from "./_internal/timers.ts";
-import { type AllTimeouts, DEFAULT_TIMEOUT } from "./_internal/timing.ts";
+import { type AllTimeouts, DEFAULT_TIMEOUT, UPLOAD_TIMEOUT } from "./_internal/timing.ts";
 import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";
@@ -185,6 +185,7 @@ const DEFAULT_TIMEOUTS: AllTimeouts = {
   queue: DEFAULT_TIMEOUT,
   headers: DEFAULT_TIMEOUT,
   idle: DEFAULT_TIMEOUT,
+  upload: UPLOAD_TIMEOUT,
   total: Infinity,
 };
 /**

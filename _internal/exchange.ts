@@ -258,7 +258,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
   }
 
   /** Sends the request over its lease, under the timeout of the headers. */
-  fetch(init: RequestInit, timeout?: number): Promise<Response> {
+  fetch(init: RequestInit, timeout: number): Promise<Response> {
     this.cancellation.throwIfAborted();
     this.timing.dequeue();
     this.state = "headers";

@@ -349,6 +349,9 @@ function isPlain(value: unknown): boolean {
     (Array.isArray(value) || value instanceof Map || isPlainObject(value));
 }
 
+/** The names of the timeouts. */
+const PHASES = ["queue", "headers", "idle", "total"];
+
 /**
  * Checks timeouts and completes them.
  *
@@ -361,11 +364,12 @@ export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts 
   const merged: Record<string, number> = { ...defaults };
   for (const [phase, value] of Object.entries(given)) {
     const option = given === timeout ? `"timeout.${printable(phase)}"` : '"timeout"';
-    if (!Object.hasOwn(defaults, phase)) {
+    if (!PHASES.includes(phase)) {
       throw new TypeError(`${option} is not known: the timeouts are "queue", "headers", "idle" and "total"`);
     }
     if (value !== undefined) merged[phase] = checkNumber(option, "a positive number of milliseconds", value);
   }
+  merged.upload = given.headers ?? defaults.upload;
   return merged as AllTimeouts;
 }
 

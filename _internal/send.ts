@@ -18,7 +18,6 @@ import type { Outgoing } from "./prepare.ts";
 import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
 import { Source } from "./source.ts";
 import { globalFetch } from "./transports/global_fetch.ts";
-import { DEFAULT_TIMEOUT } from "./timing.ts";
 import type { Platform } from "./transports/platform.ts";
 import { bodyOf, isStream } from "./upload.ts";
 
@@ -147,20 +146,14 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
   return { ...arrival, source: new Source(exchange, inMemory, platform, true) };
 }
 
-/** The time in milliseconds that Node's own `fetch` allows from the end of an upload to the headers. */
-const UPLOAD_TIMEOUT = 300_000;
-
-/**
- * The timeout of the headers if the request has a large body in memory, and the caller has set none. No platform
- * tells how much of the body is sent, so the request gets no less time than with the platform's own `fetch`.
- */
-function headersTimeout({ body, timeouts }: Outgoing): number | undefined {
-  if (timeouts.headers !== DEFAULT_TIMEOUT) return undefined;
+/** The timeout of the headers, which is a longer one if the request has a large body in memory. */
+function headersTimeout({ body, timeouts }: Outgoing): number {
   // The `size` of a URLSearchParams is the number of its pairs.
   const content = Object(body instanceof URLSearchParams ? String(body) : body);
   const { length, byteLength, size } = content as { length?: number; byteLength?: number; size?: number };
   // The size of a form is not known.
-  return (size ?? byteLength ?? length ?? 0) > SMALL_BODY || body instanceof FormData ? UPLOAD_TIMEOUT : undefined;
+  const isLarge = (size ?? byteLength ?? length ?? 0) > SMALL_BODY || body instanceof FormData;
+  return isLarge ? timeouts.upload : timeouts.headers;
 }
 
 function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | undefined, platform: Platform) {

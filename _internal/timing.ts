@@ -13,10 +13,20 @@ import type { Clock } from "./deadlines.ts";
 export type Phase = "headers" | "idle";
 
 /** A timeout for every phase. */
-export type AllTimeouts = { readonly [Name in keyof Timeouts]-?: number };
+export type AllTimeouts = { readonly [Name in keyof Timeouts]-?: number } & {
+  /** The timeout of the headers if a large body in memory is sent. */
+  readonly upload: number;
+};
 
 /** The timeout of the queue, of the headers and between bytes, in milliseconds, if the caller sets none. */
 export const DEFAULT_TIMEOUT = 30_000;
+
+/**
+ * The timeout of the headers after a large body in memory, in milliseconds, if the caller sets none for
+ * the headers. No platform tells how much of the body is sent, so the request gets no less time than
+ * Node's own `fetch` allows from the end of an upload to the headers.
+ */
+export const UPLOAD_TIMEOUT = 300_000;
 
 /** The times of one request, on the clock of its pool. */
 export class Timing {

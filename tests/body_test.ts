@@ -112,7 +112,7 @@ function arrive(
   const exchanges = new Exchanges(new Clock(), (leak) => leaks.push(leak));
   const limits = { maxConnections: 1, maxConnectionsPerOrigin: 1, maxQueued: 0 };
   const slots = new Slots(limits, () => Promise.resolve(new Response()));
-  const timeouts = { queue: Infinity, headers: Infinity, idle: IDLE, total: Infinity };
+  const timeouts = { queue: Infinity, headers: Infinity, idle: IDLE, total: Infinity, upload: Infinity };
   const outgoing = makeOutgoing({ method, timeouts, maxBodyBytes: Infinity });
   const exchange = new Exchange(exchanges, slots, outgoing);
   made.push([exchange, exchanges]);

@@ -16,7 +16,7 @@ export function makeOutgoing(changes: Partial<Outgoing> = {}): Outgoing {
     redirect: "follow",
     signal: undefined,
     signalOf: undefined,
-    timeouts: { queue: 1, headers: 2, idle: 3, total: 4 },
+    timeouts: { queue: 1, headers: 2, idle: 3, total: 4, upload: 5 },
     maxBodyBytes: 5,
     maxRedirects: 6,
     jar: undefined,

@@ -14,7 +14,7 @@ import {
 import type { SessionRequestInit } from "../request.ts";
 
 const URL_A = "https://a.test/page";
-const TIMEOUTS = { queue: 1, headers: 2, idle: 3, total: 4 };
+const TIMEOUTS = { queue: 1, headers: 2, idle: 3, total: 4, upload: 5 };
 const DEFAULTS: RequestDefaults = {
   baseUrl: undefined,
   headers: undefined,
@@ -386,6 +386,7 @@ Deno.test("mergeTimeouts() takes a number for the total, and keeps what is not g
   assertEquals(mergeTimeouts(TIMEOUTS, 9), { ...TIMEOUTS, total: 9 });
   assertEquals(mergeTimeouts(TIMEOUTS, Infinity), { ...TIMEOUTS, total: Infinity });
   assertEquals(mergeTimeouts(TIMEOUTS, { idle: 9, headers: undefined }), { ...TIMEOUTS, idle: 9 });
+  assertEquals(mergeTimeouts(TIMEOUTS, { headers: 9 }), { ...TIMEOUTS, headers: 9, upload: 9 });
   assertEquals(mergeTimeouts(TIMEOUTS, {}), TIMEOUTS);
 });
 
@@ -398,7 +399,9 @@ Deno.test("mergeTimeouts() refuses what is no time, and phases that it does not 
     assertRefuses(() => mergeTimeouts(TIMEOUTS, value as never), '"timeout" must be a positive number');
     assertRefuses(() => mergeTimeouts(TIMEOUTS, { idle: value as never }), '"timeout.idle" must be a positive number');
   }
-  assertRefuses(() => mergeTimeouts(TIMEOUTS, { connect: 5 } as never), '"timeout.connect" is not known');
+  for (const phase of ["connect", "upload"]) {
+    assertRefuses(() => mergeTimeouts(TIMEOUTS, { [phase]: 5 } as never), `"timeout.${phase}" is not known`);
+  }
 });
 
 Deno.test("prepareFetch() ignores our options, and keeps a runtime's own", () => {

@@ -6,7 +6,7 @@ import { FakeClock } from "./fake_clock.ts";
 import { Clock } from "../_internal/deadlines.ts";
 
 const START = 1000;
-const TIMEOUTS = { queue: 50, headers: 100, idle: 200, total: 1000 };
+const TIMEOUTS = { queue: 50, headers: 100, idle: 200, total: 1000, upload: 100 };
 
 /** A request that was made now, and the clock that moves on. */
 function withTiming(test: (timing: Timing, clock: FakeClock) => void, timeouts = TIMEOUTS): () => void {
@@ -38,7 +38,7 @@ Deno.test(
     assertEquals(timing.deadline, Infinity);
     timing.begin("headers");
     assertEquals(timing.deadline, Infinity);
-  }, { queue: Infinity, headers: Infinity, idle: Infinity, total: Infinity }),
+  }, { ...TIMEOUTS, headers: Infinity, idle: Infinity, total: Infinity }),
 );
 
 Deno.test(

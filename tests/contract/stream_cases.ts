@@ -137,6 +137,11 @@ export const cases: Case[] = [
     const failure = new Error("enough");
     assertStrictEquals(await response.lines().throw(failure).catch((error) => error), failure);
   }),
+  end("lines() left while it waits", "/stall/10", async ({ response }) => {
+    const lines = response.lines();
+    const line = lines.next().catch(({ name }) => name);
+    assertEquals([await lines.return(), await line], [{ done: true, value: undefined }, "TypeError"]);
+  }),
   end("throw out of the loop", "/endless", async ({ response }) => {
     const failure = new Error("enough");
     const loop = async () => {

@@ -42,7 +42,8 @@ export interface SessionOptions {
   /**
    * The URL that relative URLs are resolved against, by the rules of the URL standard: `"v1/"`
    * keeps its last part, `"v1"` does not, and a URL that begins with `/` starts at the host. An
-   * absolute URL is left as it is.
+   * absolute URL is left as it is. Without it, relative URLs are resolved against the page, if there
+   * is one.
    *
    * @example Use relative URLs
    * ```ts

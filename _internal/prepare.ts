@@ -453,11 +453,11 @@ function checkOptions(rest: Standard): void {
  * anywhere.
  */
 function resolve(input: string | URL, baseUrl: URL | undefined): URL {
-  let url: URL;
-  try {
-    url = new URL(input, baseUrl);
-  } catch {
-    const isText = typeof input === "string";
+  const isText = typeof input === "string";
+  const url = resultOf(() => new URL(input, baseUrl)) ??
+    // A page has a base for URLs, and so may a runtime. Only the platform knows it.
+    (isText && !baseUrl ? resultOf(() => new URL(new Request(input).url)) : undefined);
+  if (url === undefined) {
     const scheme = isText && /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]?.toLowerCase();
     const problem = `the URL ${scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"'}`;
     if (!isText) refuse(`Cannot send the request as ${problem}`, input);

@@ -2,14 +2,21 @@
 //
 // Bad input gets a clear error before a slot is taken or a byte is sent.
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Pool, type PoolOptions, Session, type SessionOptions, type SessionRequestInit } from "../../mod.ts";
+import {
+  Pool,
+  type PoolOptions,
+  type PrefetchedResponse,
+  Session,
+  type SessionOptions,
+  type SessionRequestInit,
+} from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 
 type ErrorClass = typeof TypeError | typeof RangeError;
 
 /** Arguments of `request` that are refused; the URL is the scope's unless given. */
 const REQUESTS: [what: string, init: unknown, error: ErrorClass, message: string, url?: string][] = [
-  ["a relative URL without baseUrl", {}, TypeError, 'there is no "baseUrl"', "/items"],
+  ["a URL that is malformed", {}, TypeError, "cannot be parsed", "http://["],
   ["a scheme that is not http", {}, TypeError, 'not http or https: received "ftp:"', "ftp://127.0.0.1/"],
   ["a data: URL", {}, TypeError, 'received "data:"', "data:text/plain,x"],
   ["a file: URL", {}, TypeError, 'received "file:"', "file:///etc/hosts"],
@@ -123,6 +130,31 @@ export const cases: Case[] = [
       assertThrows(() => new Pool(options as PoolOptions), error, message);
     },
   })),
+  {
+    name: "a relative URL without baseUrl is relative to the page, if there is one, and otherwise refused",
+    async run({ scope }) {
+      // What `setGlobalOrigin()` of undici sets, which makes a page of any program on Node.
+      const key = Symbol.for("undici.globalOrigin.1");
+      const globals = globalThis as Record<symbol, unknown>;
+      const session = new Session();
+      const relative = "/bytes/10?relative";
+      const ask = (request: () => Promise<Response | PrefetchedResponse>) =>
+        request().then(async (response) => [response.status, response.url, await response.text()], ({ name }) => name);
+      try {
+        for (const origin of [undefined, new URL(scope.url)]) {
+          if (origin) globals[key] = origin;
+          const expected = await ask(() => fetch(relative));
+          assertEquals(await ask(() => session.fetch(relative)), expected);
+          assertEquals(await ask(() => session.get(relative)), expected);
+          if (expected !== "TypeError") continue;
+          await assertRejects(() => session.get(relative), TypeError, 'there is no "baseUrl"');
+        }
+      } finally {
+        delete globals[key];
+        await session.close();
+      }
+    },
+  },
   {
     name: "Session.close() refuses a negative grace",
     async run() {

@@ -209,6 +209,18 @@ function needsBuffer(body: BodyInit | null | undefined): boolean {
   return body instanceof Blob || body instanceof FormData;
 }
 
+/** The last class that {@linkcode isPlatforms} found to be the platform's. */
+let platformBlob: typeof Blob | undefined;
+
+/** Whether a class is the platform's `Blob`. Deno sends those of a library as text, which has a type. */
+function isPlatforms(blob: typeof Blob): boolean {
+  if (blob === platformBlob) return true;
+  const { headers } = new Request("http://localhost", own({ method: "POST", body: new blob() }));
+  if (headers.has("content-type")) return false;
+  platformBlob = blob;
+  return true;
+}
+
 /**
  * Replaces the body of a request that must arrive at most once with one that Deno does not keep for
  * a second try.
@@ -236,6 +248,7 @@ function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist
   // on.
   if (size === 0 || size > max) return false;
+  if (!isPlatforms(Blob)) return false;
   // A Blob keeps the Content-Length, which a stream loses. Its type would be lower-cased, so it
   // gets none.
   init.body = new Blob([part as Exclude<typeof part, ArrayBufferView> | Bytes]);

@@ -7,7 +7,7 @@ import { createTransport, NetworkError, Session } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
 import { mocking } from "../harness/mocking.ts";
 import { catchingAll } from "../harness/uncaught.ts";
-import { pause } from "../harness/with_session.ts";
+import { pause, readEcho } from "../harness/with_session.ts";
 
 /** Runs scripts/guest.ts. */
 async function run(t: TestContext, what: string, ...rest: string[]) {
@@ -234,6 +234,25 @@ export const cases: Case[] = [
       });
       assertEquals(results, [200, "TimeoutError"]);
       await scope.wait(can("closesSockets") ? NOTHING_OPEN : { pending: 0 });
+    },
+  },
+  {
+    name: "a POST arrives as it is where a library has replaced Blob",
+    async run({ scope }) {
+      class Library {
+        readonly size = 0;
+        readonly type = "";
+      }
+      const session = new Session();
+      const url = `${scope.url}/echo`;
+      const method = "POST";
+      const bodies = await mocking(globalThis, "Blob", Library, async () => [
+        await readEcho(await session.post(url, { json: [1] })),
+        await readEcho(await session.fetch(url, { method, body: "text" })),
+        await readEcho(await session.fetch(url, { method, body: new URLSearchParams({ a: "b" }) })),
+      ]);
+      await session.close();
+      assertEquals(bodies.map(({ body }) => body), ["[1]", "text", "a=b"]);
     },
   },
   {

@@ -10,6 +10,8 @@
 import { NetworkError, TooManyRedirectsError } from "../errors.ts";
 import type { Redirect } from "../request.ts";
 import { bufferBody } from "./body.ts";
+import type { Bytes } from "./bytes.ts";
+import { resultOf } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
 import { hasBody, SMALL_BODY } from "./http.ts";
 import { keepCookies, withCookies } from "./jar.ts";
@@ -20,6 +22,7 @@ import { Source } from "./source.ts";
 import { globalFetch } from "./transports/global_fetch.ts";
 import type { Platform } from "./transports/platform.ts";
 import { bodyOf, isStream } from "./upload.ts";
+import type { BodyInit } from "./web.ts";
 
 /** A response whose headers have arrived, with the redirects that led to it. */
 export interface Arrival {
@@ -62,8 +65,20 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   cancellation.throwIfAborted();
   if (isStream(body)) return exchange.upload(body);
   // The length of a body in memory is known. That of a stream is the caller's to know.
-  exchange.outgoing.headers?.delete("content-length");
-  exchange.outgoing = { ...exchange.outgoing, body, request: undefined };
+  const { headers } = exchange.outgoing;
+  headers?.delete("content-length");
+  const isForeign = !platform.endsBodies && !platform.readsNetwork;
+  const content = isForeign && TEXT.test(headers?.get("content-type") ?? "") ? asText(body) : body;
+  exchange.outgoing = { ...exchange.outgoing, body: content, request: undefined };
+}
+
+/** The media types of text that mocks compare. */
+const TEXT = /^text\/|json|urlencoded/i;
+
+/** Returns bytes as text if they are UTF-8, because a mock may compare the body with a text. */
+function asText(body: BodyInit | undefined): BodyInit | undefined {
+  const decoder = new TextDecoder("utf-8", own({ fatal: true, ignoreBOM: true }));
+  return resultOf(() => decoder.decode(body as Bytes)) ?? body;
 }
 
 /** Whether a response is what the caller asked for, without a redirect or a check to come. */

@@ -224,6 +224,33 @@ export const cases: Case[] = [
     },
   })),
   ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name: `a mock that compares a body with a text finds that of a Request: ${place}`,
+    async run({ scope }) {
+      const seen: unknown[] = [];
+      const look = (send: Fetch): Fetch => (input, init) => {
+        seen.push(init?.body);
+        return send(input, init);
+      };
+      const bytes = Uint8Array.of(0xef, 0xbb, 0xbf, 0x61); // a BOM stays
+      const invalid = Uint8Array.of(0xff);
+      await run(look, {}, async (session) => {
+        const send = async (body: string | Uint8Array<ArrayBuffer>, type: string) => {
+          const headers = { "content-type": type };
+          const { body: arrived, bodyLength } = await readEcho(
+            await session.fetch(new Request(`${scope.url}/echo`, { method: "POST", body, headers })),
+          );
+          return typeof body === "string" ? arrived : bodyLength;
+        };
+        assertEquals(await send('{"a":"ö"}', "application/json"), '{"a":"ö"}');
+        assertEquals(await send(bytes, "text/plain;charset=utf-8"), 4);
+        assertEquals(await send(invalid, "text/plain"), 1);
+        assertEquals(await send("x", "application/octet-stream"), "x");
+      });
+      const texts = seen.map((body) => typeof body === "string" ? body : "no text");
+      assertEquals(texts, ['{"a":"ö"}', "\ufeffa", "no text", "no text"]);
+    },
+  })),
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
     name: `maxBodyBytes counts the bytes of a body that a wrapper has changed, not those announced: ${place}`,
     async run({ scope }) {
       const read = async (session: Session) => (await session.get(`${scope.url}/bytes/1000`)).content.byteLength;

@@ -185,9 +185,10 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     return this;
   }
 
-  /** When bytes of the body last arrived, if the body has an end. */
+  /** When bytes last moved of the body that is sent or received, if that body has an end. */
   get progress(): number | undefined {
-    return this.source?.bounded ? this.timing.arrived : undefined;
+    const hasEnd = this.source?.bounded ?? this.outgoing.headers?.has("content-length");
+    return hasEnd ? this.timing.moved : undefined;
   }
 
   /** Whether the exchange has ended, or is aborted and about to end. */

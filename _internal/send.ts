@@ -19,7 +19,7 @@ import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
 import { Source } from "./source.ts";
-import { globalFetch } from "./transports/global_fetch.ts";
+import { globalFetch, isRuntimes } from "./transports/global_fetch.ts";
 import type { Platform } from "./transports/platform.ts";
 import { bodyOf, isStream } from "./upload.ts";
 import type { BodyInit } from "./web.ts";
@@ -96,7 +96,7 @@ async function follow(exchange: Exchange, platform: Platform, arrival: Arrival):
     }
     if (!redirected || !response.headers.has("location")) {
       const { integrity } = own(outgoing.rest ?? {});
-      return integrity && platform.policies ? await verify(exchange, arrival, integrity, platform) : arrival;
+      return integrity && checksIntegrity(platform) ? await verify(exchange, arrival, integrity, platform) : arrival;
     }
     if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
     const next = followRedirect(outgoing, response, exchange, platform.policies);
@@ -142,6 +142,11 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   return { response, source, outgoing, init, history, kept };
 }
 
+/** Whether the runtime's own `fetch` would check the bodies of redirects too. A user's decides for itself. */
+function checksIntegrity(platform: Platform): boolean {
+  return platform.policies === true && isRuntimes();
+}
+
 /**
  * Checks the last body against `integrity`. The option is not passed on with the request, because
  * the platform would also check the bodies of redirects. Instead, the buffered body is fetched from
@@ -175,7 +180,7 @@ function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | u
   const handling = platform.followsRedirects ? redirect : "manual";
   const init: RequestInit & { duplex?: "half" } = { ...rest, method, redirect: handling };
   // See verify(). A `Request` that is sent as it is has an integrity of its own.
-  if (platform.policies && init.integrity) init.integrity = "";
+  if (init.integrity && checksIntegrity(platform)) init.integrity = "";
   if (headers) init.headers = headers;
   if (body !== undefined && body !== null) {
     init.body = body;

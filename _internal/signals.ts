@@ -11,7 +11,7 @@
  * @module
  */
 
-import { own, refuse } from "./options.ts";
+import { refuse } from "./options.ts";
 
 /** An object to call when a signal aborts. A closure would take more memory. */
 export interface AbortListener {
@@ -29,6 +29,7 @@ const registrations = new WeakMap<AbortSignal, Registration>();
 function register(signal: AbortSignal): Registration {
   const listeners = new Set<AbortListener>();
   const handler = () => {
+    if (!signal.aborted) return; // anybody can dispatch the event
     const reason = reasonOf(signal);
     // The iteration is live: a listener that is removed meanwhile is not called, and one that is
     // added meanwhile is.
@@ -36,12 +37,21 @@ function register(signal: AbortSignal): Registration {
       listeners.delete(listener);
       listener.onAbort(reason);
     }
-    registrations.delete(signal);
+    unregister(signal, handler);
   };
   const registration = { listeners, handler };
-  signal.addEventListener("abort", handler, own({ once: true }));
+  signal.addEventListener("abort", handler);
   registrations.set(signal, registration);
   return registration;
+}
+
+function unregister(signal: AbortSignal, handler: () => void): void {
+  registrations.delete(signal);
+  try {
+    signal.removeEventListener("abort", handler);
+  } catch {
+    // The signal is not the platform's own. The handler stays, but has no listener to tell.
+  }
 }
 
 /**
@@ -80,10 +90,5 @@ export function removeAbortListener(signal: AbortSignal, listener: AbortListener
   const registration = registrations.get(signal);
   // While the signal fires, its registration stays: the handler removes it.
   if (!registration?.listeners.delete(listener) || registration.listeners.size > 0 || signal.aborted) return;
-  registrations.delete(signal);
-  try {
-    signal.removeEventListener("abort", registration.handler);
-  } catch {
-    // The signal is not the platform's own. The handler stays, but has no listener to tell.
-  }
+  unregister(signal, registration.handler);
 }

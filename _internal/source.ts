@@ -118,10 +118,10 @@ export class Source {
 
   /**
    * Whether there is a stream: a user's `fetch` may give none. On Bun, reading `response.body`
-   * turns the body into a stream.
+   * turns the body into a stream, which keeps the process alive even if nobody reads it.
    */
   get hasStream(): boolean {
-    return this.#response !== undefined && this.#response.body !== null;
+    return this.#response !== undefined && (this.#isNetwork || this.#response.body !== null);
   }
 
   /**

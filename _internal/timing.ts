@@ -32,8 +32,8 @@ export const UPLOAD_TIMEOUT = 300_000;
 export class Timing {
   /** When the timeout of the current phase or the total timeout passes, whichever is first. */
   deadline: number;
-  /** When bytes of the body last arrived. */
-  arrived = 0;
+  /** When bytes of a body last arrived, or were taken by the transport. */
+  moved = 0;
   readonly #clock: Clock;
   readonly #timeouts: AllTimeouts;
   readonly #started: number;
@@ -98,7 +98,7 @@ export class Timing {
     const now = this.#clock.now();
     this.deadline = --this.#pending > 0 ? Math.min(this.#end, now + this.#timeouts.idle) : this.#end;
     if (this.#phase === "headers") this.#spent += now - this.#since;
-    else this.arrived = now;
+    else this.moved = now;
     if (!this.#isWithCaller) this.#now = now;
   }
 
@@ -114,7 +114,7 @@ export class Timing {
    */
   uploaded(): void {
     if (this.#phase !== "headers" || this.#pending === 0) return;
-    this.#since = this.#clock.now();
+    this.#since = this.moved = this.#clock.now();
     this.#spent = 0;
     this.deadline = Math.min(this.#end, this.#since + this.#timeouts.headers);
   }

@@ -176,15 +176,19 @@ Deno.test(
 );
 
 Deno.test(
-  "Timing.arrived is when bytes of the body last arrived",
+  "Timing.moved is when bytes of a body last arrived, or were taken",
   withTiming((timing, clock) => {
     waitForHeaders(timing, clock, 10);
-    assertEquals(timing.arrived, 0);
+    assertEquals(timing.moved, 0);
     timing.begin("idle");
     clock.advance(10);
-    assertEquals(timing.arrived, 0);
+    assertEquals(timing.moved, 0);
     timing.finish();
-    assertEquals(timing.arrived, START + 20);
+    assertEquals(timing.moved, START + 20);
+    timing.begin("headers");
+    clock.advance(10);
+    timing.uploaded();
+    assertEquals(timing.moved, START + 30);
   }),
 );
 

@@ -3,7 +3,7 @@
 // Promise 4: nothing waits for ever, and no wait ends falsely. The queue's timeout is for starvation.
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { type CookieJar, Session, type SessionOptions, TimeoutError, type Timeouts } from "../../mod.ts";
-import type { Case } from "../harness/case.ts";
+import type { Capability, Case } from "../harness/case.ts";
 import { pause, within, withSession } from "../harness/with_session.ts";
 
 const NOBODY = "http://x.test/";
@@ -118,8 +118,10 @@ function starves(
   timeouts: Timeouts,
   hold: (session: Session, url: string, i: number) => Promise<unknown>,
   expected: "served" | "queue",
+  needs?: Capability[],
 ): Case {
   return {
+    needs,
     name: `timeout.queue ${expected === "served" ? "does not pass" : "passes"} while both slots are held by ${name}`,
     async run({ scope }) {
       // On a busy machine, nothing at all may arrive for as long as the queue may starve. A longer
@@ -324,6 +326,16 @@ export const cases: Case[] = [
     {},
     (session, url, i) => session.get(`${url}/drip?n=20&gap=50&${i}`),
     "served",
+  ),
+  starves(
+    "uploads of announced length that flow",
+    {},
+    (session, url, i) => {
+      const headers = { "content-length": "2000" };
+      return session.put(`${url}/upload?${i}`, { body: asStream(pieces(20, 50)), headers });
+    },
+    "served",
+    ["streamsUploads"],
   ),
   starves(
     "streams that nobody reads",

@@ -223,6 +223,23 @@ export const cases: Case[] = [
       });
     },
   })),
+  ...["the option fetch", "the global fetch", "a transport"].map((place): Case => ({
+    name: `a mock is asked for nothing but the request, and sees its integrity: ${place}`,
+    needs: ["takesIntegrity"],
+    async run() {
+      const url = "http://x.test/";
+      const integrity = `sha256-${btoa(String.fromCharCode(...new Uint8Array(32)))}`; // of no body
+      const seen: unknown[] = [];
+      const mock = () => (input: string | URL | Request, init?: RequestInit) => {
+        seen.push(String(input), init?.integrity);
+        return Promise.resolve(new Response("hello"));
+      };
+      await PLACES[place]!(mock, {}, async (session) => {
+        assertEquals(await (await session.fetch(url, { integrity })).text(), "hello");
+      });
+      assertEquals(seen, [url, integrity]);
+    },
+  })),
   ...Object.entries(PLACES).map(([place, run]): Case => ({
     name: `a mock that compares a body with a text finds that of a Request: ${place}`,
     async run({ scope }) {

@@ -48,6 +48,9 @@ const ways: Record<string, () => Promise<void>> = {
     await read.body!.getReader().read();
     kept.push(read, await session.get(url!, { prefetch: false, timeout: 60_000 }));
     kept.push(await session.fetch(url!));
+    const own = new Session();
+    // On Node, an open socket keeps the process alive, also with bare `fetch`.
+    if (process.versions.undici === undefined) kept.push(await own.get(`${url}/stall/10`, { prefetch: false }));
   },
 };
 

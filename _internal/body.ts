@@ -183,7 +183,15 @@ export class BodyReader {
           controller.enqueue(this.#source.owns(read.value) ? read.value : new Uint8Array(read.value));
         }
       },
-      cancel: () => this.close(),
+      cancel: () => {
+        try {
+          this.#throwIfAborted();
+        } catch (error) {
+          throw this.#toError(error);
+        } finally {
+          this.close();
+        }
+      },
     });
   }
 

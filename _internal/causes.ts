@@ -142,12 +142,16 @@ export function isCustom(thrown: unknown): boolean {
   ) === true;
 }
 
+/** Matches what Bun says if it cannot open or read the file that is the body. */
+const NO_FILE = /^E[A-Z]+: .*, (?:open|read)\b/;
+
 /**
  * Whether the own `fetch` of Deno, Bun or Node has refused its arguments, so that nothing was sent. Their
  * failures of the network have a cause or a code.
  */
 export function isRefusal(thrown: unknown): boolean {
   return resultOf(() => {
+    if (NO_FILE.test(readText(thrown as Error, "message"))) return true;
     if (!(thrown instanceof TypeError) || thrown.cause !== undefined) return false;
     const code = readText(thrown, "code");
     return code === "" ? codeOf(thrown) === undefined : /^ERR_INVALID_ARG_/.test(code);

@@ -392,8 +392,13 @@ export function checkLimit(option: string, value: number | undefined, fallback?:
 export function parseHeaders(given: HeadersInit | undefined): Headers | undefined {
   if (given === undefined) return undefined;
   try {
-    return withoutHeaders(given, FRAMING_HEADERS);
-  } catch {
+    const headers = withoutHeaders(given, FRAMING_HEADERS);
+    // Deno joins cookies with a comma, and a server would take them for one: RFC 6265, section 4.2.1.
+    const cookies = Array.isArray(given) ? given.filter(([name]) => /^cookie$/i.test(name)) : [];
+    if (cookies.length > 1) headers.set("cookie", cookies.map(([, value]) => value).join("; "));
+    return headers;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // the caller's own iterator or toString() has failed
     throw cannotSend(`"headers" is not valid: ${describeBadHeader(given)}`);
   }
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { HangupError } from "../errors.ts";
+import { HangupError, type NetworkError } from "../errors.ts";
 import { PrefetchedResponse, StreamedResponse } from "../response.ts";
 import { BodyReader, bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
@@ -89,7 +89,11 @@ async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof a
  * 5.6). The caller's own reason stays as it is, even if it is an error of this module.
  */
 export function asFetchError(error: unknown, { byCaller }: Exchange): unknown {
-  return error instanceof HangupError && !byCaller ? new TypeError("fetch failed", { cause: error }) : error;
+  if (!(error instanceof HangupError) || byCaller) return error;
+  const failure = new TypeError("fetch failed", { cause: error });
+  // Bun's own has the code itself.
+  const { code } = error as Partial<NetworkError>;
+  return "Bun" in globalThis && code !== undefined ? Object.assign(failure, { code }) : failure;
 }
 
 function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): ResponseHead {

@@ -153,12 +153,15 @@ function checksIntegrity(platform: Platform): boolean {
  * a `blob:` URL, so that the platform checks only that.
  */
 async function verify(exchange: Exchange, arrival: Arrival, integrity: string, platform: Platform): Promise<Arrival> {
+  const refuse = (cause?: unknown) =>
+    new NetworkError('The body is not the one that "integrity" asks for', exchange, cause);
+  if (!hasBody(exchange.method, arrival.response.status)) throw refuse();
   const content = await bufferBody(exchange, arrival.source, arrival.outgoing.maxBodyBytes);
   const url = URL.createObjectURL(new Blob([content]));
   try {
     await (await globalFetch()(url, own({ integrity }))).body?.cancel();
   } catch (cause) {
-    throw new NetworkError('The body is not the one that "integrity" asks for', exchange, cause);
+    throw refuse(cause);
   } finally {
     URL.revokeObjectURL(url);
   }

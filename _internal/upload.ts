@@ -115,11 +115,12 @@ export class Upload {
       ignoreErrors(body as unknown as NodeStream);
       ofNode.add(this.stream);
     }
-    this.#pump(onFailure);
+    // Every runtime but Deno sends the texts of an iterable, such as a Node stream. No stream may give any.
+    this.#pump(onFailure, !(body instanceof ReadableStream) && !("Deno" in globalThis));
   }
 
   /** Reads one chunk from the source for each chunk that the transport requests. */
-  async #pump(onFailure: (cause: unknown) => void): Promise<void> {
+  async #pump(onFailure: (cause: unknown) => void, takesText: boolean): Promise<void> {
     try {
       while (!this.ended) {
         if (this.#supply === undefined) await new Promise<void>((resolve) => this.#demand = resolve);
@@ -129,7 +130,7 @@ export class Upload {
         if (done) {
           this.ended = true;
           this.#controller.close();
-        } else this.#controller.enqueue(checkChunk(value));
+        } else this.#controller.enqueue(checkChunk(value, takesText));
         this.#supply?.();
         this.#supply = undefined;
       }
@@ -151,8 +152,9 @@ export class Upload {
   }
 }
 
-function checkChunk(chunk: unknown): Bytes {
+function checkChunk(chunk: unknown, takesText = false): Bytes {
   if (isBytes(chunk)) return chunk;
+  if (takesText && typeof chunk === "string") return new TextEncoder().encode(chunk);
   throw new TypeError(`Cannot send the body as a chunk of its stream is not a Uint8Array: received ${typeof chunk}`);
 }
 

@@ -247,6 +247,7 @@ function defineClass(): ResponseClass {
       this.#lock();
       this.#consumed = true;
       if (!(content instanceof Uint8Array)) return await convert(await content.readAll!(Infinity));
+      if (this.#fetched?.signal) await undefined; // an abort right after the call counts
       this.#finish();
       return await convert(this.#fetched ? content : content.slice());
     }

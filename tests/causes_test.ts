@@ -229,11 +229,14 @@ Deno.test("isRefusal() tells a refused argument from a failure of the network", 
   const refusals: unknown[] = [
     new TypeError("Argument 2 `client` must be a Deno.HttpClient"),
     Object.assign(new TypeError("fetch() proxy URL is invalid"), { code: "ERR_INVALID_ARG_VALUE" }),
+    Object.assign(new Error("ENOENT: no such file or directory, open '/a'"), { code: "ENOENT" }),
+    Object.assign(new Error("EISDIR: illegal operation on a directory, read"), { code: "EISDIR" }),
   ];
   for (const error of refusals) assert(isRefusal(error), String(error));
   const others: unknown[] = [
     new TypeError("fetch failed", { cause: new Error("other side closed") }),
     new TypeError("Requests to port 1 are blocked"),
+    Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", syscall: "read" }),
     Object.assign(new TypeError("Unable to connect"), { code: "ConnectionRefused" }),
     Object.assign(new TypeError("The response is malformed"), { code: "Malformed_HTTP_Response" }),
     new RangeError("no"),

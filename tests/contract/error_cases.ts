@@ -75,6 +75,8 @@ const FAILURES: Record<string, Failure> = {
   },
 };
 
+const { Bun } = globalThis as { Bun?: { file(path: string): Blob } };
+
 /** Options that some runtimes refuse, and some ignore. */
 const WRONG: Record<string, object> = {
   "duplex": { duplex: "full" },
@@ -84,6 +86,8 @@ const WRONG: Record<string, object> = {
   "proxy": { proxy: "not a url" },
   "tls": { tls: { ca: 1 } },
   "protocol": { protocol: "bogus" },
+  "a file that is missing, on Bun": { body: Bun?.file("/none/of/these") ?? "text" },
+  "a file that is a directory, on Bun": { body: Bun?.file("/") ?? "text" },
 };
 
 const { process } = globalThis as { process?: { getBuiltinModule?(id: string): { inspect(value: unknown): string } } };
@@ -120,6 +124,20 @@ export const cases: Case[] = [
       assertEquals((await scope.stats()).requests, typeof bare === "number" ? 2 : 0);
     },
   })),
+  {
+    name: "the error of session.fetch itself has a code where that of bare fetch has one",
+    needs: ["plainFetch"],
+    leaks: true,
+    async run(t) {
+      const session = new Session();
+      for (const what of ["a port that nothing listens on", "a reset before the headers"]) {
+        const url = await FAILURES[what]!.where(t);
+        const codeOf = (fetch: typeof globalThis.fetch) => fetch(url).then(() => 0, ({ code }) => code);
+        assertEquals(await codeOf(session.fetch), await codeOf(fetch), what);
+      }
+      await session.close();
+    },
+  },
   {
     name: "an error shows nothing of a response that is not HTTP",
     async run({ scope }) {

@@ -126,12 +126,23 @@ const during: Situation[] = [
     controller.abort();
     return { first, second: await settle(() => reader.read().then(({ done }) => ({ done })), { signal }) };
   }, /^second\./), // it depends on time whether the end has come by then
-  aborted("a small body before its cancel()", async (fetch, { url }, controller) => {
-    const { signal } = controller;
-    const { body } = await fetch(`${url}/bytes/10`, { signal });
-    controller.abort();
-    return { canceled: await settle(() => body!.cancel(), { signal }) };
-  }),
+  ...["/bytes/10", "/chunked/10", "/bytes/200000", "/gzip/1000"].map((path) =>
+    aborted(`a body before its cancel(): ${path}`, async (fetch, { url }, controller) => {
+      const { signal } = controller;
+      const { body } = await fetch(url + path, { signal });
+      controller.abort();
+      return { canceled: await settle(() => body!.cancel(), { signal }) };
+    })
+  ),
+  ...["/bytes/10", "/chunked/10"].map((path) =>
+    aborted(`right after text(): ${path}`, async (fetch, { url }, controller) => {
+      const { signal } = controller;
+      const response = await fetch(url + path, { signal });
+      const text = read(response, "text", signal);
+      controller.abort();
+      return { text: await text };
+    })
+  ),
   aborted("a clone", async (fetch, { url }, controller) => {
     const { signal } = controller;
     const response = await fetch(`${url}/stall/100000`, { signal });

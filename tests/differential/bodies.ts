@@ -139,11 +139,15 @@ function streamOfOne(chunk: unknown): ReadableStream {
   });
 }
 
-async function* generate() {
+async function* generateText() {
   for (const text of ["a", "b"]) {
     await Promise.resolve();
-    yield new TextEncoder().encode(text);
+    yield text;
   }
+}
+
+async function* generate() {
+  for await (const text of generateText()) yield new TextEncoder().encode(text);
 }
 
 /** A source that says what became of it. */
@@ -209,6 +213,7 @@ const streams: Situation[] = [
   ),
   stream("with keepalive", () => streamOf("one"), { keepalive: true }),
   stream("that is an async generator", generate),
+  unsteady(stream("that is an async generator of strings", generateText)),
   one("that is an async generator, without duplex", "/ok", () => ({ method: "POST", body: wrong(generate()) })),
   unsteady(stream("answered before it is sent", () => watched(20).body, {}, "/early?status=413")),
   {

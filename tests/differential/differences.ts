@@ -158,10 +158,12 @@ export const reasons: Reason[] = [
   {
     id: "one-line",
     what: "Headers of one name are sent as one line",
-    reason: "It means the same (RFC 9110, section 5.3). Deno sends a line for each only if they are given as pairs.",
+    reason:
+      "It means the same (RFC 9110, section 5.3). Deno sends a line for each only if they are given as pairs. Cookies are " +
+      "joined with a semicolon (RFC 6265, section 4.2.1); workerd joins them with a comma, which makes one cookie of them.",
     situations: /^headers: (pairs|names that differ in case|several cookies)$/,
     aspects: /^sent\.1\.headers\./,
-    runtimes: ["deno"],
+    runtimes: ["deno", "workerd"],
   },
   {
     id: "own-length",
@@ -390,11 +392,12 @@ export const reasons: Reason[] = [
   },
   {
     id: "aborted-part",
-    what: "An abort shows when a body is canceled, though it has arrived",
-    reason: "As on the other runtimes. On workerd, a body that has arrived cannot fail any more.",
-    situations: /^aborts: a small body before its cancel\(\)$/,
-    aspects: /^canceled\.outcome$/,
-    runtimes: ["workerd"],
+    what: "An abort shows when a body is read or canceled, though it has arrived",
+    reason: "As on the other runtimes. On Bun and workerd, a body that has arrived cannot fail any more.",
+    situations: /^aborts: (a body before its cancel|right after text)\(\)/,
+    aspects: /^(canceled|text)\.outcome$/,
+    runtimes: ["bun", "workerd"],
+    varies: true,
   },
   {
     id: "aborted-empty",

@@ -138,6 +138,7 @@ const combined: Situation[] = [
 
 /** The SHA-256 of "ok", and one of nothing that is sent. */
 const GOOD = "sha256-Jok2eyBcFs4y7UIAlCuLix4mLfxw2byfvHfElpmk8d8=";
+const NOTHING = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 const BAD = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 const sameOrigin = (name: string, make: (at: Place) => Promise<Parameters<Fetch>>): Situation => ({
@@ -157,6 +158,8 @@ const hops: Situation[] = [
   option("integrity that does not hold, at a redirect", { integrity: BAD }, "/redirect/302?to=/ok&body=5"),
   option("integrity that does not hold, of 404", { integrity: BAD }, "/status/404"),
   option("integrity that does not hold, of 204", { integrity: BAD }, "/status/204"),
+  option("integrity of nothing, of 204", { integrity: NOTHING }, "/status/204"),
+  option("integrity of nothing, of HEAD", { integrity: NOTHING, method: "HEAD" }),
   option("integrity that does not hold, of a large body", { integrity: BAD }, "/bytes/200000"),
   option("integrity that does not hold, of HEAD", { integrity: BAD, method: "HEAD" }),
   option(

@@ -297,6 +297,10 @@ const methods: Situation[] = [
 const sending = (name: string, headers: unknown, init: RequestInit = {}) =>
   one(name, "/ok", () => ({ ...init, headers: wrong(headers) }));
 
+function fails(): never {
+  throw new RangeError("no");
+}
+
 const headers: Situation[] = [
   sending("Headers", new Headers({ "X-A": "1" })),
   sending("a record", { "X-A": "1", "x-b": "2" }),
@@ -314,6 +318,8 @@ const headers: Situation[] = [
   sending("an array as a value", { "x-a": ["1", "2"] }),
   sending("an object as a value", { "x-a": { toString: () => "1" } }),
   sending("a symbol as a value", { "x-a": Symbol("1") }),
+  sending("an iterable that throws", { [Symbol.iterator]: fails }),
+  sending("an object as a value, that throws", { "x-a": { toString: fails } }),
   sending("a symbol as a name", { [Symbol("x-a")]: "1" }),
   sending("an empty value", { "x-a": "" }),
   sending("whitespace around a value", { "x-a": " \t1 2\t " }),

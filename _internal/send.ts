@@ -135,11 +135,19 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   }
   exchange.hold(response);
   checkResponse(response, exchange);
-  const isNetwork = endsBodies && platform.endsBodies;
-  const hasLength = isNetwork || readsNetwork && platform.readsNetwork;
+  const isPlain = !hasOwnClient(outgoing);
+  const isNetwork = isPlain && endsBodies && platform.endsBodies;
+  const hasLength = isNetwork || isPlain && readsNetwork && platform.readsNetwork;
   const source = new Source(exchange, response, platform, isNetwork, hasLength);
   const kept = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
   return { response, source, outgoing, init, history, kept };
+}
+
+/** Whether a request has a client or dispatcher of its own, which may change a body and keep its headers. */
+function hasOwnClient({ rest }: Outgoing): boolean {
+  if (rest === undefined) return false;
+  const { client, dispatcher } = own(rest) as { client?: unknown; dispatcher?: unknown };
+  return (client ?? dispatcher ?? null) !== null;
 }
 
 /** Whether the runtime's own `fetch` would check the bodies of redirects too. A user's decides for itself. */

@@ -252,8 +252,21 @@ onDeno("uses the client of a request, and has a POST arrive at most once over it
   network.answers.push(new Response(), OVER_TLS);
   await transport.fetch(HTTPS, { client } as Init);
   await assertRejects(() => transport.fetch(HTTPS, { client } as Init), TypeError);
-  assertEquals(clients.length, 1);
+  assertEquals(clients.length, 0);
 });
+
+onDeno(
+  "makes its client at the first request, but at once if it has options, which may be wrong",
+  async (_, clients) => {
+    const transport = denoTransport(1000)!;
+    assertEquals(clients.length, 0);
+    await transport.fetch(HTTP, {});
+    await transport.fetch(HTTP, {});
+    assertEquals(clients.length, 1);
+    denoTransport(1000, { proxy: {} });
+    assertEquals(clients.length, 2);
+  },
+);
 
 onDeno("gives a fetch of the user's the body as it is, and hides its client from a copy", async (network) => {
   const transport = denoTransport(1000)!;
@@ -292,8 +305,8 @@ onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, c
   ]);
 });
 
-onDeno("bounds the idle timeout, and keeps no idle socket with 0", (_, clients) => {
-  for (const idle of [Infinity, 2 ** 40, 0.5, 0]) denoTransport(idle);
+onDeno("bounds the idle timeout, and keeps no idle socket with 0", async (_, clients) => {
+  for (const idle of [Infinity, 2 ** 40, 0.5, 0]) await denoTransport(idle)!.fetch(HTTP, {});
   assertEquals(clients.map(({ options }) => options.poolIdleTimeout ?? options), [
     ...[TWO_GIB, TWO_GIB, 1],
     { poolMaxIdlePerHost: 0 },

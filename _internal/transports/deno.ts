@@ -74,11 +74,13 @@ class DenoTransport implements Adapter {
    * with a default of its own.
    */
   readonly #configured: boolean;
-  readonly #client: Client;
+  /** Whether idle connections are kept. */
+  readonly #pools: boolean;
   /**
-   * The client that keeps no idle connection. It is the same as `#client` if that keeps none
-   * either. Otherwise it is made at its first use.
+   * The client that keeps idle connections, and the one that keeps none. Each is made at its first
+   * use, because the environment may name a proxy until then.
    */
+  #pooled: Client | undefined;
   #once: Client | undefined;
   /** Its owners are all clients that were made. */
   readonly #remains: Remains<Client>;
@@ -98,10 +100,10 @@ class DenoTransport implements Adapter {
     this.#deno = deno;
     this.#options = options;
     this.#configured = configured;
-    this.#client = deno.createHttpClient!(own(options));
-    if (options.poolMaxIdlePerHost === 0) this.#once = this.#client;
+    this.#pools = options.poolMaxIdlePerHost !== 0;
     // Deno never closes a client that was garbage-collected.
-    watch(this, this.#remains = { used: false, owners: [this.#client], release: dispose });
+    watch(this, this.#remains = { used: false, owners: [], release: dispose });
+    if (configured) this.#client(this.#pools); // refuses wrong options
     this[PLATFORM] = makePlatform(this, this.#remains, {
       prefersByob: true,
       // Deno learns only some turns later that a socket has come back or is closed. Smaller numbers
@@ -121,7 +123,7 @@ class DenoTransport implements Adapter {
     const idempotent = isIdempotent(init.method ?? "GET");
     if (!isRuntimes(fetch)) {
       // The body stays as it is, because a mock may look at it.
-      const client = idempotent ? this.#client : this.#onceClient();
+      const client = this.#client(this.#pools && idempotent);
       if (this.#configured) init.client ??= client;
       else if (init.client == null) hide(init, "client", client);
       return sendThrough(fetch, url, init);
@@ -132,14 +134,13 @@ class DenoTransport implements Adapter {
       if (!idempotent) disguise(init, Infinity);
       return fetch(url, init);
     }
-    const pooled = this.#once !== this.#client;
-    if (!pooled || !idempotent) {
-      const reuses = pooled && disguise(init);
+    if (!this.#pools || !idempotent) {
+      const reuses = this.#pools && disguise(init);
       if (reuses) remember(this.#disguised, url.origin);
-      init.client = reuses ? this.#client : this.#onceClient();
+      init.client = this.#client(reuses);
       return fetch(url, init);
     }
-    init.client = this.#client;
+    init.client = this.#client(true);
     const disguised = this.#disguised.size > 0 && this.#disguised.has(url.origin);
     if (!url.href.startsWith("http:") || disguised || needsBuffer(init.body)) return this.#fetchTwice(fetch, url, init);
     const { method, ...rest } = init;
@@ -166,7 +167,7 @@ class DenoTransport implements Adapter {
       const stale = this.#answered.has(origin) && cause.includes("without sending TLS") ||
         disguised && cause.includes("closed before message completed");
       if (!stale || init.body instanceof ReadableStream || init.signal?.aborted || this.#closed) throw error;
-      init.client = this.#onceClient();
+      init.client = this.#client(false);
       return await fetch(url, init);
     }
   }
@@ -182,12 +183,14 @@ class DenoTransport implements Adapter {
     this.#remains.owners.forEach(dispose);
   }
 
-  #onceClient(): Client {
-    if (this.#once === undefined) {
-      this.#once = this.#deno.createHttpClient!(own({ ...this.#options, ...NO_POOL }));
-      this.#remains.owners.push(this.#once);
-    }
-    return this.#once;
+  #client(pooled: boolean): Client {
+    return pooled ? this.#pooled ??= this.#makeClient() : this.#once ??= this.#makeClient(NO_POOL);
+  }
+
+  #makeClient(options: Options = {}): Client {
+    const client = this.#deno.createHttpClient!(own({ ...this.#options, ...options }));
+    this.#remains.owners.push(client);
+    return client;
   }
 }
 

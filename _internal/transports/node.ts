@@ -239,7 +239,7 @@ class NodeTransport implements Adapter {
   async close() {
     this.#closed = true;
     unwatch(this);
-    const destroyed = this.#remains.owners.map((agent) => agent.destroy(CLOSED));
+    const destroyed = this.#remains.owners.map(destroy);
     this.#connecting.end();
     await Promise.all(destroyed);
   }
@@ -289,6 +289,15 @@ function wholeRequest(fetch: Fetch, url: URL, init: Init): Request | undefined {
  */
 function release(agent: Agent) {
   agent.close().catch(() => {});
+}
+
+/** Ends all requests of an agent. A mock of undici cannot do so. */
+async function destroy(agent: Agent): Promise<void> {
+  try {
+    await agent.destroy(CLOSED);
+  } catch {
+    await agent.close();
+  }
 }
 
 /** Whether an error says that the connection died. `fetch` wraps the connection's own error. */

@@ -26,9 +26,8 @@ export interface Platform {
   readonly followsRedirects?: boolean;
   /**
    * Whether the platform ends a body at its `content-length`, so that `arrayBuffer()` takes no more
-   * memory than that. A body with a `transfer-encoding`, even an empty one, never ends there. If
-   * the request has its own dispatcher or client, the body may not end there. The value may change,
-   * so read it both before the request is sent and after the response has arrived.
+   * memory than that. A body with a `transfer-encoding`, even an empty one, never ends there. The
+   * value may change, so read it both before the request is sent and after the response has arrived.
    */
   readonly endsBodies?: boolean;
   /**

@@ -12,6 +12,7 @@ import { isObject, isPlainObject, own } from "../options.ts";
 
 /** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
 export interface Agent {
+  readonly isMockActive?: boolean;
   dispatch(options: object, handler: object): boolean;
   close(): Promise<void>;
   destroy(reason: Error): Promise<void>;

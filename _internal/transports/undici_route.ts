@@ -66,6 +66,11 @@ export class Route {
     this.#dispatchers = dispatchers;
   }
 
+  /** Tells undici to give a mock the body as it is, so that the mock can compare it. */
+  get isMockActive(): boolean {
+    return this.#agent.isMockActive === true;
+  }
+
   /**
    * Whether the request used a connection that had served another request, and no byte has arrived
    * since.

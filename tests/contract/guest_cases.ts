@@ -187,6 +187,13 @@ export const cases: Case[] = [
     assertEquals(await run(t, "dispatcher"), [...before, true, 299, false, false, refused, 200, true]);
     await t.scope.wait({ ...NOTHING_OPEN, requests: 3 });
   }),
+  onNode(
+    "a mock of undici sees bodies and may change them, as the dispatcher of a transport or of a request",
+    async (t) => {
+      const results = ["edited", "edited", "closed"];
+      assertEquals(await run(t, "mock dispatcher"), [...results, ...results]);
+    },
+  ),
   onNode("a global dispatcher that is an agent, but not a plain one, is used as it is", async (t) => {
     const through = (...seen: string[]) => [200, 200, false, false, ...seen];
     const closed = ["The client is destroyed", "The client is destroyed", false, false];

@@ -77,6 +77,22 @@ export const cases: Case[] = [
       assertEquals([closesSockets, (await t.scope.stats()).requests], isEarly ? [true, 6] : [false, 7]);
     },
   })),
+  {
+    name:
+      "requests go through the proxy that the environment names before the first of them, though a session was made",
+    needs: ["processes"],
+    async run(t) {
+      if (isNode(t.runtime)) return; // it looks at the environment when the process starts
+      const { closesSockets, url, ...rest } = await report(
+        t,
+        "environment, named under a session",
+        ELSEWHERE,
+        NO_PROXIES,
+      );
+      assertEquals([closesSockets, url, rest], [true, "/echo", ALL]);
+      assertEquals((await t.scope.stats()).requests, 6);
+    },
+  },
   ...[
     "frozen environment",
     "read-only environment",

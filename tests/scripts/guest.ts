@@ -291,7 +291,9 @@ interface Undici {
   Agent: new (options?: object) => UndiciAgent;
   MockAgent: new () => object & {
     disableNetConnect(): void;
-    get(origin: string): { intercept(what: object): { reply(status: number, body: unknown): { persist(): void } } };
+    get(origin: string): {
+      intercept(what: object): { reply(status: number, body: unknown, options?: object): { persist(): void } };
+    };
   };
 }
 
@@ -305,6 +307,30 @@ interface UndiciAgent {
 
 const importUndici = async (version: number): Promise<Undici> => await import(`undici${version}`);
 const ownVersion = parseInt(process.versions.undici ?? "");
+
+/** Has a mock compare bodies and answer with a length that is a lie, as the dispatcher of a transport and of a request. */
+async function mockedByDispatcher() {
+  const { createTransport, Session } = await load();
+  const { MockAgent } = await importUndici(ownVersion);
+  const mock = new MockAgent();
+  mock.disableNetConnect();
+  const answer = { headers: { "content-length": "1000" } };
+  const origin = mock.get("http://mock.invalid");
+  for (const method of ["POST", "PUT"]) {
+    origin.intercept({ path: "/", method, body: '{"a":1}' }).reply(200, "edited", answer).persist();
+  }
+  const results: unknown[] = [];
+  const text = (response: Promise<{ text(): Promise<string> }>) => response.then((response) => response.text(), String);
+  const ask = async (session: Hangup.Session, options: object) => {
+    const at = "http://mock.invalid/";
+    const fetched = session.fetch(at, { method: "POST", body: '{"a":1}', ...options });
+    results.push(await text(session.put(at, { json: { a: 1 }, ...options })), await text(fetched));
+    results.push(await session.close().then(() => "closed", String));
+  };
+  await ask(new Session(), { dispatcher: mock });
+  await ask(new Session({ pool: { transport: createTransport({ dispatcher: mock }) } }), {});
+  return results;
+}
 
 /** Replaces the global dispatcher under a session that has been used, and restores it. */
 async function dispatcherSetLater() {
@@ -636,6 +662,7 @@ const situations: Record<string, () => unknown> = {
   "next and sentry": patchedAndTraced,
   "nock": () => nocked(detail === "before"),
   "dispatcher": dispatcherSetLater,
+  "mock dispatcher": mockedByDispatcher,
   "lookalikes": lookalikes,
   "process": () => closedProcess(detail),
   "wrong dispatchers": wrongDispatchers,

@@ -58,6 +58,8 @@ if (how.startsWith("mock")) {
   process.env.HTTP_PROXY = process.env.http_proxy = "http://127.0.0.1:9";
 } else if (how === "environment, changed under a session") {
   process.env.HTTP_PROXY = process.env.http_proxy = "http://127.0.0.1:9";
+} else if (how === "environment, named under a session") {
+  process.env.HTTP_PROXY = process.env.http_proxy = proxy;
 } else if (how === "environment, unset under a session") {
   for (const name of ["HTTP_PROXY", "http_proxy", "NODE_USE_ENV_PROXY"]) delete process.env[name];
 } else if (how === "exempting") {

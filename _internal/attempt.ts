@@ -9,10 +9,23 @@
 import type { Cancellation } from "./cancellation.ts";
 import { PlatformPromise } from "./promise.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
+import { undiciVersion } from "./transports/undici.ts";
 import type { Upload } from "./upload.ts";
 
-/** Taken at load, because a test may replace the global one, and `fetch` refuses the signals of others. */
-const Controller = AbortController;
+/** The part of `process` that is used here. */
+interface NodeProcess {
+  getBuiltinModule?(id: "node:util"): { transferableAbortController(): AbortController };
+}
+
+const { process } = globalThis as { process?: NodeProcess };
+
+/**
+ * The platform's class, because `fetch` refuses the signals of others. It is taken at load, as a test
+ * may replace the global one. On Node, a library may have replaced it before.
+ */
+const Controller = undiciVersion() > 0
+  ? process!.getBuiltinModule!("node:util").transferableAbortController().constructor as typeof AbortController
+  : AbortController;
 
 /** The exchange that an attempt belongs to, which is the user of its lease. */
 interface Owner extends Holder {

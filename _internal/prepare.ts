@@ -311,7 +311,8 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   if (BUFFERS.test(tag)) return new Uint8Array(body as BodyInit & ArrayBuffer).slice();
   if (tag === "[object String]") return String(body);
   // `fetch` converts any other object to a string. What runtimes make of iterables differs.
-  return Symbol.iterator in body || isStream(body) || BODIES.test(tag) ? body : String(body);
+  const isBody = body instanceof Blob || Symbol.iterator in body || isStream(body) || BODIES.test(tag);
+  return isBody ? body : String(body);
 }
 
 /** Sets a header, unless there is one of that name. Creates the headers if there are none. */

@@ -8,6 +8,7 @@
 
 import type { Redirect, Repeatable } from "../request.ts";
 import { type Bytes, makeStream, readerOf, UTF8 } from "./bytes.ts";
+import { resultOf } from "./causes.ts";
 import { hasBody, showUrl } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
@@ -71,7 +72,7 @@ export interface Readable {
 
 type Parameters = [head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched];
 
-type ResponseClass = new (...args: Parameters) => Response;
+type ResponseClass = new (...args: [...Parameters, headers?: Headers]) => Response;
 
 let OwnResponse: ResponseClass | undefined;
 
@@ -82,8 +83,16 @@ let OwnResponse: ResponseClass | undefined;
  * @param fetched Given for a response of `session.fetch`: a body in memory belongs to this
  * response alone, and its headers must not change.
  */
-export function webResponse(...args: Parameters): Response {
-  return new (takeResponse())(...args);
+export function webResponse(...[head, body, fetched]: Parameters): Response {
+  const WebResponse = takeResponse();
+  try {
+    return new WebResponse(head, body, fetched);
+  } catch {
+    // Node 22 takes names of headers from the network that its own `Headers` refuse.
+    const headers = new Headers();
+    head.headers.forEach((value, name) => resultOf(() => headers.append(name, value)));
+    return new WebResponse(head, body, fetched, headers);
+  }
 }
 
 /**
@@ -97,9 +106,10 @@ export function takeResponse(): ResponseClass {
 }
 
 function defineClass(): ResponseClass {
-  // The platform's own class, even if the global one is a proxy of it, as with nock and msw. Such a
-  // proxy reads the headers of each new response, before the fields of a subclass exist.
-  const BaseResponse = Response.prototype.constructor as new (...args: ConstructorParameters<typeof Response>) => Base;
+  // The platform's own class, even if the global one is a proxy of it, as with nock and msw, or a
+  // subclass, as with @hono/node-server. Those expect fields that a subclass of theirs does not have.
+  const { constructor } = resultOf(() => Response.error()) ?? Response.prototype;
+  const BaseResponse = constructor as new (...args: ConstructorParameters<typeof Response>) => Base;
 
   /**
    * A `Response` with values that its constructor does not accept: the URL, the type, a status
@@ -121,8 +131,8 @@ function defineClass(): ResponseClass {
     #stream: ReadableStream<Bytes> | undefined;
     #consumed = false;
 
-    constructor(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched) {
-      const { status, headers } = head;
+    constructor(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched, headers = head.headers) {
+      const { status } = head;
       // A server passes on the platform's own status: 502 is "Bad Gateway".
       const init = own({ status: status >= 200 && status <= 599 ? status : 502, headers });
       const filled = hasBody(head.method, status);
@@ -134,7 +144,7 @@ function defineClass(): ResponseClass {
       if (head.decoded && filled) {
         super.headers.delete("content-encoding");
         super.headers.delete("content-length");
-        if (fetched) protect(super.headers, headers);
+        if (fetched) protect(super.headers, head.headers);
       }
       // `status` cannot be an accessor, because Node's constructor reads it.
       if (this.status !== status) {

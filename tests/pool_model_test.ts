@@ -276,7 +276,6 @@ class Bench {
         }
         this.model.reject(waiting, () => ({ abort: reason }));
         controller.abort(reason);
-        if (waiting.length > 0) this.listeners--;
         break;
       }
       case "tick":

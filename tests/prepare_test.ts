@@ -12,6 +12,7 @@ import {
   takeCredentials,
 } from "../_internal/prepare.ts";
 import type { SessionRequestInit } from "../request.ts";
+import { mocking } from "./harness/mocking.ts";
 
 const URL_A = "https://a.test/page";
 const TIMEOUTS = { queue: 1, headers: 2, idle: 3, total: 4, upload: 5 };
@@ -311,6 +312,13 @@ Deno.test("prepare() takes a body as it is at the call", async () => {
   const file = sent.get("file");
   assertInstanceOf(file, File);
   assertEquals([file.name, file.type, await file.text()], ["name.txt", "text/plain", "content"]);
+});
+
+Deno.test("prepare() takes a Blob of a library that is the global one, and has no tag", async () => {
+  class Library {}
+  const body = new Library();
+  const sent = await mocking(globalThis, "Blob", Library, () => Promise.resolve(post({ body: body as Blob }).body));
+  assertStrictEquals<unknown>(sent, body);
 });
 
 Deno.test("prepare() leaves the type of a form to the platform", () => {

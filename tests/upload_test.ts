@@ -7,6 +7,7 @@ import type { Bytes } from "../_internal/bytes.ts";
 import { Cancellation } from "../_internal/cancellation.ts";
 import { bodyOf, isStream, type StreamBody, Upload } from "../_internal/upload.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
+import { mocking } from "./harness/mocking.ts";
 
 function bytes(text: string): Bytes {
   return new TextEncoder().encode(text);
@@ -77,6 +78,15 @@ Deno.test("isStream() knows what is gone once it was sent", () => {
   for (const body of streams) assert(isStream(body));
   const others = [null, undefined, "", "text", new Uint8Array(), new ArrayBuffer(1), new Blob(), new FormData()];
   for (const body of [...others, new String(""), new URLSearchParams(), {}, () => {}]) assert(!isStream(body));
+});
+
+Deno.test("isStream() knows a form of a library that is the global one, and has no tag", async () => {
+  class Library {
+    *[Symbol.iterator]() {}
+  }
+  const form = new Library();
+  assert(isStream(form));
+  assert(await mocking(globalThis, "FormData", Library, () => Promise.resolve(!isStream(form))));
 });
 
 Deno.test("Upload reads its source as the transport reads, a chunk at a time", async () => {

@@ -244,6 +244,17 @@ export const cases: Case[] = [
     },
   },
   {
+    // On Deno and Bun, nobody could get at the platform's AbortController.
+    name: "a library may have replaced Response before the module is loaded, and on Node AbortController",
+    needs: ["processes"],
+    async run(t) {
+      const [first, second, third, late] = await run(t, "replaced");
+      assertEquals([first, second, third], [100, 100, 100]);
+      assertMatch(late, /^TimeoutError/);
+      await t.scope.wait(NOTHING_OPEN);
+    },
+  },
+  {
     name: "a POST arrives as it is where a library has replaced Blob",
     async run({ scope }) {
       class Library {

@@ -125,9 +125,12 @@ const POLLUTION: Record<string, unknown> = {
   duplex: "evil",
 };
 
-/** Where a platform's own objects read from `Object.prototype`: Deno's `Request` and `addEventListener`. */
+/** Where a platform's own objects read from `Object.prototype`: the `Request` of Deno and Node, and `addEventListener`. */
 const PLATFORM: Partial<Record<TestContext["runtime"], string[]>> = {
   deno: ["integrity", "mode", "referrer", "signal"],
+  node22: ["body"],
+  node24: ["body"],
+  node26: ["body"],
 };
 
 /** Made before, as `fetch` itself reads from there: what a session that is made and used then passes on to `fetch`, as `fetch` would read it, and what becomes of it. */
@@ -309,7 +312,9 @@ export const cases: Case[] = [
         }
       }
       for (const url of ["/a?token=s3cret", "//ann:s3cret@/", "http://ann:s3cret@[1::2/?token=s3cret#s3cret"]) {
-        assertNoSecret(await assertRejects(() => get(url), TypeError));
+        const error = await get(url).catch((error) => error);
+        assert(error instanceof TypeError || url.startsWith("/a"), String(error)); // which a page resolves
+        assertNoSecret(error);
       }
       assertNoSecret(assertThrows(() => new Session({ baseUrl: "ftp://ann:s3cret@example.com/?s3cret" }), TypeError));
     },

@@ -95,6 +95,7 @@ const statuses: Situation[] = [
     "with a control character": "200 a\x01b",
     "long": `200 ${"a".repeat(1000)}`,
   }).map(([name, status]) => one(`a reason phrase ${name}`, raw(response(status, ["content-length: 2"], "ok")))),
+  one("a header whose name is no token", raw(response("200 OK", ["powered by: me", "content-length: 2"], "ok"))),
   one("a body with 204", raw(response("204 None", ["content-length: 5"], ""))),
   one("headers of a body with 204", raw(response("204 None", ["content-type: text/x", "content-encoding: gzip"]))),
   one("205 without a body", raw(response("205 Reset", ["content-length: 0"]))),

@@ -308,6 +308,40 @@ interface UndiciAgent {
 const importUndici = async (version: number): Promise<Undici> => await import(`undici${version}`);
 const ownVersion = parseInt(process.versions.undici ?? "");
 
+/** What other libraries replace before the module is loaded. */
+async function replaced() {
+  const { Response } = globalThis;
+  // As that of @hono/node-server: its headers are the very ones that it was given.
+  class Lazy extends Response {
+    readonly #init: ResponseInit | undefined;
+    constructor(body?: BodyInit | null, init?: ResponseInit) {
+      super(body, init);
+      this.#init = init;
+    }
+    override get headers() {
+      return this.#init?.headers as Headers ?? super.headers;
+    }
+  }
+  /** Its signal is none to `fetch`. */
+  class Controller {
+    readonly signal = { aborted: false, addEventListener() {}, removeEventListener() {} };
+    abort() {}
+  }
+  Object.assign(globalThis, { Response: Lazy, ...(ownVersion > 0 && { AbortController: Controller }) });
+  const { Session } = await load();
+  const session = new Session();
+  const at = `${url}/gzip/100`;
+  const responses = [
+    await session.fetch(at),
+    (await session.get(at)).toResponse(),
+    (await session.get(at, { prefetch: false })).toResponse(),
+  ];
+  const lengths = await Promise.all(responses.map(async (response) => (await response.arrayBuffer()).byteLength));
+  const late = await outcome(session.get(`${url}/hang`, { timeout: 50 }));
+  await session.close();
+  return [...lengths, late];
+}
+
 /** Has a mock compare bodies and answer with a length that is a lie, as the dispatcher of a transport and of a request. */
 async function mockedByDispatcher() {
   const { createTransport, Session } = await load();
@@ -663,6 +697,7 @@ const situations: Record<string, () => unknown> = {
   "nock": () => nocked(detail === "before"),
   "dispatcher": dispatcherSetLater,
   "mock dispatcher": mockedByDispatcher,
+  "replaced": replaced,
   "lookalikes": lookalikes,
   "process": () => closedProcess(detail),
   "wrong dispatchers": wrongDispatchers,

@@ -14,18 +14,20 @@ import type { Upload } from "./upload.ts";
 
 /** The part of `process` that is used here. */
 interface NodeProcess {
-  getBuiltinModule?(id: "node:util"): { transferableAbortController(): AbortController };
+  getBuiltinModule(id: "node:util"): { transferableAbortController(): AbortController };
 }
 
-const { process } = globalThis as { process?: NodeProcess };
+/** Taken at load, because a test may replace the global one, and `fetch` refuses the signals of others. */
+const GlobalController = AbortController;
 
-/**
- * The platform's class, because `fetch` refuses the signals of others. It is taken at load, as a test
- * may replace the global one. On Node, a library may have replaced it before.
- */
-const Controller = undiciVersion() > 0
-  ? process!.getBuiltinModule!("node:util").transferableAbortController().constructor as typeof AbortController
-  : AbortController;
+let Controller: typeof AbortController | undefined;
+
+/** Returns the platform's class. On Node, a library may have replaced the global one before the load. */
+function findController(): typeof AbortController {
+  if (!(undiciVersion() > 0)) return GlobalController;
+  const { process } = globalThis as unknown as { process: NodeProcess };
+  return process.getBuiltinModule("node:util").transferableAbortController().constructor as typeof AbortController;
+}
 
 /** The exchange that an attempt belongs to, which is the user of its lease. */
 interface Owner extends Holder {
@@ -90,7 +92,7 @@ export class Attempt implements Waiter {
 
   /** Sends the request. */
   fetch(url: URL, init: RequestInit): Promise<Response> {
-    init.signal = (this.#controller = new Controller()).signal;
+    init.signal = (this.#controller = new (Controller ??= findController())()).signal;
     return this.#lease!.fetch(url, init);
   }
 

@@ -14,7 +14,7 @@ import type { Upload } from "./upload.ts";
 
 /** The part of `process` that is used here. */
 interface NodeProcess {
-  getBuiltinModule(id: "node:util"): { transferableAbortController(): AbortController };
+  getBuiltinModule?(id: "node:util"): { transferableAbortController(): AbortController };
 }
 
 /** Taken at load, because a test may replace the global one, and `fetch` refuses the signals of others. */
@@ -24,9 +24,9 @@ let Controller: typeof AbortController | undefined;
 
 /** Returns the platform's class. On Node, a library may have replaced the global one before the load. */
 function findController(): typeof AbortController {
-  if (!(undiciVersion() > 0)) return GlobalController;
-  const { process } = globalThis as unknown as { process: NodeProcess };
-  return process.getBuiltinModule("node:util").transferableAbortController().constructor as typeof AbortController;
+  const { process } = globalThis as { process?: NodeProcess };
+  const util = undiciVersion() > 0 ? process?.getBuiltinModule?.("node:util") : undefined;
+  return (util?.transferableAbortController().constructor ?? GlobalController) as typeof AbortController;
 }
 
 /** The exchange that an attempt belongs to, which is the user of its lease. */

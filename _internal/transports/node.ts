@@ -291,12 +291,14 @@ function release(agent: Agent) {
   agent.close().catch(() => {});
 }
 
-/** Ends all requests of an agent. A mock of undici cannot do so. */
+/** Ends all requests of an agent. A mock of undici cannot do so, but can be closed, if it is not closed yet. */
 async function destroy(agent: Agent): Promise<void> {
   try {
     await agent.destroy(CLOSED);
   } catch {
-    await agent.close();
+    await agent.close().catch((error) => {
+      if (error.code !== "UND_ERR_DESTROYED") throw error;
+    });
   }
 }
 

@@ -290,6 +290,7 @@ interface Undici {
   getGlobalDispatcher(): object;
   Agent: new (options?: object) => UndiciAgent;
   MockAgent: new () => object & {
+    close(): Promise<void>;
     disableNetConnect(): void;
     get(origin: string): {
       intercept(what: object): { reply(status: number, body: unknown, options?: object): { persist(): void } };
@@ -348,6 +349,10 @@ async function mockedByDispatcher() {
   const { MockAgent } = await importUndici(ownVersion);
   const mock = new MockAgent();
   mock.disableNetConnect();
+  const closed = new MockAgent();
+  const session = new Session({ pool: { transport: createTransport({ dispatcher: closed }) } });
+  await closed.close();
+  await session.close();
   const answer = { headers: { "content-length": "1000" } };
   const origin = mock.get("http://mock.invalid");
   for (const method of ["POST", "PUT"]) {

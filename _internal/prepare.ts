@@ -395,7 +395,7 @@ export function parseHeaders(given: HeadersInit | undefined): Headers | undefine
   try {
     const headers = withoutHeaders(given, FRAMING_HEADERS);
     // Deno joins cookies with a comma, and a server would take them for one: RFC 6265, section 4.2.1.
-    const cookies = Array.isArray(given) ? given.filter(([name]) => /^cookie$/i.test(name)) : [];
+    const cookies = Array.isArray(given) ? given.filter(([name = ""]) => /^cookie$/i.test(name)) : [];
     if (cookies.length > 1) headers.set("cookie", cookies.map(([, value]) => value).join("; "));
     return headers;
   } catch (error) {

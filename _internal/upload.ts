@@ -154,7 +154,7 @@ export class Upload {
 
 function checkChunk(chunk: unknown, takesText = false): Bytes {
   if (isBytes(chunk)) return chunk;
-  if (takesText && typeof chunk === "string") return new TextEncoder().encode(chunk);
+  if (takesText && typeof chunk === "string") return new TextEncoder().encode(chunk) as Bytes;
   throw new TypeError(`Cannot send the body as a chunk of its stream is not a Uint8Array: received ${typeof chunk}`);
 }
 

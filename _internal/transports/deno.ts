@@ -12,7 +12,7 @@ import { isIdempotent } from "../http.ts";
 import type { Bytes } from "../bytes.ts";
 import type { BodyInit } from "../web.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
-import { setContent, setType } from "./forms.ts";
+import { setContent, setType, toContent } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { MAX_DELAY, own } from "../options.ts";
 import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
@@ -153,7 +153,7 @@ class DenoTransport implements Adapter {
    * after a disguised request, and if the server closed a TLS connection without a close alert.
    */
   async #fetchTwice(fetch: Fetch, url: URL, init: Init): Promise<Response> {
-    if (needsBuffer(init.body)) await setContent(init, new Response(init.body));
+    if (needsBuffer(init.body)) await setContent(init, toContent(init.body));
     if (this.#closed) return refuseClosed();
     const { origin } = url;
     const disguised = this.#disguised.has(origin);
@@ -208,7 +208,7 @@ function dispose(client: Client) {
  * Whether Deno reads a body that is no stream as one, and so can send it only once. If the request
  * is repeatable, its body is replaced with the bytes.
  */
-function needsBuffer(body: BodyInit | null | undefined): boolean {
+function needsBuffer(body: BodyInit | null | undefined): body is Blob | FormData {
   return body instanceof Blob || body instanceof FormData;
 }
 
@@ -218,8 +218,7 @@ let platformBlob: typeof Blob | undefined;
 /** Whether a class is the platform's `Blob`. Deno sends those of a library as text, which has a type. */
 function isPlatforms(blob: typeof Blob): boolean {
   if (blob === platformBlob) return true;
-  const { headers } = new Request("http://localhost", own({ method: "POST", body: new blob() }));
-  if (headers.has("content-type")) return false;
+  if (toContent(new blob()).headers.has("content-type")) return false;
   platformBlob = blob;
   return true;
 }

@@ -11,7 +11,9 @@
  */
 
 import { type Bytes, readerOf } from "../bytes.ts";
+import { own } from "../options.ts";
 import { delay } from "../timers.ts";
+import type { BodyInit } from "../web.ts";
 import { undiciVersion } from "./undici.ts";
 
 /** The part of a stream's reader that is used here. */
@@ -21,14 +23,14 @@ export interface StreamReader {
 }
 
 /** The bytes of forms with files, on Bun. The keys are the copies of the forms. */
-const contents = new WeakMap<FormData, Response>();
+const contents = new WeakMap<FormData, Request>();
 
 /**
  * Copies a form.
  *
  * On Bun, nobody can see the file names that `append()` and `set()` were given. So a copy has the
- * files' own names, and those of `Bun.file()` are paths. Only a `Response` that is made of the form
- * has the right ones.
+ * files' own names, and those of `Bun.file()` are paths. Only the content that is made of the form
+ * itself has the right ones.
  */
 export function copyForm(form: FormData): FormData {
   const copy = new FormData();
@@ -37,17 +39,22 @@ export function copyForm(form: FormData): FormData {
     hasFiles ||= typeof value !== "string";
     copy.append(name, value);
   });
-  if (hasFiles && "Bun" in globalThis) contents.set(copy, new Response(form));
+  if (hasFiles && "Bun" in globalThis) contents.set(copy, toContent(form));
   return copy;
 }
 
 /** Returns the content of a body that is a copy of a form and lacks its file names. */
-export function contentOf(body: unknown): Response | undefined {
-  return contents.get(body as FormData)?.clone() as Response | undefined;
+export function contentOf(body: unknown): Request | undefined {
+  return contents.get(body as FormData)?.clone() as Request | undefined;
 }
 
-/** Replaces the body of a request with the bytes of a `Response`, and sets their content type. */
-export async function setContent(init: RequestInit, content: Response): Promise<void> {
+/** Makes the content of a body: its bytes and their type. A library may have replaced `Response`. */
+export function toContent(body: BodyInit): Request {
+  return new Request("http://localhost", own({ method: "POST", body }));
+}
+
+/** Replaces the body of a request with such content, and sets the content type. */
+export async function setContent(init: RequestInit, content: Request): Promise<void> {
   setType(init, content.headers.get("content-type"));
   init.body = await content.arrayBuffer();
 }

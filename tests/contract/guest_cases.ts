@@ -274,6 +274,26 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "a form arrives as it is, with the names of its files, where a library has replaced Response",
+    async run({ scope }) {
+      /** To it a form is an object like any other, which has a text. */
+      class Library extends Response {
+        constructor(body: unknown, init?: ResponseInit) {
+          super(String(body), init);
+        }
+      }
+      const form = new FormData();
+      form.append("a", new Blob(["content"]), "name.txt");
+      const session = new Session();
+      const echoes = await mocking(globalThis, "Response", Library, async () => [
+        await readEcho(await session.post(`${scope.url}/echo`, { body: form })),
+        await readEcho(await session.fetch(`${scope.url}/echo`, { method: "PUT", body: form })),
+      ]);
+      await session.close();
+      for (const { body } of echoes) assertMatch(body, /filename="name.txt"[^]*content/);
+    },
+  },
+  {
     name: "a session with traceLeaks bears whatever Error.prepareStackTrace returns",
     async run() {
       const session = new Session({ fetch: () => Promise.resolve(new Response()), traceLeaks: true });

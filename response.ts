@@ -504,7 +504,13 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    * @throws {TypeError} If the body is being read already.
    */
   toResponse(): Response {
-    return passedOn(webResponse(this.head, this.#take()));
+    const reader = this.#take();
+    try {
+      return passedOn(webResponse(this.head, reader));
+    } catch (error) {
+      reader.close();
+      throw error;
+    }
   }
 
   /**

@@ -20,6 +20,7 @@ import {
   TimeoutError,
 } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
+import { mocking } from "../harness/mocking.ts";
 import { catchingAll } from "../harness/uncaught.ts";
 import { type Echo, header, pause, readEcho, within, withSession } from "../harness/with_session.ts";
 import { pattern, type Scope } from "../server/client.ts";
@@ -173,6 +174,16 @@ export const cases: Case[] = [
       await session.close();
     },
   },
+  withSession("toResponse() closes a stream that it cannot pass on", async (session, { scope }) => {
+    const response = await session.get(`${scope.url}/bytes/1000000`, { prefetch: false });
+    const broken = new Error("broken");
+    const fail = () => {
+      throw broken;
+    };
+    const pass = () => Promise.resolve(response.toResponse());
+    assertStrictEquals(await mocking(Headers.prototype, "delete", fail, pass).catch((error) => error), broken);
+    assertEquals([response.closed, session.exchanges()], [true, []]);
+  }),
   {
     name: "toResponse() of a decoded stream keeps the headers that it is given, also in its clone",
     async run({ scope }) {

@@ -82,10 +82,10 @@ interface Part {
 }
 
 /**
- * How many processes share the files of a runtime. With one each, those that take longest would go on by themselves
- * when the others have ended, and a core would have nothing to do.
+ * How many processes share the files of a runtime. With one, the slowest runtime would go on by itself when the others
+ * have ended, and a core would have nothing to do.
  */
-const partsOn = (runtime: Runtime) => runtime === "deno" || runtime.startsWith("node") ? 2 : 1;
+const PARTS = 2;
 
 const contract = [...filesOf("contract/", "_cases.ts"), ...filesOf("clients/", "_cases.ts")];
 const units = filesOf("", "_test.ts");
@@ -93,9 +93,8 @@ if (contract.length === 0 && units.length === 0) throw new RangeError(`No file m
 const temporary = await Deno.makeTempDir();
 
 function partsOf(runtime: Runtime): Part[] {
-  const length = partsOn(runtime);
-  const parts = Array.from({ length }, (_, part) => {
-    const ofPart = (files: string[]) => files.filter((_, i) => i % length === part);
+  const parts = Array.from({ length: PARTS }, (_, part) => {
+    const ofPart = (files: string[]) => files.filter((_, i) => i % PARTS === part);
     const report = `${temporary}/${runtime}-${part}.xml`;
     return { runtime, contract: ofPart(contract), units: runtime === "deno" ? ofPart(units) : [], report };
   });

@@ -68,6 +68,9 @@ async function differ(situation: Situation, scope: Scope, t: TestContext): Promi
 
 const print = ({ aspect, bare, session }: Difference) => `${aspect}\n  bare:    ${bare}\n  session: ${session}`;
 
+/** Whether a difference shows in some runs, and in others not. */
+const varies = (id: string) => reasons.find((each) => each.id === id)?.varies === true;
+
 function differentialCase(situation: Situation): Case {
   const { name } = situation;
   return {
@@ -85,10 +88,10 @@ function differentialCase(situation: Situation): Case {
       if (recording) await note(JSON.stringify({ name, runtime, differences: found }));
       const meant = new Set(found.flatMap(({ id }) => id ?? []));
       const listed = record[name]?.[runtime] ?? [];
-      const faults = found.filter(({ id }) => id === undefined || (!recording && !listed.includes(id)));
+      const faults = found.filter(({ id }) => id === undefined || !recording && !listed.includes(id) && !varies(id));
       if (faults.length > 0) throw new Error(`Differs from fetch:\n${faults.map(print).join("\n")}`);
       if (recording) return;
-      const gone = listed.filter((id) => !meant.has(id) && !reasons.find((each) => each.id === id)?.varies);
+      const gone = listed.filter((id) => !meant.has(id) && !varies(id));
       if (gone.length > 0) throw new Error(`No longer differs, so run \`deno task docs:fetch\`: ${gone.join(", ")}`);
     },
   };

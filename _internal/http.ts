@@ -41,11 +41,13 @@ export function originOf({ href }: URL): string {
   return href.slice(0, href.indexOf("/", "https://".length));
 }
 
+const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i;
+
 /**
  * Whether a method is idempotent, so that the request may be sent again: RFC 9110, section 9.2.2.
  */
 export function isIdempotent(method: string): boolean {
-  return /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i.test(method);
+  return IDEMPOTENT.test(method);
 }
 
 /** Whether the Fetch standard allows no body with this method. */
@@ -61,10 +63,12 @@ export function hasBody(method: string, status: number): boolean {
   return method !== "HEAD" && !BODILESS.includes(status);
 }
 
+const DIGITS = /^\d+$/;
+
 /** Returns the number of bytes that the headers announce, if they do. */
 export function announcedLength(headers: Headers): number | undefined {
   const length = headers.get("content-length");
-  return length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
+  return length !== null && DIGITS.test(length) ? Number(length) : undefined;
 }
 
 /**

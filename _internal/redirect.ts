@@ -18,9 +18,11 @@ import type { Referring } from "./web.ts";
 /** Headers that describe the body: RFC 9110, section 8. They are dropped with the body. */
 const BODY_HEADERS = ["content-encoding", "content-language", "content-location", "content-type"];
 
+const REDIRECTS = [301, 302, 303, 307, 308];
+
 /** Whether a response's status is that of a redirect. It may lack a `Location`. */
 export function isRedirect({ status }: Response): boolean {
-  return [301, 302, 303, 307, 308].includes(status);
+  return REDIRECTS.includes(status);
 }
 
 /**

@@ -179,6 +179,7 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
 
 /** The timeout of the headers, which is a longer one if the request has a large body in memory. */
 function headersTimeout({ body, timeouts }: Outgoing): number {
+  if (body === null || body === undefined) return timeouts.headers;
   // The `size` of a URLSearchParams is the number of its pairs.
   const content = Object(body instanceof URLSearchParams ? String(body) : body);
   const { length, byteLength, size } = content as { length?: number; byteLength?: number; size?: number };

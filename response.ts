@@ -9,10 +9,11 @@
 import type { BodyReader } from "./_internal/body.ts";
 import { ByteCollector, UTF8 } from "./_internal/bytes.ts";
 import { nameDisposal } from "./_internal/disposal.ts";
-import { showUrl, SMALL_BODY } from "./_internal/http.ts";
+import { SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
-import { printable } from "./_internal/text.ts";
 import { own } from "./_internal/options.ts";
+import { printable } from "./_internal/text.ts";
+import { showUrl } from "./_internal/url.ts";
 import { rebuild, type ResponseHead, webResponse } from "./_internal/web_response.ts";
 import { BodyTooLargeError, HangupError } from "./errors.ts";
 import type { Redirect, RequestSummary, SentRequest } from "./request.ts";

@@ -10,23 +10,24 @@ import { resultOf } from "./_internal/causes.ts";
 import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { Exchange, Exchanges, type ToError } from "./_internal/exchange.ts";
 import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
+import { parseHeaders, refuseMissing } from "./_internal/headers.ts";
 import { showAs } from "./_internal/inspect.ts";
-import { checkFunction, checkMethods, checkNumber, isObject, MAX_DELAY, own, refuse } from "./_internal/options.ts";
 import {
+  checkFunction,
   checkLimit,
-  mergeTimeouts,
-  type Outgoing,
-  parseHeaders,
-  prepare,
-  prepareFetch,
-  refuseMissing,
-  type RequestDefaults,
-} from "./_internal/prepare.ts";
+  checkMethods,
+  checkNumber,
+  isObject,
+  MAX_DELAY,
+  own,
+  refuse,
+} from "./_internal/options.ts";
+import { type Outgoing, prepare, prepareFetch, type RequestDefaults } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { SLOTS } from "./_internal/slots.ts";
 import { globalFetch, sessionFetch } from "./_internal/transports/global_fetch.ts";
 import { after } from "./_internal/timers.ts";
-import { type AllTimeouts, DEFAULT_TIMEOUT, UPLOAD_TIMEOUT } from "./_internal/timing.ts";
+import { type AllTimeouts, DEFAULT_TIMEOUT, mergeTimeouts, UPLOAD_TIMEOUT } from "./_internal/timing.ts";
 import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";

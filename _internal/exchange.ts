@@ -12,7 +12,7 @@ import { Attempt } from "./attempt.ts";
 import { Cancellation } from "./cancellation.ts";
 import { explain, isCustom, isRefusal, neverSent, redact } from "./causes.ts";
 import { type Clock, Deadlines } from "./deadlines.ts";
-import { displayUrl, isIdempotent, originOf } from "./http.ts";
+import { isIdempotent } from "./http.ts";
 import { isObject } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { PlatformPromise } from "./promise.ts";
@@ -21,6 +21,7 @@ import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
 import { cancelBody } from "./transports/forms.ts";
 import { type StreamBody, Upload } from "./upload.ts";
+import { displayUrl, originOf } from "./url.ts";
 
 /** The open exchanges of one session. One timer serves all their deadlines. */
 export class Exchanges {

@@ -6,41 +6,6 @@
  * @module
  */
 
-/**
- * Formats a URL for errors, logs and {@linkcode ExchangeInfo}: without credentials, fragment and
- * query.
- *
- * @param url The URL to show.
- * @returns The URL with `?…` in place of its query.
- */
-export function displayUrl(url: URL): string {
-  const path = url.origin === "null" ? `${url.protocol}${url.pathname}` : url.origin + url.pathname;
-  return url.search === "" ? path : `${path}?…`;
-}
-
-/** Does the same for an absolute URL that is a string. */
-export function showUrl(url: string): string {
-  return displayUrl(new URL(url));
-}
-
-/**
- * Says in a message what the scheme of a URL is, with the words before it. Says nothing if the scheme
- * may be a user name, as in "ada:secret@example.com".
- */
-export function displayScheme(words: string, { href, protocol }: URL): string {
-  return /^[^:]*:(?!\/\/).*@/.test(href) ? "" : `${words} "${protocol}"`;
-}
-
-/**
- * The origin of a URL of http or https that has no credentials.
- *
- * `URL.origin` is the same. But for the first part of a URL that is asked for, Deno parses the URL
- * once more, which takes a fiftieth of the time of a whole request.
- */
-export function originOf({ href }: URL): string {
-  return href.slice(0, href.indexOf("/", "https://".length));
-}
-
 const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/i;
 
 /**

@@ -95,6 +95,16 @@ export function checkNumber(subject: string, expected: keyof typeof NUMBERS, val
   refuse(`${subject} must be ${expected}`, value, isNumber ? RangeError : TypeError);
 }
 
+/**
+ * Checks a limit. If it is missing, `fallback` takes its place.
+ *
+ * @throws {TypeError} If it is not a number.
+ * @throws {RangeError} If it is neither a non-negative integer nor `Infinity`.
+ */
+export function checkLimit(option: string, value: number | undefined, fallback?: number): number {
+  return checkNumber(`"${option}"`, "a non-negative integer or Infinity", value === undefined ? fallback : value);
+}
+
 /** Throws a `TypeError` unless an option is a function. */
 export function checkFunction(subject: string, value: unknown): void {
   if (typeof value !== "function") refuse(`${subject} must be a function`, value);

@@ -8,29 +8,19 @@
  */
 
 import type { CookieJar } from "../cookies.ts";
-import type { Repeatable, SessionRequestInit, StandardRequestInit, Timeouts } from "../request.ts";
+import type { Repeatable, SessionRequestInit, StandardRequestInit } from "../request.ts";
 import { resultOf } from "./causes.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
-import { displayScheme, displayUrl, isBodiless, isIdempotent } from "./http.ts";
-import {
-  cannotSend,
-  checkNumber,
-  describe,
-  isObject,
-  isPlainObject,
-  isRequest,
-  own,
-  plain,
-  refuse,
-  tagOf,
-} from "./options.ts";
+import { mergeHeaders, ORIGIN_HEADERS, refuseMissing, setMissing, takeCredentials } from "./headers.ts";
+import { isBodiless, isIdempotent } from "./http.ts";
+import { cannotSend, checkLimit, isObject, isPlainObject, isRequest, own, plain, refuse, tagOf } from "./options.ts";
 import { checkSignal } from "./signals.ts";
-import { printable } from "./text.ts";
-import type { AllTimeouts } from "./timing.ts";
+import { type AllTimeouts, mergeTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
 import { copyForm } from "./transports/forms.ts";
 import { isStream, type StreamBody } from "./upload.ts";
-import type { BodyInit, HeadersInit, Referring, RequestRedirect } from "./web.ts";
+import { addQuery, displayUrl, resolveUrl } from "./url.ts";
+import type { BodyInit, Referring, RequestRedirect } from "./web.ts";
 
 /** Settings that a session has as defaults and a request has for itself. */
 interface Settings {
@@ -85,15 +75,6 @@ const OUR_OPTIONS = ["prefetch", "throwIfNotOk", "json", "query", "timeout", "ma
 
 /** Methods that every runtime knows. */
 const USUAL_METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/;
-
-/**
- * Headers that frame the message. Only the runtime may set them, because a wrong one could smuggle
- * a second request.
- */
-const FRAMING_HEADERS = ["transfer-encoding", "expect", "keep-alive", "te", "trailer", "upgrade"];
-
-/** Headers that must not go to another origin. */
-export const ORIGIN_HEADERS = ["authorization", "cookie", "host", "proxy-authorization"];
 
 /**
  * The properties of a `Request` that are passed on, each with its default. Defaults are not passed
@@ -241,7 +222,7 @@ function complete(
     refuse('"redirect" must be "follow", "manual" or "error"', redirect);
   }
 
-  const url = resolve(request?.url ?? input as string | URL, defaults.baseUrl);
+  const url = resolveUrl(request?.url ?? input as string | URL, defaults.baseUrl);
   const isHome = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
   let headers = takeCredentials(url, mergeHeaders(defaults.headers, ownHeaders, isHome ? [] : ORIGIN_HEADERS));
   if (query !== undefined) addQuery(url, query);
@@ -315,20 +296,6 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   return isBody ? body : String(body);
 }
 
-/** Sets a header, unless there is one of that name. Creates the headers if there are none. */
-function setMissing(headers: Headers | undefined, name: string, value: string): Headers {
-  headers ??= new Headers();
-  if (!headers.has(name)) headers.set(name, value);
-  return headers;
-}
-
-/** Refuses a header without a value, which `fetch` would send as the text "undefined". */
-export function refuseMissing(headers: unknown): void {
-  for (const [name, value] of Object.entries(headers ?? {})) {
-    if (value === undefined) throw new TypeError(`"headers" has no value for ${describe(name)}: leave the name out`);
-  }
-}
-
 function toJson(value: unknown, method: string, url: URL): string {
   let cause: unknown;
   try {
@@ -348,76 +315,6 @@ function toJson(value: unknown, method: string, url: URL): string {
 function isPlain(value: unknown): boolean {
   return isObject(value) && !(Symbol.asyncIterator in value) &&
     (Array.isArray(value) || value instanceof Map || isPlainObject(value));
-}
-
-/** The names of the timeouts. */
-const PHASES = ["queue", "headers", "idle", "total"];
-
-/**
- * Checks timeouts and completes them.
- *
- * @throws {TypeError} If a timeout is not a number, or its phase is unknown.
- * @throws {RangeError} If a timeout is not positive.
- */
-export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts | undefined): AllTimeouts {
-  if (timeout === undefined) return defaults;
-  const given: Timeouts = isObject(timeout) ? timeout : { total: timeout };
-  const merged: Record<string, number> = { ...defaults };
-  for (const [phase, value] of Object.entries(given)) {
-    const option = given === timeout ? `"timeout.${printable(phase)}"` : '"timeout"';
-    if (!PHASES.includes(phase)) {
-      throw new TypeError(`${option} is not known: the timeouts are "queue", "headers", "idle" and "total"`);
-    }
-    if (value !== undefined) merged[phase] = checkNumber(option, "a positive number of milliseconds", value);
-  }
-  merged.upload = given.headers ?? defaults.upload;
-  return merged as AllTimeouts;
-}
-
-/**
- * Checks a limit. If it is missing, `fallback` takes its place.
- *
- * @throws {TypeError} If it is not a number.
- * @throws {RangeError} If it is neither a non-negative integer nor `Infinity`.
- */
-export function checkLimit(option: string, value: number | undefined, fallback?: number): number {
-  return checkNumber(`"${option}"`, "a non-negative integer or Infinity", value === undefined ? fallback : value);
-}
-
-/**
- * Converts the caller's headers to a `Headers` object, if there are headers.
- *
- * @throws {TypeError} If a name or value is not valid. The message does not show the value, because
- * it may be a secret.
- */
-export function parseHeaders(given: HeadersInit | undefined): Headers | undefined {
-  if (given === undefined) return undefined;
-  try {
-    const headers = withoutHeaders(given, FRAMING_HEADERS);
-    // Deno joins cookies with a comma, and a server would take them for one: RFC 6265, section 4.2.1.
-    const cookies = Array.isArray(given) ? given.filter(([name = ""]) => /^cookie$/i.test(name)) : [];
-    if (cookies.length > 1) headers.set("cookie", cookies.map(([, value]) => value).join("; "));
-    return headers;
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // the caller's own iterator or toString() has failed
-    throw cannotSend(`"headers" is not valid: ${describeBadHeader(given)}`);
-  }
-}
-
-/** Copies headers, except those with these names. */
-export function withoutHeaders(given: HeadersInit | undefined, names: readonly string[]): Headers {
-  const headers = new Headers(given);
-  for (const name of names) headers.delete(name);
-  return headers;
-}
-
-function describeBadHeader(given: HeadersInit): string {
-  for (const [key, value] of Object.entries(given ?? {})) {
-    const [name, content] = Array.isArray(value) ? value : [key, value];
-    if (!resultOf(() => new Headers([[name, content]]))) return `the name or value of ${describe(name)}`;
-  }
-  // Do not show a string, because it may be a whole header.
-  return given === null ? "null" : typeof given;
 }
 
 function normalizeMethod(method: string): string {
@@ -452,75 +349,6 @@ function checkOptions(rest: Standard): void {
     // The error shows the whole URL, which may have a password in it.
     throw cannotSend('"referrer" is not a valid URL');
   }
-}
-
-/**
- * Parses a URL. The error shows only the scheme, because a malformed URL may have a password
- * anywhere.
- */
-function resolve(input: string | URL, baseUrl: URL | undefined): URL {
-  const isText = typeof input === "string";
-  const url = resultOf(() => new URL(input, baseUrl)) ??
-    // A page has a base for URLs, and so may a runtime. Only the platform knows it.
-    (isText && !baseUrl ? resultOf(() => new URL(new Request(input).url)) : undefined);
-  if (url === undefined) {
-    const scheme = isText && /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]?.toLowerCase();
-    const problem = `the URL ${scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"'}`;
-    if (!isText) refuse(`Cannot send the request as ${problem}`, input);
-    throw cannotSend(scheme === "http" || scheme === "https" ? `${problem}: received "${scheme}:…"` : problem);
-  }
-  if (/^https?:/.test(url.href)) return url;
-  throw cannotSend(`the URL's scheme is not http or https${displayScheme(": received", url)}`);
-}
-
-/** Adds the default headers, except those with the names in `omit`, to the given ones. */
-function mergeHeaders(defaults: Headers | undefined, given: HeadersInit | undefined, omit: readonly string[]) {
-  const headers = parseHeaders(given);
-  if (defaults === undefined) return headers;
-  const merged = withoutHeaders(defaults, omit);
-  headers?.forEach((value, name) => merged.set(name, value));
-  return merged;
-}
-
-/**
- * Moves a URL's user name and password to the header `Authorization` (RFC 7617). Returns the
- * headers.
- */
-export function takeCredentials(url: URL, headers: Headers | undefined): Headers | undefined {
-  if (!url.href.includes("@") || !(url.username || url.password)) return headers;
-  // User name and password are ASCII, because a URL escapes all other characters as UTF-8. A "%"
-  // that escapes nothing stands for itself.
-  const bytes = `${url.username}:${url.password}`
-    .replace(/%([0-9a-f]{2})/gi, (_, code) => String.fromCharCode(parseInt(code, 16)));
-  url.username = url.password = "";
-  return setMissing(headers, "authorization", `Basic ${btoa(bytes)}`);
-}
-
-/**
- * Adds parameters to the URL. Its own parameters stay as they are, byte for byte, because a
- * signature may depend on them.
- */
-function addQuery(url: URL, query: NonNullable<SessionRequestInit["query"]>): void {
-  const added = typeof query === "string" ? query.replace(/^\?/, "") : String(toParams(query));
-  if (added !== "") url.search = (url.search || "?") + (/(?:^|&)$/.test(url.search) ? "" : "&") + added;
-}
-
-function toParams(query: Exclude<NonNullable<SessionRequestInit["query"]>, string>): URLSearchParams {
-  if (query instanceof URLSearchParams) return query;
-  if (!isObject(query) || Symbol.iterator in query) {
-    refuse('"query" must be an object of names and values, a URLSearchParams or a string', query);
-  }
-  const params = new URLSearchParams();
-  for (const [name, values] of Object.entries(query)) {
-    for (const value of [values].flat()) {
-      if (value === undefined) continue;
-      if (!/^(?:string|boolean|bigint|number)$/.test(typeof value) || Number.isNaN(value)) {
-        refuse(`"query.${printable(name)}" must be a string, number or boolean`, value);
-      }
-      params.append(name, String(value));
-    }
-  }
-  return params;
 }
 
 type RequestOption = keyof typeof REQUEST_DEFAULTS & keyof RequestInit & keyof Request;

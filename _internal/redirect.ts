@@ -9,10 +9,12 @@
 import { NetworkError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
 import { resultOf } from "./causes.ts";
-import { displayScheme, isBodiless } from "./http.ts";
+import { ORIGIN_HEADERS, takeCredentials, withoutHeaders } from "./headers.ts";
+import { isBodiless } from "./http.ts";
 import { own } from "./options.ts";
-import { ORIGIN_HEADERS, type Outgoing, takeCredentials, withoutHeaders } from "./prepare.ts";
+import type { Outgoing } from "./prepare.ts";
 import { isStream } from "./upload.ts";
+import { displayScheme } from "./url.ts";
 import type { Referring } from "./web.ts";
 
 /** Headers that describe the body: RFC 9110, section 8. They are dropped with the body. */

@@ -8,6 +8,8 @@
 
 import type { Timeouts } from "../request.ts";
 import type { Clock } from "./deadlines.ts";
+import { checkNumber, isObject } from "./options.ts";
+import { printable } from "./text.ts";
 
 /** The phases of a request that have a timeout here. The pool applies the timeout of the queue. */
 export type Phase = "headers" | "idle";
@@ -27,6 +29,30 @@ export const DEFAULT_TIMEOUT = 30_000;
  * Node's own `fetch` allows from the end of an upload to the headers.
  */
 export const UPLOAD_TIMEOUT = 300_000;
+
+/** The names of the timeouts. */
+const PHASES = ["queue", "headers", "idle", "total"];
+
+/**
+ * Checks timeouts and completes them.
+ *
+ * @throws {TypeError} If a timeout is not a number, or its phase is unknown.
+ * @throws {RangeError} If a timeout is not positive.
+ */
+export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts | undefined): AllTimeouts {
+  if (timeout === undefined) return defaults;
+  const given: Timeouts = isObject(timeout) ? timeout : { total: timeout };
+  const merged: Record<string, number> = { ...defaults };
+  for (const [phase, value] of Object.entries(given)) {
+    const option = given === timeout ? `"timeout.${printable(phase)}"` : '"timeout"';
+    if (!PHASES.includes(phase)) {
+      throw new TypeError(`${option} is not known: the timeouts are "queue", "headers", "idle" and "total"`);
+    }
+    if (value !== undefined) merged[phase] = checkNumber(option, "a positive number of milliseconds", value);
+  }
+  merged.upload = given.headers ?? defaults.upload;
+  return merged as AllTimeouts;
+}
 
 /** The times of one request, on the clock of its pool. */
 export class Timing {

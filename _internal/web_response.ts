@@ -9,10 +9,11 @@
 import type { Redirect, Repeatable } from "../request.ts";
 import { type Bytes, makeStream, readerOf, UTF8 } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
-import { hasBody, showUrl } from "./http.ts";
+import { hasBody } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
 import { throwIfAborted } from "./signals.ts";
+import { showUrl } from "./url.ts";
 import type { ResponseType } from "./web.ts";
 
 /** Everything that the responses are made from, except the body. */

@@ -1,18 +1,10 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
-import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
-import {
-  checkLimit,
-  mergeTimeouts,
-  type Outgoing,
-  parseHeaders,
-  prepare,
-  prepareFetch,
-  type RequestDefaults,
-  takeCredentials,
-} from "../_internal/prepare.ts";
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import { type Outgoing, prepare, prepareFetch, type RequestDefaults } from "../_internal/prepare.ts";
 import type { SessionRequestInit } from "../request.ts";
 import { mocking } from "./harness/mocking.ts";
+import { assertRefuses } from "./refusing.ts";
 
 const URL_A = "https://a.test/page";
 const TIMEOUTS = { queue: 1, headers: 2, idle: 3, total: 4, upload: 5 };
@@ -43,16 +35,6 @@ function post(init: Options, defaults: Partial<RequestDefaults> = {}): Outgoing 
 
 function headersOf({ headers }: Outgoing): Record<string, string> | undefined {
   return headers && Object.fromEntries(headers);
-}
-
-function assertRefuses(
-  work: () => unknown,
-  message: string,
-  ErrorClass: typeof TypeError | typeof RangeError = TypeError,
-) {
-  const error = assertThrows(work, ErrorClass);
-  assert(error.message.includes(message), error.message);
-  return error;
 }
 
 Deno.test("prepare() completes a request with the session's defaults", () => {
@@ -121,66 +103,10 @@ Deno.test("prepare() refuses methods that are no token, or forbidden", () => {
   }
 });
 
-Deno.test("prepare() resolves a URL against the base, and needs one for a relative URL", () => {
-  const baseUrl = new URL("https://a.test/api/v1/");
-  assertEquals(get("users", {}, { baseUrl }).url.href, "https://a.test/api/v1/users");
-  assertEquals(get("/users", {}, { baseUrl }).url.href, "https://a.test/users");
-  assertEquals(get("https://b.test/", {}, { baseUrl }).url.href, "https://b.test/");
+Deno.test("prepare() resolves the URL against the base, and adds the query", () => {
+  const baseUrl = new URL("https://a.test/api/");
+  assertEquals(get("users", { query: { x: 1 } }, { baseUrl }).url.href, "https://a.test/api/users?x=1");
   assertRefuses(() => get("users"), 'the URL is not absolute and there is no "baseUrl"');
-});
-
-Deno.test("prepare() shows nothing of a malformed URL but its scheme", () => {
-  const urls = [
-    "http://ada:secret@",
-    "https://secret.test:99999/",
-    "ftp://secret",
-    "ada:secret@b.test",
-    "secret:",
-    "//secret",
-  ];
-  for (const url of urls) {
-    const { message } = assertThrows(() => get(url), TypeError);
-    assert(!message.replace('"secret:"', "").includes("secret"), message);
-  }
-  for (const url of [undefined, null, 5, {}, Symbol.iterator]) {
-    assertRefuses(() => prepare(url as never, {}, "GET", DEFAULTS), "the URL is not absolute");
-  }
-});
-
-Deno.test("prepare() sends http and https alone", () => {
-  for (const url of ["ftp://a.test/", "file:///etc/passwd", "data:,x", "blob:https://a.test/x", "ws://a.test/"]) {
-    assertRefuses(() => get(url), "the URL's scheme is not http or https");
-  }
-});
-
-Deno.test("prepare() adds a query to the URL's own, which stays as it is", () => {
-  const query = (query: unknown, url = "https://a.test/?a=%41+b&c=~'(") => get(url, { query }).url.search;
-  const own = new URL("https://a.test/?a=%41+b&c=~'(").search;
-  assertEquals(query({}), own);
-  assertEquals(query({ x: "1 2", y: 3, z: true, n: 10n }), `${own}&x=1+2&y=3&z=true&n=10`);
-  assertEquals(query({ x: ["a", "b"], y: [], z: undefined, w: [undefined, 1] }), `${own}&x=a&x=b&w=1`);
-  assertEquals(query(new URLSearchParams("x=1&x=2")), `${own}&x=1&x=2`);
-  assertEquals(query("?x=%20"), `${own}&x=%20`);
-  assertEquals(query("x=1"), `${own}&x=1`);
-  assertEquals(query("??x=1"), `${own}&?x=1`);
-  assertEquals(query("??x=1", "https://a.test/"), "??x=1");
-  assertEquals(query(""), own);
-  assertEquals(query({ x: 1 }, "https://a.test/"), "?x=1");
-  assertEquals(query({ x: 1 }, "https://a.test/?"), "?x=1");
-  assertEquals(query({ x: 1 }, "https://a.test/?a&"), "?a&x=1");
-  assertEquals(get("https://a.test/#end", { query: { x: 1 } }).url.href, "https://a.test/?x=1#end");
-});
-
-Deno.test("prepare() refuses a query of what has no text", () => {
-  for (const value of [null, {}, new Date(), NaN, () => {}, Symbol.iterator, [[1]]]) {
-    assertRefuses(() => get(URL_A, { query: { name: value } }), '"query.name" must be a string, number or boolean');
-  }
-});
-
-Deno.test("prepare() refuses a query of a wrong type", () => {
-  for (const query of [null, 5, true, [], [["a", "1"]], new Map()]) {
-    assertRefuses(() => get(URL_A, { query }), '"query" must be an object of names and values');
-  }
 });
 
 Deno.test("prepare() merges headers, the request's own before the session's", () => {
@@ -219,38 +145,6 @@ Deno.test("prepare() lets nobody frame the message", () => {
   // The length of a stream is the caller's to know.
   const stream = post({ body: new ReadableStream(), headers });
   assertEquals(headersOf(stream), { "content-length": "1000", "x-kept": "1" });
-});
-
-Deno.test("parseHeaders() names a header that is not valid, and never shows its value", () => {
-  const cases: [HeadersInit, string][] = [
-    [{ "x-token": "secret\r\n" + "x: y" }, 'the name or value of "x-token"'],
-    [[["x-good", "1"], ["x bad", "secret"]], 'the name or value of "x bad"'],
-    ["secret: value" as never, "string"],
-    [null as never, "null"],
-    [5 as never, "number"],
-  ];
-  for (const [headers, problem] of cases) {
-    const { message } = assertRefuses(() => parseHeaders(headers), '"headers" is not valid');
-    assert(message.endsWith(problem) && !message.includes("secret"), message);
-  }
-});
-
-Deno.test("takeCredentials() moves a URL's name and password into the headers", () => {
-  const take = (href: string, headers?: Headers) => {
-    const url = new URL(href);
-    const result = takeCredentials(url, headers);
-    assertEquals([url.username, url.password], ["", ""]);
-    return result?.get("authorization");
-  };
-  assertEquals(take("https://a.test/"), undefined);
-  assertEquals(take("https://ada:pass@a.test/"), `Basic ${btoa("ada:pass")}`);
-  assertEquals(take("https://ada@a.test/"), `Basic ${btoa("ada:")}`);
-  assertEquals(take("https://:pass@a.test/"), `Basic ${btoa(":pass")}`);
-  assertEquals(take("https://a%3Ab:p%40%25@a.test/"), `Basic ${btoa("a:b:p@%")}`);
-  assertEquals(take("https://%zz:%@a.test/"), `Basic ${btoa("%zz:%")}`);
-  const utf8 = String.fromCharCode(...new TextEncoder().encode("ä:ö"));
-  assertEquals(take("https://ä:ö@a.test/"), `Basic ${btoa(utf8)}`);
-  assertEquals(take("https://ada:pass@a.test/", new Headers({ authorization: "Bearer x" })), "Bearer x");
 });
 
 Deno.test("prepare() makes JSON of what it is told to, with the type unless there is one", () => {
@@ -379,37 +273,6 @@ Deno.test("prepare() refuses options of a wrong type or value", () => {
   assertRefuses(() => get(URL_A, { params: {} }), '"params" is not an option here: use "query"');
   assertRefuses(() => get(URL_A, { maxBodyBytes: -1 }), '"maxBodyBytes" must be a non-negative integer', RangeError);
   assertRefuses(() => get(URL_A, { maxRedirects: "5" }), '"maxRedirects" must be a non-negative integer');
-});
-
-Deno.test("checkLimit() takes non-negative integers and Infinity", () => {
-  for (const value of [0, 1, 2 ** 40, Infinity]) assertEquals(checkLimit("max", value), value);
-  for (const value of [-1, 0.5, NaN, -Infinity]) {
-    assertRefuses(() => checkLimit("max", value), '"max" must be', RangeError);
-  }
-  for (const value of ["1", null, true, {}]) assertRefuses(() => checkLimit("max", value as never), '"max" must be');
-});
-
-Deno.test("mergeTimeouts() takes a number for the total, and keeps what is not given", () => {
-  assertStrictEquals(mergeTimeouts(TIMEOUTS, undefined), TIMEOUTS);
-  assertEquals(mergeTimeouts(TIMEOUTS, 9), { ...TIMEOUTS, total: 9 });
-  assertEquals(mergeTimeouts(TIMEOUTS, Infinity), { ...TIMEOUTS, total: Infinity });
-  assertEquals(mergeTimeouts(TIMEOUTS, { idle: 9, headers: undefined }), { ...TIMEOUTS, idle: 9 });
-  assertEquals(mergeTimeouts(TIMEOUTS, { headers: 9 }), { ...TIMEOUTS, headers: 9, upload: 9 });
-  assertEquals(mergeTimeouts(TIMEOUTS, {}), TIMEOUTS);
-});
-
-Deno.test("mergeTimeouts() refuses what is no time, and phases that it does not know", () => {
-  for (const value of [0, -1, NaN]) {
-    assertRefuses(() => mergeTimeouts(TIMEOUTS, value), '"timeout" must be a positive number', RangeError);
-    assertRefuses(() => mergeTimeouts(TIMEOUTS, { idle: value }), '"timeout.idle" must be a positive', RangeError);
-  }
-  for (const value of ["5", null, true]) {
-    assertRefuses(() => mergeTimeouts(TIMEOUTS, value as never), '"timeout" must be a positive number');
-    assertRefuses(() => mergeTimeouts(TIMEOUTS, { idle: value as never }), '"timeout.idle" must be a positive number');
-  }
-  for (const phase of ["connect", "upload"]) {
-    assertRefuses(() => mergeTimeouts(TIMEOUTS, { [phase]: 5 } as never), `"timeout.${phase}" is not known`);
-  }
 });
 
 Deno.test("prepareFetch() ignores our options, and keeps a runtime's own", () => {

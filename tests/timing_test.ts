@@ -1,9 +1,10 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
-import { assertEquals } from "@std/assert";
-import { Timing } from "../_internal/timing.ts";
-import { FakeClock } from "./fake_clock.ts";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { Clock } from "../_internal/deadlines.ts";
+import { mergeTimeouts, Timing } from "../_internal/timing.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { assertRefuses } from "./refusing.ts";
 
 const START = 1000;
 const TIMEOUTS = { queue: 50, headers: 100, idle: 200, total: 1000, upload: 100 };
@@ -239,4 +240,27 @@ Deno.test("Timing.expired() says how long the request has queued on a clock that
   timing.queue();
   clock.advance(1000);
   assertEquals(timing.expired(), { phase: "total", timeout: 1000, queued: 1000 });
+});
+
+Deno.test("mergeTimeouts() takes a number for the total, and keeps what is not given", () => {
+  assertStrictEquals(mergeTimeouts(TIMEOUTS, undefined), TIMEOUTS);
+  assertEquals(mergeTimeouts(TIMEOUTS, 9), { ...TIMEOUTS, total: 9 });
+  assertEquals(mergeTimeouts(TIMEOUTS, Infinity), { ...TIMEOUTS, total: Infinity });
+  assertEquals(mergeTimeouts(TIMEOUTS, { idle: 9, headers: undefined }), { ...TIMEOUTS, idle: 9 });
+  assertEquals(mergeTimeouts(TIMEOUTS, { headers: 9 }), { ...TIMEOUTS, headers: 9, upload: 9 });
+  assertEquals(mergeTimeouts(TIMEOUTS, {}), TIMEOUTS);
+});
+
+Deno.test("mergeTimeouts() refuses what is no time, and phases that it does not know", () => {
+  for (const value of [0, -1, NaN]) {
+    assertRefuses(() => mergeTimeouts(TIMEOUTS, value), '"timeout" must be a positive number', RangeError);
+    assertRefuses(() => mergeTimeouts(TIMEOUTS, { idle: value }), '"timeout.idle" must be a positive', RangeError);
+  }
+  for (const value of ["5", null, true]) {
+    assertRefuses(() => mergeTimeouts(TIMEOUTS, value as never), '"timeout" must be a positive number');
+    assertRefuses(() => mergeTimeouts(TIMEOUTS, { idle: value as never }), '"timeout.idle" must be a positive number');
+  }
+  for (const phase of ["connect", "upload"]) {
+    assertRefuses(() => mergeTimeouts(TIMEOUTS, { [phase]: 5 } as never), `"timeout.${phase}" is not known`);
+  }
 });

@@ -24,7 +24,6 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["transport.ts"],
   ["_internal/transports/*", "_internal/upload.ts"],
   ["_internal/slots.ts", "_internal/drain.ts", "_internal/timing.ts"],
-  ["_internal/web.ts"],
   [
     "_internal/cancellation.ts",
     "_internal/deadlines.ts",
@@ -32,6 +31,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     "_internal/bytes.ts",
   ],
   ["errors.ts", "cookies.ts"],
+  ["_internal/url.ts", "_internal/headers.ts"],
   ["_internal/causes.ts", "_internal/foreign.ts"],
   [
     "request.ts",
@@ -41,7 +41,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     "_internal/options.ts",
     "_internal/disposal.ts",
   ],
-  ["_internal/promise.ts", "_internal/text.ts", "_internal/timers.ts", "_internal/workerd.ts"],
+  ["_internal/promise.ts", "_internal/text.ts", "_internal/timers.ts", "_internal/web.ts", "_internal/workerd.ts"],
 ];
 
 /** The files by path, each with the specifiers that it imports. Relative ones are resolved to paths. */

@@ -1,0 +1,37 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+import { assert, assertEquals } from "@std/assert";
+import { parseHeaders, takeCredentials } from "../_internal/headers.ts";
+import { assertRefuses } from "./refusing.ts";
+
+Deno.test("parseHeaders() names a header that is not valid, and never shows its value", () => {
+  const cases: [HeadersInit, string][] = [
+    [{ "x-token": "secret\r\n" + "x: y" }, 'the name or value of "x-token"'],
+    [[["x-good", "1"], ["x bad", "secret"]], 'the name or value of "x bad"'],
+    ["secret: value" as never, "string"],
+    [null as never, "null"],
+    [5 as never, "number"],
+  ];
+  for (const [headers, problem] of cases) {
+    const { message } = assertRefuses(() => parseHeaders(headers), '"headers" is not valid');
+    assert(message.endsWith(problem) && !message.includes("secret"), message);
+  }
+});
+
+Deno.test("takeCredentials() moves a URL's name and password into the headers", () => {
+  const take = (href: string, headers?: Headers) => {
+    const url = new URL(href);
+    const result = takeCredentials(url, headers);
+    assertEquals([url.username, url.password], ["", ""]);
+    return result?.get("authorization");
+  };
+  assertEquals(take("https://a.test/"), undefined);
+  assertEquals(take("https://ada:pass@a.test/"), `Basic ${btoa("ada:pass")}`);
+  assertEquals(take("https://ada@a.test/"), `Basic ${btoa("ada:")}`);
+  assertEquals(take("https://:pass@a.test/"), `Basic ${btoa(":pass")}`);
+  assertEquals(take("https://a%3Ab:p%40%25@a.test/"), `Basic ${btoa("a:b:p@%")}`);
+  assertEquals(take("https://%zz:%@a.test/"), `Basic ${btoa("%zz:%")}`);
+  const utf8 = String.fromCharCode(...new TextEncoder().encode("ä:ö"));
+  assertEquals(take("https://ä:ö@a.test/"), `Basic ${btoa(utf8)}`);
+  assertEquals(take("https://ada:pass@a.test/", new Headers({ authorization: "Bearer x" })), "Bearer x");
+});

@@ -170,8 +170,7 @@ export class Deadlines {
       return;
     }
     // Only workerd loses real timers. On other platforms, a clock that says so has jumped.
-    const mayBeLost = isWorkerd() || this.#timer?.stopChecking !== undefined;
-    if (now > this.#due + LOST_AFTER && mayBeLost) {
+    if (now > this.#due + LOST_AFTER && (isWorkerd() || this.#timer?.stopChecking !== undefined)) {
       this.#drop();
       // Sweep at once, without a timer, because workerd could drop a timer of this request as well.
       if (setImmediate === undefined) this.#run();

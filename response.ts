@@ -7,7 +7,7 @@
  */
 
 import type { BodyReader } from "./_internal/body.ts";
-import { ByteCollector, UTF8 } from "./_internal/bytes.ts";
+import { ByteCollector, readerOf, UTF8 } from "./_internal/bytes.ts";
 import { nameDisposal } from "./_internal/disposal.ts";
 import { SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
@@ -343,7 +343,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   #reader: BodyReader;
   #maxBodyBytes: number;
   #body: ReadableStream<Uint8Array<ArrayBuffer>> | null | undefined;
-  /** Why the body can no longer be read. */
+  /** Why the body can no longer be read, as far as this object knows. */
   #used: string | undefined;
 
   /** @ignore */
@@ -361,7 +361,8 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   /**
    * The body as a stream of bytes (Streams standard, section 4.2), or `null` if there is none. The
    * stream reads only as fast as its consumer. It gives the connection back at its end, at an
-   * error, or when it is canceled.
+   * error, or when it is canceled. As long as nobody has read from it, the body can still be read in
+   * another way.
    *
    * @throws {TypeError} If the body is being read in another way.
    *
@@ -378,7 +379,8 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    */
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
     if (this.#body === undefined) {
-      this.#body = this.#take().stream();
+      this.#throwIfUsed();
+      this.#body = this.#reader.stream();
     }
     return this.#body;
   }
@@ -416,8 +418,10 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
       this.#reader.close();
       return leave.apply(lines, args);
     };
-    lines.return = closing(lines.return);
-    lines.throw = closing(lines.throw);
+    // Not by assignment, because the prototype may be frozen.
+    for (const name of ["return", "throw"] as const) {
+      Object.defineProperty(lines, name, own({ value: closing(lines[name]) }));
+    }
     return lines;
   }
 
@@ -538,13 +542,19 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     return this.close();
   }
 
-  #take(use = "it is being read or has been read already"): BodyReader {
-    if (this.#used !== undefined) {
-      const { method, url } = this.line;
-      throw new TypeError(`Cannot read the body as ${this.#used}: ${method} ${url}`);
-    }
+  /** Gives the body to one way of reading. Whoever has only looked at `body` has not read it. */
+  #take(use = USED): BodyReader {
+    if (this.#body?.locked || this.#reader.disturbed) this.#used ??= USED;
+    this.#throwIfUsed();
+    if (this.#body) readerOf(this.#body); // locks it
     this.#used = use;
     return this.#reader;
+  }
+
+  #throwIfUsed(): void {
+    if (this.#used === undefined) return;
+    const { method, url } = this.line;
+    throw new TypeError(`Cannot read the body as ${this.#used}: ${method} ${url}`);
   }
 }
 
@@ -557,6 +567,9 @@ function passedOn(response: Response): Response {
 showAs(PrefetchedResponse, ({ status, url, content }) => ({ status, url: showUrl(url), bytes: content.byteLength }));
 nameDisposal(StreamedResponse, "asyncDispose");
 showAs(StreamedResponse, ({ status, url, closed }) => ({ status, url: showUrl(url), closed }));
+
+/** Why a body that was read can no longer be read. */
+const USED = "it is being read or has been read already";
 
 const LINE_FEED = 10;
 

@@ -48,7 +48,8 @@ export class Attempt implements Waiter {
    * collected response.
    */
   response: Response | undefined;
-  readonly #slots: Slots;
+  /** `undefined` once the exchange has ended, so that a response that is kept does not keep the pool. */
+  #slots: Slots | undefined;
   readonly #owner: Owner;
   /** The request for a lease, and the wait for it. */
   #leaseRequest: LeaseRequest | undefined;
@@ -63,7 +64,7 @@ export class Attempt implements Waiter {
 
   /** Takes a lease if a slot is free, unless there is one. Returns whether there is one now. */
   tryAcquire(origin: string): boolean {
-    this.#lease ??= this.#slots.tryAcquire(origin, this.#owner);
+    this.#lease ??= this.#slots!.tryAcquire(origin, this.#owner);
     return this.#lease !== undefined;
   }
 
@@ -72,7 +73,7 @@ export class Attempt implements Waiter {
    * the exchange is aborted.
    */
   enqueue(origin: string, timeout: number): Promise<void> {
-    this.#leaseRequest = this.#slots.enqueue(origin, timeout, this.#owner, this);
+    this.#leaseRequest = this.#slots!.enqueue(origin, timeout, this.#owner, this);
     const wait = this.#wait = PlatformPromise.withResolvers<void>();
     this.#owner.cancellation.add(wait.reject);
     return wait.promise;
@@ -107,12 +108,18 @@ export class Attempt implements Waiter {
   release(reuse: boolean, reason: unknown): void {
     if (!reuse || this.upload?.ended === false) this.#controller?.abort(reason);
     this.upload?.end(reason);
-    if (this.#leaseRequest !== undefined) this.#slots.cancel(this.#leaseRequest, reason);
+    if (this.#leaseRequest !== undefined) this.#slots?.cancel(this.#leaseRequest, reason);
     this.#lease?.release();
     this.upload =
       this.response =
       this.#lease =
       this.#controller =
         undefined;
+  }
+
+  /** Gives everything back for good. */
+  end(reuse: boolean, reason: unknown): void {
+    this.release(reuse, reason);
+    this.#slots = undefined;
   }
 }

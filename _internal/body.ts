@@ -67,6 +67,8 @@ export class BodyReader {
   readonly #toError: (error: unknown) => unknown;
   /** Whether there is a body, even if it is empty. A user's `fetch` may give none. */
   readonly #hasStream: boolean;
+  /** Whether somebody has read from the stream, or has canceled it. */
+  disturbed = false;
   #ahead: ReadAhead | undefined;
   /**
    * The caller's signal. It still applies after the exchange has ended, if the body was read ahead.
@@ -172,6 +174,7 @@ export class BodyReader {
         this.#source.onAbort = failWeakly(controller, this.#toError);
       },
       pull: async (controller) => {
+        this.disturbed = true;
         let read: Read;
         do read = await this.read(); while (read.value?.byteLength === 0); // a byte stream refuses empty chunks
         if (read.done) {
@@ -184,6 +187,7 @@ export class BodyReader {
         }
       },
       cancel: () => {
+        this.disturbed = true;
         try {
           this.#throwIfAborted();
         } catch (error) {

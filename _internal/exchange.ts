@@ -404,7 +404,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     const { aborted, reason } = this.cancellation;
     if (this.#signal !== undefined) removeAbortListener(this.#signal, this);
     this.#signal = undefined;
-    this.release(!aborted);
+    this.#attempt.end(!aborted, reason);
     if (aborted) this.source?.abort(reason);
     this.source = undefined;
     // A response that is kept refers to this exchange.

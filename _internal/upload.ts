@@ -36,6 +36,7 @@ export function isStream(body: unknown): body is StreamBody {
 interface NodeStream {
   on(event: "error", listener: () => void): void;
   pipe: unknown;
+  destroy?(): void;
 }
 
 /** The part of `node:stream` that is used here. */
@@ -82,6 +83,8 @@ export class Upload {
   /** Whether the source has ended, has failed or was released. */
   ended = false;
   readonly #source: AnyIterator;
+  /** The Node stream that is the source, if it is one. */
+  readonly #nodeStream: NodeStream | undefined;
   #controller!: ReadableStreamDefaultController<Bytes>;
   /** Resumes reading the source. */
   #demand: (() => void) | undefined;
@@ -112,7 +115,8 @@ export class Upload {
     );
     this.#source = body instanceof ReadableStream ? iterate(openStream(body)) : iteratorOf(body);
     if (typeof (body as Partial<NodeStream>).pipe === "function") {
-      ignoreErrors(body as unknown as NodeStream);
+      this.#nodeStream = body as unknown as NodeStream;
+      ignoreErrors(this.#nodeStream);
       ofNode.add(this.stream);
     }
     // Every runtime but Deno sends the texts of an iterable, such as a Node stream. No stream may give any.
@@ -149,6 +153,8 @@ export class Upload {
     this.#controller.error(reason);
     // This is never awaited, because it may never settle.
     (async () => await this.#source.return?.(reason))().catch(() => {});
+    // The iterator of a Node stream leaves it open, with its file, if no read has begun, or until one ends.
+    resultOf(() => this.#nodeStream?.destroy?.());
   }
 }
 

@@ -402,3 +402,15 @@ Deno.test("Upload takes the errors of a Node stream that it has given up", async
   upload.end(undefined); // before the stream tells of its error
   await new Promise((resolve) => source.once("close", resolve));
 });
+
+Deno.test("Upload closes a Node stream of which nothing was read, or of which a read is pending", async () => {
+  for (const reading of [false, true]) {
+    const source = new Readable({ read() {} });
+    const upload = new Upload(source, () => {}, () => {});
+    const read = reading ? upload.stream.getReader().read().catch(() => {}) : undefined;
+    await Promise.resolve();
+    upload.end(new Error("enough"));
+    await read;
+    assert(source.destroyed);
+  }
+});

@@ -146,6 +146,14 @@ export const cases: Case[] = [
       assertEquals(kept, [false, false]);
     },
   },
+  {
+    name: "a response that is kept keeps neither its session nor the pool",
+    needs: ["processes"],
+    async run(t) {
+      const { kept } = await collected(t, "what has responses");
+      assertEquals(kept, { prefetched: false, streamed: false, fetched: false });
+    },
+  },
   ends("a stream of get() that is dropped while open is closed with its session", "a response of get()"),
   ends("a session that is dropped unclosed leaves no socket", "an idle session"),
   ends(

@@ -107,6 +107,31 @@ const ways: Record<string, () => Promise<unknown>> = {
   "a Response of session.fetch of which a clone is read ahead": () =>
     dropped(async (session) => void (await session.fetch(`${url}/drip?n=2&gap=60000&token=secret`)).clone()),
   "a toResponse()": () => dropped(async (session) => void (await open(session)).toResponse()),
+  async "what has responses"() {
+    const reads: Record<string, (session: Session) => Promise<object>> = {
+      prefetched: (session) => session.get(`${url}/bytes/10`),
+      async streamed(session) {
+        const response = await session.get(`${url}/chunked/10`, { prefetch: false });
+        await response.text();
+        return response;
+      },
+      async fetched(session) {
+        const response = await session.fetch(`${url}/chunked/10`);
+        await response.text();
+        return response;
+      },
+    };
+    async function read(how: string) {
+      const session = new Session();
+      const response = await reads[how]!(session);
+      await session.close();
+      return { response, pool: new WeakRef(session.pool) };
+    }
+    const results = [];
+    for (const how of Object.keys(reads)) results.push({ how, ...await read(how) });
+    await collect();
+    return { kept: Object.fromEntries(results.map(({ how, pool }) => [how, pool.deref() !== undefined])), results };
+  },
   async "what was sent"() {
     // Runtimes may keep it themselves.
     const session = new Session({ fetch: () => Promise.resolve(new Response(new ReadableStream())) });

@@ -129,7 +129,7 @@ export abstract class HangupResponse {
 
   /** Returns the body as a `Blob` with the response's media type. */
   async blob(): Promise<Blob> {
-    return new Blob([await this.read()], own({ type: this.headers.get("content-type") ?? "" }));
+    return await rebuild(await this.read(), this.headers).blob() as Blob;
   }
 
   /**

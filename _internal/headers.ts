@@ -65,13 +65,12 @@ export function refuseMissing(headers: unknown): void {
 /** Adds the default headers, except those with the names in `omit`, to the given ones. */
 export function mergeHeaders(
   defaults: Headers | undefined,
-  given: HeadersInit | undefined,
+  given: Headers | undefined,
   omit: readonly string[],
 ): Headers | undefined {
-  const headers = parseHeaders(given);
-  if (defaults === undefined) return headers;
+  if (defaults === undefined) return given;
   const merged = withoutHeaders(defaults, omit);
-  headers?.forEach((value, name) => merged.set(name, value));
+  given?.forEach((value, name) => merged.set(name, value));
   return merged;
 }
 

@@ -11,7 +11,7 @@ import type { CookieJar } from "../cookies.ts";
 import type { Repeatable, SessionRequestInit, StandardRequestInit } from "../request.ts";
 import { resultOf } from "./causes.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
-import { mergeHeaders, ORIGIN_HEADERS, refuseMissing, setMissing, takeCredentials } from "./headers.ts";
+import { mergeHeaders, ORIGIN_HEADERS, parseHeaders, refuseMissing, setMissing, takeCredentials } from "./headers.ts";
 import { isBodiless, isIdempotent } from "./http.ts";
 import { cannotSend, checkLimit, isObject, isPlainObject, isRequest, own, plain, refuse, tagOf } from "./options.ts";
 import { checkSignal } from "./signals.ts";
@@ -111,7 +111,7 @@ export function prepare(
   method: string | undefined,
   defaults: RequestDefaults,
 ): Outgoing {
-  if (init === undefined) return complete(input, { method }, defaults);
+  if (!hasOptions(init)) return complete(input, { method }, defaults);
   const given = plain(init);
   const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
   addHidden(rest, given, STANDARD_OPTIONS);
@@ -143,8 +143,7 @@ export function prepareFetch(
   init: SessionRequestInit<boolean> | null | undefined,
   defaults: RequestDefaults,
 ): Outgoing {
-  if (init == null) return complete(input, {}, defaults);
-  if (Object(init) !== init) refuse("Cannot send the request as its options are not an object", init);
+  if (!hasOptions(init)) return complete(input, {}, defaults);
   const request = isRequest(init) ? init : undefined;
   // The options that a `Request` has are its accessors, which a spread would leave out.
   const { method, headers, body, redirect, signal, ...rest } = request || typeof init === "function"
@@ -157,6 +156,13 @@ export function prepareFetch(
   if (method !== undefined) standard.method = USUAL_METHOD.test(method) ? method : asRequest({ method }).method;
   if (request !== undefined) inherit(standard, request);
   return complete(input, standard, defaults, request);
+}
+
+/** Whether there are options. Refuses what is neither an object nor nothing. */
+function hasOptions<T extends object>(init: T | null | undefined): init is T {
+  if (init === undefined || init === null) return false;
+  if (Object(init) !== init) refuse("Cannot send the request as its options are not an object", init);
+  return true;
 }
 
 /**
@@ -196,14 +202,14 @@ function checkStream(body: StreamBody, duplex: unknown): void {
  */
 function complete(
   input: string | URL | Request,
-  given: Standard,
+  options: Standard,
   defaults: RequestDefaults,
   initial?: Request,
   prefetch = true,
   query?: SessionRequestInit["query"],
   json?: unknown,
 ): Outgoing {
-  const init = own(given);
+  const init = own(options);
   const request = isRequest(input) ? input : undefined;
   const {
     method = request?.method ?? "GET",
@@ -224,7 +230,9 @@ function complete(
 
   const url = resolveUrl(request?.url ?? input as string | URL, defaults.baseUrl);
   const isHome = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
-  let headers = takeCredentials(url, mergeHeaders(defaults.headers, ownHeaders, isHome ? [] : ORIGIN_HEADERS));
+  // A name and password in the URL are given with the request, so they replace those of the session.
+  const given = takeCredentials(url, parseHeaders(ownHeaders));
+  let headers = mergeHeaders(defaults.headers, given, isHome ? [] : ORIGIN_HEADERS);
   if (query !== undefined) addQuery(url, query);
 
   if (json !== undefined && body != null) throw cannotSend('"json" and "body" exclude each other');

@@ -75,6 +75,9 @@ type Parameters = [head: ResponseHead, body: Bytes | Readable | null, fetched?: 
 
 type ResponseClass = new (...args: [...Parameters, headers?: Headers]) => Response;
 
+/** A reason phrase that every platform accepts. */
+const PHRASE = /^[\t -~]*$/;
+
 let OwnResponse: ResponseClass | undefined;
 
 /**
@@ -134,23 +137,33 @@ function defineClass(): ResponseClass {
 
     constructor(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched, headers = head.headers) {
       const { status } = head;
-      // A server passes on the platform's own status: 502 is "Bad Gateway".
-      const init = own({ status: status >= 200 && status <= 599 ? status : 502, headers });
+      // What passes a response on reads the platform's own values: 502 is "Bad Gateway".
+      const statusText = PHRASE.test(head.statusText) ? head.statusText : "";
+      const init = own({ status: status >= 200 && status <= 599 ? status : 502, statusText, headers });
       const filled = hasBody(head.method, status);
       const content = filled ? body instanceof Uint8Array ? body : body?.stream() ?? null : null;
       super(content, init);
       this.#head = head;
       this.#fetched = fetched;
       if (content && (body instanceof Uint8Array || body?.readAll)) this.#content = body;
+      if (Object.hasOwn(this, "url")) this.#replaceFields();
       if (head.decoded && filled) {
-        super.headers.delete("content-encoding");
-        super.headers.delete("content-length");
-        if (fetched) protect(super.headers, head.headers);
+        const { headers } = this;
+        headers.delete("content-encoding");
+        headers.delete("content-length");
+        if (fetched) protect(headers, head.headers);
       }
       // `status` cannot be an accessor, because Node's constructor reads it.
       if (this.status !== status) {
         Object.defineProperties(this, own({ status: { value: status }, ok: { value: false } }));
       }
+    }
+
+    /** Replaces the fields that happy-dom's class has where the standard has accessors. */
+    #replaceFields(): void {
+      for (const name of ["url", "statusText", "redirected", "type"]) Reflect.deleteProperty(this, name);
+      const set = (used: boolean) => this.#consumed ||= used;
+      Object.defineProperty(this, "bodyUsed", own({ get: () => this.#consumed, set, enumerable: true }));
     }
 
     get statusText(): string {

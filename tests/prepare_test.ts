@@ -130,6 +130,14 @@ Deno.test("prepare() takes the session's credentials to the origin of its base a
   assertEquals(headersOf(get("http://a.test/", {}, defaults)), { accept: "y" });
 });
 
+Deno.test("prepare() takes a name and password in the URL before the session's, and after the request's own", () => {
+  const defaults = { headers: new Headers({ authorization: "Bearer x" }) };
+  const authorization = (init: Options) =>
+    get("https://ada:pass@a.test/", init, defaults).headers?.get("authorization");
+  assertEquals(authorization({}), `Basic ${btoa("ada:pass")}`);
+  assertEquals(authorization({ headers: { authorization: "own" } }), "own");
+});
+
 Deno.test("prepare() lets nobody frame the message", () => {
   const headers = {
     "content-length": "1000",
@@ -291,10 +299,14 @@ Deno.test("prepareFetch() ignores our options, and keeps a runtime's own", () =>
   assertEquals(outgoing.rest as unknown, { client: 1, params: 2 });
 });
 
-Deno.test("prepareFetch() takes no options at all, but nothing that is none", () => {
-  for (const init of [undefined, null, {}]) assertEquals(prepareFetch(URL_A, init, DEFAULTS).method, "GET");
+Deno.test("prepare() and prepareFetch() take no options at all, but nothing that is none", () => {
+  for (const init of [undefined, null, {}]) {
+    assertEquals(prepareFetch(URL_A, init, DEFAULTS).method, "GET");
+    assertEquals(prepare(URL_A, init as undefined, undefined, DEFAULTS).method, "GET");
+  }
   for (const init of ["POST", 5, true]) {
     assertRefuses(() => prepareFetch(URL_A, init as never, DEFAULTS), "its options are not an object");
+    assertRefuses(() => prepare(URL_A, init as never, "POST", DEFAULTS), "its options are not an object");
   }
 });
 

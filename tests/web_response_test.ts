@@ -86,6 +86,15 @@ Deno.test("WebResponse fails with the reason of its signal until it, or a clone,
   assertEquals([await clone.text(), await empty.text()], ["hello", ""]);
 });
 
+Deno.test("WebResponse has its reason phrase for the platform too, if every platform would take it", () => {
+  const { get } = Object.getOwnPropertyDescriptor(Response.prototype, "statusText")!;
+  const phrases = ["Not Found", "caf\u00e9"].map((statusText) => {
+    const response = webResponse({ ...HEAD, statusText }, null);
+    return [response.statusText, get!.call(response)];
+  });
+  assertEquals(phrases, [["Not Found", "Not Found"], ["caf\u00e9", ""]]);
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

@@ -34,6 +34,8 @@ interface Sending {
   readonly fetch: Fetch;
   /** Whether that is the session's own option `fetch`, and not the global function. */
   readonly chosen: boolean;
+  /** The request that a function was given when it sent this one. */
+  readonly outer: Sending | undefined;
 }
 
 /** The part of `process` that is used here. */
@@ -103,7 +105,8 @@ export function disown() {
 /**
  * Sends a request. If it goes through a function of the user's, and that function calls the `fetch`
  * of a session for the same request, {@linkcode sessionFetch} notices. If it sends another request
- * through a session, that one does not pass through the function again, because it would never end.
+ * to the same origin through a session, that one does not pass through the function again, because
+ * it would never end. A mock that asks another service in this way answers for that one, too.
  *
  * @param chosen Whether the function is a session's own option `fetch`.
  */
@@ -116,9 +119,12 @@ export function sendThrough(fetch: Fetch, url: URL, init: RequestInit, chosen = 
 async function follow(fetch: Fetch, url: URL, init: RequestInit, chosen: boolean): Promise<Response> {
   context ??= makeContext();
   const outer = context.getStore();
-  if (outer?.href && outer.fetch === fetch && runtimeFetch !== undefined) return await runtimeFetch(url, init);
+  for (let sending = outer; sending !== undefined; sending = sending.outer) {
+    const isSame = sending.fetch === fetch && sending.href && new URL(sending.href).origin === url.origin;
+    if (isSame && runtimeFetch !== undefined) return await runtimeFetch(url, init);
+  }
   if (init.body != null) init.body = asGiven(init.body) as BodyInit;
-  const sending = { href: url.href, fetch, chosen };
+  const sending = { href: url.href, fetch, chosen, outer };
   try {
     return await context.run(sending, () => fetch(url, init));
   } finally {

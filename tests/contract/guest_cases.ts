@@ -3,7 +3,7 @@
 // The module is a guest: a `fetch`, dispatcher or client that the user chose is used, whenever it
 // was chosen.
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { createTransport, NetworkError, Session } from "../../mod.ts";
+import { createTransport, NetworkError, Session, type SessionOptions } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
 import { mocking } from "../harness/mocking.ts";
 import { catchingAll } from "../harness/uncaught.ts";
@@ -86,6 +86,37 @@ export const cases: Case[] = [
       assertEquals((await t.scope.stats()).requests, 6);
     },
   })),
+  ...["the global one", "the option"].map((which): Case => ({
+    name: `a mock of fetch that asks another service through a session answers for that, too: ${which}`,
+    async run() {
+      const options: SessionOptions = {};
+      const mock = async (input: URL | Request) => {
+        const { hostname } = new URL(input instanceof Request ? input.url : input);
+        if (hostname === "stock.test") return new Response("3 left");
+        const inner = new Session(options);
+        const response = await inner.get("http://stock.test/");
+        await inner.close();
+        return new Response(`in the shop: ${await response.text()}`);
+      };
+      if (which === "the option") options.fetch = mock;
+      const ask = async () => {
+        const session = new Session(options);
+        const text = await (await session.get("http://shop.test/")).text();
+        await session.close();
+        return text;
+      };
+      const text = which === "the option" ? await ask() : await mocking(globalThis, "fetch", mock, ask);
+      assertEquals(text, "in the shop: 3 left");
+    },
+  })),
+  {
+    name: "responses have what those of happy-dom have, where its globals were there first",
+    needs: ["processes"],
+    async run(t) {
+      if (t.runtime === "deno") return; // happy-dom's own `fetch` needs Node's modules as Node and Bun have them
+      for (const [own, fetched, passedOn] of await run(t, "happy-dom")) assertEquals([fetched, passedOn], [own, own]);
+    },
+  },
   ...Object.entries(CALLERS).map(([how, wrap]): Case => ({
     name: `the fetch of a session may be the fetch option of another one: ${how}`,
     async run() {

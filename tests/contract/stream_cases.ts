@@ -5,6 +5,7 @@ import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows }
 import {
   BodyTooLargeError,
   type ExchangeInfo,
+  type HangupResponse,
   NetworkError,
   Pool,
   PoolClosedError,
@@ -121,6 +122,43 @@ export const cases: Case[] = [
     const blob = await response.blob();
     assertEquals([blob.size, blob.type], [10, "application/octet-stream"]);
   }),
+  {
+    name: "the type of a blob is the one that the platform gives it",
+    async run() {
+      for (const type of ["text/html; charset=UTF-8", "nonsense", undefined]) {
+        const answer = () =>
+          new Response(new Uint8Array(3), { headers: type === undefined ? {} : { "content-type": type } });
+        const session = new Session({ fetch: () => Promise.resolve(answer()) });
+        const types = [false, true].map(async (prefetch) => {
+          const response: HangupResponse = await session.get("http://x.test/", { prefetch });
+          return (await response.blob()).type;
+        });
+        const { type: expected } = await answer().blob();
+        assertEquals(await Promise.all(types), [expected, expected], type);
+        await session.close();
+      }
+    },
+  },
+  {
+    name: "StreamedResponse.lines() may be left where the prototype of generators is frozen",
+    async run() {
+      const generators = Object.getPrototypeOf((async function* () {}).prototype);
+      const before = Object.getOwnPropertyDescriptors(generators) as Record<string, PropertyDescriptor>;
+      for (const name of ["return", "throw"]) Object.defineProperty(generators, name, { writable: false });
+      try {
+        const session = new Session({ fetch: () => Promise.resolve(new Response("a\nb\n")) });
+        const response = await session.get("http://x.test/", { prefetch: false });
+        for await (const line of response.lines()) {
+          assertEquals(line, "a");
+          break;
+        }
+        assertEquals(response.closed, true);
+        await session.close();
+      } finally {
+        for (const name of ["return", "throw"]) Object.defineProperty(generators, name, before[name]!);
+      }
+    },
+  },
   end("a body over the cap", "/endless", async ({ session, response, scope }) => {
     assertEquals(session.exchanges()[0]!.url, `${scope.url}/endless`);
     await response.close();

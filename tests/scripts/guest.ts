@@ -638,6 +638,36 @@ async function frozen(before: boolean) {
   return [...results, await nameOf(session.get("200"))];
 }
 
+/** Compares the responses of a session with those of happy-dom, whose globals were there before. */
+async function inHappyDom() {
+  const { GlobalWindow } = await import("happy-dom");
+  const window = new GlobalWindow({ url });
+  for (const name of ["AbortController", "AbortSignal", "Blob", "FormData", "Headers", "Request", "Response"]) {
+    Object.defineProperty(globalThis, name, { value: window[name as "Headers"], configurable: true, writable: true });
+  }
+  use(window.fetch.bind(window));
+  const { Session } = await load();
+  const session = new Session();
+  const describe = async (sent: Promise<Response>) => {
+    const response = await sent;
+    const { status, statusText, url, redirected, type, headers } = response;
+    const length = (await response.text()).length;
+    const again = await response.text().then(() => "read twice", () => "refused");
+    return { status, statusText, url, redirected, type, media: headers.get("content-type"), length, again };
+  };
+  const results = [];
+  for (const path of ["/bytes/10", "/gzip/1000", "/redirect/302?to=/bytes/20", "/status/404"]) {
+    results.push([
+      await describe(fetch(url + path)),
+      await describe(session.fetch(url + path)),
+      await describe(session.get(url + path).then((response) => response.toResponse())),
+    ]);
+  }
+  await session.close();
+  await window.happyDOM.close();
+  return results;
+}
+
 const { gc, Bun } = globalThis as { gc?(): void; Bun?: { gc(force: boolean): void } };
 
 async function collect() {
@@ -708,6 +738,7 @@ const situations: Record<string, () => unknown> = {
   "wrong dispatchers": wrongDispatchers,
   "request": perRequest,
   "realm": inRealm,
+  "happy-dom": inHappyDom,
   "frozen": () => frozen(detail === "before"),
   "warned": warned,
   "dropped": dropped,

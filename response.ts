@@ -392,11 +392,16 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
     const reader = this.#take();
+    let left = false;
     return {
-      next: () => reader.read() as Promise<IteratorResult<Uint8Array<ArrayBuffer>>>,
+      async next() {
+        if (left) return END;
+        return await reader.read() as IteratorResult<Uint8Array<ArrayBuffer>>;
+      },
       return() {
+        left = true;
         reader.close();
-        return Promise.resolve({ done: true, value: undefined });
+        return Promise.resolve(END);
       },
       [Symbol.asyncIterator]() {
         return this;
@@ -570,6 +575,9 @@ showAs(StreamedResponse, ({ status, url, closed }) => ({ status, url: showUrl(ur
 
 /** Why a body that was read can no longer be read. */
 const USED = "it is being read or has been read already";
+
+/** What an iterator gives once it was left. */
+const END = { done: true, value: undefined } as const;
 
 const LINE_FEED = 10;
 

@@ -71,9 +71,11 @@ export class Attempt implements Waiter {
   /**
    * Waits for a lease. Call it right after `tryAcquire()` found no free slot. The promise rejects if
    * the exchange is aborted.
+   *
+   * @param first Whether the request is the next one, because it follows a redirect.
    */
-  enqueue(origin: string, timeout: number): Promise<void> {
-    this.#leaseRequest = this.#slots!.enqueue(origin, timeout, this.#owner, this);
+  enqueue(origin: string, timeout: number, first = false): Promise<void> {
+    this.#leaseRequest = this.#slots!.enqueue(origin, timeout, this.#owner, this, first);
     const wait = this.#wait = PlatformPromise.withResolvers<void>();
     this.#owner.cancellation.add(wait.reject);
     return wait.promise;

@@ -47,6 +47,9 @@ const PART_OF_LATENESS = 1 / 4;
  */
 const NOTICE = 250;
 
+/** More than the rounding error of a difference of two times, in milliseconds. */
+const ROUNDING = 1e-6;
+
 /** After a sweep, the next one waits for at least this many times the sweep's duration. */
 const PAUSE_FACTOR = 16;
 
@@ -248,7 +251,7 @@ export class Deadlines {
     if (due === Infinity) return;
     // Round up, and never to 0: timers take whole milliseconds, and an early timer would fire again
     // and again.
-    const delay = Math.min(Math.max(Math.ceil(due - now), 1), MAX_DELAY);
+    const delay = Math.min(Math.max(Math.ceil(due - now - ROUNDING), 1), MAX_DELAY);
     let returned = false;
     // A mock may call at once, and never again. No time has passed then, so it fires nothing.
     const id = make(() => returned && this.#fire(now + delay), delay);

@@ -29,6 +29,14 @@ export class List<T extends Linked<T>> {
     this.size++;
   }
 
+  unshift(item: T): void {
+    item.next = this.first;
+    if (this.first === null) this.last = item;
+    else this.first.previous = item;
+    this.first = item;
+    this.size++;
+  }
+
   remove(item: T): void {
     if (item.previous === null) this.first = item.next;
     else item.previous.next = item.next;

@@ -47,10 +47,7 @@ export class LeaseRequest {
   readonly origin: Origin;
   readonly holder: Holder;
   readonly waiter: Waiter;
-  /**
-   * When the wait began, in whole milliseconds, rounded up. Engines store small integers inline,
-   * whereas fractions take an object of their own.
-   */
+  /** When the wait began. */
   readonly since: number;
   /** How long the queue may make no progress, in milliseconds. */
   readonly timeout: number;
@@ -234,15 +231,19 @@ export class Slots {
     return undefined;
   }
 
-  /** Adds a request to the queue. Call it right after `tryAcquire()` found no free slot. */
-  enqueue(name: string, timeout: number, holder: Holder, waiter: Waiter): LeaseRequest {
-    const now = this.clock.now();
-    const since = Math.ceil(now);
+  /**
+   * Adds a request to the queue. Call it right after `tryAcquire()` found no free slot.
+   *
+   * @param first Whether it is the next one of its origin, because it has waited before.
+   */
+  enqueue(name: string, timeout: number, holder: Holder, waiter: Waiter, first = false): LeaseRequest {
+    const since = this.clock.now();
     // The timer comes first, because a mock of `setTimeout` may throw.
-    this.#deadlines.arm(since + timeout, now);
+    this.#deadlines.arm(since + timeout, since);
     const origin = this.#origin(name);
     const request = new LeaseRequest(origin, timeout, holder, waiter, since);
-    origin.push(request);
+    if (first) origin.unshift(request);
+    else origin.push(request);
     if (this.#queued++ === 0) this.#drain?.start();
     this.#update(origin);
     return request;
@@ -270,7 +271,7 @@ export class Slots {
     const { queue } = lease;
     this.#held.remove(lease);
     lease.slots = lease.holder = undefined;
-    if (this.#queued > 0) queue.lastProgress = this.#lastProgress = Math.ceil(this.clock.now());
+    if (this.#queued > 0) queue.lastProgress = this.#lastProgress = this.clock.now();
     if (lease.sent === undefined) this.#free(queue);
     else this.#drain!.add(queue.name, lease.signal?.aborted === true, lease.sent);
     this.#assign();
@@ -357,7 +358,7 @@ export class Slots {
     if (this.#held.size === 0) this.#onIdle?.();
     if (this.#ready.first === null) return;
     const granted: [LeaseRequest, Lease][] = [];
-    const now = Math.ceil(this.clock.now());
+    const now = this.clock.now();
     while (this.#taken < this.#limits.maxConnections && this.#ready.first !== null) {
       const origin = this.#ready.first;
       const request = origin.first!;

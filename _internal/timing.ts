@@ -135,14 +135,14 @@ export class Timing {
   }
 
   /**
-   * Called when the transport takes a chunk of an upload. The timeout of the headers starts anew,
-   * because only a stalled upload should time out.
+   * Called when the transport takes a chunk of an upload. The timeout of the headers, or of the body
+   * if the headers have come before, starts anew, because only a stalled upload should time out.
    */
   uploaded(): void {
-    if (this.#phase !== "headers" || this.#pending === 0) return;
+    if (this.#pending === 0) return;
     this.#since = this.moved = this.#clock.now();
     this.#spent = 0;
-    this.deadline = Math.min(this.#end, this.#since + this.#timeouts.headers);
+    this.deadline = Math.min(this.#end, this.#since + this.#timeouts[this.#phase]);
   }
 
   /** Called when the request joins the queue. */

@@ -476,7 +476,7 @@ Deno.test("Pool.acquire() rejects no waiter before its time, fractions of a mill
     assertEquals(await record.take(), "+1");
     await clock.tick(1);
     assertEquals(await record.take(), "-2: TimeoutError");
-    assertEquals(clock.fired, 1);
+    assertEquals(clock.fired, 2); // the first time too early
     record.release("1");
   });
 });

@@ -36,7 +36,7 @@ class Bench {
   }
 
   /** Takes a slot or waits for one. Without a timeout it waits for ever. */
-  acquire(name: string, origin: string, holder: Holder = {}, timeout = Infinity): void {
+  acquire(name: string, origin: string, holder: Holder = {}, timeout = Infinity, first = false): void {
     const lease = this.slots.tryAcquire(origin, holder);
     if (lease !== undefined) {
       this.leases.set(name, lease);
@@ -53,7 +53,7 @@ class Bench {
         this.log.push(`-${name}`);
         this.onRefuse(name);
       },
-    });
+    }, first);
     this.requests.set(name, request);
   }
 
@@ -126,6 +126,20 @@ Deno.test("Slots serves an origin's requests in their order, and the origins in 
     if (granted !== "") order.push(last = granted.slice(1));
   }
   assertEquals(order, ["a1", "b1", "c1", "a2", "b2", "a3"]);
+});
+
+Deno.test("Slots serves a request first that has waited before, unless it was refused or granted", () => {
+  const bench = new Bench({ maxConnections: 1 });
+  for (const name of ["1", "2", "3"]) bench.acquire(name, A);
+  bench.acquire("first", A, {}, Infinity, true);
+  assertEquals([bench.take(), bench.counts], ["+1", [1, 3]]);
+  bench.release("1");
+  assertEquals(bench.take(), "+first");
+  bench.acquire("gone", A, {}, Infinity, true);
+  bench.cancel("gone");
+  bench.release("first");
+  bench.release("2");
+  assertEquals([bench.take(), bench.counts], ["-gone +2 +3", [1, 0]]);
 });
 
 Deno.test("Slots serves the origins in turn, though one of them may have several slots", () => {

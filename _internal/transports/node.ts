@@ -101,6 +101,8 @@ class NodeTransport implements Adapter {
    * timers or turns. Each is made at its first use.
    */
   readonly #remains: Remains<Agent>;
+  /** The global dispatcher that the agents were modelled on. */
+  #model: unknown;
   #closed = false;
 
   constructor(
@@ -204,6 +206,10 @@ class NodeTransport implements Adapter {
     const { owners } = this.#remains;
     const index = Number(areTimersFaked() || areTurnsFaked());
     const Agent = this.#dispatchers.findAgent(owners[index] === undefined);
+    // If another dispatcher takes the place of Node's, the environment may have other proxies, too.
+    const { latest } = this.#dispatchers;
+    if (latest !== this.#model) owners.splice(0).forEach(release);
+    this.#model = latest;
     return Agent && (owners[index] ??= this.#makeAgent(Agent));
   }
 

@@ -100,6 +100,11 @@ export class Dispatchers {
     return closed || destroyed || dispatcher!.eventNames().length > 0 ? undefined : this.#Agent;
   }
 
+  /** The dispatcher that {@linkcode Dispatchers.findAgent} has looked at last. */
+  get latest(): unknown {
+    return this.#dispatcher;
+  }
+
   /**
    * Replaces the global dispatcher with a route for one call. `fetch` looks up the global one
    * before it returns, and only if its `Request` carries no dispatcher.

@@ -65,6 +65,20 @@ export const cases: Case[] = [
       await other.wait(NOTHING_OPEN);
     },
   },
+  {
+    name: "requests go through a proxy that the process gets while a session is in use",
+    needs: ["processes"],
+    async run(t) {
+      if (!isNode(t.runtime)) return; // others look at the environment for each request, or have another way
+      const how = "environment, named anew under a used session";
+      const { closesSockets, url, ...rest } = await report(t, how, ELSEWHERE, {
+        ...NO_PROXIES,
+        NODE_USE_ENV_PROXY: "1",
+      });
+      assertEquals([closesSockets, url, rest], [true, "/echo", ALL]);
+      await t.scope.wait(NOTHING_OPEN);
+    },
+  },
   ...["changed", "changed under a session", "unset under a session"].map((what): Case => ({
     name: `requests go through the proxy that the environment named when the process started, though it is ${what}`,
     needs: ["processes"],

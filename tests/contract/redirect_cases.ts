@@ -96,6 +96,26 @@ function streamOf(text: string): ReadableStream<Uint8Array> {
 }
 
 export const cases: Case[] = [
+  {
+    name: "a request that follows a redirect does not wait behind those that came later",
+    async run() {
+      const sent: string[] = [];
+      const fetch = (url: URL) => {
+        sent.push(url.pathname);
+        const to = url.pathname.replace("from", "to");
+        const headers: Record<string, string> = to === url.pathname ? {} : { location: to };
+        return Promise.resolve(new Response(null, { status: to === url.pathname ? 200 : 302, headers }));
+      };
+      const session = new Session({ fetch: fetch as typeof globalThis.fetch, pool: { maxConnections: 1 } });
+      const all = ["a", "b", "c", "d"];
+      await Promise.all(all.map((name) => session.get(`http://x.test/from/${name}`)));
+      // The slot that a redirect gives back may go to who waits, the next one goes to its successor.
+      const late = ["a", "b"].filter((name, i) => sent.indexOf(`/to/${name}`) > sent.indexOf(`/from/${all[i + 2]}`));
+      assertEquals([late, sent.length], [[], 8], sent.join());
+      await session.close();
+    },
+    needs: ["followsRedirects"],
+  },
   ...STATUSES.flatMap((status) => [
     method(status, "GET", "GET"),
     method(status, "HEAD", "HEAD"),

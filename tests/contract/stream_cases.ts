@@ -139,6 +139,13 @@ export const cases: Case[] = [
       }
     },
   },
+  withSession("the iterator of a StreamedResponse is at its end once it was left", async (session, { scope }) => {
+    const response = await session.get(`${scope.url}/endless`, { prefetch: false });
+    const chunks = response[Symbol.asyncIterator]();
+    await chunks.next();
+    assertEquals(await chunks.return!(), { done: true, value: undefined });
+    assertEquals([await chunks.next(), response.closed], [{ done: true, value: undefined }, true]);
+  }),
   {
     name: "StreamedResponse.lines() may be left where the prototype of generators is frozen",
     async run() {

@@ -264,6 +264,24 @@ export const cases: Case[] = [
         await pause(20); // for the timer of the piece under way
       }, { timeout: { headers: 5000, total: 150 }, needs: ["streamsUploads"] }),
     ]),
+  {
+    name: "timeout.idle does not run while an upload makes progress, though the headers have come",
+    needs: ["timePasses"],
+    async run() {
+      const fetch = (_: URL, init: RequestInit) => {
+        const uploaded = new Response(init.body).arrayBuffer();
+        const pull = async (controller: ReadableStreamDefaultController) => {
+          controller.enqueue(new Uint8Array((await uploaded).byteLength));
+          controller.close();
+        };
+        return Promise.resolve(new Response(new ReadableStream({ pull }, { highWaterMark: 0 })));
+      };
+      const session = new Session({ fetch: fetch as typeof globalThis.fetch, timeout: { idle: 250 } });
+      const response = await session.post("http://x.test/", { body: pieces(12, 40) });
+      assertEquals(response.content.byteLength, 1200);
+      await session.close();
+    },
+  },
   withSession("session.fetch trips no idle timeout while nobody reads", async (session, { scope }) => {
     const response = await session.fetch(`${scope.url}/hold?key=a&sent=10`);
     await pause(200);

@@ -13,7 +13,7 @@ interface Undici {
     get(origin: string): { intercept(what: object): { reply(status: number, body: unknown): { persist(): void } } };
   };
   ProxyAgent: new (url: string) => Dispatcher;
-  EnvHttpProxyAgent: new (options: { noProxy: string }) => Dispatcher;
+  EnvHttpProxyAgent: new (options?: { noProxy: string }) => Dispatcher;
   Agent: new (options?: object) => Dispatcher & { compose(...interceptors: unknown[]): Dispatcher };
 }
 
@@ -39,8 +39,9 @@ async function viaProxy() {
 let dispatcher: Dispatcher | undefined;
 let next: unknown;
 /** A session that has looked at the environment, but has sent nothing. */
-const early = how.endsWith("under a session") ? new Session() : undefined;
+const early = /under a (?:used )?session$/.test(how) ? new Session() : undefined;
 void early?.pool.closesSockets;
+if (how.endsWith("under a used session")) await early!.get(proxy); // asked as a server
 if (how.startsWith("mock")) {
   const { MockAgent, setGlobalDispatcher } = await importUndici();
   const mock = dispatcher = new MockAgent();
@@ -60,6 +61,10 @@ if (how.startsWith("mock")) {
   process.env.HTTP_PROXY = process.env.http_proxy = "http://127.0.0.1:9";
 } else if (how === "environment, named under a session") {
   process.env.HTTP_PROXY = process.env.http_proxy = proxy;
+} else if (how === "environment, named anew under a used session") {
+  process.env.HTTP_PROXY = process.env.http_proxy = proxy;
+  const { EnvHttpProxyAgent, setGlobalDispatcher } = await importUndici();
+  setGlobalDispatcher(dispatcher = new EnvHttpProxyAgent());
 } else if (how === "environment, unset under a session") {
   for (const name of ["HTTP_PROXY", "http_proxy", "NODE_USE_ENV_PROXY"]) delete process.env[name];
 } else if (how === "exempting") {

@@ -19,7 +19,7 @@ const PASSING = [408, 425, 429, 500, 502, 503, 504];
  *
  * | error | result |
  * |---|---|
- * | {@linkcode QueueFullError}, {@linkcode TimeoutError} of the phase `"queue"` | `true`, because nothing was sent |
+ * | {@linkcode QueueFullError}, {@linkcode TimeoutError} of the phase `"queue"` | `true`, because nothing was sent, unless a redirect was followed before |
  * | {@linkcode NetworkError}, if it is certain that nothing was sent | `true` |
  * | any other {@linkcode NetworkError} or {@linkcode TimeoutError} | `true` for idempotent methods (RFC 9110, section 9.2.2), `false` for POST and PATCH |
  * | {@linkcode StatusError}, idempotent methods | `true` for 408, 425, 429, 500, 502, 503, 504 |

@@ -76,7 +76,7 @@ type Parameters = [head: ResponseHead, body: Bytes | Readable | null, fetched?: 
 type ResponseClass = new (...args: [...Parameters, headers?: Headers]) => Response;
 
 /** A reason phrase that every platform accepts. */
-const PHRASE = /^[\t -~]*$/;
+const PHRASE = /^[ -~]*$/;
 
 let OwnResponse: ResponseClass | undefined;
 

@@ -131,6 +131,14 @@ export const reasons: Reason[] = [
     runtimes: ["bun", "workerd"],
   },
   {
+    id: "empty-json",
+    what: "An empty body is no JSON",
+    reason: "So says the standard. Bun takes it for `null`, unless the body was looked at before.",
+    situations: /^reading: json\(\) of nothing, at once$/,
+    aspects: /^(outcome|value|error)/,
+    runtimes: ["bun"],
+  },
+  {
     id: "null-body",
     what: "A `Request` keeps its body if `init.body` is `null`",
     reason: "So says the standard: only a body that is not null takes its place. Bun and workerd send none.",

@@ -165,6 +165,11 @@ export function one(name: string, path: string, init?: Init, how?: How): Situati
   };
 }
 
+/** A situation that is one call, whose response is read at once: on Bun, a look at `body` changes how it is read. */
+export function atOnce(name: string, path: string, how: Exclude<How, "not">): Situation {
+  return { name, run: async (fetch, at) => await read(await fetch(at.url + path), how) };
+}
+
 /** A situation that calls `fetch` with an input and an init, whatever they are. */
 export function call(name: string, make: (at: Place) => [input?: unknown, init?: unknown]): Situation {
   return { name, run: (fetch, at) => ask(() => fetch(...make(at) as Parameters<Fetch>)) };

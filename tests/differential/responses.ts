@@ -4,6 +4,7 @@
 import { faults } from "../server/faults.ts";
 import {
   ask,
+  atOnce,
   describeError,
   group,
   head,
@@ -233,6 +234,11 @@ const readings: Situation[] = [
   got("json() with a BOM", content("application/json", `${BOM}1`), "json"),
   got("json() of nothing", content("application/json", ""), "json"),
   got("json() of what is none", content("application/json", "{"), "json"),
+  ...(["text", "json", "bytes", "arrayBuffer", "blob"] as const).flatMap((how) => [
+    atOnce(`${how}() of nothing, at once`, content("application/json", ""), how),
+    atOnce(`${how}() of a number, at once`, content("application/json", "1"), how),
+    atOnce(`${how}() in chunks, at once`, "/chunked/10", how),
+  ]),
   got("json() of text", content("text/plain", "1"), "json"),
   got("arrayBuffer()", content("", "a\xff"), "arrayBuffer"),
   got("bytes()", content("", "a\xff"), "bytes"),

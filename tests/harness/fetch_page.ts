@@ -66,6 +66,9 @@ Written by \`deno task docs:fetch\`; \`deno task test\` fails when it is out of 
 workerd. Status, reason, headers, type, URL, body, errors with their classes, when something fails, and what arrives at the
 server are the same, but for the differences below. They are meant; any other is a fault.
 
+The situations do not compare the order of the headers that arrive, which has no meaning for names that differ (RFC 9110,
+section 5.3). On Deno, a session sends them sorted by name.
+
 ${formatTable([["Group", "Situations"], ...[...groups].map(([name, count]) => [name, `${count}`])], false)}
 
 ${sections.join("\n")}`;

@@ -198,7 +198,7 @@ export interface SentRequest {
   readonly method: string;
   /** The absolute URL. After a redirect, the URL of the last request. */
   readonly url: string;
-  /** The headers, as given to `fetch`. */
+  /** The headers, as given to `fetch`, without the cookies of a jar. */
   readonly headers: Headers;
 }
 

@@ -9,7 +9,7 @@
 import type { BodyReader } from "./_internal/body.ts";
 import { ByteCollector, readerOf, UTF8 } from "./_internal/bytes.ts";
 import { nameDisposal } from "./_internal/disposal.ts";
-import { SMALL_BODY } from "./_internal/http.ts";
+import { hasBody, SMALL_BODY } from "./_internal/http.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { own } from "./_internal/options.ts";
 import { printable } from "./_internal/text.ts";
@@ -257,7 +257,12 @@ export class PrefetchedResponse extends HangupResponse {
    * ```
    */
   toResponse(): Response {
-    return passedOn(webResponse(this.head, this.content));
+    const response = passedOn(webResponse(this.head, this.content));
+    const { method, status } = this.head;
+    // There may be only the start of an error's page, and a wrapper may have changed a body.
+    const length = response.headers.get("content-length");
+    if (hasBody(method, status) && length !== `${this.content.byteLength}`) response.headers.delete("content-length");
+    return response;
   }
 }
 

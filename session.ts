@@ -25,6 +25,7 @@ import {
 import { type Outgoing, prepare, prepareFetch, type RequestDefaults } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { SLOTS } from "./_internal/slots.ts";
+import { checkRequestOptions } from "./_internal/transports/choose.ts";
 import { globalFetch, sessionFetch } from "./_internal/transports/global_fetch.ts";
 import { after } from "./_internal/timers.ts";
 import { type AllTimeouts, DEFAULT_TIMEOUT, mergeTimeouts, UPLOAD_TIMEOUT } from "./_internal/timing.ts";
@@ -561,8 +562,14 @@ export class Session implements AsyncDisposable {
   }
 
   #send<P extends boolean>(input: RequestInput, init?: SessionRequestInit<P>, method?: string) {
-    const outgoing = () => prepare(input, init, method, this.#defaults);
-    return this.#perform(outgoing, respond, asIs) as Promise<ResponseFor<P>>;
+    const makeOutgoing = () => {
+      const outgoing = prepare(input, init, method, this.#defaults);
+      const { endsBodies, readsNetwork } = this.pool[PLATFORM];
+      // A `fetch` or a transport of the user's may take any option.
+      if (outgoing.rest !== undefined && (endsBodies || readsNetwork)) checkRequestOptions(outgoing.rest);
+      return outgoing;
+    };
+    return this.#perform(makeOutgoing, respond, asIs) as Promise<ResponseFor<P>>;
   }
 
   /** Sends a request as one exchange. It never throws: wrong arguments reject too. */

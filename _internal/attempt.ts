@@ -55,6 +55,8 @@ export class Attempt implements Waiter {
   #leaseRequest: LeaseRequest | undefined;
   #wait: PromiseWithResolvers<void> | undefined;
   #lease: Lease | undefined;
+  /** The origin that a request was sent to last. If it redirects to itself, the exchange has waited there. */
+  #lastOrigin: string | undefined;
   #controller: AbortController | undefined;
 
   constructor(slots: Slots, owner: Owner) {
@@ -71,11 +73,10 @@ export class Attempt implements Waiter {
   /**
    * Waits for a lease. Call it right after `tryAcquire()` found no free slot. The promise rejects if
    * the exchange is aborted.
-   *
-   * @param first Whether the request is the next one, because it follows a redirect.
    */
-  enqueue(origin: string, timeout: number, first = false): Promise<void> {
-    this.#leaseRequest = this.#slots!.enqueue(origin, timeout, this.#owner, this, first);
+  enqueue(origin: string, timeout: number): Promise<void> {
+    const again = origin === this.#lastOrigin;
+    this.#leaseRequest = this.#slots!.enqueue(origin, timeout, this.#owner, this, again);
     const wait = this.#wait = PlatformPromise.withResolvers<void>();
     this.#owner.cancellation.add(wait.reject);
     return wait.promise;
@@ -96,6 +97,7 @@ export class Attempt implements Waiter {
   /** Sends the request. */
   fetch(url: URL, init: RequestInit): Promise<Response> {
     init.signal = (this.#controller = new (Controller ??= findController())()).signal;
+    this.#lastOrigin = this.#lease!.origin;
     return this.#lease!.fetch(url, init);
   }
 

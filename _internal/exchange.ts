@@ -237,7 +237,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     const origin = originOf(url);
     if (this.#attempt.tryAcquire(origin)) return undefined;
     this.timing.queue();
-    return this.#attempt.enqueue(origin, timeouts.queue, this.#sent > 0);
+    return this.#attempt.enqueue(origin, timeouts.queue);
   }
 
   /**

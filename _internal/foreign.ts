@@ -31,7 +31,15 @@ export const SESSION_OPTIONS_OF_OTHERS: Names = {
   ...REQUEST_OPTIONS_OF_OTHERS,
   baseURL: '"baseUrl"',
   prefixUrl: '"baseUrl"',
+  client: '"pool: { transport: createTransport() }" with the client\'s options, or give it with a request',
   dispatcher: '"pool: { transport: createTransport({ dispatcher }) }"',
+  idleTimeout: '"pool: { idleTimeout }"',
+  maxConnections: '"pool: { maxConnections }"',
+  maxConnectionsPerOrigin: '"pool: { maxConnectionsPerOrigin }"',
+  maxQueued: '"pool: { maxQueued }"',
+  proxy: '"pool: { transport: createTransport({ proxy }) }"',
+  tls: '"pool: { transport: createTransport({ tls }) }"',
+  transport: '"pool: { transport }"',
 };
 
 /**

@@ -22,18 +22,18 @@ export class List<T extends Linked<T>> {
   size = 0;
 
   push(item: T): void {
-    item.previous = this.last;
-    if (this.last === null) this.first = item;
-    else this.last.next = item;
-    this.last = item;
-    this.size++;
+    this.insert(item, null);
   }
 
-  unshift(item: T): void {
-    item.next = this.first;
-    if (this.first === null) this.last = item;
-    else this.first.previous = item;
-    this.first = item;
+  /** Adds an item before another one, or at the end. */
+  insert(item: T, next: T | null): void {
+    const previous = next === null ? this.last : next.previous;
+    item.previous = previous;
+    item.next = next;
+    if (previous === null) this.first = item;
+    else previous.next = item;
+    if (next === null) this.last = item;
+    else next.previous = item;
     this.size++;
   }
 

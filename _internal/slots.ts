@@ -51,15 +51,18 @@ export class LeaseRequest {
   readonly since: number;
   /** How long the queue may make no progress, in milliseconds. */
   readonly timeout: number;
+  /** Whether the request has waited before, because it follows a redirect. */
+  readonly again: boolean;
   /** Whether the request is neither granted nor refused yet. */
   waiting = true;
 
-  constructor(origin: Origin, timeout: number, holder: Holder, waiter: Waiter, since: number) {
+  constructor(origin: Origin, timeout: number, holder: Holder, waiter: Waiter, since: number, again: boolean) {
     this.origin = origin;
     this.timeout = timeout;
     this.holder = holder;
     this.waiter = waiter;
     this.since = since;
+    this.again = again;
   }
 }
 
@@ -234,16 +237,18 @@ export class Slots {
   /**
    * Adds a request to the queue. Call it right after `tryAcquire()` found no free slot.
    *
-   * @param first Whether it is the next one of its origin, because it has waited before.
+   * @param again Whether it has waited before, because it follows a redirect. Then it goes before all
+   * requests of its origin that have not.
    */
-  enqueue(name: string, timeout: number, holder: Holder, waiter: Waiter, first = false): LeaseRequest {
+  enqueue(name: string, timeout: number, holder: Holder, waiter: Waiter, again = false): LeaseRequest {
     const since = this.clock.now();
     // The timer comes first, because a mock of `setTimeout` may throw.
     this.#deadlines.arm(since + timeout, since);
     const origin = this.#origin(name);
-    const request = new LeaseRequest(origin, timeout, holder, waiter, since);
-    if (first) origin.unshift(request);
-    else origin.push(request);
+    const request = new LeaseRequest(origin, timeout, holder, waiter, since, again);
+    let next = again ? origin.first : null;
+    while (next?.again) next = next.next;
+    origin.insert(request, next);
     if (this.#queued++ === 0) this.#drain?.start();
     this.#update(origin);
     return request;

@@ -153,8 +153,10 @@ export class Upload {
     this.#controller.error(reason);
     // This is never awaited, because it may never settle.
     (async () => await this.#source.return?.(reason))().catch(() => {});
-    // The iterator of a Node stream leaves it open, with its file, if no read has begun, or until one ends.
-    resultOf(() => this.#nodeStream?.destroy?.());
+    // The iterator of a Node stream leaves it open, with its file, if no read has begun, or until one ends. But
+    // a request of a server shares its socket with the answer, so that the server has to end it.
+    const stream = this.#nodeStream;
+    if (stream !== undefined && !("socket" in stream)) resultOf(() => stream.destroy?.());
   }
 }
 

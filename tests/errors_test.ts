@@ -414,6 +414,14 @@ const expected: [Class, string, Provoke][] = [
   [TypeError, '"params" is not an option here: use "query"', () => refuse(wrong({ params: { page: 1 } }))],
   [
     TypeError,
+    'Cannot send the request as Deno has no option "proxy": it is for Bun',
+    async () => {
+      await using session = new Session();
+      await session.get(url, wrong({ proxy: "http://proxy.example:3128" }));
+    },
+  ],
+  [
+    TypeError,
     'Cannot send the request as its options are not an object: received "POST"',
     async () => {
       await using session = new Session({ fetch: hang });

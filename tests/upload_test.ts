@@ -414,3 +414,9 @@ Deno.test("Upload closes a Node stream of which nothing was read, or of which a 
     assert(source.destroyed);
   }
 });
+
+Deno.test("Upload leaves the request of a server open, as the answer needs its socket", () => {
+  const source = Object.assign(new Readable({ read() {} }), { socket: {} });
+  new Upload(source, () => {}, () => {}).end(new Error("enough"));
+  assertEquals(source.destroyed, false);
+});

@@ -31,17 +31,30 @@ const OPTIONS: Record<string, readonly string[]> = {
   ],
 };
 
-/** Refuses options that would have no effect on this runtime. Those that no runtime is known to have pass. */
-function checkOptions(options: object) {
+/** The options of a request that only the `fetch` of one runtime has. */
+const REQUEST_OPTIONS: typeof OPTIONS = { Deno: ["client"], Bun: ["proxy", "tls", "unix"], Node: ["dispatcher"] };
+
+/** The runtime, if it has options of its own, or how to call the platform. */
+function findPlatform(): string {
   const { process } = globalThis as { process?: NodeProcess };
   const isNode = process?.versions?.undici !== undefined && !isWorkerd();
-  const here = ["Deno", "Bun"].find((name) => name in globalThis) ?? (isNode ? "Node" : "this platform");
+  return ["Deno", "Bun"].find((name) => name in globalThis) ?? (isNode ? "Node" : "this platform");
+}
+
+/** Refuses options that would have no effect on this runtime. Those that no runtime is known to have pass. */
+function checkOptions(options: object, known: typeof OPTIONS, action: string): void {
   for (const [option, value] of Object.entries(options)) {
-    const there = Object.keys(OPTIONS).filter((name) => OPTIONS[name]!.includes(option));
-    if (value === undefined || there.length === 0 || there.includes(here)) continue;
-    const reason = `${here} has no option "${option}": it is for ${there.join(" and ")}`;
-    throw new TypeError(`Cannot create a transport as ${reason}`);
+    const there = Object.keys(known).filter((name) => known[name]!.includes(option));
+    if (value === undefined || value === null || there.length === 0) continue;
+    const here = findPlatform();
+    if (there.includes(here)) continue;
+    throw new TypeError(`${action} as ${here} has no option "${option}": it is for ${there.join(" and ")}`);
   }
+}
+
+/** Refuses what another runtime would take for a request, such as a proxy, as this one's own `fetch` ignores it. */
+export function checkRequestOptions(options: object): void {
+  checkOptions(options, REQUEST_OPTIONS, "Cannot send the request");
 }
 
 /**
@@ -55,7 +68,7 @@ export function makeTransport(options: { idleTimeout?: number | undefined }, con
   const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...others } = own(options);
   const rest = own(others);
   checkNumber('Cannot create a transport as "idleTimeout"', "a non-negative number of milliseconds", idleTimeout);
-  checkOptions(rest);
+  checkOptions(rest, OPTIONS, "Cannot create a transport");
   return denoTransport(idleTimeout, rest) ?? bunTransport(idleTimeout, rest) ??
     nodeTransport(idleTimeout, rest, connections) ??
     portable(undefined, Object.keys(rest).length > 0 ? rest : undefined);

@@ -85,6 +85,9 @@ const SESSIONS: [what: string, options: unknown, error: ErrorClass, message: str
   ["onLeak that is no function", { onLeak: 1 }, TypeError, '"onLeak" must be a function: received 1'],
   ["a cookieJar without its methods", { cookieJar: { getCookieString() {} } }, TypeError, '"cookieJar" must have'],
   ["a relative baseUrl", { baseUrl: "/api" }, TypeError, '"baseUrl"'],
+  ["a limit of the pool", { maxConnections: 1 }, TypeError, 'use "pool: { maxConnections }"'],
+  ["a proxy", { proxy: "http://127.0.0.1:9" }, TypeError, 'use "pool: { transport: createTransport({ proxy }) }"'],
+  ["a client", { client: {} }, TypeError, '"client" is not an option here'],
   ["a baseUrl that is not http", { baseUrl: "ftp://127.0.0.1" }, TypeError, '"baseUrl"'],
   ["a header with a line break", { headers: { "x-a": "1\n2" } }, TypeError, 'the name or value of "x-a"'],
   ["a header without a value", { headers: { "x-a": undefined } }, TypeError, '"headers" has no value for "x-a"'],
@@ -130,6 +133,23 @@ export const cases: Case[] = [
       assertThrows(() => new Pool(options as PoolOptions), error, message);
     },
   })),
+  {
+    name: "an option of another runtime's fetch, such as a proxy, is refused where the runtime's own fetch sends",
+    async run({ scope, runtime }) {
+      const options = { client: "deno", dispatcher: "node", proxy: "bun", tls: "bun" };
+      const ours = new Session();
+      const theirs = new Session({ fetch: (_, init) => Promise.resolve(new Response(Object.keys(init).join())) });
+      for (const [option, owner] of Object.entries(options)) {
+        if (runtime.startsWith(owner)) continue;
+        const init = { [option]: {} } as SessionRequestInit;
+        await assertRejects(() => ours.get(scope.url, init), TypeError, `has no option "${option}"`);
+        assertEquals((await (await theirs.get(scope.url, init)).text()).includes(option), true);
+        assertEquals((await ours.get(`${scope.url}/bytes/1`, { [option]: null } as SessionRequestInit)).status, 200);
+      }
+      await ours.close();
+      await theirs.close();
+    },
+  },
   {
     name: "a relative URL without baseUrl is relative to the page, if there is one, and otherwise refused",
     async run({ scope }) {

@@ -122,6 +122,16 @@ export const cases: Case[] = [
     const blob = await response.blob();
     assertEquals([blob.size, blob.type], [10, "application/octet-stream"]);
   }),
+  withSession("a response passed on announces no other length than it has", async (session, { scope }) => {
+    const response = await session.get(`${scope.url}/redirect/404?body=200000`, { prefetch: false });
+    const { response: page } = await assertRejects(() => response.throwIfNotOk(), StatusError);
+    const passedOn = page.toResponse();
+    assertEquals([page.headers.get("content-length"), passedOn.headers.get("content-length")], ["200000", null]);
+    assertEquals((await passedOn.arrayBuffer()).byteLength, page.content.byteLength);
+    const whole = (await session.get(`${scope.url}/bytes/10`)).toResponse();
+    const head = (await session.head(`${scope.url}/bytes/10`)).toResponse();
+    assertEquals([whole.headers.get("content-length"), head.headers.get("content-length")], ["10", "10"]);
+  }),
   {
     name: "the type of a blob is the one that the platform gives it",
     async run() {

@@ -18,7 +18,7 @@ import { checkSignal } from "./signals.ts";
 import { type AllTimeouts, mergeTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
 import { copyForm } from "./transports/forms.ts";
-import { isStream, type StreamBody } from "./upload.ts";
+import { isSpent, isStream, type StreamBody } from "./upload.ts";
 import { addQuery, displayUrl, resolveUrl } from "./url.ts";
 import type { BodyInit, Referring, RequestRedirect } from "./web.ts";
 
@@ -241,7 +241,7 @@ function complete(
   // standard, section 5.4.
   const source = content == null ? (initial?.body === null ? undefined : initial) ?? request : undefined;
   const owner = source && mayHaveBody(source, method) ? source : undefined;
-  if (owner?.bodyUsed || content instanceof ReadableStream && content.locked) {
+  if (owner?.bodyUsed || content instanceof ReadableStream && content.locked || isSpent(content)) {
     throw cannotSend("its body is being read or has been read already");
   }
   if (isStream(content)) checkStream(content, init.duplex);

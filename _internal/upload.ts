@@ -46,6 +46,16 @@ interface NodeStreams {
 
 type Process = { getBuiltinModule?(id: "node:stream"): NodeStreams | undefined };
 
+/**
+ * Whether Node's `fetch` refuses a body because it is a Node stream that was read, or destroyed. Other
+ * runtimes send what is left of it.
+ */
+export function isSpent(body: unknown): boolean {
+  if (!isObject(body) || "Deno" in globalThis || "Bun" in globalThis) return false;
+  const { readableDidRead, readableAborted } = body as { readableDidRead?: unknown; readableAborted?: unknown };
+  return readableDidRead === true || readableAborted === true;
+}
+
 /** The uploads whose source is a Node stream. */
 const ofNode = new WeakSet<object>();
 
@@ -119,12 +129,13 @@ export class Upload {
       ignoreErrors(this.#nodeStream);
       ofNode.add(this.stream);
     }
-    // Every runtime but Deno sends the texts of an iterable, such as a Node stream. No stream may give any.
-    this.#pump(onFailure, !(body instanceof ReadableStream) && !("Deno" in globalThis));
+    this.#pump(onFailure, !(body instanceof ReadableStream));
   }
 
   /** Reads one chunk from the source for each chunk that the transport requests. */
-  async #pump(onFailure: (cause: unknown) => void, takesText: boolean): Promise<void> {
+  async #pump(onFailure: (cause: unknown) => void, isIterable: boolean): Promise<void> {
+    // Every runtime but Deno sends the texts of an iterable, such as a Node stream. No stream may give any.
+    const takesText = isIterable && !("Deno" in globalThis);
     try {
       while (!this.ended) {
         if (this.#supply === undefined) await new Promise<void>((resolve) => this.#demand = resolve);
@@ -134,7 +145,11 @@ export class Upload {
         if (done) {
           this.ended = true;
           this.#controller.close();
-        } else this.#controller.enqueue(checkChunk(value, takesText));
+        } else {
+          const chunk = checkChunk(value, takesText);
+          // A generator may use the memory of a chunk for the next one, before this one is sent.
+          this.#controller.enqueue(isIterable ? new Uint8Array(chunk) : chunk);
+        }
         this.#supply?.();
         this.#supply = undefined;
       }

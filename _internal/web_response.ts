@@ -15,6 +15,7 @@ import { own } from "./options.ts";
 import { throwIfAborted } from "./signals.ts";
 import { showUrl } from "./url.ts";
 import type { ResponseType } from "./web.ts";
+import { isWorkerd } from "./workerd.ts";
 
 /** Everything that the responses are made from, except the body. */
 export interface ResponseHead {
@@ -193,6 +194,8 @@ function defineClass(): ResponseClass {
      * stream from bytes in memory.
      */
     override get body(): ReadableStream<Bytes> | null {
+      // On workerd, only the platform's own stream has a length, which R2 asks for.
+      if (isWorkerd() && !this.#consumed && !this.#fetched?.signal) this.#content = undefined;
       const content = this.#content;
       if (!(content instanceof Uint8Array)) return super.body as ReadableStream<Bytes> | null;
       if (this.#stream !== undefined) return this.#stream;

@@ -157,6 +157,57 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "a Node stream that was read before is sent, or refused, as bare fetch does",
+    needs: ["processes"],
+    async run({ scope }) {
+      const { Readable } = await import("node:stream");
+      const session = new Session();
+      const outcomes = [];
+      for (const send of [fetch, session.fetch]) {
+        const body = Readable.from([new Uint8Array(3)]);
+        for await (const chunk of body) assertEquals(chunk.byteLength, 3);
+        const init = { method: "POST", body: body as unknown as ReadableStream, duplex: "half" };
+        const sent = send(`${scope.url}/upload`, init as RequestInit).then(async (response) => await response.json());
+        outcomes.push(await sent.then(({ bodyLength }) => bodyLength, ({ name }) => name));
+      }
+      assertEquals(outcomes[1], outcomes[0]);
+      await session.close();
+    },
+  },
+  {
+    name: "a generator may use the memory of a chunk for the next one",
+    needs: ["streamsUploads"],
+    async run({ scope }) {
+      const body = async function* () {
+        const memory = new Uint8Array(1000);
+        for (const code of [65, 66, 67, 68]) yield memory.fill(code);
+      };
+      const session = new Session();
+      const echo = await readEcho(await session.post(`${scope.url}/echo`, { body: body() }));
+      assertEquals(echo.body, ["A", "B", "C", "D"].map((letter) => letter.repeat(1000)).join(""));
+      await session.close();
+    },
+  },
+  {
+    name: "the body of a response that is sent on has a length on workerd, as R2 asks for",
+    needs: ["streamsUploads", "plainFetch"],
+    async run({ scope, runtime }) {
+      if (runtime !== "workerd") return; // on Deno and Bun it is a byte stream, which has none
+      const session = new Session();
+      const lengthOf = async (response: Response) => {
+        const init = { method: "POST", body: response.body, duplex: "half" };
+        const echo = await readEcho(await fetch(`${scope.url}/echo`, init as RequestInit));
+        return echo.headers.find(([name]) => name.toLowerCase() === "content-length")?.[1];
+      };
+      const path = `${scope.url}/bytes/10`;
+      const passedOn = (await session.get(path)).toResponse();
+      const lengths = [await lengthOf(await session.fetch(path)), await lengthOf(passedOn)];
+      const expected = await lengthOf(await fetch(path));
+      assertEquals(lengths, [expected, expected]);
+      await session.close();
+    },
+  },
+  {
     name: "a stream is sent over HTTP/2",
     needs: ["speaksHttp2", "sendsStreams"],
     async run({ openScope }) {

@@ -293,7 +293,9 @@ export class Pool implements AsyncDisposable {
     checkNumber(subject("idleTimeout"), "a non-negative number of milliseconds", idleTimeout);
     if (transport !== undefined) checkMethods(subject("transport"), transport, "fetch", "close");
     this.#transport = transport ?? makeTransport({ idleTimeout });
-    this[PLATFORM] = (this.#transport as Partial<Adapter>)[PLATFORM] ?? facts();
+    const platform = (this.#transport as Partial<Adapter>)[PLATFORM];
+    const isWrapped = platform?.transport !== undefined && platform.transport !== this.#transport;
+    this[PLATFORM] = isWrapped ? facts() : platform ?? facts();
     this[PLATFORM].limit?.(maxConnectionsPerOrigin);
     const send = (url: URL, init: RequestInit) => this.#transport.fetch(url, init);
     this[SLOTS] = new Slots({ maxConnections, maxConnectionsPerOrigin, maxQueued }, send, this[PLATFORM].drain);

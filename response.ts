@@ -129,7 +129,7 @@ export abstract class HangupResponse {
 
   /** Returns the body as a `Blob` with the response's media type. */
   async blob(): Promise<Blob> {
-    return await rebuild(await this.read(), this.headers).blob() as Blob;
+    return new Blob([await this.read()], own({ type: this.headers.get("content-type") ?? "" }));
   }
 
   /**
@@ -299,7 +299,10 @@ export class StatusError extends HangupError {
     this.#response = response;
   }
 
-  /** The response, in memory. If it was streamed, it has only the first 64 KiB of the body. */
+  /**
+   * The response, in memory. If it was streamed, it has only the first 64 KiB of the body, as far as
+   * they arrived within 2 s.
+   */
   get response(): PrefetchedResponse {
     return this.#response;
   }
@@ -475,8 +478,8 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   /**
-   * Makes a status outside 200 to 299 an error, which keeps the first 64 KiB of the body. In that
-   * case, the connection is given back. Always await this call; otherwise the error shows only when
+   * Makes a status outside 200 to 299 an error, which keeps the first 64 KiB of the body, as far as they
+   * arrive within 2 s. In that case, the connection is given back. Always await this call; otherwise the error shows only when
    * the body is read, as a `TypeError`.
    *
    * @returns This response, whose body can still be read.
@@ -554,17 +557,16 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
 
   /** Gives the body to one way of reading. Whoever has only looked at `body` has not read it. */
   #take(use = USED): BodyReader {
-    if (this.#body?.locked || this.#reader.disturbed) this.#used ??= USED;
-    this.#throwIfUsed();
+    this.#throwIfUsed(this.#body?.locked || this.#reader.disturbed ? USED : undefined);
     if (this.#body) readerOf(this.#body); // locks it
     this.#used = use;
     return this.#reader;
   }
 
-  #throwIfUsed(): void {
-    if (this.#used === undefined) return;
+  #throwIfUsed(use = this.#used): void {
+    if (use === undefined) return;
     const { method, url } = this.line;
-    throw new TypeError(`Cannot read the body as ${this.#used}: ${method} ${url}`);
+    throw new TypeError(`Cannot read the body as ${use}: ${method} ${url}`);
   }
 }
 

@@ -118,8 +118,8 @@ export function retryAfter(error: unknown): number | undefined {
   const failure = findFailure(error);
   if (!(failure instanceof StatusError)) return undefined;
   const { headers } = failure.response;
-  const value = headers.get("retry-after") ?? "";
-  const now = parseDate(headers.get("date") ?? "", Date.now()) ?? Date.now();
+  const value = (headers.get("retry-after") ?? "").trim(); // Node keeps spaces at the end
+  const now = parseDate((headers.get("date") ?? "").trim(), Date.now()) ?? Date.now();
   const wait = /^\d+$/.test(value) ? Number(value) * 1000 : (parseDate(value, now) ?? NaN) - now;
   return Number.isFinite(wait) ? Math.max(0, wait) : undefined;
 }

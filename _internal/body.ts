@@ -15,7 +15,7 @@ import type { Read, Source } from "./source.ts";
 import { afterReal } from "./timers.ts";
 
 /** How long to wait for the start of an error page, in milliseconds. */
-const ERROR_PAGE_TIME = 250;
+const ERROR_PAGE_TIME = 2000;
 
 // Garbage collection is only a safety net: it ends the exchange of a response that was dropped
 // while open. Some versions of workerd have no FinalizationRegistry.
@@ -134,8 +134,7 @@ export class BodyReader {
   }
 
   /**
-   * Reads the first `max` bytes of the body, or as many as arrive within 250 ms. The rest is not
-   * read.
+   * Reads the first `max` bytes of the body, or as many as arrive within 2 s. The rest is not read.
    */
   async readSome(max: number): Promise<Bytes> {
     const bytes = new ByteCollector();

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Options of other clients, and the options of this module that replace them.
+ * Options of other clients, or of another place, and the options of this module that replace them.
  *
  * @module
  */
@@ -9,8 +9,8 @@
 /** For each option of another client, what to use here instead. */
 type Names = Readonly<Record<string, string>>;
 
-/** The options of a request. */
-export const REQUEST_OPTIONS_OF_OTHERS: Names = {
+/** The options of other clients. */
+const OTHERS: Names = {
   auth: 'the header "authorization", or a URL with a name and password',
   baseURL: 'the session\'s "baseUrl"',
   data: '"json" or "body"',
@@ -26,9 +26,18 @@ export const REQUEST_OPTIONS_OF_OTHERS: Names = {
   validateStatus: '"throwIfNotOk: true"',
 };
 
-/** The options of a session. */
+/** The options that a request does not have. */
+export const REQUEST_OPTIONS_OF_OTHERS: Names = {
+  ...OTHERS,
+  baseUrl: 'the session\'s "baseUrl"',
+  cookieJar: 'the session\'s "cookieJar"',
+  fetch: 'the session\'s "fetch"',
+  pool: 'the session\'s "pool"',
+};
+
+/** The options that a session does not have. */
 export const SESSION_OPTIONS_OF_OTHERS: Names = {
-  ...REQUEST_OPTIONS_OF_OTHERS,
+  ...OTHERS,
   baseURL: '"baseUrl"',
   prefixUrl: '"baseUrl"',
   client: '"pool: { transport: createTransport() }" with the client\'s options, or give it with a request',

@@ -32,8 +32,8 @@ const DIGITS = /^\d+$/;
 
 /** Returns the number of bytes that the headers announce, if they do. */
 export function announcedLength(headers: Headers): number | undefined {
-  const length = headers.get("content-length");
-  return length !== null && DIGITS.test(length) ? Number(length) : undefined;
+  const length = headers.get("content-length")?.trim(); // Node keeps spaces at the end
+  return length !== undefined && DIGITS.test(length) ? Number(length) : undefined;
 }
 
 /**

@@ -112,6 +112,7 @@ export function prepare(
   defaults: RequestDefaults,
 ): Outgoing {
   if (!hasOptions(init)) return complete(input, { method }, defaults);
+  if (Symbol.iterator in init || isSent(init)) refuse('A body is given as "body", not as the options', init);
   const given = plain(init);
   const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
   addHidden(rest, given, STANDARD_OPTIONS);
@@ -300,8 +301,12 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   if (BUFFERS.test(tag)) return new Uint8Array(body as BodyInit & ArrayBuffer).slice();
   if (tag === "[object String]") return String(body);
   // `fetch` converts any other object to a string. What runtimes make of iterables differs.
-  const isBody = body instanceof Blob || Symbol.iterator in body || isStream(body) || BODIES.test(tag);
-  return isBody ? body : String(body);
+  return Symbol.iterator in body || isSent(body) ? body : String(body);
+}
+
+/** Whether `fetch` sends an object as a body, and not its text. */
+function isSent(body: object): boolean {
+  return body instanceof Blob || isStream(body) || BODIES.test(tagOf(body)) || BUFFERS.test(tagOf(body));
 }
 
 function toJson(value: unknown, method: string, url: URL): string {

@@ -17,13 +17,15 @@ import { printable } from "./text.ts";
  */
 export function resolveUrl(input: string | URL, baseUrl: URL | undefined): URL {
   const isText = typeof input === "string";
+  if (!isText && !(isObject(input) && "href" in input)) {
+    refuse("Cannot send the request as the URL is neither a string, a URL nor a Request", input);
+  }
   const url = resultOf(() => new URL(input, baseUrl)) ??
     // A page has a base for URLs, and so may a runtime. Only the platform knows it.
     (isText && !baseUrl ? resultOf(() => new URL(new Request(input).url)) : undefined);
   if (url === undefined) {
     const scheme = isText && /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]?.toLowerCase();
     const problem = `the URL ${scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"'}`;
-    if (!isText) refuse(`Cannot send the request as ${problem}`, input);
     throw cannotSend(scheme === "http" || scheme === "https" ? `${problem}: received "${scheme}:…"` : problem);
   }
   if (/^https?:/.test(url.href)) return url;

@@ -10,6 +10,10 @@ import process from "node:process";
 import { isRetriable, Session } from "@hangup/session";
 
 const [folder = "", ...urls] = process.argv.slice(2);
+const names = urls.map((url) => basename(new URL(url).pathname));
+const twice = names.find((name, i) => names.indexOf(name) < i);
+if (twice !== undefined) throw new Error(`Two files would be ${twice}: download them to folders of their own`);
+
 let done = 0;
 let resumed = 0;
 let bytes = 0;
@@ -46,8 +50,10 @@ async function fill(url: string, part: string, validator: string): Promise<void>
   if (from > 0) Object.assign(headers, { range: `bytes=${from}-`, "if-range": etag });
   await using response = await session.get(url, { prefetch: false, headers });
   const range = response.headers.get("content-range") ?? "";
-  if (response.status === 416 && range === `bytes */${from}`) return; // the part is the whole file
-  const resumes = response.status === 206 && range.startsWith(`bytes ${from}-`);
+  const found = response.headers.get("etag") ?? "";
+  const same = found === "" || found === etag; // a server may ignore If-Range
+  if (same && response.status === 416 && range === `bytes */${from}`) return; // the part is the whole file
+  const resumes = same && response.status === 206 && range.startsWith(`bytes ${from}-`);
   if (response.status === 416 || response.status === 206 && !resumes) {
     await rm(validator, { force: true });
     if (from === 0) throw new Error(`Got ${response.status} for a request without a range`);
@@ -58,7 +64,6 @@ async function fill(url: string, part: string, validator: string): Promise<void>
   if (resumes) resumed++;
   const file = await open(part, resumes ? "a" : "w");
   try {
-    const found = response.headers.get("etag") ?? "";
     // A weak validator cannot resume (RFC 9110, section 13.1.5).
     if (found.startsWith('"')) await writeFile(validator, found);
     else await rm(validator, { force: true });

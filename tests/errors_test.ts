@@ -405,6 +405,11 @@ const expected: [Class, string, Provoke][] = [
     `Cannot send the request as "json" cannot be converted to JSON: POST ${url}`,
     () => refuse({ method: "POST", json: () => {} }),
   ],
+  [
+    TypeError,
+    'A body is given as "body", not as the options: received object',
+    () => refuse(wrong(new URLSearchParams())),
+  ],
   [TypeError, "Cannot send the request as a GET request has no body", () => refuse({ body: "a" })],
   [
     TypeError,
@@ -460,7 +465,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [
     TypeError,
-    'Cannot send the request as the URL is not absolute and there is no "baseUrl": received object',
+    "Cannot send the request as the URL is neither a string, a URL nor a Request: received object",
     () => refuse({}, wrong({ url: secret })),
   ],
   [

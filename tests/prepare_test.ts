@@ -310,6 +310,21 @@ Deno.test("prepare() and prepareFetch() take no options at all, but nothing that
   }
 });
 
+Deno.test("prepare() refuses a body in the place of the options", () => {
+  const bodies = [
+    new FormData(),
+    new URLSearchParams(),
+    new Uint8Array(1),
+    new ArrayBuffer(1),
+    new Blob(),
+    [1],
+    new Map(),
+  ];
+  for (const body of [...bodies, new ReadableStream()]) {
+    assertRefuses(() => prepare(URL_A, body as never, "POST", DEFAULTS), 'A body is given as "body"');
+  }
+});
+
 Deno.test("prepareFetch() takes a Request as the options too", () => {
   const init = new Request("https://b.test/", { method: "PUT", headers: { "x-own": "1" }, redirect: "manual" });
   const outgoing = prepareFetch(URL_A, init as never, DEFAULTS);

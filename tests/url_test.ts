@@ -35,7 +35,8 @@ Deno.test("resolveUrl() shows nothing of a malformed URL but its scheme", () => 
     assert(!message.replace('"secret:"', "").includes("secret"), message);
   }
   for (const url of [undefined, null, 5, {}, Symbol.iterator]) {
-    assertRefuses(() => resolveUrl(url as never, undefined), "the URL is not absolute");
+    assertRefuses(() => resolveUrl(url as never, undefined), "the URL is neither a string, a URL nor a Request");
+    assertRefuses(() => resolveUrl(url as never, new URL(URL_A)), "the URL is neither");
   }
 });
 

@@ -15,7 +15,7 @@ import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch
 import { checkMethods, describe, MAX_DELAY, own } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
-import { type Agent, type AgentConstructor, Dispatchers, type NodeProcess } from "./undici.ts";
+import { type Agent, type AgentConstructor, Dispatchers, type NodeProcess, undiciVersion } from "./undici.ts";
 import { Route } from "./undici_route.ts";
 import { isWorkerd } from "../workerd.ts";
 
@@ -182,9 +182,7 @@ class NodeTransport implements Adapter {
       const route = new Route(agent, fresh, this.#configured ? undefined : this.#dispatchers);
       try {
         const response = await this.#send(fetch, url, init, route);
-        // A response with status 205 has no body, but undici reads on as long as the server sends
-        // one.
-        if (response.status === 205 && response.headers.get("content-length") !== "0") route.end();
+        if (waitsForBody(response)) route.end();
         return response;
       } catch (error) {
         const repeatable = !fresh && isIdempotent(init.method ?? "GET") && !isStream(init.body);
@@ -277,6 +275,17 @@ class Connecting {
     for (const reference of this.#listeners.keys()) reference.deref()?.();
     this.#listeners.clear();
   }
+}
+
+/**
+ * Whether undici waits on the connection for the body of a response that has none: with status 205
+ * for any that a server sends, and up to version 6 with 204 and 304 for one that is announced.
+ */
+function waitsForBody({ status, headers }: Response): boolean {
+  const length = headers.get("content-length");
+  if (status === 205) return length !== "0";
+  return (status === 204 || status === 304) && undiciVersion() < 7 &&
+    (length !== null && length !== "0" || headers.has("transfer-encoding"));
 }
 
 /**

@@ -19,6 +19,11 @@ export const PLATFORM: unique symbol = Symbol("hangup.platform");
 /** Facts of a platform that neither the transport's user nor the pool can know. */
 export interface Platform {
   /**
+   * The transport that the facts are of, if they may change with it. A user's `Proxy` of that transport,
+   * or an object that inherits from it, is another one.
+   */
+  readonly transport?: object;
+  /**
    * Whether the platform follows redirects itself, because it hides them from the caller of
    * `fetch`. If so, `init.redirect` is the caller's own value, and `maxRedirects` and `history`
    * have no effect. Otherwise `init.redirect` is always `"manual"`.
@@ -90,7 +95,7 @@ export function facts(known: Partial<Platform> = {}): Platform {
 export function makePlatform(transport: Adapter, remains: Remains, known: Partial<Platform>): Platform {
   const { fetch } = transport;
   const get = () => known.endsBodies !== false && transport.fetch === fetch && transport.closesSockets;
-  const platform = facts({ ...known, onDropped: (report) => remains.report = report });
+  const platform = facts({ ...known, transport, onDropped: (report) => remains.report = report });
   return Object.defineProperty(platform, "endsBodies", own({ get }));
 }
 

@@ -43,7 +43,7 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
   };
   const { fetch: ours } = transport;
   const get = () => isRuntimes(fetch ?? globalFetch()) && transport.fetch === ours;
-  Object.defineProperty(platform, "readsNetwork", own({ get }));
+  Object.defineProperty(Object.assign(platform, { transport }), "readsNetwork", own({ get }));
   return transport;
 }
 

@@ -174,6 +174,23 @@ export const cases: Case[] = [
       await session.close();
     },
   },
+  ...["204 No Content", "304 Not Modified"].flatMap((status) =>
+    ["content-length: 5", "transfer-encoding: chunked"].map((header): Case => ({
+      name: `a ${status.slice(0, 3)} that announces a body costs no connection: ${header}`,
+      needs: ["allHeaders"],
+      async run({ scope }) {
+        const session = new Session({ pool: { maxConnections: 1 }, timeout: { headers: 5000 } });
+        const query = new URLSearchParams({ steps: JSON.stringify([`HTTP/1.1 ${status}\r\n${header}\r\n\r\n`]) });
+        for (let i = 0; i < 3; i++) {
+          // A runtime may refuse such a response.
+          const { status } = await session.get(`${scope.url}/raw?${query}`).catch(() => ({ status: 0 }));
+          assert([0, 204, 304].includes(status), `${status}`);
+          assertEquals((await session.get(`${scope.url}/bytes/1`)).status, 200);
+        }
+        await session.close();
+      },
+    }))
+  ),
   {
     name: "a generator may use the memory of a chunk for the next one",
     needs: ["streamsUploads"],

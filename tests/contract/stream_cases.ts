@@ -5,7 +5,6 @@ import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows }
 import {
   BodyTooLargeError,
   type ExchangeInfo,
-  type HangupResponse,
   NetworkError,
   Pool,
   PoolClosedError,
@@ -132,23 +131,6 @@ export const cases: Case[] = [
     const head = (await session.head(`${scope.url}/bytes/10`)).toResponse();
     assertEquals([whole.headers.get("content-length"), head.headers.get("content-length")], ["10", "10"]);
   }),
-  {
-    name: "the type of a blob is the one that the platform gives it",
-    async run() {
-      for (const type of ["text/html; charset=UTF-8", "nonsense", undefined]) {
-        const answer = () =>
-          new Response(new Uint8Array(3), { headers: type === undefined ? {} : { "content-type": type } });
-        const session = new Session({ fetch: () => Promise.resolve(answer()) });
-        const types = [false, true].map(async (prefetch) => {
-          const response: HangupResponse = await session.get("http://x.test/", { prefetch });
-          return (await response.blob()).type;
-        });
-        const { type: expected } = await answer().blob();
-        assertEquals(await Promise.all(types), [expected, expected], type);
-        await session.close();
-      }
-    },
-  },
   withSession("the iterator of a StreamedResponse is at its end once it was left", async (session, { scope }) => {
     const response = await session.get(`${scope.url}/endless`, { prefetch: false });
     const chunks = response[Symbol.asyncIterator]();

@@ -2,7 +2,7 @@
 //
 // What wrappers, mocks and middleware around `fetch` do to requests and responses: the same as to those of bare `fetch`.
 import { assert, assertEquals } from "@std/assert";
-import { BodyTooLargeError, createTransport, Session, type SessionOptions } from "../../mod.ts";
+import { BodyTooLargeError, createTransport, Session, type SessionOptions, type Transport } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 import { mocking } from "../harness/mocking.ts";
 import { header, readEcho } from "../harness/with_session.ts";
@@ -28,6 +28,15 @@ const PLACES: Record<
     const fetch = transport.fetch.bind(transport);
     transport.fetch = wrap((url, init) => fetch(url as URL, init!));
     return withSession({ ...options, pool: { transport } }, work);
+  },
+  "a Proxy of a transport": (wrap, options, work) => {
+    const inner = createTransport();
+    const fetch = wrap((url, init) => inner.fetch(url as URL, init!));
+    const get = (transport: Transport, name: string | symbol) => {
+      const value = name === "fetch" ? fetch : Reflect.get(transport, name);
+      return typeof value === "function" ? value.bind(transport) : value;
+    };
+    return withSession({ ...options, pool: { transport: new Proxy(inner, { get }) } }, work);
   },
 };
 

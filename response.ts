@@ -507,8 +507,10 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   async #refuse(): Promise<never> {
-    const reader = this.#take("throwIfNotOk() has read it; await that call, and read the response of its StatusError");
-    const start = await reader.readSome(Math.min(SMALL_BODY, this.#maxBodyBytes));
+    // Of a body that the caller has read, nothing is left.
+    const start = this.#obstacle !== undefined ? new Uint8Array(0) : await this
+      .#take("throwIfNotOk() has read it; await that call, and read the response of its StatusError")
+      .readSome(Math.min(SMALL_BODY, this.#maxBodyBytes));
     throw new StatusError(new PrefetchedResponse(this.head, start), this.line);
   }
 
@@ -557,16 +559,22 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
 
   /** Gives the body to one way of reading. Whoever has only looked at `body` has not read it. */
   #take(use = USED): BodyReader {
-    this.#throwIfUsed(this.#body?.locked || this.#reader.disturbed ? USED : undefined);
+    this.#throwIfUsed();
     if (this.#body) readerOf(this.#body); // locks it
     this.#used = use;
     return this.#reader;
   }
 
-  #throwIfUsed(use = this.#used): void {
-    if (use === undefined) return;
+  /** Why the body cannot be read now, if it cannot. */
+  get #obstacle(): string | undefined {
+    return this.#used ?? (this.#body?.locked || this.#reader.disturbed ? USED : undefined);
+  }
+
+  #throwIfUsed(): void {
+    const obstacle = this.#obstacle;
+    if (obstacle === undefined) return;
     const { method, url } = this.line;
-    throw new TypeError(`Cannot read the body as ${use}: ${method} ${url}`);
+    throw new TypeError(`Cannot read the body as ${obstacle}: ${method} ${url}`);
   }
 }
 

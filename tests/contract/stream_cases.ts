@@ -341,6 +341,17 @@ export const cases: Case[] = [
     reader.releaseLock();
     await assertRejects(() => response.text(), TypeError, "has been read already");
     await response.close();
+    const locked = await session.get(`${scope.url}/bytes/10`, { prefetch: false });
+    const lock = locked.body!.getReader();
+    await assertRejects(() => locked.text(), TypeError, "is being read");
+    lock.releaseLock(); // nothing was read
+    assertEquals((await locked.bytes()).byteLength, 10);
+  }),
+  withSession("throwIfNotOk() of a stream that was read still tells the status", async (session, { scope }) => {
+    const response = await session.get(`${scope.url}/status/404`, { prefetch: false });
+    await response.text();
+    const { response: page } = await assertRejects(() => response.throwIfNotOk(), StatusError);
+    assertEquals([page.status, page.content.byteLength], [404, 0]);
   }),
   {
     name: "StreamedResponse.text() is capped by maxBodyBytes",

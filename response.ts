@@ -301,7 +301,7 @@ export class StatusError extends HangupError {
 
   /**
    * The response, in memory. If it was streamed, it has only the first 64 KiB of the body, as far as
-   * they arrived within 2 s.
+   * they arrived within 2 s. If the body is longer than `maxBodyBytes`, a prefetched one has none of it.
    */
   get response(): PrefetchedResponse {
     return this.#response;

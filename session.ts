@@ -297,8 +297,8 @@ export class Session implements AsyncDisposable {
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
       headers: parseHeaders(headers),
       timeouts: mergeTimeouts(DEFAULT_TIMEOUTS, timeout),
-      maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES),
-      maxRedirects: checkLimit("maxRedirects", maxRedirects ?? DEFAULT_MAX_REDIRECTS),
+      maxBodyBytes: checkLimit("maxBodyBytes", maxBodyBytes, DEFAULT_MAX_BODY_BYTES),
+      maxRedirects: checkLimit("maxRedirects", maxRedirects, DEFAULT_MAX_REDIRECTS),
       throwIfNotOk: throwIfNotOk === true,
       jar: cookieJar,
     };

@@ -269,7 +269,8 @@ function complete(
     timeouts: defaults.timeouts,
     maxBodyBytes: defaults.maxBodyBytes,
     maxRedirects: defaults.maxRedirects,
-    jar: defaults.jar,
+    // Without credentials there are no cookies: Fetch standard, section 3.1.
+    jar: (own(rest) as { credentials?: unknown }).credentials === "omit" ? undefined : defaults.jar,
     rest: hasRest ? rest as RequestInit : undefined,
   };
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { HangupError, type NetworkError } from "../errors.ts";
+import { BodyTooLargeError, HangupError, type NetworkError } from "../errors.ts";
 import { PrefetchedResponse, StreamedResponse } from "../response.ts";
 import { BodyReader, bufferBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
@@ -21,10 +21,21 @@ export async function respond(exchange: Exchange, platform: Platform): Promise<P
   const { prefetch, throwIfNotOk, maxBodyBytes } = exchange.outgoing;
   const arrival = await send(exchange, platform);
   const head = toHead(exchange, arrival, platform);
-  const response = prefetch
-    ? new PrefetchedResponse(head, end(exchange, await prefetchBody(exchange, arrival, maxBodyBytes)))
-    : new StreamedResponse(head, await handOver(exchange, arrival), maxBodyBytes);
-  return throwIfNotOk ? await response.throwIfNotOk() : response;
+  if (!prefetch) {
+    const response = new StreamedResponse(head, await handOver(exchange, arrival), maxBodyBytes);
+    return throwIfNotOk ? await response.throwIfNotOk() : response;
+  }
+  let content: Bytes;
+  try {
+    content = await prefetchBody(exchange, arrival, maxBodyBytes);
+  } catch (error) {
+    // The status of an error's page says more than its length.
+    const isTooLarge = throwIfNotOk && error instanceof BodyTooLargeError;
+    if (isTooLarge) new PrefetchedResponse(head, new Uint8Array(0)).throwIfNotOk();
+    throw error;
+  }
+  const response = new PrefetchedResponse(head, end(exchange, content));
+  return throwIfNotOk ? response.throwIfNotOk() : response;
 }
 
 /** Drives an exchange to the response of `Session.fetch()`. */

@@ -138,6 +138,11 @@ Deno.test("prepare() takes a name and password in the URL before the session's, 
   assertEquals(authorization({ headers: { authorization: "own" } }), "own");
 });
 
+Deno.test("prepare() takes no jar for a request without credentials", () => {
+  const jar = { getCookieString: () => "", setCookie() {} };
+  assertEquals([get(URL_A, {}, { jar }).jar, get(URL_A, { credentials: "omit" }, { jar }).jar], [jar, undefined]);
+});
+
 Deno.test("prepare() lets nobody frame the message", () => {
   const headers = {
     "content-length": "1000",

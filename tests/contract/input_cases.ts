@@ -79,6 +79,7 @@ const SESSIONS: [what: string, options: unknown, error: ErrorClass, message: str
   ["a negative timeout", { timeout: -1 }, RangeError, '"timeout" must be'],
   ["a timeout that is NaN", { timeout: { queue: NaN } }, RangeError, '"timeout.queue" must be'],
   ["a cap of half a byte", { maxBodyBytes: 0.5 }, RangeError, '"maxBodyBytes" must be'],
+  ["maxRedirects that is null", { maxRedirects: null }, TypeError, "integer or Infinity: received null"],
   ["maxRedirects that is a string", { maxRedirects: "3" }, TypeError, 'integer or Infinity: received "3"'],
   ["a URL in the place of options", "http://127.0.0.1", TypeError, "its options are not an object"],
   ["null in the place of options", null, TypeError, "its options are not an object"],

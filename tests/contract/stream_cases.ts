@@ -347,6 +347,17 @@ export const cases: Case[] = [
     lock.releaseLock(); // nothing was read
     assertEquals((await locked.bytes()).byteLength, 10);
   }),
+  withSession(
+    "throwIfNotOk tells the status, though the page is larger than maxBodyBytes",
+    async (session, { scope }) => {
+      const options = { throwIfNotOk: true, maxBodyBytes: 10 };
+      const path = `${scope.url}/redirect/503?body=100`;
+      const { response } = await assertRejects(() => session.get(path, options), StatusError);
+      assertEquals([response.status, response.content.byteLength, session.exchanges()], [503, 0, []]);
+      await assertRejects(() => session.get(`${scope.url}/bytes/100`, options), BodyTooLargeError);
+      await scope.wait({ pending: 0 });
+    },
+  ),
   withSession("throwIfNotOk() of a stream that was read still tells the status", async (session, { scope }) => {
     const response = await session.get(`${scope.url}/status/404`, { prefetch: false });
     await response.text();

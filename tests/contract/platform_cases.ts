@@ -157,6 +157,32 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "a server that passes its request on can answer its client, though the upload was cut off",
+    needs: ["processes"],
+    async run({ scope }) {
+      const { createServer, request } = await import("node:http");
+      const session = new Session({ timeout: { headers: 200 } });
+      const server = createServer((incoming, answer) => {
+        const body = incoming as unknown as ReadableStream;
+        session.post(`${scope.url}/hang`, { body }).catch(() => answer.writeHead(502).end());
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const { port } = server.address() as { port: number };
+      const status = await new Promise((resolve, reject) => {
+        const client = request({ port, host: "127.0.0.1", method: "POST", agent: false }, (response) => {
+          resolve(response.statusCode);
+          client.destroy();
+        });
+        client.on("error", reject);
+        client.write("half of the body");
+      });
+      assertEquals(status, 502);
+      await session.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  },
+  {
     name: "a Node stream that was read before is sent, or refused, as bare fetch does",
     needs: ["processes"],
     async run({ scope }) {

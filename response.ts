@@ -403,13 +403,13 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     let left = false;
     return {
       async next() {
-        if (left) return END;
+        if (left) return { done: true, value: undefined };
         return await reader.read() as IteratorResult<Uint8Array<ArrayBuffer>>;
       },
       return() {
         left = true;
         reader.close();
-        return Promise.resolve(END);
+        return Promise.resolve({ done: true, value: undefined });
       },
       [Symbol.asyncIterator]() {
         return this;
@@ -478,9 +478,9 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   /**
-   * Makes a status outside 200 to 299 an error, which keeps the first 64 KiB of the body, as far as they
-   * arrive within 2 s. In that case, the connection is given back. Always await this call; otherwise the error shows only when
-   * the body is read, as a `TypeError`.
+   * Makes a status outside 200 to 299 an error, which keeps the first 64 KiB of the body, as far as
+   * they arrive within 2 s. In that case, the connection is given back. Always await this call;
+   * otherwise the error shows only when the body is read, as a `TypeError`.
    *
    * @returns This response, whose body can still be read.
    * @throws {StatusError} If the status is outside 200 to 299.
@@ -507,7 +507,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   }
 
   async #refuse(): Promise<never> {
-    // Of a body that the caller has read, nothing is left.
+    // If the caller has read the body, nothing of it is left.
     const start = this.#obstacle !== undefined ? new Uint8Array(0) : await this
       .#take("throwIfNotOk() has read it; await that call, and read the response of its StatusError")
       .readSome(Math.min(SMALL_BODY, this.#maxBodyBytes));
@@ -590,9 +590,6 @@ showAs(StreamedResponse, ({ status, url, closed }) => ({ status, url: showUrl(ur
 
 /** Why a body that was read can no longer be read. */
 const USED = "it is being read or has been read already";
-
-/** What an iterator gives once it was left. */
-const END = { done: true, value: undefined } as const;
 
 const LINE_FEED = 10;
 

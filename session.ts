@@ -564,9 +564,10 @@ export class Session implements AsyncDisposable {
   #send<P extends boolean>(input: RequestInput, init?: SessionRequestInit<P>, method?: string) {
     const makeOutgoing = () => {
       const outgoing = prepare(input, init, method, this.#defaults);
-      const { endsBodies, readsNetwork } = this.pool[PLATFORM];
+      const { rest } = outgoing;
+      const platform = this.pool[PLATFORM];
       // A `fetch` or a transport of the user's may take any option.
-      if (outgoing.rest !== undefined && (endsBodies || readsNetwork)) checkRequestOptions(outgoing.rest);
+      if (rest !== undefined && (platform.endsBodies || platform.readsNetwork)) checkRequestOptions(rest);
       return outgoing;
     };
     return this.#perform(makeOutgoing, respond, asIs) as Promise<ResponseFor<P>>;

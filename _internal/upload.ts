@@ -171,7 +171,7 @@ export class Upload {
     // The iterator of a Node stream leaves it open, with its file, if no read has begun, or until one ends. But
     // a request of a server shares its socket with the answer, so that the server has to end it.
     const stream = this.#nodeStream;
-    if (stream !== undefined && !("socket" in stream)) resultOf(() => stream.destroy?.());
+    if (stream !== undefined) resultOf(() => "socket" in stream || stream.destroy?.());
   }
 }
 

@@ -47,7 +47,8 @@ export class ReadAhead {
     } catch (error) {
       if (exchange.over) return; // it is aborted, which ends the body at once
       this.failure = error;
-      source.onAbort = undefined; // an abort would take the bytes from the caller's stream
+      // An abort would take the bytes that arrived from the caller's stream.
+      if (this.#bytes.size > 0) source.onAbort = undefined;
       source.abort(error);
       exchange.release(false);
       exchange.end();

@@ -101,9 +101,10 @@ async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof a
  */
 export function asFetchError(error: unknown, { byCaller }: Exchange): unknown {
   if (!(error instanceof HangupError) || byCaller) return error;
+  const { cause, code } = error as Partial<NetworkError>;
+  if ((cause as Error | undefined)?.name === "NotCapable") return cause; // what Deno's rejects with
   const failure = new TypeError("fetch failed", { cause: error });
   // Bun's own has the code itself.
-  const { code } = error as Partial<NetworkError>;
   return "Bun" in globalThis && code !== undefined ? Object.assign(failure, { code }) : failure;
 }
 

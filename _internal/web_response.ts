@@ -183,10 +183,14 @@ function defineClass(): ResponseClass {
       return this.#head.type;
     }
 
-    /** The platform's own headers, which cannot be changed, if they describe the body correctly. */
+    /**
+     * The headers that came, which cannot be changed, if they describe the body correctly. Those of Bun can be
+     * changed, and a server of Bun's sends what the constructor was given.
+     */
     override get headers(): Headers {
       const { decoded, headers, method, status } = this.#head;
-      return this.#fetched === undefined || decoded && hasBody(method, status) ? super.headers : headers;
+      const isOwn = this.#fetched === undefined || "Bun" in globalThis || decoded && hasBody(method, status);
+      return isOwn ? super.headers : headers;
     }
 
     /**
@@ -225,8 +229,9 @@ function defineClass(): ResponseClass {
 
     override clone(): Response {
       const content = this.#content;
-      // Nobody can have changed the headers of a response of `session.fetch`.
-      const head = this.#fetched ? this.#head : { ...this.#head, headers: this.headers, decoded: false };
+      // Nobody can have changed headers that came.
+      const { headers } = this;
+      const head = headers === this.#head.headers ? this.#head : { ...this.#head, headers, decoded: false };
       if (content instanceof Uint8Array) {
         // The stream is teed: whoever has it can no longer read it, and `body` is another one.
         this.#lock();

@@ -775,6 +775,7 @@ Deno.test("a missing permission is a NetworkError that says so", { permissions: 
   const error = await assertRejects(() => session.get(secret), NetworkError);
   assertEquals(error.message, `The program has no permission to reach the server: GET ${url}`);
   assertEquals([error.code, isRetriable(error)], ["ERR_ACCESS_DENIED", false]);
+  await assertRejects(() => session.fetch(secret), Deno.errors.NotCapable);
 });
 
 Deno.test("docs/errors.md has every message under its class, and no other", () => {

@@ -54,6 +54,24 @@ export const handlers: Record<string, Handler> = {
     }
   },
 
+  /** Changes a header of an upstream response, where the platform lets it, and passes the response on, over the `fetch` of `by`. */
+  "change": async (request) => {
+    const session = new Session();
+    try {
+      const send = new URL(request.url).searchParams.get("by") === "session" ? session.fetch : fetch;
+      const response = await send(upstreamOf(request));
+      try {
+        response.headers.set("x-changed", "yes");
+        response.headers.delete("x-upstream");
+      } catch {
+        // Most runtimes do not let it.
+      }
+      return response;
+    } finally {
+      session.close({ grace: Infinity });
+    }
+  },
+
   /** A session in global scope, of `connections` or with a short `timeout`. Without an upstream it is closed. */
   "global": async (request) => {
     const upstream = upstreamOf(request);

@@ -112,6 +112,21 @@ export const cases: Case[] = [
       await scope.wait({ pending: 0 });
     },
   },
+  {
+    name: "the stream of a body that breaks off once all that arrived is read fails, though nobody waits for more",
+    async run() {
+      let body!: ReadableStreamDefaultController<Uint8Array>;
+      const stream = new ReadableStream<Uint8Array>({ start: (controller) => void (body = controller) });
+      const session = new Session({ fetch: () => Promise.resolve(new Response(stream)) });
+      const reader = (await session.fetch("http://x.test/")).body!.getReader();
+      body.enqueue(new TextEncoder().encode("hello"));
+      assertEquals(new TextDecoder().decode((await reader.read()).value), "hello");
+      body.error(new Error("broken"));
+      assertInstanceOf(causeOf(await failure(within(5000, reader.closed))), NetworkError);
+      assertIdle(session);
+      await session.close();
+    },
+  },
   withSession("session.fetch is bound", async ({ fetch }, { scope }) => {
     const response = await fetch(`${scope.url}/bytes/10`);
     assertEquals([response instanceof Response, response.status], [true, 200]);

@@ -126,6 +126,22 @@ export const cases: Case[] = [
       }
     },
   })),
+  {
+    name: "a header that a handler changes in an upstream response is passed on as with fetch",
+    needs: ["serves"],
+    async run({ scope, serve }) {
+      const url = await serve("change");
+      for (const path of ["/headers?h=x-upstream:1", "/bytes/300000"]) {
+        const told = [];
+        for (const by of ["fetch", "session"]) {
+          const response = await fetch(`${from(url, scope.url + path)}&by=${by}`);
+          await response.arrayBuffer();
+          told.push([response.headers.get("x-changed"), response.headers.get("x-upstream")]);
+        }
+        assertEquals(told[1], told[0], path);
+      }
+    },
+  },
   leaving("while the body flows", ["/endless", "/drip?n=Infinity&gap=5"], {}),
   leaving("while the upstream is silent", ["/stall/1000"], { needs: ["seesClientsLeave"] }),
   leaving("while the upstream is silent, at the idle timeout at the latest", ["/stall/1000"], { idle: 1000 }),

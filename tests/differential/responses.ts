@@ -174,6 +174,10 @@ const headers: Situation[] = [
     set: ({ headers }) => headers.set("x-a", "2"),
     size,
   }),
+  steps("of a clone", raw(ok(["x-a: 1"], "hello")), {
+    change: (response) => response.clone().headers.set("x-b", "2"),
+    original: ({ headers }) => headers.get("x-b"),
+  }),
 ];
 
 const object: Steps = {

@@ -44,6 +44,7 @@ const QUOTED_CODE = / (?:connect|getaddrinfo|read|write) (E[A-Z]+)\b/;
 /** What failed, for each of Node's codes. If `stays` is true, another try does not help. */
 const FAILURES: readonly [what: string, codes: RegExp, stays: boolean][] = [
   ["The server refuses connections", /^ECONNREFUSED$/, false],
+  ["The connection timed out", /^ETIMEDOUT$/, false],
   ["The host name does not resolve", /^ENOTFOUND$|^EAI_/, false],
   // Node's ERR_SSL_… codes are not about the server's certificate: the server reports them about
   // the client's.
@@ -173,8 +174,8 @@ export function neverSent(thrown: unknown): boolean {
   const roots = causes(thrown).filter((error) => causes(error).length === 1);
   return roots.length > 0 && roots.every((error) => {
     const code = codeOf(error);
-    // On Bun, every TLS failure is EPROTO, even one after the request was sent.
-    return CONNECTING.test(textOf(error)) || findFailure(code) !== undefined && code !== "EPROTO";
+    // These may also come after the request was sent: on Bun, every TLS failure is EPROTO.
+    return CONNECTING.test(textOf(error)) || findFailure(code) !== undefined && !/^(?:EPROTO|ETIMEDOUT)$/.test(code!);
   });
 }
 

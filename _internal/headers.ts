@@ -28,7 +28,9 @@ export const ORIGIN_HEADERS = ["authorization", "cookie", "host", "proxy-authori
 export function parseHeaders(given: HeadersInit | undefined): Headers | undefined {
   if (given === undefined) return undefined;
   try {
-    const headers = withoutHeaders(given, FRAMING_HEADERS);
+    // While msw listens, `Headers` is a proxy, which may lose some when it copies a `Headers`, but no pairs.
+    const pairs = given instanceof Headers ? [...given as unknown as Iterable<[string, string]>] : given;
+    const headers = withoutHeaders(pairs, FRAMING_HEADERS);
     // Deno joins cookies with a comma, and a server would take them for one: RFC 6265, section 4.2.1.
     const cookies = Array.isArray(given) ? given.filter(([name = ""]) => /^cookie$/i.test(name)) : [];
     if (cookies.length > 1) headers.set("cookie", cookies.map(([, value]) => value).join("; "));

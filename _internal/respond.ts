@@ -101,10 +101,11 @@ async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof a
  */
 export function asFetchError(error: unknown, { byCaller }: Exchange): unknown {
   if (!(error instanceof HangupError) || byCaller) return error;
-  const { cause, code } = error as Partial<NetworkError>;
-  if ((cause as Error | undefined)?.name === "NotCapable") return cause; // what Deno's rejects with
+  const cause = error.cause as Partial<NetworkError> | undefined;
+  if (cause?.name === "NotCapable") return cause; // what Deno's rejects with
   const failure = new TypeError("fetch failed", { cause: error });
-  // Bun's own has the code itself.
+  // Bun's own has the code itself, which may be one of its own.
+  const code = (error as Partial<NetworkError>).code ?? cause?.code;
   return "Bun" in globalThis && code !== undefined ? Object.assign(failure, { code }) : failure;
 }
 

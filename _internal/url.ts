@@ -20,9 +20,12 @@ export function resolveUrl(input: string | URL, baseUrl: URL | undefined): URL {
   if (!isText && !(isObject(input) && "href" in input)) {
     refuse("Cannot send the request as the URL is neither a string, a URL nor a Request", input);
   }
+  const { location } = globalThis as { location?: { href: string } };
   const url = resultOf(() => new URL(input, baseUrl)) ??
-    // A page has a base for URLs, and so may a runtime. Only the platform knows it.
-    (isText && !baseUrl ? resultOf(() => new URL(new Request(input).url)) : undefined);
+    // A page has a base for URLs, and so may a runtime. Only the platform knows it, but for the page of a test.
+    (isText && !baseUrl
+      ? resultOf(() => new URL(new Request(input).url)) ?? resultOf(() => new URL(input, location!.href))
+      : undefined);
   if (url === undefined) {
     const scheme = isText && /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]?.toLowerCase();
     const problem = `the URL ${scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"'}`;

@@ -76,6 +76,9 @@ type Parameters = [head: ResponseHead, body: Bytes | Readable | null, fetched?: 
 
 type ResponseClass = new (...args: [...Parameters, headers?: Headers]) => Response;
 
+/** The platform's own clone behind each clone. Node 22 cancels its body when it is garbage-collected. */
+const copies = new WeakMap<Response, Response>();
+
 /** A reason phrase that every platform accepts. */
 const PHRASE = /^[ -~]*$/;
 
@@ -238,9 +241,12 @@ function defineClass(): ResponseClass {
         this.#stream = undefined;
         return webResponse(head, content.slice(), this.#fetched);
       }
-      const { body } = super.clone();
+      const copy = super.clone();
+      const { body } = copy;
       this.#content = undefined; // both responses now share the stream
-      return webResponse(head, body && { stream: () => body }, this.#fetched);
+      const clone = webResponse(head, body && { stream: () => body }, this.#fetched);
+      copies.set(clone, copy);
+      return clone;
     }
 
     override text(): Promise<string> {
@@ -278,10 +284,11 @@ function defineClass(): ResponseClass {
       if (content === undefined) return await super[name]() as T;
       this.#lock();
       this.#consumed = true;
-      if (!(content instanceof Uint8Array)) return await convert(await content.readAll!(Infinity));
-      if (this.#fetched?.signal) await undefined; // an abort right after the call counts
+      let bytes = content;
+      if (!(bytes instanceof Uint8Array)) bytes = await bytes.readAll!(Infinity);
+      else if (this.#fetched?.signal) await undefined; // an abort right after the call counts
       this.#finish();
-      return await convert(this.#fetched ? content : content.slice());
+      return await convert(bytes === content && !this.#fetched ? bytes.slice() : bytes);
     }
 
     /** Called once the whole body is read or canceled. From then on the signal no longer applies. */

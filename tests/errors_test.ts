@@ -294,6 +294,7 @@ const expected: [Class, string, Provoke][] = [
   ],
   [NetworkError, `The server refuses connections: GET ${url}`, () => send(coded("ECONNREFUSED"))],
   [NetworkError, `The host name does not resolve: GET ${url}`, () => send(coded("ENOTFOUND"))],
+  [NetworkError, `The connection timed out: GET ${url}`, () => send(coded("ETIMEDOUT"))],
   [
     NetworkError,
     `The server's certificate is not trusted: GET ${url}`,

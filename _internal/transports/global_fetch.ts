@@ -149,7 +149,7 @@ export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
   // function, because the standard `fetch` looks like a constructor, and an arrow function does
   // not.
   const { fetch }: { fetch: SessionFetch } = {
-    fetch: function (given, init) {
+    fetch: function (given, init = undefined) { // so its length is 1, as that of most
       try {
         // Convert it once, as the standard does: a user's `toString()` may return another URL each time.
         const input = isRequest(given) || given instanceof URL ? given : String(given);

@@ -127,7 +127,18 @@ export const cases: Case[] = [
       await session.close();
     },
   },
+  {
+    name: "a code of Bun's own is that of the error on Bun, as with fetch, and on no other platform",
+    async run({ runtime }) {
+      const error = Object.assign(new TypeError("cannot decode"), { code: "ZlibError" });
+      const session = new Session({ fetch: () => Promise.reject(error) });
+      const { code } = await failure(session.fetch("http://x.test/")) as { code?: string };
+      assertEquals(code, runtime === "bun" ? "ZlibError" : undefined);
+      await session.close();
+    },
+  },
   withSession("session.fetch is bound", async ({ fetch }, { scope }) => {
+    assertEquals([fetch.name, fetch.length], ["fetch", 1]);
     const response = await fetch(`${scope.url}/bytes/10`);
     assertEquals([response instanceof Response, response.status], [true, 200]);
   }),

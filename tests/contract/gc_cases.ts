@@ -81,6 +81,7 @@ const KEPT: Record<string, number> = {
   "Response of session.fetch": 1_000_000,
   "body of session.fetch": 1_000_000,
   "toResponse()": 1_000_000,
+  "clone": 1_000_000,
   "promise": 100,
 };
 

@@ -204,6 +204,9 @@ export const cases: Case[] = [
       await t.scope.wait({ open: 0, requests: 1 });
     })
   ),
+  onNode("under msw, a Request keeps its headers, and a URL may be relative to the page", async (t) => {
+    assertEquals(await run(t, "msw"), [...Array(10).fill("Bearer 1"), "Ada", "Ada"]);
+  }),
   ...[6, 7, 8].flatMap((version) =>
     ["undici", "undici, before", "install"].map((how) =>
       onNode(`the fetch of npm's undici may be the global one: ${how} ${version}`, async (t) => {

@@ -150,6 +150,18 @@ export const cases: Case[] = [
       });
     },
   })),
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name: `an abort right after text() of a small body shows, though a wrapper has sent it: ${place}`,
+    async run({ scope }) {
+      await run((send) => (input, init) => send(input, init), {}, async (session) => {
+        const controller = new AbortController();
+        const response = await session.fetch(`${scope.url}/bytes/10`, { signal: controller.signal });
+        const text = response.text();
+        controller.abort("stop");
+        assertEquals(await text.catch((reason) => reason), "stop");
+      });
+    },
+  })),
   {
     name: "the body of a response is null where the mock's is, and a stream where the network's is, though it is empty",
     async run({ scope }) {

@@ -107,7 +107,8 @@ export const reasons: Reason[] = [
     id: "subclass",
     what: "A response is an instance of a subclass of `Response`",
     reason:
-      "The standard constructor cannot be given a URL or a type. `instanceof Response` and `constructor` say `Response`.",
+      "The standard constructor cannot be given a URL or a type. `instanceof Response` and `constructor` say `Response`. What " +
+      "replaces a method of `Response.prototype`, as a spy of a test does, is not called.",
     situations: /^Response: /,
     aspects: /^isResponse\.value$/,
   },

@@ -292,6 +292,13 @@ const ways: Record<string, () => Promise<unknown>> = {
     kept(async (session) => (await session.fetch(url + path)).body as ReadableStream<Uint8Array>, sizeOf),
   "kept toResponse()": () =>
     kept(async (session) => (await open(session, path)).toResponse(), async (r) => (await r.arrayBuffer()).byteLength),
+  "kept clone": () =>
+    kept(async (session) => {
+      const response = await session.fetch(url + path);
+      const clone = response.clone();
+      await response.arrayBuffer();
+      return clone;
+    }, async (clone) => (await clone.arrayBuffer()).byteLength),
   "kept promise": () =>
     kept(async (session) => {
       const response = await open(session, "/drip?n=100&gap=5");

@@ -282,6 +282,42 @@ async function nocked(before: boolean) {
   return await afterwards(results);
 }
 
+/**
+ * Has msw listen, which puts a proxy in the place of `Headers` and resolves relative URLs. Sends a
+ * `Request` of each kind of body to a mock and past it, and asks for relative URLs.
+ */
+async function mockedByMsw() {
+  const { Session } = await load();
+  // msw looks for it, and Node then warns that it is experimental.
+  Object.defineProperty(globalThis, "localStorage", { value: undefined });
+  const { http, HttpResponse } = await import("msw");
+  const { setupServer } = await import("msw/node");
+  const server = setupServer(
+    http.post("http://msw.invalid/", ({ request }) => HttpResponse.json(request.headers.get("authorization"))),
+    http.get("http://msw.invalid/user", () => HttpResponse.json("Ada")),
+  );
+  server.listen({ onUnhandledRequest: "bypass" });
+  const session = new Session();
+  const form = new FormData();
+  form.append("a", "b");
+  const headers = { authorization: "Bearer 1" };
+  const results: unknown[] = [];
+  for (
+    const body of ["text", new URLSearchParams("a=b"), form, new Blob(["x"], { type: "text/x" }), new Uint8Array(2)]
+  ) {
+    const request = new Request("http://msw.invalid/", { method: "POST", headers, body });
+    results.push(await (await session.fetch(request)).json());
+    const past = new Request(`${url}/echo`, { method: "POST", headers, body });
+    const echo = await (await session.post(past)).json() as { headers: [string, string][] };
+    results.push(new Map(echo.headers).get("authorization"));
+  }
+  Object.assign(globalThis, { location: new URL("http://msw.invalid/page") });
+  results.push(await (await session.fetch("/user")).json(), await (await session.get("/user")).json());
+  server.close();
+  await session.close();
+  return results;
+}
+
 /** The part of npm's undici that is used here, the same in each version. */
 interface Undici {
   fetch: Fetch;
@@ -730,6 +766,7 @@ const situations: Record<string, () => unknown> = {
   "instrumented": instrumented,
   "next and sentry": patchedAndTraced,
   "nock": () => nocked(detail === "before"),
+  "msw": mockedByMsw,
   "dispatcher": dispatcherSetLater,
   "mock dispatcher": mockedByDispatcher,
   "replaced": replaced,

@@ -20,12 +20,7 @@ export function resolveUrl(input: string | URL, baseUrl: URL | undefined): URL {
   if (!isText && !(isObject(input) && "href" in input)) {
     refuse("Cannot send the request as the URL is neither a string, a URL nor a Request", input);
   }
-  const { location } = globalThis as { location?: { href: string } };
-  const url = resultOf(() => new URL(input, baseUrl)) ??
-    // A page has a base for URLs, and so may a runtime. Only the platform knows it, but for the page of a test.
-    (isText && !baseUrl
-      ? resultOf(() => new URL(new Request(input).url)) ?? resultOf(() => new URL(input, location!.href))
-      : undefined);
+  const url = resultOf(() => new URL(input, baseUrl)) ?? (isText && !baseUrl ? resolveByPage(input) : undefined);
   if (url === undefined) {
     const scheme = isText && /^[\0- ]*([a-z][a-z\d+.-]*):/i.exec(input)?.[1]?.toLowerCase();
     const problem = `the URL ${scheme || baseUrl ? "cannot be parsed" : 'is not absolute and there is no "baseUrl"'}`;
@@ -33,6 +28,15 @@ export function resolveUrl(input: string | URL, baseUrl: URL | undefined): URL {
   }
   if (/^https?:/.test(url.href)) return url;
   throw cannotSend(`the URL's scheme is not http or https${displayScheme(": received", url)}`);
+}
+
+/**
+ * Resolves a URL against the page. A runtime may have a base for URLs, too, which only the platform knows. A
+ * test may have no more of a page than its `location`.
+ */
+function resolveByPage(input: string): URL | undefined {
+  const page = globalThis as unknown as { location: { href: string } };
+  return resultOf(() => new URL(new Request(input).url)) ?? resultOf(() => new URL(input, page.location.href));
 }
 
 /**

@@ -21,6 +21,26 @@ Deno.test("resolveUrl() resolves a URL against the base, and needs one for a rel
   assertRefuses(() => resolveUrl("users", undefined), 'the URL is not absolute and there is no "baseUrl"');
 });
 
+Deno.test("resolveUrl() resolves a URL against the location of a page, if that can be read", () => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "location")!;
+  const resolveAt = (get: () => unknown) => {
+    Object.defineProperty(globalThis, "location", { get, configurable: true });
+    try {
+      return resolveUrl("/users", undefined).href;
+    } finally {
+      Object.defineProperty(globalThis, "location", before);
+    }
+  };
+  assertEquals(resolveAt(() => new URL(URL_A)), "https://a.test/users");
+  for (
+    const get of [() => new URL("about:blank"), () => {
+      throw new Error("no page");
+    }]
+  ) {
+    assertRefuses(() => resolveAt(get), 'the URL is not absolute and there is no "baseUrl"');
+  }
+});
+
 Deno.test("resolveUrl() shows nothing of a malformed URL but its scheme", () => {
   const urls = [
     "http://ada:secret@",

@@ -31,12 +31,13 @@ export function resolveUrl(input: string | URL, baseUrl: URL | undefined): URL {
 }
 
 /**
- * Resolves a URL against the page. A runtime may have a base for URLs, too, which only the platform knows. A
- * test may have no more of a page than its `location`.
+ * Resolves a URL against the page. A runtime may have a base for URLs, too, which only the platform knows. If it
+ * knows none, a test may have set a `location`.
  */
 function resolveByPage(input: string): URL | undefined {
   const page = globalThis as unknown as { location: { href: string } };
-  return resultOf(() => new URL(new Request(input).url)) ?? resultOf(() => new URL(input, page.location.href));
+  const hasBase = resultOf(() => new Request("/")) !== undefined;
+  return resultOf(() => hasBase ? new URL(new Request(input).url) : new URL(input, page.location.href));
 }
 
 /**

@@ -259,22 +259,16 @@ Deno.test("Deadlines heeds arm() and clear() called while it sweeps", async () =
 });
 
 Deno.test("Deadlines tries again after a sweep that threw", () => {
-  const { setTimeout, clearTimeout } = globalThis;
-  const timers: (() => void)[] = [];
-  Object.assign(globalThis, { setTimeout: (callback: () => void) => timers.push(callback), clearTimeout: () => {} });
-  try {
-    let sweeps = 0;
-    const deadlines = new Deadlines(new Clock(), () => {
-      if (++sweeps === 1) throw new RangeError("once");
-      return Infinity;
-    });
-    deadlines.arm(0);
-    assertThrows(() => timers.shift()!(), RangeError, "once");
-    timers.shift()!();
-    assertEquals([sweeps, timers.length], [2, 0]);
-  } finally {
-    Object.assign(globalThis, { setTimeout, clearTimeout });
-  }
+  using clock = new FakeClock().install();
+  let sweeps = 0;
+  const deadlines = new Deadlines(new Clock(), () => {
+    if (++sweeps === 1) throw new RangeError("once");
+    return Infinity;
+  });
+  deadlines.arm(0);
+  assertThrows(() => clock.jump(1), RangeError, "once");
+  clock.jump(1);
+  assertEquals([sweeps, clock.pending], [2, 0]);
 });
 
 Deno.test(

@@ -26,7 +26,7 @@ interface Socket {
 
 /** A message that undici publishes on its diagnostics channels. */
 interface Message {
-  readonly request: { [ROUTE]?: Route };
+  readonly request: { [ROUTE]?: Route; [key: symbol]: unknown };
   readonly socket?: Socket;
 }
 
@@ -86,8 +86,10 @@ export class Route {
       disown();
       return other.dispatch(options, handler);
     }
-    // undici creates the request, and publishes that on its channel, before `dispatch()` returns.
+    // undici creates the request, and publishes that on its channel, before `dispatch()` returns, or, if all
+    // connections are in use, later.
     dispatching = this;
+    routes.set(handler, this);
     try {
       // undici reuses a connection only in a later turn of the event loop. If a test fakes turns
       // and never ticks, that turn never comes. So each request then gets its own connection, from
@@ -119,14 +121,19 @@ export class Route {
 /** The route whose agent is being called. */
 let dispatching: Route | undefined;
 
+/** The route of each handler, for requests that undici creates later. */
+const routes = new WeakMap<object, Route>();
+
+/** The key under which a request of undici keeps its handler. */
+let handlerKey: symbol | undefined;
+
 let watching = false;
 
 /**
  * Subscribes to undici's diagnostics channels to learn which socket each request uses. Errors do
  * not always say so.
  *
- * The listeners stay until the process ends. For other users' requests, each costs one property
- * access.
+ * The listeners stay until the process ends. For other users' requests, each costs one or two look-ups.
  */
 function watchSockets() {
   if (watching) return;
@@ -135,7 +142,11 @@ function watchSockets() {
   // Without the channels, no connection counts as reused, so no request is sent twice.
   const channels = process?.getBuiltinModule?.("node:diagnostics_channel");
   channels?.subscribe("undici:request:create", ({ request }) => {
-    if (dispatching !== undefined) request[ROUTE] = dispatching;
+    if (dispatching !== undefined) {
+      handlerKey ??= Object.getOwnPropertySymbols(request).find(({ description }) => description === "handler");
+    }
+    const route = dispatching ?? (handlerKey && routes.get(request[handlerKey] as object));
+    if (route !== undefined) request[ROUTE] = route;
   });
   channels?.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
     if (socket !== undefined) request[ROUTE]?.sent(socket);

@@ -136,6 +136,11 @@ export const cases: Case[] = [
     ...["no body", "a string", "a FormData"].map((what) => arrivesOnce("PATCH", what, BODIES[what]!, when)),
     arrivesOnce("PUT", "a stream", () => stream(), when),
   ]),
+  withSession("stale connections are replaced, also those of requests that had to wait", async (session, { scope }) => {
+    await warm(session, scope, 2);
+    const burst = Array.from({ length: 12 }, () => session.get(`${scope.url}/kill-reused`));
+    assertEquals((await Promise.all(burst)).map(({ status }) => status), Array(12).fill(200));
+  }, { needs: ["retriesFresh"], pool: { maxConnections: 2 } }),
   ...["GET", "PUT", "POST"].map((method): Case => ({
     name: `over TLS too ${
       method === "POST" ? "a POST arrives at most once" : `a stale connection is replaced: ${method}`

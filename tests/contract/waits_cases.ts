@@ -306,7 +306,8 @@ export const cases: Case[] = [
         for (let ms = 320; got !== 100 && ms < 10_000; ms *= 4) {
           const limit = ms / 4;
           const session = new Session({ timeout: { queue: limit, headers: limit, idle: limit, total: ms / 3 } });
-          await session.get(`${scope.url}/bytes/10`, { timeout: 10_000 }); // a connection is there
+          const patience = { queue: 10_000, headers: 10_000, idle: 10_000, total: 10_000 };
+          await session.get(`${scope.url}/bytes/10`, { timeout: patience }); // a connection is there
           const busy = async () => {
             await turn(scope.url);
             work(ms);

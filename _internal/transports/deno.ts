@@ -138,7 +138,11 @@ class DenoTransport implements Adapter {
       const reuses = this.#pools && disguise(init);
       if (reuses) remember(this.#disguised, url.origin);
       init.client = this.#client(reuses);
-      return fetch(url, init);
+      return fetch(url, init).catch((error) => {
+        // Over HTTP/2, a server may refuse a request that it has not processed: RFC 9113, section 8.7.
+        if (!causeOf(error).includes("refused stream before") || !this.#isRepeatable(init)) throw error;
+        return fetch(url, init);
+      });
     }
     init.client = this.#client(true);
     const disguised = this.#disguised.size > 0 && this.#disguised.has(url.origin);
@@ -163,13 +167,18 @@ class DenoTransport implements Adapter {
       this.#disguised.delete(origin);
       return response;
     } catch (error) {
-      const cause = String((error as Error).cause);
+      const cause = causeOf(error);
       const stale = this.#answered.has(origin) && cause.includes("without sending TLS") ||
         disguised && cause.includes("closed before message completed");
-      if (!stale || init.body instanceof ReadableStream || init.signal?.aborted || this.#closed) throw error;
+      if (!stale || !this.#isRepeatable(init)) throw error;
       init.client = this.#client(false);
       return await fetch(url, init);
     }
+  }
+
+  /** Whether a request that failed can be sent once more. */
+  #isRepeatable({ body, signal }: Init): boolean {
+    return !(body instanceof ReadableStream) && !signal?.aborted && !this.#closed;
   }
 
   /**
@@ -192,6 +201,11 @@ class DenoTransport implements Adapter {
     this.#remains.owners.push(client);
     return client;
   }
+}
+
+/** What Deno says about why a request failed. */
+function causeOf(error: unknown): string {
+  return String((error as Error).cause);
 }
 
 /** Adds an origin. The origins before it are forgotten if there are too many. */

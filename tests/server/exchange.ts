@@ -118,7 +118,7 @@ export abstract class Exchange {
   }
 
   /** Breaks the exchange off: `"now"` drops the socket as it is, `"flushed"` after what was written has left. */
-  abstract kill(when: "now" | "flushed"): void;
+  abstract kill(when: "now" | "flushed" | "refused"): void;
 
   /** The client has left. */
   left(): void {

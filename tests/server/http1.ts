@@ -275,7 +275,7 @@ class Http1Exchange extends Exchange {
     this.settle("done");
   }
 
-  kill(when: "now" | "flushed") {
+  kill(when: "now" | "flushed" | "refused") {
     this.last = true;
     this.settle("killed");
     if (when === "now") this.#socket.destroy();

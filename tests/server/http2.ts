@@ -85,9 +85,9 @@ class Http2Exchange extends Exchange {
     });
   }
 
-  kill() {
+  kill(when: "now" | "flushed" | "refused") {
     this.settle("killed");
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    this.#stream.close(when === "refused" ? constants.NGHTTP2_REFUSED_STREAM : constants.NGHTTP2_INTERNAL_ERROR);
   }
 }
 

@@ -241,6 +241,12 @@ const routes: Record<string, Route> = {
     else await sendPattern(exchange, 200, 10, [BINARY]);
   },
 
+  /** `/refuse-first/N`: over HTTP/2, refuses the first N requests unprocessed, by method; then answers. */
+  "refuse-first": async (exchange, arg, _, scope) => {
+    if (scope.stats.paths[`${exchange.method} ${exchange.url.pathname}`]! <= Number(arg)) exchange.kill("refused");
+    else await sendPattern(exchange, 200, 10, [BINARY]);
+  },
+
   // What clients of services ask for: protocols.ts.
   openai,
   github,

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
@@ -128,6 +129,9 @@ class NodeTransport implements Adapter {
       endsBodies: dispatcher === undefined,
       policies: true,
       limit: (connections) => this.#connections = Math.min(this.#connections, connections),
+      // undici counts a connection as in use for one or two turns more. It would queue a request until then, and
+      // send it in the async context of another one.
+      drain: (free) => new TurnDrain(free, 2, 3),
     });
   }
 

@@ -31,6 +31,9 @@ export interface CookieJar {
    * Returns the value of the `Cookie` header for a URL, or `""` for none. If it throws, the request
    * rejects with the same error.
    *
+   * If the request has a header `Cookie`, the cookies are joined. A name that both have is sent once,
+   * as the request gives it, or, after a redirect, as the jar has it.
+   *
    * @param url The absolute URL of the request.
    */
   getCookieString(url: string): string | Promise<string>;

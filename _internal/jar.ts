@@ -11,19 +11,37 @@ import { resultOf } from "./causes.ts";
 import { cannotSend } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 
-/** Returns a request's headers with the jar's cookies for its URL. */
-export async function withCookies(jar: CookieJar, { headers, url }: Outgoing): Promise<Headers | undefined> {
+/**
+ * Returns a request's headers with the jar's cookies for its URL.
+ *
+ * @param redirected Whether the request follows a redirect, which may have renewed a cookie that was given.
+ */
+export async function withCookies(
+  jar: CookieJar,
+  { headers, url }: Outgoing,
+  redirected: boolean,
+): Promise<Headers | undefined> {
   const cookies = await jar.getCookieString(url.href);
   if (!cookies) return headers;
   const all = new Headers(headers);
   const given = all.get("cookie");
   try {
-    all.set("cookie", given ? `${given}; ${cookies}` : cookies);
+    all.set("cookie", given ? join(given, cookies, redirected) : cookies);
   } catch {
     // No `cause`, because it would quote the cookies.
     throw cannotSend("what the cookie jar gave is not valid in a header");
   }
   return all;
+}
+
+/** Joins cookies that were given with those of the jar. A name that both have is sent once. */
+function join(given: string, jars: string, redirected: boolean): string {
+  const nameOf = (cookie: string) => cookie.split("=", 1)[0]!.trim();
+  const lists = [given.split(";"), jars.split(";")];
+  const preferred = lists[redirected ? 1 : 0]!;
+  const names = new Set(preferred.map(nameOf));
+  const cookies = lists.flatMap((list) => list === preferred ? list : list.filter((it) => !names.has(nameOf(it))));
+  return cookies.map((cookie) => cookie.trim()).join("; ");
 }
 
 /**

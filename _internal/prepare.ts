@@ -221,7 +221,10 @@ function complete(
     ...rest
   } = init;
   // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
-  if (request !== undefined) inherit(rest, request, Object.values(init).every((value) => value === undefined));
+  if (request !== undefined) {
+    Object.assign(rest, { ...carried(request), ...rest });
+    inherit(rest, request, Object.values(init).every((value) => value === undefined));
+  }
   const hasRest = Object.keys(rest).length > 0;
   if (hasRest) checkOptions(rest);
   checkSignal('"signal"', signal);
@@ -388,7 +391,6 @@ function defines(prototype: object, name: string): boolean {
  */
 function inherit(rest: Standard, request: Request, withReferrer = true): void {
   const given = own(rest);
-  Object.assign(rest, { ...carried(request), ...rest });
   for (const name of requestOptions()) {
     if (!withReferrer && name.startsWith("referrer")) continue;
     const value = request[name];

@@ -57,7 +57,10 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
   }
   const headers = withoutHeaders(sent.headers, [...(leaves ? ORIGIN_HEADERS : []), ...(toGet ? BODY_HEADERS : [])]);
   takeCredentials(url, headers);
-  const next = { ...sent, url, headers, rest: restAfter(response, sent, cuts) };
+  let rest = restAfter(response, sent, cuts);
+  // On Bun, a Unix socket is the address of one origin.
+  if (leaves && rest !== undefined && "unix" in rest) rest = { ...rest, unix: undefined } as RequestInit;
+  const next = { ...sent, url, headers, rest };
   if (!toGet) return next;
   // To send the request again would send the POST again, too.
   const repeatable = sent.repeatable === "refused" ? "never" : sent.repeatable;

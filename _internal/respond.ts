@@ -9,6 +9,7 @@
 import { BodyTooLargeError, HangupError, type NetworkError } from "../errors.ts";
 import { PrefetchedResponse, StreamedResponse } from "../response.ts";
 import { BodyReader, bufferBody } from "./body.ts";
+import { resultOf } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
 import { type Bytes, makeStream } from "./bytes.ts";
 import { SMALL_BODY } from "./http.ts";
@@ -121,8 +122,7 @@ function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): Respo
     status,
     statusText,
     headers,
-    // If the platform follows redirects, only the platform knows the final URL.
-    url: redirected ? response.url || href : href,
+    url: platform.endsBodies ? href : urlOf(response, href),
     redirected: redirected || history.length > 0,
     type: type as string === "basic" && visitsOthers ? "cors" : type,
     decoded: coding ? platform.decodes(coding.toLowerCase(), init) : false,
@@ -133,4 +133,13 @@ function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): Respo
     sent,
     history,
   };
+}
+
+/**
+ * The URL of a response. Only the platform knows it if the platform follows redirects, and only a wrapper or a
+ * mock if that has asked for another one.
+ */
+function urlOf(response: Response, asked: string): string {
+  const url = resultOf(() => new URL(response.url.replace(/#.*/, "")).href); // Bun's has the fragment
+  return url === undefined || url === asked.replace(/#.*/, "") ? asked : url;
 }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { resultOf } from "../causes.ts";
 import type { DenoNamespace } from "./deno.ts";
 import { undiciVersion } from "./undici.ts";
 
@@ -27,7 +28,7 @@ export function carried(request: Request): object | undefined {
   if (Deno?.createHttpClient === undefined) {
     const dispatcher = read(request, "dispatcher");
     if (dispatcher) return { dispatcher };
-    return undiciVersion() >= 7 ? { [CARRIER]: request } : undefined;
+    return undiciVersion() >= 7 && isPlatforms(request) ? { [CARRIER]: request } : undefined;
   }
   const rid = (read(request, "request") as { clientRid?: number | null } | undefined)?.clientRid;
   if (typeof rid !== "number") return undefined;
@@ -36,6 +37,11 @@ export function carried(request: Request): object | undefined {
   like[Symbol.dispose]();
   const [key] = Object.getOwnPropertySymbols(like);
   return { client: Object.create(Object.getPrototypeOf(like), { [key!]: { value: rid } }) };
+}
+
+/** Whether a `Request` is the platform's, and not an object that only inherits from one, as those of some servers. */
+function isPlatforms(request: Request): boolean {
+  return resultOf(() => Reflect.get(Request.prototype, "method", request)) !== undefined;
 }
 
 /** Reads the property whose key is the symbol with this description. */

@@ -314,6 +314,32 @@ export const cases: Case[] = [
       assertEquals(log.count("sent"), 160);
     },
   ),
+  ...[2, 5].map((maxConnections): Case => ({
+    name: `undici makes a request in its caller's context, as tracers need it: ${maxConnections} connections`,
+    needs,
+    async run(t) {
+      if (!t.runtime.startsWith("node")) return;
+      const log = await startLog();
+      const { subscribe, unsubscribe } = await import("node:diagnostics_channel");
+      const note = (message: unknown) => {
+        const { request } = message as { request: { origin: string; path: string } };
+        if (request.origin === t.scope.url) log.note("made", whoOf(request.origin + request.path));
+      };
+      const session = new Session({ pool: { maxConnections } });
+      const url = urls(t);
+      subscribe("undici:request:create", note);
+      try {
+        for (let round = 0; round < 3; round++) {
+          const callers = Array.from({ length: 4 * maxConnections }, (_, i) => `caller${round}x${i}`);
+          await Promise.all(callers.map((who) => as(log, who, () => session.get(url("/bytes/10", who)))));
+        }
+      } finally {
+        unsubscribe("undici:request:create", note);
+        await session.close();
+      }
+      assertEquals(log.count("made"), 12 * maxConnections);
+    },
+  })),
   ...Object.keys(RELEASES).flatMap((release) => ["transport", "fetch option"].map((hook) => queued(hook, release))),
   ...["a response", "a timeout", "an abort"].map((release) => queued("cookie jar", release)),
   ...Object.keys(CUTS).map((cut): Case => ({

@@ -106,6 +106,15 @@ export const cases: Case[] = [
       const echo = await readEcho(await session.get(`${scope.url}/echo`));
       assertEquals(header(echo, "cookie"), "future=2; last=3");
     }),
+    withJar(`a name that is given and in the jar is sent once: ${what}`, make, async (session, _, { scope }) => {
+      await session.get(setting(scope.url, ["sid=jar; Path=/", "b=2; Path=/"]));
+      const headers = { cookie: "a=1; sid=given" };
+      const first = await readEcho(await session.get(`${scope.url}/echo`, { headers }));
+      assertEquals(header(first, "cookie"), "a=1; sid=given; b=2");
+      const renewed = setting(scope.url, ["sid=new; Path=/"], "/echo");
+      const next = await readEcho(await session.get(renewed, { headers }));
+      assertEquals(header(next, "cookie")!.split("; ").sort(), ["a=1", "b=2", "sid=new"]);
+    }),
     withJar(`a cookie that the jar rejects is no failure: ${what}`, make, async (session, _, { scope }) => {
       const url = setting(scope.url, ["a=1; Domain=example.com; Path=/", "b=2; Path=/"]);
       assertEquals((await session.get(url)).status, 200);

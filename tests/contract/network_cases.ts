@@ -149,4 +149,21 @@ export const cases: Case[] = [
       await scope.wait({ open: 0, pending: 0 });
     },
   },
+  {
+    name: "a Unix socket is the address of one origin: a redirect to another one leaves it",
+    needs: ["unixSockets"],
+    async run({ runtime, openScope, scope: other }) {
+      if (runtime !== "bun") return; // the others have no such option of a request
+      const scope = await openScope({ unix: 1 });
+      const session = new Session();
+      const send = (to: string) =>
+        session.request(`${scope.url}/redirect/302?to=${to}`, { unix: scope.path } as object);
+      try {
+        for (const to of ["/bytes/10", `${other.url}/bytes/10`]) assertEquals((await send(to)).status, 200);
+      } finally {
+        await session.close();
+      }
+      assertEquals([(await scope.stats()).requests, (await other.stats()).requests], [3, 1]);
+    },
+  },
 ];

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // What wrappers, mocks and middleware around `fetch` do to requests and responses: the same as to those of bare `fetch`.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { BodyTooLargeError, createTransport, Session, type SessionOptions, type Transport } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 import { mocking } from "../harness/mocking.ts";
@@ -159,6 +159,57 @@ export const cases: Case[] = [
         const text = response.text();
         controller.abort("stop");
         assertEquals(await text.catch((reason) => reason), "stop");
+      });
+    },
+  })),
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name: `the URL of a response is the one that a wrapper has asked for instead: ${place}`,
+    needs: ["followsRedirects"],
+    async run({ scope }) {
+      const rewriting = (send: Fetch): Fetch => (input, init) => {
+        const url = new URL(String(input));
+        url.host = new URL(scope.url).host;
+        return send(url, init);
+      };
+      await run(rewriting, {}, async (session) => {
+        const url = "http://x.test/bytes/10#part";
+        assertEquals((await session.get(url)).url, `${scope.url}/bytes/10`);
+        assertEquals((await session.fetch(url)).url, `${scope.url}/bytes/10`);
+      });
+    },
+  })),
+  {
+    name: "a mock of the global fetch gets the URL as a text, as most callers give it",
+    async run() {
+      const mock: Fetch = (url) => Promise.resolve(new Response(String((url as string).endsWith("/users"))));
+      await PLACES["the global fetch"]!(() => mock, {}, async (session) => {
+        assertEquals(await (await session.get("http://x.test/users")).text(), "true");
+        assertEquals(await (await session.fetch("http://x.test/users")).text(), "true");
+      });
+    },
+  },
+  {
+    name: "the Request of a server may be an object that only inherits from one, and give the options",
+    async run({ scope }) {
+      const real = new Request("http://in.test/", { method: "POST", headers: { "x-mine": "a" } });
+      const get = (target: Request, name: string | symbol) => Reflect.get(target, name, target);
+      const light = new Proxy(real, { get }); // as those of @hono/node-server: no Request to the runtime
+      await withSession({}, async (session) => {
+        for (const request of [real, light]) {
+          const echo = await readEcho(await session.fetch(`${scope.url}/echo`, request));
+          assertEquals([echo.method, header(echo, "x-mine")], ["POST", "a"]);
+        }
+      });
+    },
+  },
+  ...["AbortError", "TimeoutError"].map((name): Case => ({
+    name: `the ${name} of a wrapper's own signal is the caller's to see`,
+    async run() {
+      const error = new DOMException("The wrapper has given up", name);
+      await withSession({ fetch: () => Promise.reject(error) }, async (session) => {
+        for (const sent of [session.get("http://x.test/"), session.fetch("http://x.test/")]) {
+          assertStrictEquals(await sent.then(() => "resolved", (error: unknown) => error), error);
+        }
       });
     },
   })),

@@ -46,7 +46,7 @@ export async function bundleCases(runtime: Runtime, files: string[]): Promise<st
       sourcefile: "bundle_entry.js",
     },
     bundle: true,
-    external: ["node:async_hooks", "node:http", "node:stream", "node:vm"], // loaded by cases that need it, where there is one
+    external: ["node:async_hooks", "node:diagnostics_channel", "node:http", "node:stream", "node:vm"], // loaded by cases that need it, where there is one
     format: "esm",
     platform: "browser",
     target: "es2024",

@@ -147,7 +147,10 @@ export async function underFakes(hangup: typeof Hangup, url: string, faking: Fak
   /** A request that comes to nothing before its time has passed, and to a timeout then. */
   function expires(path: string, phase: "headers" | "idle" | "total" | "queue", options: SessionOptions = {}): Ask {
     const work: Work = async (session, time) => {
-      if (phase === "queue") session.get(`${url}/hang`, { timeout: { headers: Infinity } }).catch(() => {});
+      if (phase === "queue") {
+        session.get(`${url}/hang`, { timeout: { headers: Infinity } }).catch(() => {});
+        await untilIn(session, "headers"); // its grant is progress, too
+      }
       const request = session.get(url + path, { timeout: { [phase]: 5000 } });
       request.catch(() => {});
       await untilIn(session, phase);

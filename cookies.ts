@@ -32,7 +32,7 @@ export interface CookieJar {
    * rejects with the same error.
    *
    * If the request has a header `Cookie`, the cookies are joined. A name that both have is sent once,
-   * as the request gives it, or, after a redirect, as the jar has it.
+   * as the request gives it, unless a redirect on the way has set it anew.
    *
    * @param url The absolute URL of the request.
    */

@@ -7,26 +7,31 @@
  */
 
 import type { CookieJar } from "../cookies.ts";
+import type { Redirect } from "../request.ts";
 import { resultOf } from "./causes.ts";
 import { cannotSend } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 
 /**
- * Returns a request's headers with the jar's cookies for its URL.
+ * Returns a request's headers with the jar's cookies for its URL. A name that both have is sent once, as the
+ * request gives it.
  *
- * @param redirected Whether the request follows a redirect, which may have renewed a cookie that was given.
+ * @param history The redirects that led to the request. A cookie that one of them has set replaces the one that the
+ * request gave.
  */
 export async function withCookies(
   jar: CookieJar,
   { headers, url }: Outgoing,
-  redirected: boolean,
+  history: readonly Redirect[],
 ): Promise<Headers | undefined> {
   const cookies = await jar.getCookieString(url.href);
   if (!cookies) return headers;
   const all = new Headers(headers);
-  const given = all.get("cookie");
+  const renewed = new Set(history.flatMap(({ headers }) => setCookies(headers)).map(nameOf));
+  const given = split(all.get("cookie") ?? "").filter((cookie) => !renewed.has(nameOf(cookie)));
+  const names = new Set(given.map(nameOf));
   try {
-    all.set("cookie", given ? join(given, cookies, redirected) : cookies);
+    all.set("cookie", [...given, ...split(String(cookies)).filter((cookie) => !names.has(nameOf(cookie)))].join("; "));
   } catch {
     // No `cause`, because it would quote the cookies.
     throw cannotSend("what the cookie jar gave is not valid in a header");
@@ -34,14 +39,21 @@ export async function withCookies(
   return all;
 }
 
-/** Joins cookies that were given with those of the jar. A name that both have is sent once. */
-function join(given: string, jars: string, redirected: boolean): string {
-  const nameOf = (cookie: string) => cookie.split("=", 1)[0]!.trim();
-  const lists = [given.split(";"), jars.split(";")];
-  const preferred = lists[redirected ? 1 : 0]!;
-  const names = new Set(preferred.map(nameOf));
-  const cookies = lists.flatMap((list) => list === preferred ? list : list.filter((it) => !names.has(nameOf(it))));
-  return cookies.map((cookie) => cookie.trim()).join("; ");
+/** Splits the value of a header `Cookie`. */
+function split(cookies: string): string[] {
+  return cookies.split(";").map((cookie) => cookie.trim()).filter((cookie) => cookie !== "");
+}
+
+function nameOf(cookie: string): string {
+  return cookie.split("=", 1)[0]!.trim();
+}
+
+/**
+ * The headers may be those of an npm package or a mock: without the method, or with one that throws or returns no
+ * list.
+ */
+function setCookies(headers: Headers): string[] {
+  return resultOf(() => [...headers.getSetCookie()]) ?? [];
 }
 
 /**
@@ -54,9 +66,7 @@ export async function keepCookies(
   headers: Headers,
   cancellation: { readonly aborted: boolean },
 ): Promise<void> {
-  // The headers may be those of an npm package or a mock: without the method, or with one that throws
-  // or returns no list.
-  for (const cookie of resultOf(() => [...headers.getSetCookie()]) ?? []) {
+  for (const cookie of setCookies(headers)) {
     if (cancellation.aborted) return;
     try {
       await jar.setCookie(cookie, url.href);

@@ -393,7 +393,8 @@ function inherit(rest: Standard, request: Request, withReferrer = true): void {
   const given = own(rest);
   for (const name of requestOptions()) {
     if (!withReferrer && name.startsWith("referrer")) continue;
-    const value = request[name];
+    // Options turn a navigation, as a service worker gets it, into another request: Fetch standard, section 5.4.
+    const value = (request[name] as unknown) === "navigate" ? "same-origin" : request[name];
     if (value !== undefined && value !== REQUEST_DEFAULTS[name]) Object.assign(rest, { [name]: given[name] ?? value });
   }
 }

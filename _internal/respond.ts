@@ -39,12 +39,22 @@ export async function respond(exchange: Exchange, platform: Platform): Promise<P
   return throwIfNotOk ? response.throwIfNotOk() : response;
 }
 
+/**
+ * The types of responses of which a page sees nothing: Fetch standard, section 2.2.6. Nobody can make such a
+ * response. A service worker passes on the browser's own, and a cache keeps it.
+ */
+const OPAQUE = /^opaque/;
+
 /** Drives an exchange to the response of `Session.fetch()`. */
 export async function respondAsFetch(exchange: Exchange, platform: Platform): Promise<Response> {
   const { signal, maxBodyBytes } = exchange.outgoing;
   const max = Math.min(SMALL_BODY, maxBodyBytes);
   const arrival = await send(exchange, platform);
   const head = toHead(exchange, arrival, platform);
+  if (OPAQUE.test(head.type)) {
+    exchange.end();
+    return arrival.response;
+  }
   const fetched = { signal };
   if ((arrival.source.length ?? Infinity) > max) {
     const reader = await handOver(exchange, arrival, asFetchError);

@@ -116,9 +116,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   const { outgoing } = exchange;
   const { jar, url } = outgoing;
   // Read the jar before taking a lease, so that a slow jar does not hold a slot.
-  const headers = jar
-    ? await exchange.withTimeout("headers", withCookies(jar, outgoing, history.length > 0))
-    : outgoing.headers;
+  const headers = jar ? await exchange.withTimeout("headers", withCookies(jar, outgoing, history)) : outgoing.headers;
   const waiting = exchange.acquire();
   if (waiting !== undefined) await waiting;
   // A mock of `fetch` may come or go while the request is under way.

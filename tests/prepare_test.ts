@@ -373,3 +373,8 @@ Deno.test("prepare() and prepareFetch() read options that are not enumerable, or
     }
   }
 });
+
+Deno.test("prepareFetch() turns the navigation of a service worker into a request that can be made", () => {
+  const navigation = Object.defineProperty(new Request(URL_A), "mode", { value: "navigate" });
+  assertEquals((prepareFetch(navigation, undefined, DEFAULTS).rest as { mode?: string }).mode, "same-origin");
+});

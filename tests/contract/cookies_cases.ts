@@ -111,6 +111,8 @@ export const cases: Case[] = [
       const headers = { cookie: "a=1; sid=given" };
       const first = await readEcho(await session.get(`${scope.url}/echo`, { headers }));
       assertEquals(header(first, "cookie"), "a=1; sid=given; b=2");
+      const kept = await readEcho(await session.get(redirect(scope.url, "/echo"), { headers }));
+      assertEquals(header(kept, "cookie"), "a=1; sid=given; b=2");
       const renewed = setting(scope.url, ["sid=new; Path=/"], "/echo");
       const next = await readEcho(await session.get(renewed, { headers }));
       assertEquals(header(next, "cookie")!.split("; ").sort(), ["a=1", "b=2", "sid=new"]);

@@ -137,6 +137,43 @@ export const cases: Case[] = [
       await session.close();
     },
   },
+  {
+    name: "header names keep their case, as with fetch",
+    async run({ scope }) {
+      const session = new Session();
+      const headers = () => new Headers({ "X-Custom": "1", "X-Other-NAME": "a" });
+      const told = [];
+      for (const send of [fetch, session.fetch]) {
+        const url = `${scope.url}/echo`;
+        for (
+          const response of [
+            await send(url, { headers: headers() }),
+            await send(new Request(url, { headers: headers() })),
+          ]
+        ) {
+          const names = (await readEcho(response)).headers.map(([name]) => name);
+          told.push(names.filter((name) => /^(x-custom|x-other-name)$/i.test(name)).sort().join());
+        }
+      }
+      await session.close();
+      assertEquals(told.slice(2), told.slice(0, 2));
+    },
+  },
+  {
+    name: "a response of which a page may see nothing is the platform's own",
+    async run({ scope }) {
+      const session = new Session();
+      const told = [];
+      for (const send of [fetch, session.fetch]) {
+        const response = await send(`${scope.url}/bytes/10`, { mode: "no-cors" });
+        await response.arrayBuffer();
+        told.push([response.type, response.status, response.url]);
+      }
+      assertIdle(session);
+      await session.close();
+      assertEquals(told[1], told[0]);
+    },
+  },
   withSession("session.fetch is bound", async ({ fetch }, { scope }) => {
     assertEquals([fetch.name, fetch.length], ["fetch", 1]);
     const response = await fetch(`${scope.url}/bytes/10`);

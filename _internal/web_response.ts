@@ -281,7 +281,14 @@ function defineClass(): ResponseClass {
      */
     async #read<T>(name: BodyMethod, convert: (content: Bytes) => T | Promise<T>): Promise<T> {
       const content = this.#content;
-      if (content === undefined) return await super[name]() as T;
+      if (content === undefined) {
+        try {
+          return await super[name]() as T;
+        } catch (error) {
+          throwIfAborted(this.#fetched?.signal); // Chromium makes a `TypeError` of whatever ends a stream
+          throw error;
+        }
+      }
       this.#lock();
       this.#consumed = true;
       let bytes = content;

@@ -129,9 +129,9 @@ class NodeTransport implements Adapter {
       endsBodies: dispatcher === undefined,
       policies: true,
       limit: (connections) => this.#connections = Math.min(this.#connections, connections),
-      // undici counts a connection as in use for one or two turns more. It would queue a request until then, and
-      // send it in the async context of another one.
-      drain: (free) => new TurnDrain(free, 2, 3),
+      // undici counts a connection as in use for one or two turns more, and one over TLS that is cut off for up to
+      // four. It would queue a request until then, and send it in the async context of another one.
+      drain: (free) => new TurnDrain(free, 2, 4),
     });
   }
 

@@ -88,6 +88,9 @@ const REQUEST_DEFAULTS = {
   mode: "cors",
   referrer: "about:client",
   referrerPolicy: "",
+  // Those of workerd: what Cloudflare is to do with a request, and the binding that it goes to.
+  cf: undefined,
+  fetcher: null,
 } as const;
 
 /** The options of a `Request` that are not properties of it everywhere. */

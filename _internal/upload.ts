@@ -29,7 +29,8 @@ export function isStream(body: unknown): body is StreamBody {
   if (!isObject(body)) return false;
   return body instanceof ReadableStream || Symbol.asyncIterator in body ||
     Symbol.iterator in body && ("Deno" in globalThis || isWorkerd()) &&
-      !ArrayBuffer.isView(body) && !(body instanceof FormData) && !NO_STREAM.test(tagOf(body));
+      !ArrayBuffer.isView(body) && !(body instanceof FormData) && !(body instanceof URLSearchParams) &&
+      !NO_STREAM.test(tagOf(body));
 }
 
 /** The part of a Node stream that is used here. */

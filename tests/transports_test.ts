@@ -681,6 +681,21 @@ Deno.test("nodeTransport() makes none elsewhere, nor on workerd", async () => {
   await withGlobals(workerd, () => assertEquals(nodeTransport(1), undefined));
 });
 
+Deno.test("portable() knows what workerd decodes, by its date of compatibility and by the option", async () => {
+  const { decodes } = portable()[PLATFORM];
+  const navigator = { userAgent: "Cloudflare-Workers" };
+  const withBrotli = (on: boolean) => ({ compatibilityFlags: { brotli_content_encoding: on } });
+  for (const Cloudflare of [undefined, withBrotli(true)]) {
+    await withGlobals({ navigator, Cloudflare }, () => {
+      assertEquals(["gzip", "br", "deflate"].map((coding) => decodes(coding, {})), [true, true, false]);
+      assertEquals(decodes("gzip", { encodeResponseBody: "manual" } as RequestInit), false);
+    });
+  }
+  await withGlobals({ navigator, Cloudflare: withBrotli(false) }, () => {
+    assertEquals(["gzip", "br"].map((coding) => decodes(coding, {})), [true, false]);
+  });
+});
+
 // Portable
 
 Deno.test("portable() gives options of its own, unless the request has them", async () => {

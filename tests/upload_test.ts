@@ -78,6 +78,9 @@ Deno.test("isStream() knows what is gone once it was sent", () => {
   for (const body of streams) assert(isStream(body));
   const others = [null, undefined, "", "text", new Uint8Array(), new ArrayBuffer(1), new Blob(), new FormData()];
   for (const body of [...others, new String(""), new URLSearchParams(), {}, () => {}]) assert(!isStream(body));
+  // As with an early date of compatibility of workerd.
+  const untagged = Object.defineProperty(new URLSearchParams(), Symbol.toStringTag, { value: "Object" });
+  assert(!isStream(untagged));
 });
 
 Deno.test("isStream() knows a form of a library that is the global one, and has no tag", async () => {

@@ -9,8 +9,13 @@
 import { isWorkerd } from "../workerd.ts";
 import { undiciVersion } from "./undici.ts";
 
-/** The options of `fetch()` that decide about decoding. `decompress` is Bun's. */
-type Init = RequestInit & { decompress?: boolean };
+/** The options of `fetch()` that decide about decoding: Bun's and workerd's. */
+type Init = RequestInit & { decompress?: boolean; encodeResponseBody?: string };
+
+/** What a worker's compatibility date has switched on. */
+interface Compatibility {
+  Cloudflare?: { compatibilityFlags?: Record<string, boolean> };
+}
 
 /**
  * Whether the runtime's `fetch` decodes a body, so that `content-encoding` and `content-length` no
@@ -24,7 +29,11 @@ type Init = RequestInit & { decompress?: boolean };
 export function decodes(coding: string, init: Init): boolean {
   const { Deno, Bun } = globalThis as { Deno?: object; Bun?: object };
   const isCommon = coding === "gzip" || coding === "br";
-  if (isWorkerd()) return isCommon;
+  if (isWorkerd()) {
+    const { Cloudflare } = globalThis as Compatibility;
+    const isKnown = coding !== "br" || Cloudflare?.compatibilityFlags?.brotli_content_encoding !== false;
+    return isCommon && isKnown && init.encodeResponseBody !== "manual";
+  }
   if (Deno !== undefined) {
     // Deno decodes nothing if the request is for a range, or asks for the coding `identity` alone.
     const request = new Headers(init.headers);

@@ -232,6 +232,28 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "what Cloudflare is to do with a Request goes with it",
+    async run({ runtime }) {
+      if (runtime !== "workerd") return; // only there a Request has such a property
+      const seen: unknown[] = [];
+      const session = new Session({
+        fetch(_, init) {
+          seen.push(init.cf);
+          return Promise.resolve(new Response());
+        },
+      });
+      const cf = { cacheTtl: 300 };
+      const request = new Request("http://x.test/", { cf } as RequestInit);
+      await session.fetch(request);
+      await session.fetch(new Request("http://y.test/", request));
+      await session.fetch("http://z.test/", request);
+      await session.get(request);
+      await session.get(request, { headers: { "x-mine": "a" } });
+      await session.close();
+      assertEquals(seen, Array(5).fill(cf));
+    },
+  },
+  {
     name: "the body of a response that is sent on has a length on workerd, as R2 asks for",
     needs: ["streamsUploads", "plainFetch"],
     async run({ scope, runtime }) {

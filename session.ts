@@ -33,6 +33,7 @@ import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";
 import { takeResponse } from "./_internal/web_response.ts";
+import { isWorkerd } from "./_internal/workerd.ts";
 import type { CookieJar } from "./cookies.ts";
 import { SessionClosedError } from "./errors.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
@@ -199,6 +200,15 @@ const DROP_IN_TIMEOUTS: AllTimeouts = { ...DEFAULT_TIMEOUTS, headers: 300_000, i
 const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
 const DEFAULT_MAX_REDIRECTS = 20;
 
+/** Whether a response may come with a WebSocket, as on workerd. It is the platform's, and outlives the response. */
+const GIVES_WEB_SOCKETS = isWorkerd();
+
+/** Whether a request asks for a WebSocket. */
+function isUpgrade(input: unknown, init: RequestInit | undefined): boolean {
+  const headers = init?.headers ?? (input as Partial<Request> | undefined)?.headers;
+  return resultOf(() => new Headers(headers).get("upgrade"))?.toLowerCase() === "websocket";
+}
+
 /**
  * The target of a request: a URL, by the rules of the URL standard, or a `Request` of the Fetch
  * standard, section 5.4.
@@ -316,6 +326,7 @@ export class Session implements AsyncDisposable {
       // start do not count, nor do line breaks and tabs anywhere: URL standard, section 4.4.
       const url = String((input as Request)?.url ?? input).replace(/[\t\n\r]/g, "");
       if (/^[\0- ]*(?:data|blob):/i.test(url)) return globalFetch()(input, init);
+      if (GIVES_WEB_SOCKETS && isUpgrade(input, init)) return (options.fetch ?? globalFetch())(input, init);
       return this.#perform(() => prepareFetch(input, init, dropInDefaults), respondAsFetch, asFetchError);
     }, options.fetch) as Session["fetch"];
   }

@@ -254,6 +254,26 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "a WebSocket on workerd is left to the platform, or to the session's own fetch",
+    async run({ runtime }) {
+      if (runtime !== "workerd") return; // elsewhere no response comes with one
+      const { WebSocketPair } = globalThis as unknown as { WebSocketPair: new () => Record<0 | 1, unknown> };
+      const switching = () => new Response(null, { status: 101, webSocket: new WebSocketPair()[0] } as ResponseInit);
+      const session = new Session({ fetch: () => Promise.resolve(switching()) });
+      const headers = { upgrade: "WebSocket" };
+      const url = "http://x.test/";
+      for (
+        const response of [
+          await session.fetch(url, { headers }),
+          await session.fetch(new Request(url, { headers })),
+        ]
+      ) {
+        assertEquals([response.status, (response as { webSocket?: unknown }).webSocket != null], [101, true]);
+      }
+      await session.close();
+    },
+  },
+  {
     name: "the body of a response that is sent on has a length on workerd, as R2 asks for",
     needs: ["streamsUploads", "plainFetch"],
     async run({ scope, runtime }) {

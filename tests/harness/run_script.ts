@@ -12,15 +12,16 @@ export function runScript(given: string | Script, ...args: string[]): Promise<Ex
   const file = fileURLToPath(new URL(`../${script}`, import.meta.url));
   // So that a script can force a garbage collection. Bun needs no flag for it.
   const v8 = ["--expose-gc", ...options];
+  const cache = process.versions.node?.startsWith("22.")
+    ? [`--import=${new URL("strip_cache.ts", import.meta.url)}`]
+    : [];
   const flags = "deno" in process.versions
     ? tests
       ? ["test", "--no-check", "-A", "--sanitize-ops", "--sanitize-resources"]
       : ["run", "--no-check", "-A", `--v8-flags=${v8}`]
     : "bun" in process.versions
     ? tests ? ["test"] : []
-    : tests
-    ? ["--test"]
-    : v8;
+    : [...cache, ...tests ? ["--test"] : v8];
   const began = performance.now();
   const child = spawn(process.execPath, [...flags, file, ...args], {
     stdio: ["ignore", "pipe", "pipe"],

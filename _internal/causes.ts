@@ -131,18 +131,21 @@ export function staysSo(code: string | undefined): boolean {
 }
 
 /**
- * Whether an error is a class of somebody's own, such as a hook throws, or the abort of a wrapper's own signal,
- * and no failure of the network.
+ * Whether an error is a class of somebody's own, such as a hook throws, and no failure of the network.
  *
  * Another client's errors have a class of their own too, but those of the network have a code.
  */
 export function isCustom(thrown: unknown): boolean {
   // Proxies and accessors may throw. What does is no such class.
   return resultOf(() =>
-    thrown instanceof Error && (/^(?:Abort|Timeout)Error$/.test(thrown.name) ||
-      findCode(thrown) === undefined && explain(thrown) === undefined &&
-        Reflect.get(globalThis, thrown.constructor.name) !== thrown.constructor)
+    thrown instanceof Error && findCode(thrown) === undefined && explain(thrown) === undefined &&
+    Reflect.get(globalThis, thrown.constructor.name) !== thrown.constructor
   ) === true;
+}
+
+/** Whether an error says that a signal has aborted, or has timed out. */
+export function isAbort(thrown: unknown): boolean {
+  return resultOf(() => /^(?:Abort|Timeout)Error$/.test(readText(thrown as Error, "name"))) === true;
 }
 
 /** Matches what Bun says if it cannot open or read the file that is the body. */

@@ -10,7 +10,7 @@ import { HangupError, NetworkError, type PoolClosedError, TimeoutError } from ".
 import type { ExchangeInfo, ExchangeState, Repeatable, RequestSummary } from "../request.ts";
 import { Attempt } from "./attempt.ts";
 import { Cancellation } from "./cancellation.ts";
-import { explain, isCustom, isRefusal, neverSent, redact } from "./causes.ts";
+import { explain, isAbort, isCustom, isRefusal, neverSent, redact } from "./causes.ts";
 import { type Clock, Deadlines } from "./deadlines.ts";
 import { isIdempotent } from "./http.ts";
 import { isObject } from "./options.ts";
@@ -318,10 +318,13 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
    * @param isRuntimes Whether the runtime's own `fetch` was to send it, and may have refused its options.
    */
   sendError(cause: unknown, isRuntimes = false): unknown {
-    if (!this.cancellation.aborted && (cause instanceof HangupError || isCustom(cause))) return cause;
-    if (!this.cancellation.aborted && isRuntimes && isRefusal(cause)) {
-      redact(cause, this.outgoing.url);
-      return cause;
+    if (!this.cancellation.aborted) {
+      // A wrapper may have a signal of its own.
+      if (cause instanceof HangupError || isCustom(cause) || !isRuntimes && isAbort(cause)) return cause;
+      if (isRuntimes && isRefusal(cause)) {
+        redact(cause, this.outgoing.url);
+        return cause;
+      }
     }
     const unsent = neverSent(cause);
     if (unsent) this.#sent--;

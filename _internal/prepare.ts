@@ -225,7 +225,7 @@ function complete(
   } = init;
   // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
   if (request !== undefined) {
-    Object.assign(rest, { ...carried(request), ...rest });
+    Object.assign(rest, { ...carried(request), ...rest }); // a `Request` that is the options carries nothing
     inherit(rest, request, Object.values(init).every((value) => value === undefined));
   }
   const hasRest = Object.keys(rest).length > 0;

@@ -174,6 +174,15 @@ export const cases: Case[] = [
       assertEquals(told[1], told[0]);
     },
   },
+  withSession("an abort in the body shows in a response and its clone as it is", async (session, { scope }) => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const response = await session.fetch(`${scope.url}/stall/70000?of=200000`, { signal });
+    const reason = new Error("stop");
+    const read = [response.clone(), response].map((each) => failure(each.text()));
+    controller.abort(reason);
+    for (const error of await Promise.all(read)) assertStrictEquals(error, reason);
+  }),
   withSession("session.fetch is bound", async ({ fetch }, { scope }) => {
     assertEquals([fetch.name, fetch.length], ["fetch", 1]);
     const response = await fetch(`${scope.url}/bytes/10`);

@@ -30,8 +30,8 @@ export function parseHeaders(given: HeadersInit | undefined): Headers | undefine
   try {
     // While msw listens, `Headers` is a proxy, which may lose some when it copies a `Headers`, but no pairs.
     // Otherwise a copy keeps the case and order of the names.
-    const isProxied = given instanceof Headers && given.constructor !== Headers;
-    const pairs = isProxied ? [...given as unknown as Iterable<[string, string]>] : given;
+    const isProxied = Headers.prototype.constructor !== Headers;
+    const pairs = isProxied && given instanceof Headers ? [...given as unknown as Iterable<[string, string]>] : given;
     const headers = withoutHeaders(pairs, FRAMING_HEADERS);
     // Deno joins cookies with a comma, and a server would take them for one: RFC 6265, section 4.2.1.
     const cookies = Array.isArray(given) ? given.filter(([name = ""]) => /^cookie$/i.test(name)) : [];

@@ -112,11 +112,13 @@ async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof a
  */
 export function asFetchError(error: unknown, { byCaller }: Exchange): unknown {
   if (!(error instanceof HangupError) || byCaller) return error;
-  const cause = error.cause as Partial<NetworkError> | undefined;
-  if (cause?.name === "NotCapable") return cause; // what Deno's rejects with
+  const cause = error.cause as Partial<NetworkError>;
+  // There may be none, or one that throws.
+  const { name, code: theirs } = resultOf(() => ({ name: cause.name, code: cause.code })) ?? {};
+  if (name === "NotCapable") return cause; // what Deno's rejects with
   const failure = new TypeError("fetch failed", { cause: error });
   // Bun's own has the code itself, which may be one of its own.
-  const code = (error as Partial<NetworkError>).code ?? cause?.code;
+  const code = (error as Partial<NetworkError>).code ?? theirs;
   return "Bun" in globalThis && code !== undefined ? Object.assign(failure, { code }) : failure;
 }
 

@@ -138,6 +138,20 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "a cause whose members throw is a failure as any other",
+    async run() {
+      const get = () => {
+        throw new RangeError("no");
+      };
+      const error = Object.defineProperties(new TypeError("broken"), { name: { get }, code: { get } });
+      const session = new Session({ fetch: () => Promise.reject(error) });
+      const cause = causeOf(await failure(session.fetch("http://x.test/")));
+      assertInstanceOf(cause, NetworkError);
+      assertStrictEquals(cause.cause, error);
+      await session.close();
+    },
+  },
+  {
     name: "header names keep their case, as with fetch",
     async run({ scope }) {
       const session = new Session();

@@ -111,7 +111,7 @@ for (const page of pages) {
   });
 }
 
-Deno.test("README.md has at most 300 lines: the rest stands in docs/", async () => {
+Deno.test("README.md has at most 330 lines: the rest stands in docs/", async () => {
   const text = await Deno.readTextFile(new URL("../README.md", import.meta.url));
-  assert(text.trimEnd().split("\n").length <= 300);
+  assert(text.trimEnd().split("\n").length <= 330);
 });

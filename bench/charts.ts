@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Draws the charts and writes the tables of README.md from results.json, or from `--in=FILE` into the directory
-// `--out=DIR`, whose README.md must have the markers.
+// Draws the charts and writes the tables of README.md from results.json, or from `--in=FILE` into
+// the directory `--out=DIR`, whose README.md must have the markers.
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { equal, PEERS } from "./clients.ts";
@@ -128,7 +128,10 @@ function barTable(): string {
   return table([["Ratio", ...runtimes.map(titleOf)], ...lines]);
 }
 
-/** One line for each row where there are peers: the time of each as it comes, and below it at equal work. */
+/**
+ * One line for each row where there are peers: the time of each as it comes, and below it at equal
+ * work.
+ */
 function peerTable(runtime: Runtime): string {
   const lines = ROWS.flatMap((row) => {
     const entry = entryOf(results, row.id, runtime);

@@ -1,8 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The contenders, each used as its documentation says and with its defaults; the peers also at equal work. They are
-// imported on demand, so that each process holds only one of them, and so that these files can be checked where the peers
-// are not installed.
+// The contenders, each used as its documentation says and with its defaults; the peers also at
+// equal work. They are imported on demand, so that each process holds only one of them, and so that
+// these files can be checked where the peers are not installed.
 import { ownConnections } from "./platform.ts";
 
 /** One request of a contender. What it resolves with must be as long as that of the others. */
@@ -15,7 +15,10 @@ export interface Client {
   readonly bytes?: Call;
   /** Resolves with the number of bytes. */
   readonly stream?: Call;
-  /** Looks at the status alone, in the way that is nearest at hand. Resolves with what a program would keep. */
+  /**
+   * Looks at the status alone, in the way that is nearest at hand. Resolves with what a program
+   * would keep.
+   */
   readonly status?: Call;
   /** Ends the client, where it has an end. */
   readonly close?: () => Promise<unknown>;
@@ -26,14 +29,19 @@ export const PEERS = ["ky", "ofetch", "wretch", "redaxios", "axios", "got", "und
 
 const EQUAL = ", equal work";
 
-/** The contender that is a peer with what a session gives each request: a timeout, a signal, connections of its own. */
+/**
+ * The contender that is a peer with what a session gives each request: a timeout, a signal,
+ * connections of its own.
+ */
 export const equal = (peer: string): string => peer + EQUAL;
 
 const peerOf = (name: string): string => name.endsWith(EQUAL) ? name.slice(0, -EQUAL.length) : name;
 
 export const isPeer = (name: string): boolean => (PEERS as readonly string[]).includes(peerOf(name));
 
-/** Whether a peer has to be behind us at equal work. `undici.request` is no `fetch`, and does less. */
+/**
+ * Whether a peer has to be behind us at equal work. `undici.request` is no `fetch`, and does less.
+ */
 export const mustBeBehind = (peer: string): boolean => peer !== "undici";
 
 export async function count(body: AsyncIterable<Uint8Array>): Promise<number> {
@@ -111,7 +119,10 @@ async function httpAgent() {
   return new Agent({ keepAlive: true });
 }
 
-/** Calls with a signal that a timer aborts: what a program writes for a client without a timeout beside its signal. */
+/**
+ * Calls with a signal that a timer aborts: what a program writes for a client without a timeout
+ * beside its signal.
+ */
 async function withDeadline<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), TIMEOUT_MS);
@@ -212,7 +223,8 @@ const peers: Record<string, (equal: boolean) => Promise<Client>> = {
     };
   },
   "undici": async (equal) => {
-    // Its import must not become the dispatcher of bare `fetch`, so the runtime's own is loaded before.
+    // Its import must not become the dispatcher of bare `fetch`, so the runtime's own is loaded
+    // before.
     void new Headers();
     const { Agent, request } = await load("undici");
     const own = { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS, dispatcher: new Agent() };

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What a cold process pays before it has its first response: importing the client, making a session, one request.
+// What a cold process pays before it has its first response: importing the client, making a
+// session, one request.
 import { pathToFileURL } from "node:url";
 import type { First } from "./first_worker.ts";
 import type { FirstRequest } from "./results.ts";
@@ -10,7 +11,10 @@ import { shuffle } from "./measure.ts";
 
 const root = new URL("../", import.meta.url);
 
-/** Writes the module as JavaScript, file by file, as a registry serves it. Node takes long to strip types. */
+/**
+ * Writes the module as JavaScript, file by file, as a registry serves it. Node takes long to strip
+ * types.
+ */
 async function writeJavaScript(folder: URL) {
   const { stop, transform } = await import("esbuild");
   async function visit(path: string) {
@@ -29,7 +33,10 @@ async function writeJavaScript(folder: URL) {
   await stop();
 }
 
-/** Has each client make the first request of `rounds` processes, in an order that is new in each round. */
+/**
+ * Has each client make the first request of `rounds` processes, in an order that is new in each
+ * round.
+ */
 export async function measureFirst(target: Target, rounds: number): Promise<Record<string, FirstRequest>> {
   const folder = await Deno.makeTempDir();
   try {

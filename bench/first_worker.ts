@@ -1,8 +1,9 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The first request of a process, on the runtime that runs this: `first_worker.ts CLIENT MODULE URL`. CLIENT is `fetch`,
-// `hangup` or `ky`, MODULE the address that the client is imported from. Prints a `First` as JSON. Nothing is imported
-// before the clock starts but `node:process`, which every runtime holds ready.
+// The first request of a process, on the runtime that runs this: `first_worker.ts CLIENT MODULE
+// URL`. CLIENT is `fetch`, `hangup` or `ky`, MODULE the address that the client is imported from.
+// Prints a `First` as JSON. Nothing is imported before the clock starts but `node:process`, which
+// every runtime holds ready.
 import process from "node:process";
 
 /** Milliseconds; `cpu` is that of the whole process, its start included. */

@@ -47,7 +47,10 @@ export async function measure(
     return null;
   }
 
-  /** Starts contenders together, and has one at a time take its turn, in an order that is new in each round. */
+  /**
+   * Starts contenders together, and has one at a time take its turn, in an order that is new in
+   * each round.
+   */
   async function takeTurns(names: readonly string[], origin: string) {
     const contenders = await Promise.all(names.map((name) => startContender(target, row, name, origin)));
     for (let i = -plan.warmups; i < plan.rounds; i++) {

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What each runtime offers for connections of one's own, used as it is: without the module's transports.
+// What each runtime offers for connections of one's own, used as it is: without the module's
+// transports.
 
 interface Platform {
   Deno?: { createHttpClient(options: object): unknown };
@@ -26,7 +27,10 @@ export function ownConnections(): object {
 
 const ENDED = new Error("ended");
 
-/** Gives a request a connection that no other gets, and closes it: for `fetch`'s init, with the function that ends it. */
+/**
+ * Gives a request a connection that no other gets, and closes it: for `fetch`'s init, with the
+ * function that ends it.
+ */
 export function oneConnection(): [init: object, end: () => unknown] {
   if (platform.Deno) {
     const client = platform.Deno.createHttpClient({ poolMaxIdlePerHost: 0 }) as { close(): void };

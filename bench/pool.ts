@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Runs pool_bench.ts on Deno, Bun and Node, one after the other, with garbage collection that can be forced.
+// Runs pool_bench.ts on Deno, Bun and Node, one after the other, with garbage collection that can
+// be forced.
 import { fileURLToPath } from "node:url";
 import { RUNTIMES } from "./rows.ts";
 import { findTarget } from "./targets.ts";

@@ -3,8 +3,8 @@
 /**
  * What a waiter costs: 1,000 to 1,000,000 of them over 1 and 10,000 origins.
  *
- * Runs on every runtime, best with forced GC for the memory: `deno run --v8-flags=--expose-gc bench/pool_bench.ts`,
- * `bun bench/pool_bench.ts`, `node --expose-gc bench/pool_bench.ts`.
+ * Runs on every runtime, best with forced GC for the memory: `deno run --v8-flags=--expose-gc
+ * bench/pool_bench.ts`, `bun bench/pool_bench.ts`, `node --expose-gc bench/pool_bench.ts`.
  *
  * @module
  */
@@ -38,11 +38,12 @@ interface Result {
 }
 
 /**
- * Everything in nanoseconds for one waiter: to begin to wait, to be aborted (every second, by one signal), to get a
- * lease and release it. And the bytes for one, with its promise, and for every second the signal's callback.
+ * Everything in nanoseconds for one waiter: to begin to wait, to be aborted (every second, by one
+ * signal), to get a lease and release it. And the bytes for one, with its promise, and for every
+ * second the signal's callback.
  *
- * In `pools` pools one after the other, but all waiting at once: with as many waiters in all, the garbage collector has
- * the same to do, whatever the length of the queues.
+ * In `pools` pools one after the other, but all waiting at once: with as many waiters in all, the
+ * garbage collector has the same to do, whatever the length of the queues.
  */
 async function measure(waiters: number, origins: number, pools: number): Promise<Result> {
   const names = Array.from({ length: origins }, (_, i) => `https://${i}.test`);
@@ -137,7 +138,10 @@ async function measureFastPath(): Promise<number> {
   return Math.min(...times);
 }
 
-/** The best of several measurements, each column of its own: what remains is the cost without the noise. */
+/**
+ * The best of several measurements, each column of its own: what remains is the cost without the
+ * noise.
+ */
 async function best(rounds: number, ...args: Parameters<typeof measure>): Promise<Result> {
   const result: Result = { acquire: Infinity, abort: Infinity, release: Infinity, bytes: Infinity };
   for (let i = 0; i < rounds; i++) {

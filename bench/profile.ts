@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Where the time of a small request goes: for each runtime a table in Markdown, of the median ratios to bare `fetch`.
+// Where the time of a small request goes: for each runtime a table in Markdown, of the median
+// ratios to bare `fetch`.
 //
 //   deno task bench:profile -- --runtime=deno,node
 import { parseArgs } from "node:util";

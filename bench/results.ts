@@ -124,14 +124,19 @@ export function judge({ row: id, runtime, contenders }: Entry): Verdict[] {
   });
 }
 
-/** The peers that are not behind us at equal work, and must be; `undefined` where none was measured. */
+/**
+ * The peers that are not behind us at equal work, and must be; `undefined` where none was measured.
+ */
 export function peersAhead({ contenders }: Entry): string[] | undefined {
   const measured = PEERS.filter((peer) => contenders[equal(peer)]?.own);
   if (measured.length === 0) return undefined;
   return measured.filter((peer) => mustBeBehind(peer) && contenders[equal(peer)]!.own!.value >= 1);
 }
 
-/** Whether importing the module takes no longer than importing ky, in the form that the runtime's registry serves. */
+/**
+ * Whether importing the module takes no longer than importing ky, in the form that the runtime's
+ * registry serves.
+ */
 export function judgeImport({ runtime, clients }: FirstEntry): { own: string; reached: boolean } {
   const own = runtime === "deno" ? "hangup" : "hangup, as JavaScript";
   return { own, reached: clients[own]!.imported.value <= clients["ky"]!.imported.value };

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What is measured, and the bars: ratios to the platform's share or to bare `fetch`, in the same round.
+// What is measured, and the bars: ratios to the platform's share or to bare `fetch`, in the same
+// round.
 
 /** The runtimes that are measured, in the order of each bar's numbers. */
 export const RUNTIMES = ["deno", "bun", "node"] as const;
@@ -30,10 +31,15 @@ export interface Row {
   /** The requests in one turn of a contender, `atOnce` of them at a time. */
   readonly requests: number;
   readonly atOnce: number;
-  /** The contender that the ratios are to, and the one that the bars are for: names of clients.ts. */
+  /**
+   * The contender that the ratios are to, and the one that the bars are for: names of clients.ts.
+   */
   readonly base: string;
   readonly own: string;
-  /** The platform's share, which a session cannot go below: a name of steps.ts. There are ratios to it, too. */
+  /**
+   * The platform's share, which a session cannot go below: a name of steps.ts. There are ratios to
+   * it, too.
+   */
   readonly floor: string;
   /** Whether the peers are measured too. */
   readonly peers: boolean;

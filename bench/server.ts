@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// A server that costs as little as possible: HTTP/1.1 on bare sockets, with answers made beforehand. It looks only at a
-// request's path and at `Connection: close`. Prints its port, and exits when its standard input closes.
+// A server that costs as little as possible: HTTP/1.1 on bare sockets, with answers made
+// beforehand. It looks only at a request's path and at `Connection: close`. Prints its port, and
+// exits when its standard input closes.
 //
 //   server.ts PATH    with the answer to PATH made at the start
 import { Buffer } from "node:buffer";

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The size of the module bundled for a browser, minified and gzipped, and what each room takes of it. Fails above the
-// goal, or above `--limit=BYTES`, which the gate sets so that the module does not grow unseen. `--detail` shows each file.
+// The size of the module bundled for a browser, minified and gzipped, and what each room takes of
+// it. Fails above the goal, or above `--limit=BYTES`, which the gate sets so that the module does
+// not grow unseen. `--detail` shows each file.
 import { build, stop } from "esbuild";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The sockets that each client leaves when a program looks at the status alone: 20 requests to the counting server of
-// HANGUP_CONTROL_URL, on the runtime that runs this. Prints `SocketEntry.clients` as JSON.
+// The sockets that each client leaves when a program looks at the status alone: 20 requests to the
+// counting server of HANGUP_CONTROL_URL, on the runtime that runs this. Prints
+// `SocketEntry.clients` as JSON.
 import process from "node:process";
 import { openScope } from "../tests/server/client.ts";
 import { loadClient, PEERS } from "./clients.ts";
@@ -16,7 +17,8 @@ async function countSockets(name: string): Promise<SocketCounts> {
   const scope = await openScope();
   // A socket that is closed takes a moment to be seen closed.
   const settled = () => scope.wait({ open: 0 }).catch(() => scope.stats());
-  // Kept until they were counted, as a garbage collector that comes late, or never, would keep them.
+  // Kept until they were counted, as a garbage collector that comes late, or never, would keep
+  // them.
   const kept: unknown[] = [];
   for (let i = 0; i < REQUESTS; i++) {
     kept.push(await client.status!(scope.url + PATH));

@@ -15,15 +15,18 @@ export function median(values: readonly number[]): number {
 /** A median. */
 export interface Estimate {
   readonly value: number;
-  /** How far the true one may be from it, at about 95 %. Fewer than three values say nothing of it. */
+  /**
+   * How far the true one may be from it, at about 95 %. Fewer than three values say nothing of it.
+   */
   readonly margin?: number;
 }
 
 const RESAMPLES = 1000;
 
 /**
- * The median of all values, which are given by generation; `undefined` where there are none. As those of a generation
- * share its luck, the margin is by a bootstrap in two steps: generations are drawn anew, and of each its values.
+ * The median of all values, which are given by generation; `undefined` where there are none. As
+ * those of a generation share its luck, the margin is by a bootstrap in two steps: generations are
+ * drawn anew, and of each its values.
  */
 export function estimate(generations: readonly (readonly number[])[]): Estimate | undefined {
   const drawn = generations.filter(({ length }) => length > 0);

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The steps from bare `fetch` to a session, as contenders: what each request to the platform costs, alone and together,
-// and what the pool adds.
+// The steps from bare `fetch` to a session, as contenders: what each request to the platform costs,
+// alone and together, and what the pool adds.
 import { Pool } from "../pool.ts";
 import { type Client, count, loadClient } from "./clients.ts";
 import { oneConnection, ownConnections } from "./platform.ts";
@@ -70,7 +70,10 @@ export const STEPS: Readonly<Record<string, () => Client | Promise<Client>>> = {
   "`session.get` + `text()`": () => loadClient("hangup"),
 };
 
-/** The platform's share in the rows of the bench: what a session cannot go below, as it does all of this and more. */
+/**
+ * The platform's share in the rows of the bench: what a session cannot go below, as it does all of
+ * this and more.
+ */
 export const SHARES: Readonly<Record<string, () => Client>> = {
   "platform": () => {
     const fetch = fetchWithAll();

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Bars from left to right, in panels side by side, as SVG by hand. There is no background, and the colors are legible
-// on a light page and on a dark one. A media query would not do, because the page may have another theme than the system.
+// Bars from left to right, in panels side by side, as SVG by hand. There is no background, and the
+// colors are legible on a light page and on a dark one. A media query would not do, because the
+// page may have another theme than the system.
 
 export interface Bar {
   readonly label: string;
@@ -46,7 +47,10 @@ const LINE = "#d4731c";
 const PALE = 'fill-opacity="0.25"';
 
 const FONT_SIZE = 13;
-/** The width of a character in bold, as a part of the font's size. The reader's font is unknown, so it is a wide one. */
+/**
+ * The width of a character in bold, as a part of the font's size. The reader's font is unknown, so
+ * it is a wide one.
+ */
 const CHARACTER = 0.66;
 const PANEL = 240;
 /** The parts of a panel's width for the values, and for the space between two panels. */

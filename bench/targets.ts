@@ -44,7 +44,10 @@ function canRun(command: string, ...args: string[]): boolean {
   }
 }
 
-/** A command on cores of its own: to wake a process on the same core or on another one differs by more than a client costs. */
+/**
+ * A command on cores of its own: to wake a process on the same core or on another one differs by
+ * more than a client costs.
+ */
 function pinned(cpus: string, ...command: string[]): [executable: string, ...args: string[]] {
   return (canPin ? ["taskset", "-c", cpus, ...command] : command) as [string, ...string[]];
 }
@@ -107,7 +110,10 @@ export async function startContender({ command }: Target, row: Row, name: string
   };
 }
 
-/** Starts a server on Node for `work` alone, so that nobody else's sockets are on it. It is ready for `answer`. */
+/**
+ * Starts a server on Node for `work` alone, so that nobody else's sockets are on it. It is ready
+ * for `answer`.
+ */
 export async function withServer<T>(answer: Path, work: (origin: string) => Promise<T>): Promise<T> {
   const [executable, ...args] = pinned("0", findExecutable("node"), path("server.ts"), answer);
   const server = new Deno.Command(executable, { args, stdin: "piped", stdout: "piped" }).spawn();

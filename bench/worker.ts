@@ -1,8 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// One contender in one row, on the runtime that runs this: `worker.ts ROW NAME ORIGIN`. Prints a line when it is ready;
-// then takes a turn for each line of its standard input, and prints an `Answer` as JSON in a line. Between its turns it
-// waits. Exits when its standard input closes.
+// One contender in one row, on the runtime that runs this: `worker.ts ROW NAME ORIGIN`. Prints a
+// line when it is ready; then takes a turn for each line of its standard input, and prints an
+// `Answer` as JSON in a line. Between its turns it waits. Exits when its standard input closes.
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { loadClient } from "./clients.ts";
@@ -26,10 +26,16 @@ const row = findRow(id!);
 const call = (await loadClient(name!))[row.call]!;
 const url = origin + row.path;
 
-/** What a program holds besides, some 8 MB: see README.md. Exported, as engines may drop what nothing can reach. */
+/**
+ * What a program holds besides, some 8 MB: see README.md. Exported, as engines may drop what
+ * nothing can reach.
+ */
 export const ballast = Array.from({ length: row.fresh ? 0 : 100_000 }, (_, id) => ({ id, name: `record ${id}` }));
 
-/** The high-water mark of resident memory. `maxRSS` may be inherited from the parent, so Linux's own is preferred. */
+/**
+ * The high-water mark of resident memory. `maxRSS` may be inherited from the parent, so Linux's own
+ * is preferred.
+ */
 function peakMemory(): number {
   try {
     return Number(/VmHWM:\s*(\d+) kB/.exec(readFileSync("/proc/self/status", "latin1"))![1]) * 1024;

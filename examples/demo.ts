@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The seed experiment: 20 requests in each way, and the sockets that each way leaves open. It needs only the Deno that
-// runs it: nothing is installed, and the server is its own. Bun and Node take part where they are on the machine.
+// The seed experiment: 20 requests in each way, and the sockets that each way leaves open. It needs
+// only the Deno that runs it: nothing is installed, and the server is its own. Bun and Node take
+// part where they are on the machine.
 //
 //   deno task demo           against the project's counting server
 //   deno task demo -- URL    only Hangup's ways, against your URL: 100 requests on each runtime
@@ -36,7 +37,10 @@ interface Candidate {
   oldest: [major: number, minor: number, patch: number];
 }
 
-/** The pinned runtimes come first, because the tests run on them. Those on PATH serve where none is installed. */
+/**
+ * The pinned runtimes come first, because the tests run on them. Those on PATH serve where none is
+ * installed.
+ */
 const CANDIDATES: Candidate[] = [
   { name: "Bun", executables: [findRuntime("bun"), "bun"], oldest: [1, 4, 3] },
   { name: "Node", executables: [findRuntime("node26"), "node"], oldest: [22, 18, 0] },
@@ -64,8 +68,8 @@ async function findClients(): Promise<{ clients: Client[]; missing: string[] }> 
 }
 
 /**
- * Such as `1.4.5`; `undefined` if the executable does not exist or does not run. Without Node on the machine, `deno task`
- * puts a "node" on PATH that is Deno, whose answer begins with its name.
+ * Such as `1.4.5`; `undefined` if the executable does not exist or does not run. Without Node on
+ * the machine, `deno task` puts a "node" on PATH that is Deno, whose answer begins with its name.
  */
 async function versionOf(executable: string): Promise<string | undefined> {
   try {
@@ -83,7 +87,10 @@ function isAtLeast(version: string, oldest: readonly number[]): boolean {
   return i < 0 || parts[i]! > oldest[i]!;
 }
 
-/** Runs the client on one runtime. One that fails, or takes too long, gives the rows that it printed. */
+/**
+ * Runs the client on one runtime. One that fails, or takes too long, gives the rows that it
+ * printed.
+ */
 async function run({ title, command }: Client, control: string): Promise<Row[]> {
   const [executable, ...args] = [...command, client, ...(url ? [url, String(LIMIT_MS - 3000)] : [])];
   const env = { HANGUP_CONTROL_URL: control, NO_COLOR: "1" };

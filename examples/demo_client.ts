@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The part of the demo that runs on each runtime: requests in every way, and after each way what is still open.
+// The part of the demo that runs on each runtime: requests in every way, and after each way what is
+// still open.
 //
 //   demo_client.ts           against the counting server of HANGUP_CONTROL_URL, which counts the sockets
 //   demo_client.ts URL MS    against any URL, for at most MS milliseconds; only the session knows what is open
@@ -71,7 +72,9 @@ const ways: Way[] = [
   },
 ];
 
-/** Counts the sockets that the server sees: accepted, open after the last call, open after close. */
+/**
+ * Counts the sockets that the server sees: accepted, open after the last call, open after close.
+ */
 async function countSockets({ bare, path, send }: Way): Promise<Row["cells"]> {
   const scope = await openScope();
   const session = new Session();
@@ -86,12 +89,18 @@ async function countSockets({ bare, path, send }: Way): Promise<Row["cells"]> {
   return [called.accepted, called.open, bare ? "–" : closed.open];
 }
 
-/** What the server sees as soon as no socket is open, or 250 ms later: a close takes a moment to arrive. */
+/**
+ * What the server sees as soon as no socket is open, or 250 ms later: a close takes a moment to
+ * arrive.
+ */
 async function settled(scope: Awaited<ReturnType<typeof openScope>>) {
   return await scope.wait({ open: 0 }).catch(() => scope.stats());
 }
 
-/** Counts what the session knows: requests answered, exchanges open after the last call and after close, the time. */
+/**
+ * Counts what the session knows: requests answered, exchanges open after the last call and after
+ * close, the time.
+ */
 async function countExchanges({ send }: Way, url: string, signal: AbortSignal): Promise<Row["cells"]> {
   const session = new Session();
   const began = performance.now();

@@ -43,7 +43,8 @@ async function download(from: number, etag: string): Promise<number> {
   const total = length === null ? undefined : size + Number(length);
   const file = await open(part, from > 0 ? "a" : "w");
   try {
-    // Written once the bytes of another version are gone. A weak validator cannot resume (RFC 9110, section 13.1.5).
+    // Written once the bytes of another version are gone. A weak validator cannot resume (RFC 9110,
+    // section 13.1.5).
     const resumable = found.startsWith('"') && !headers.has("content-encoding");
     if (resumable) await writeFile(validator, found);
     else await rm(validator, { force: true });

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Downloads many files to disk, five at a time, and shows the progress of all. What is cut off resumes: at once, up to
-// five times, and in the next run.
+// Downloads many files to disk, five at a time, and shows the progress of all. What is cut off
+// resumes: at once, up to five times, and in the next run.
 //
 //   node examples/downloads.ts folder https://example.com/1.iso https://example.com/2.iso
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -18,7 +18,8 @@ let done = 0;
 let resumed = 0;
 let bytes = 0;
 
-// The other files wait in the pool's queue. That takes as long as it takes: bytes that arrive are progress.
+// The other files wait in the pool's queue. That takes as long as it takes: bytes that arrive are
+// progress.
 const session = new Session({ pool: { maxConnections: 5 } });
 
 function showProgress(): void {
@@ -42,7 +43,10 @@ async function download(url: string): Promise<void> {
   showProgress();
 }
 
-/** Downloads what is missing of a file. The validator says to which version of the file the part belongs. */
+/**
+ * Downloads what is missing of a file. The validator says to which version of the file the part
+ * belongs.
+ */
 async function fill(url: string, part: string, validator: string): Promise<void> {
   const etag = await readFile(validator, "utf8").catch(() => "");
   const from = etag === "" ? 0 : (await stat(part).catch(() => undefined))?.size ?? 0;

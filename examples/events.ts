@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Reads server-sent events until one says "done". The connection is closed at the end of the scope, however it is left.
+// Reads server-sent events until one says "done". The connection is closed at the end of the scope,
+// however it is left.
 //
 //   deno run -A examples/events.ts https://example.com/events
 import process from "node:process";

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// A live table of what is open, by origin, age and state, while a load runs: 100 requests to each URL.
+// A live table of what is open, by origin, age and state, while a load runs: 100 requests to each
+// URL.
 //
 //   deno run -A examples/live.ts https://example.com/a https://example.org/b
 import process from "node:process";

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Logs in with a form and asks for a page that wants the cookie. The jar gets what the redirect sets on its way.
+// Logs in with a form and asks for a page that wants the cookie. The jar gets what the redirect
+// sets on its way.
 //
 //   USER=ada PASSWORD=secret deno run -A examples/login.ts https://example.com/
 import process from "node:process";

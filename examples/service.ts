@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// A Bun service that asks two upstreams through one pool. On SIGTERM it drains: it takes no more, answers what it has
-// taken, and ends with no socket open.
+// A Bun service that asks two upstreams through one pool. On SIGTERM it drains: it takes no more,
+// answers what it has taken, and ends with no socket open.
 //
 //   USERS_URL=https://users.example/ ORDERS_URL=https://orders.example/ bun examples/service.ts
 import process from "node:process";

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Testing code that uses a session: it takes the session as an argument, and the tests give it one with a fake `fetch`.
+// Testing code that uses a session: it takes the session as an argument, and the tests give it one
+// with a fake `fetch`.
 //
 //   node --test examples/testing.ts
 import assert from "node:assert/strict";

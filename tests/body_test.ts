@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Reading the body of a response: `source.ts` and `body.ts`, over responses that never were on a network.
+ * Reading the body of a response: `source.ts` and `body.ts`, over responses that never were on a
+ * network.
  *
  * @module
  */
@@ -21,7 +22,10 @@ import { FakeClock, settle } from "./fake_clock.ts";
 const KIB = 1024;
 const SMALL = 64 * KIB;
 const IDLE = 5000;
-/** How long a body is read only to save its connection, and how long the start of an error page is waited for. */
+/**
+ * How long a body is read only to save its connection, and how long the start of an error page is
+ * waited for.
+ */
 const SHORT = 250;
 
 function bytes(text: string): Bytes {

@@ -3,12 +3,12 @@
 /**
  * Cancellation at every point of a request's life, alone and in pairs.
  *
- * Everything that a request waits for is scripted, so an undisturbed run takes the same number of turns of the microtask
- * queue each time. It is run again with a disturbance before each of these turns: whatever is awaited, it is
- * disturbed there. Nobody has to name the awaits.
+ * Everything that a request waits for is scripted, so an undisturbed run takes the same number of
+ * turns of the microtask queue each time. It is run again with a disturbance before each of these
+ * turns: whatever is awaited, it is disturbed there. Nobody has to name the awaits.
  *
- * Of the pairs, each is tried with its first part at every turn, and its second at one of the turns until the first has
- * taken its full effect; with `HANGUP_EXHAUSTIVE=1`, at all of them.
+ * Of the pairs, each is tried with its first part at every turn, and its second at one of the turns
+ * until the first has taken its full effect; with `HANGUP_EXHAUSTIVE=1`, at all of them.
  *
  * @module
  */
@@ -64,7 +64,10 @@ const ERRORS: Record<Disturbance, string[]> = {
   "close": ["closed"],
 };
 
-/** What the pool tells a request that waits, which hears of it some turns later: another end may come before. */
+/**
+ * What the pool tells a request that waits, which hears of it some turns later: another end may
+ * come before.
+ */
 const late = ["timeout: queue", "pool closed"];
 
 /** A request from its beginning to its end, and who answers it. */
@@ -85,7 +88,10 @@ function bytes(text: string): Bytes {
   return new TextEncoder().encode(text);
 }
 
-/** Moves the time at a stroke, as a busy event loop does, which then reads what has arrived before anything expires. */
+/**
+ * Moves the time at a stroke, as a busy event loop does, which then reads what has arrived before
+ * anything expires.
+ */
 function jump(clock: FakeClock, ms: number): void {
   clock.jump(ms);
   while (eventLoop.pending > 0) eventLoop.take();
@@ -210,7 +216,9 @@ function classify(error: unknown): string {
   return `unexpected: ${error}`;
 }
 
-/** Runs a scenario, with disturbances before the turns given. Whatever happens, nothing may be left. */
+/**
+ * Runs a scenario, with disturbances before the turns given. Whatever happens, nothing may be left.
+ */
 async function run(
   scenario: Scenario,
   clock: FakeClock,
@@ -257,7 +265,8 @@ async function run(
   assert(transport.closes > 0);
   const cut = await session.close();
   const isCut = outcome === "session closed" && cut.length === 1;
-  // Who asks a closed session is not cut off. One who read to the end at the very turn of the close may be.
+  // Who asks a closed session is not cut off. One who read to the end at the very turn of the close
+  // may be.
   assert(isCut || cut.length === 0 || disturbances.length > 0 && cut.length === 1, "what was cut off");
   return { outcome, turns: await promise, lastEvent: world.lastEvent };
 }

@@ -528,7 +528,8 @@ Deno.test(
   withDeadlines(async ({ clock, deadlines, left }) => {
     left.add(1100);
     deadlines.arm(1100);
-    // Every timer is late: the page is busy, or is in the background, where timers fire once in a second.
+    // Every timer is late: the page is busy, or is in the background, where timers fire once in a
+    // second.
     for (let fired = 0; fired < 5 && left.size > 0; fired++) {
       clock.jump(1000);
       await clock.tick();

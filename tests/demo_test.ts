@@ -8,7 +8,10 @@ import { findRuntime } from "./harness/runtimes.ts";
 const root = fileURLToPath(new URL("../", import.meta.url));
 const windows = Deno.build.os === "windows";
 
-/** Runs the demo in a folder, by its task, with only the named folders on PATH. Returns what it prints. */
+/**
+ * Runs the demo in a folder, by its task, with only the named folders on PATH. Returns what it
+ * prints.
+ */
 async function runDemo(folder: string, path: string[]): Promise<string> {
   const began = performance.now();
   const env = { ...Deno.env.toObject(), PATH: path.join(delimiter), NO_COLOR: "1" };
@@ -25,7 +28,10 @@ async function runDemo(folder: string, path: string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** Fails unless bare `fetch` left 20 sockets open on each of `runtimes`, and Hangup none after `close()`. */
+/**
+ * Fails unless bare `fetch` left 20 sockets open on each of `runtimes`, and Hangup none after
+ * `close()`.
+ */
 function assertTable(printed: string, runtimes: number) {
   const rows = printed.split("\n").map((line) => line.split("│").map((cell) => cell.trim()));
   const cellsOf = (way: string) => {

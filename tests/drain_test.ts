@@ -20,7 +20,10 @@ function create(fast = 2, slow = 5): { drain: TurnDrain; freed: string[]; take: 
   return { drain, freed, take };
 }
 
-/** Uses and frees a slot, so that its socket is surely idle. Another slot must be in use, or nothing is remembered. */
+/**
+ * Uses and frees a slot, so that its socket is surely idle. Another slot must be in use, or nothing
+ * is remembered.
+ */
 function warm({ drain, take }: ReturnType<typeof create>, origin: string): void {
   drain.sent(origin);
   drain.add(origin, false, 0);

@@ -195,7 +195,10 @@ for (const [name, runtime] of [["Deno", deno], ["Bun", bun], ["Node", node]] as 
     const path = `${folder}/file`;
     let files: Files = { ranges: [] };
     await using server = serve((request) => answer(request, files));
-    /** Downloads with what an earlier run left, and checks the file. Returns what was asked for and printed. */
+    /**
+     * Downloads with what an earlier run left, and checks the file. Returns what was asked for and
+     * printed.
+     */
     async function download(answers: Omit<Files, "ranges">, part?: Uint8Array, etag?: string) {
       files = { ...answers, ranges: [] };
       if (part) await Deno.writeFile(`${path}.part`, part);

@@ -17,11 +17,13 @@ interface FakeTimer {
 }
 
 /**
- * Replaces the global `setTimeout`, `clearTimeout` and `performance.now` while installed, and the timers that the module
- * took at load: for the module it is the real clock.
+ * Replaces the global `setTimeout`, `clearTimeout` and `performance.now` while installed, and the
+ * timers that the module took at load: for the module it is the real clock.
  */
 export class FakeClock {
-  /** How many milliseconds too early timers fire, as real ones may, measured by `performance.now()`. */
+  /**
+   * How many milliseconds too early timers fire, as real ones may, measured by `performance.now()`.
+   */
   early = 0;
   /** How often a timer fired. */
   fired = 0;
@@ -84,7 +86,10 @@ export class FakeClock {
     this.#now += ms;
   }
 
-  /** Moves the time by `ms`, then fires what has come due, in order, before any pending promise runs. */
+  /**
+   * Moves the time by `ms`, then fires what has come due, in order, before any pending promise
+   * runs.
+   */
   jump(ms: number): void {
     this.#now += ms;
     while (this.#fireNext(this.#now));
@@ -96,7 +101,8 @@ export class FakeClock {
   }
 
   /**
-   * Moves the time by `ms`, firing the timers that come due, in order, with what follows from each before the next.
+   * Moves the time by `ms`, firing the timers that come due, in order, with what follows from each
+   * before the next.
    *
    * @param ms The time in milliseconds; 0 lets pending promises run.
    */
@@ -122,7 +128,10 @@ export class FakeClock {
   }
 }
 
-/** Replaces the global `setImmediate` and `clearImmediate` until it is disposed of: a turn comes when a test says so. */
+/**
+ * Replaces the global `setImmediate` and `clearImmediate` until it is disposed of: a turn comes
+ * when a test says so.
+ */
 export class FakeTurns implements Disposable {
   readonly #waiting = new Map<number, () => void>();
   readonly #real = { setImmediate, clearImmediate };

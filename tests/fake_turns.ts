@@ -3,7 +3,8 @@
 /**
  * Turns of the event loop that pass when a test says so.
  *
- * The module takes `setImmediate` when it is loaded. Import this file before it, and it takes the fake one.
+ * The module takes `setImmediate` when it is loaded. Import this file before it, and it takes the
+ * fake one.
  *
  * @module
  */

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The model tests for longer than a suite may take: round after round, each with a seed of its own, until the time is over
-// or a run fails; before them, once, every pair of disturbances at every pair of turns of `cancel_test.ts`.
+// The model tests for longer than a suite may take: round after round, each with a seed of its own,
+// until the time is over or a run fails; before them, once, every pair of disturbances at every
+// pair of turns of `cancel_test.ts`.
 //
 //   deno task fuzz                     for ten minutes
 //   deno task fuzz -- --seconds=60     for a minute

@@ -1,18 +1,26 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What an edge worker does with the module, as handlers that a case has served: by workerd, or by the runtime's own server.
+// What an edge worker does with the module, as handlers that a case has served: by workerd, or by
+// the runtime's own server.
 import { Session } from "../mod.ts";
 
-/** Answers a request. The query parameter `from` names the upstream, a scope of the counting server. */
+/**
+ * Answers a request. The query parameter `from` names the upstream, a scope of the counting server.
+ */
 export type Handler = (request: Request) => Promise<Response>;
 
 const upstreamOf = (request: Request) => new URL(request.url).searchParams.get("from") ?? "";
 
-/** Kept from one request to the next, which on workerd is unwise: its one timer ends with the request that started it. */
+/**
+ * Kept from one request to the next, which on workerd is unwise: its one timer ends with the
+ * request that started it.
+ */
 let kept: Session | undefined;
 
 export const handlers: Record<string, Handler> = {
-  /** A session for the request: two prefetched responses and a stream left early, then an answer. */
+  /**
+   * A session for the request: two prefetched responses and a stream left early, then an answer.
+   */
   "session": async (request) => {
     const session = new Session({ baseUrl: upstreamOf(request) });
     try {
@@ -54,7 +62,10 @@ export const handlers: Record<string, Handler> = {
     }
   },
 
-  /** Changes a header of an upstream response, where the platform lets it, and passes the response on, over the `fetch` of `by`. */
+  /**
+   * Changes a header of an upstream response, where the platform lets it, and passes the response
+   * on, over the `fetch` of `by`.
+   */
   "change": async (request) => {
     const session = new Session();
     try {
@@ -72,7 +83,10 @@ export const handlers: Record<string, Handler> = {
     }
   },
 
-  /** A session in global scope, of `connections` or with a short `timeout`. Without an upstream it is closed. */
+  /**
+   * A session in global scope, of `connections` or with a short `timeout`. Without an upstream it
+   * is closed.
+   */
   "global": async (request) => {
     const upstream = upstreamOf(request);
     const { connections = 64, timeout = 30_000 } = Object.fromEntries(new URL(request.url).searchParams);
@@ -85,7 +99,10 @@ export const handlers: Record<string, Handler> = {
     return Response.json("closed");
   },
 
-  /** Makes many requests without a network, most of which queue, so that the module's code is compiled for speed. */
+  /**
+   * Makes many requests without a network, most of which queue, so that the module's code is
+   * compiled for speed.
+   */
   "busy": async () => {
     const session = new Session({ fetch: () => Promise.resolve(new Response("a")), pool: { maxConnections: 1 } });
     try {

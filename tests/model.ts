@@ -2,7 +2,8 @@
 import * as fc from "fast-check";
 
 /**
- * Runs a model test. `HANGUP_RUNS` sets the number of runs; `HANGUP_SEED` and `HANGUP_PATH` replay what has failed.
+ * Runs a model test. `HANGUP_RUNS` sets the number of runs; `HANGUP_SEED` and `HANGUP_PATH` replay
+ * what has failed.
  *
  * @param runs The number of runs by default.
  */

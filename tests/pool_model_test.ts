@@ -1,10 +1,11 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The pool against a model of plain arrays: random operations, everything compared after every step.
+ * The pool against a model of plain arrays: random operations, everything compared after every
+ * step.
  *
- * `HANGUP_RUNS` sets the number of runs. A failure prints its seed and path: set `HANGUP_SEED` and `HANGUP_PATH` to
- * them to replay it.
+ * `HANGUP_RUNS` sets the number of runs. A failure prints its seed and path: set `HANGUP_SEED` and
+ * `HANGUP_PATH` to them to replay it.
  *
  * @module
  */
@@ -55,7 +56,10 @@ interface Call {
   signal: number;
   onClose: OnClose;
   since: number;
-  /** Whether it is made past the pool's public face, as sessions do: such a holder can tell of its progress. */
+  /**
+   * Whether it is made past the pool's public face, as sessions do: such a holder can tell of its
+   * progress.
+   */
   internal: boolean;
   progress: number | undefined;
   /** Whether a request was sent, and what aborts it. */

@@ -65,7 +65,10 @@ function snapshot(pool: Pool): string {
   return `${active} active, ${queued} queued${each.length > 0 ? `: ${each.join(", ")}` : ""}`;
 }
 
-/** Acquires and records the outcome under `name`: `+name` for a lease, `-name: error` for a rejection. */
+/**
+ * Acquires and records the outcome under `name`: `+name` for a lease, `-name: error` for a
+ * rejection.
+ */
 class Recorder {
   readonly log: string[] = [];
   readonly leases = new Map<string, Lease>();

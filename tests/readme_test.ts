@@ -18,7 +18,10 @@ const pages = [
 /** Their programs run on Node and Bun as well. */
 const everywhere = new Set(["docs/recipes.md"]);
 
-/** The programs for another runtime are written here, so that they find this package and those that it installs. */
+/**
+ * The programs for another runtime are written here, so that they find this package and those that
+ * it installs.
+ */
 const folder = new URL("../.tmp/snippets/", import.meta.url);
 
 const consoleLine = /console\.log\(.*\); \/\/ (.*)/g;

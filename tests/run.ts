@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The runner: every contract case on every runtime, and Deno's own tests, against one counting server.
+// The runner: every contract case on every runtime, and Deno's own tests, against one counting
+// server.
 //
 //   deno task test -- --runtime=bun,node22   these runtimes only
 //   deno task test -- --runtime=firefox,webkit   browsers of the machine's own, which run only where they are asked for
@@ -24,11 +25,14 @@ import { findBrowser, findRuntime } from "./harness/runtimes.ts";
 import { startServer } from "./server/start.ts";
 
 /**
- * A runtime that says nothing for so long has hung in a way that no case's limit caught. On a busy machine, `deno test`
- * takes a minute to load all files.
+ * A runtime that says nothing for so long has hung in a way that no case's limit caught. On a busy
+ * machine, `deno test` takes a minute to load all files.
  */
 const SILENCE_MS = 240_000;
-/** How long a process may take to end after its last case. What keeps one alive does so for longer: 30 s and more. */
+/**
+ * How long a process may take to end after its last case. What keeps one alive does so for longer:
+ * 30 s and more.
+ */
 const EXIT_MS = 15_000;
 
 /** Marks a case that a runtime should have reported, and did not. */
@@ -39,7 +43,10 @@ const all: Runtime[] = ["deno", "bun", "node22", "node24", "node26", "workerd", 
 /** Browsers that no package brings. They run if they are named, and have no column in the page. */
 const machines = ["firefox", "webkit"] as const;
 
-/** The runtimes whose tests take least time come last, the quickest at the end, so that no long one is left alone. */
+/**
+ * The runtimes whose tests take least time come last, the quickest at the end, so that no long one
+ * is left alone.
+ */
 const QUICK: Runtime[] = ["bun", "workerd", "chromium"];
 
 interface Row extends Result {
@@ -85,8 +92,8 @@ interface Part {
 }
 
 /**
- * How many processes share the files of a runtime. With one, the slowest runtime would go on by itself when the others
- * have ended, and a core would have nothing to do.
+ * How many processes share the files of a runtime. With one, the slowest runtime would go on by
+ * itself when the others have ended, and a core would have nothing to do.
  */
 const PARTS = 2;
 
@@ -104,7 +111,10 @@ function partsOf(runtime: Runtime): Part[] {
   return parts.filter(({ contract, units }) => contract.length + units.length > 0);
 }
 
-/** What to start; each prints the protocol of harness/process.ts, but `deno test` writes JUnit's XML. */
+/**
+ * What to start; each prints the protocol of harness/process.ts, but `deno test` writes JUnit's
+ * XML.
+ */
 function commandOf({ runtime, contract, units, report }: Part): string[] | undefined {
   const harness = fromFileUrl(new URL("tests/harness/", root));
   switch (runtime) {
@@ -209,7 +219,8 @@ async function runPart(part: Part, surroundings: Record<string, string>): Promis
   if (killed || !ended) {
     fail(ended ? "ends by itself" : started || "runs to its end", `${killed || `Exit code ${code}`}\n${said}`);
   } else if (said.includes("(uncaught error)")) {
-    // What escapes from a test, or from a file's top level, is in what `deno test` prints, and not in its XML.
+    // What escapes from a test, or from a file's top level, is in what `deno test` prints, and not
+    // in its XML.
     const escaped = said.match(/^\S+ \(uncaught error\)\nerror: .*?\n(?=\n)/gms) ?? [];
     fail("lets no error escape from a test", escaped.join("\n"));
   } else if (code !== 0 && (runtime !== "deno" || !rows.some((row) => row.error))) {
@@ -224,7 +235,10 @@ async function runPart(part: Part, surroundings: Record<string, string>): Promis
   return rows;
 }
 
-/** The row of a case in the page. Situations have a page of their own, `docs/fetch.md`, and share one row for a group. */
+/**
+ * The row of a case in the page. Situations have a page of their own, `docs/fetch.md`, and share
+ * one row for a group.
+ */
 function rowOf(title: string): string {
   return /^\[differential\] [^:]+/.exec(title)?.[0] ?? title;
 }

@@ -20,7 +20,10 @@ export class ScriptedCall {
   readonly signal: AbortSignal;
   /** What `fetch()` returned. */
   readonly promise: Promise<Response>;
-  /** Whether nothing is open any more: the call failed or was aborted, or its body was read to its end or canceled. */
+  /**
+   * Whether nothing is open any more: the call failed or was aborted, or its body was read to its
+   * end or canceled.
+   */
   ended = false;
   /** Whether the body was canceled. */
   canceled = false;
@@ -117,7 +120,8 @@ export class ScriptedTransport implements Adapter {
 
   /**
    * @param onCall Called with each call.
-   * @param obeys Whether a call ends when its signal aborts. A mock or a middleware may have no regard for it.
+   * @param obeys Whether a call ends when its signal aborts. A mock or a middleware may have no
+   * regard for it.
    */
   constructor(onCall?: (call: ScriptedCall) => void, obeys = true) {
     this.#onCall = onCall;

@@ -1,11 +1,11 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The session against a naive model, over a scripted transport and a fake clock: random operations, everything compared
- * after every step.
+ * The session against a naive model, over a scripted transport and a fake clock: random operations,
+ * everything compared after every step.
  *
- * `HANGUP_RUNS` sets the number of runs. A failure prints its seed and path: set `HANGUP_SEED` and `HANGUP_PATH` to
- * them to replay it.
+ * `HANGUP_RUNS` sets the number of runs. A failure prints its seed and path: set `HANGUP_SEED` and
+ * `HANGUP_PATH` to them to replay it.
  *
  * @module
  */

@@ -12,7 +12,9 @@ const A = "https://a.test";
 const B = "https://b.test";
 const C = "https://c.test";
 
-/** Slots, with a log of what becomes of those that wait: `+name` for a lease, `-name` for a refusal. */
+/**
+ * Slots, with a log of what becomes of those that wait: `+name` for a lease, `-name` for a refusal.
+ */
 class Bench {
   readonly slots: Slots;
   drain: FakeDrain | undefined;

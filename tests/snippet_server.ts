@@ -4,7 +4,10 @@
 
 const xml = { headers: { "content-type": "application/xml" } };
 
-/** A server for one program. It answers `/stuck` when the program is `over`, and `/busy` at the third try. */
+/**
+ * A server for one program. It answers `/stuck` when the program is `over`, and `/busy` at the
+ * third try.
+ */
 export function startSnippetServer(over: Promise<void>) {
   let busy = 2;
   let tokens = 0;

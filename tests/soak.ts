@@ -1,12 +1,13 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Mixed requests through one session with one long-lived signal, on Deno, Bun and Node: what is left of them.
+// Mixed requests through one session with one long-lived signal, on Deno, Bun and Node: what is
+// left of them.
 //
 //   deno task soak                                      200,000 on each; writes its figures into docs/soak.md
 //   deno task soak -- --requests=20000 --runtime=bun    fewer, on these runtimes; writes nothing
 //
-// Fails if memory grows by more than 5 MB after the first quarter, or a lease, a listener or a socket is left, or more
-// sockets were open than the limit allows.
+// Fails if memory grows by more than 5 MB after the first quarter, or a lease, a listener or a
+// socket is left, or more sockets were open than the limit allows.
 import { fileURLToPath as fromFileUrl } from "node:url";
 import { parseArgs } from "node:util";
 import { lines } from "./harness/lines.ts";

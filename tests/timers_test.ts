@@ -27,7 +27,10 @@ function replace(globals: object, real: object = {}): Disposable {
   };
 }
 
-/** A fake that nobody ticks, as those of `@sinonjs/fake-timers` and Bun's own are told from real ones. */
+/**
+ * A fake that nobody ticks, as those of `@sinonjs/fake-timers` and Bun's own are told from real
+ * ones.
+ */
 function fake() {
   return Object.assign(() => 1, { clock: true });
 }

@@ -8,11 +8,13 @@ import { withSession } from "../harness/with_session.ts";
 import type { Scope } from "../server/client.ts";
 
 /**
- * Two cases for a client: it does its work over few sockets, and the session is closed in the middle of it.
+ * Two cases for a client: it does its work over few sockets, and the session is closed in the
+ * middle of it.
  *
  * Its error has the session's for a cause, or `tells` of it.
  *
- * One request comes after another, yet Node may open a second socket, as it hands out the end of a body before the socket.
+ * One request comes after another, yet Node may open a second socket, as it hands out the end of a
+ * body before the socket.
  */
 export function client(
   name: string,

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Real clients over `session.fetch`: each does its work with the sockets of the session, and leaves none when the session
-// is closed in the middle of it.
+// Real clients over `session.fetch`: each does its work with the sockets of the session, and leaves
+// none when the session is closed in the middle of it.
 import { request as octokit } from "@octokit/request";
 import { assertEquals, assertRejects } from "@std/assert";
 import { PostgrestClient } from "@supabase/postgrest-js";
@@ -64,7 +64,8 @@ export const cases: Case[] = [
     return async () => {
       for await (const _ of stream);
     };
-    // It hangs up at the event [DONE], mostly after the end has come with it. Where not, Node dials anew unasked.
+    // It hangs up at the event [DONE], mostly after the end has come with it. Where not, Node dials
+    // anew unasked.
   }, { sockets: 3 }),
   withSession("openai gives its connection back when a stream is abandoned half-way", async (session, { scope }) => {
     const { chat } = openai(session, scope);
@@ -160,7 +161,8 @@ export const cases: Case[] = [
     const { error, status } = await database.from("nothing").select();
     assertEquals([status, error?.code], [404, "PGRST205"]);
   }, async (session, scope) => {
-    // It streams nothing: closed while it waits for the headers. It tells of errors in what it resolves with.
+    // It streams nothing: closed while it waits for the headers. It tells of errors in what it
+    // resolves with.
     const database = new PostgrestClient(`${scope.url}/hang`, { fetch: session.fetch, retry: false });
     const settled = await pending(scope, database.from("items").select().throwOnError());
     return settled;

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The SDKs of services over `session.fetch`, and clients that take a `fetch`. A file of its own, so that a package that
-// does not load on a runtime fails alone.
+// The SDKs of services over `session.fetch`, and clients that take a `fetch`. A file of its own, so
+// that a package that does not load on a runtime fails alone.
 import { createOpenAI } from "@ai-sdk/openai";
 import Anthropic from "@anthropic-ai/sdk";
 // @ts-types="../../node_modules/@modelcontextprotocol/sdk/dist/esm/client/index.d.ts"

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The module as a strict TypeScript project sees it that is no Deno project, with the types of browsers, Node, Bun or
-// Workers: checked by `deno task check:consumer`, never run. It must use every export.
+// The module as a strict TypeScript project sees it that is no Deno project, with the types of
+// browsers, Node, Bun or Workers: checked by `deno task check:consumer`, never run. It must use
+// every export.
 import * as hangup from "@hangup/session";
 import {
   type AcquireOptions,
@@ -278,8 +279,8 @@ export async function save(path: string, json: object, init?: Omit<SessionReques
 }
 
 /**
- * A forgotten `await`: the promise has nothing of the response. Each directive is a check: where the line below it
- * compiles, it is an error itself.
+ * A forgotten `await`: the promise has nothing of the response. Each directive is a check: where
+ * the line below it compiles, it is an error itself.
  */
 export async function forget(response: StreamedResponse): Promise<void> {
   // @ts-expect-error: a promise has no chunks
@@ -294,7 +295,8 @@ export async function forget(response: StreamedResponse): Promise<void> {
   await response.throwIfNotOk().close();
 }
 
-// Wrong arguments do not compile. Each directive is a check: where nothing is wrong below it, it is an error itself.
+// Wrong arguments do not compile. Each directive is a check: where nothing is wrong below it, it is
+// an error itself.
 // @ts-expect-error: no such option
 get(url, { prefetched: false });
 // @ts-expect-error: a query is flat

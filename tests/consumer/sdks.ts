@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Libraries that take a `fetch` take a session's, without a cast: checked by `deno task check:consumer`, never run.
+// Libraries that take a `fetch` take a session's, without a cast: checked by `deno task
+// check:consumer`, never run.
 import { createOpenAI } from "@ai-sdk/openai";
 import Anthropic from "@anthropic-ai/sdk";
 import { Session } from "@hangup/session";

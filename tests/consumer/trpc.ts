@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// As sdks.ts. Apart from it, because with Bun's types `@trpc/client` does not take Bun's own `fetch` either.
+// As sdks.ts. Apart from it, because with Bun's types `@trpc/client` does not take Bun's own
+// `fetch` either.
 import { createTRPCClient, httpBatchLink, httpBatchStreamLink, httpLink } from "@trpc/client";
 import type { Session } from "@hangup/session";
 

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Promise 7, "your process is yours": wherever the module calls what a user gave, it survives a throw, a rejection, a hang, a
-// re-entry and nonsense in return. The exchange ends, the session can be used, and nothing escapes.
+// Promise 7, "your process is yours": wherever the module calls what a user gave, it survives a
+// throw, a rejection, a hang, a re-entry and nonsense in return. The exchange ends, the session can
+// be used, and nothing escapes.
 import { assert, assertEquals } from "@std/assert";
 import { Session, type SessionOptions, type SessionRequestInit, type Transport } from "../../mod.ts";
 import type { Capability, Case } from "../harness/case.ts";

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// A test may fake the time: all of it or a part, before or after a session was made, and may never tick. Nothing hangs,
-// timeouts pass when the faked time has, and no timer is left.
+// A test may fake the time: all of it or a part, before or after a session was made, and may never
+// tick. Nothing hangs, timeouts pass when the faked time has, and no timer is left.
 import { assertEquals } from "@std/assert";
 import { Session } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
@@ -37,7 +37,10 @@ function under(faked: string, when: "before" | "after"): Case {
   };
 }
 
-/** Under jest's `fakeTimers: { enableGlobally: true }` the module finds fakes when it is loaded, under others stubs. */
+/**
+ * Under jest's `fakeTimers: { enableGlobally: true }` the module finds fakes when it is loaded,
+ * under others stubs.
+ */
 function loaded(what: string, ...rest: string[]): Case {
   return {
     name: `a session keeps its promises where the module was loaded while timers and turns were ${what}`,

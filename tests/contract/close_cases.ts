@@ -27,7 +27,10 @@ const failure = (promise: Promise<unknown>): Promise<unknown> => promise.then(()
 const NOBODY = "http://x.test/";
 const STREAM = { prefetch: false } as const;
 
-/** What becomes of a response whose body nobody reads, or not to its end, over a `fetch` that ignores its signal. */
+/**
+ * What becomes of a response whose body nobody reads, or not to its end, over a `fetch` that
+ * ignores its signal.
+ */
 interface Unread {
   status?: number;
   headers?: Record<string, string>;
@@ -409,7 +412,8 @@ export const cases: Case[] = [
     async run(t) {
       const { scope } = t;
       const elsewhere = await t.openScope();
-      // The pool has one slot, which a request to another origin takes as soon as the first hop gives it up.
+      // The pool has one slot, which a request to another origin takes as soon as the first hop
+      // gives it up.
       const session = new Session({ pool: { maxConnections: 1 } });
       const redirected = failure(session.get(`${scope.url}/redirect/302?to=/bytes/10`));
       const other = failure(session.get(`${elsewhere.url}/hang`));

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Promise 7, "your request is yours": a request is sent, hooked and traced in the async context of the call that made it,
-// whoever's release let it go.
+// Promise 7, "your request is yours": a request is sent, hooked and traced in the async context of
+// the call that made it, whoever's release let it go.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { createTransport, post, Session, type SessionOptions, TimeoutError } from "../../mod.ts";
@@ -27,7 +27,9 @@ class Log {
     this.entries.push(`${what} of ${who} as ${this.context.getStore()}`);
   }
 
-  /** The number of entries with this beginning. Throws if any ran in the context of another call. */
+  /**
+   * The number of entries with this beginning. Throws if any ran in the context of another call.
+   */
   count(what: string): number {
     const wrong = this.entries.filter((entry) => !/ of (\w+) as \1$/.test(entry));
     assertEquals(wrong, [], "in the context of another call");
@@ -190,8 +192,8 @@ const CUTS: Record<string, (session: Session, log: Log, cut: () => void) => Prom
 };
 
 /**
- * Tries with longer and longer timeouts, in milliseconds, until the upload is under way when its timeout passes: on a
- * busy machine that may take long.
+ * Tries with longer and longer timeouts, in milliseconds, until the upload is under way when its
+ * timeout passes: on a busy machine that may take long.
  */
 async function underWay(attempt: (timeout: number) => Promise<boolean>): Promise<void> {
   for (let timeout = 100; timeout < 10_000; timeout *= 4) if (await attempt(timeout)) return;
@@ -361,7 +363,8 @@ export const cases: Case[] = [
       await CUTS[cut]!(session, log, () => controller.abort());
       await Promise.all(all);
       await session.close();
-      // An abort runs its listeners in the context of the code that aborts, as with bare fetch. A timeout or close() runs in the request's own context.
+      // An abort runs its listeners in the context of the code that aborts, as with bare fetch. A
+      // timeout or close() runs in the request's own context.
       if (cut === "its signal") assertEquals(log.entries.length, 3);
       else assertEquals(log.count("aborted"), 3);
     },

@@ -123,7 +123,8 @@ export const cases: Case[] = [
       assertEquals(header(await readEcho(await session.get(`${scope.url}/echo`)), "cookie"), "b=2");
     }),
     withJar(`a cookie of one host is not sent to another: ${what}`, make, async (session, _, { scope }) => {
-      // The same server under another name: cookies know no ports, so that a second port would not do.
+      // The same server under another name: cookies know no ports, so that a second port would not
+      // do.
       const local = scope.url.replace("127.0.0.1", "localhost");
       await session.get(`${scope.url}/set-cookie?a=1`);
       const away = await readEcho(await session.get(redirect(scope.url, `${local}/echo`)));

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Where a session has a `baseUrl`, the credentials among its default headers go to that origin alone, wherever a URL or a redirect
-// leads. Those that are given with a request go where the request goes.
+// Where a session has a `baseUrl`, the credentials among its default headers go to that origin
+// alone, wherever a URL or a redirect leads. Those that are given with a request go where the
+// request goes.
 import { assertEquals } from "@std/assert";
 import { Session, type SessionOptions, type SessionRequestInit } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
@@ -22,7 +23,10 @@ function arrived(echo: Echo): string[] {
 const ALL = Object.keys(DEFAULTS);
 const NONE = ["x-client"];
 
-/** What a caller, or somebody who writes what a caller passes on, may ask for instead of a path. `//` is the other origin. */
+/**
+ * What a caller, or somebody who writes what a caller passes on, may ask for instead of a path.
+ * `//` is the other origin.
+ */
 const ELSEWHERE: Record<string, (other: string) => string> = {
   "an absolute URL": (other) => `http:${other}/echo`,
   "//host": (other) => `${other}/echo`,

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// `session.fetch` is `fetch`: each situation is met by the runtime's own and by a session's, and what is seen and what
-// arrives must be equal, but for the differences of `tests/differential/differences.ts`, where `docs/fetch.md` has them.
+// `session.fetch` is `fetch`: each situation is met by the runtime's own and by a session's, and
+// what is seen and what arrives must be equal, but for the differences of
+// `tests/differential/differences.ts`, where `docs/fetch.md` has them.
 import { Session } from "../../mod.ts";
 import { type Aspects, aspectsOf, compare, type Difference } from "../differential/compare.ts";
 import { reasonOf, reasons } from "../differential/differences.ts";
@@ -54,7 +55,9 @@ async function meet(situation: Situation, fetch: Fetch, scope: Scope, { openScop
   return aspectsOf(seen, sent, normalize);
 }
 
-/** Meets a situation with the runtime's own `fetch` at this scope, and with a session's at another. */
+/**
+ * Meets a situation with the runtime's own `fetch` at this scope, and with a session's at another.
+ */
 async function differ(situation: Situation, scope: Scope, t: TestContext): Promise<Difference[]> {
   const expected = await meet(situation, bare, scope, t);
   const session = new Session();

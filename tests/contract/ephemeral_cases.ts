@@ -21,11 +21,15 @@ import type { Capability, Case, TestContext } from "../harness/case.ts";
 import { readEcho } from "../harness/with_session.ts";
 import { pattern } from "../server/client.ts";
 
-/** A socket was opened for each call, and is gone within 250 ms. Where the platform owns it, nothing is under way. */
+/**
+ * A socket was opened for each call, and is gone within 250 ms. Where the platform owns it, nothing
+ * is under way.
+ */
 async function assertNoSocket({ scope, can }: TestContext, calls = 1): Promise<void> {
   if (!can("closesSockets")) return void await scope.wait({ pending: 0 });
   const { accepted } = await scope.wait({ open: 0, pending: 0 });
-  // Node may open a second one for the next hop of a redirect, as it hands out the end of a body before the socket.
+  // Node may open a second one for the next hop of a redirect, as it hands out the end of a body
+  // before the socket.
   assert(accepted >= calls && accepted <= 2 * calls, `${accepted} sockets for ${calls} calls`);
 }
 

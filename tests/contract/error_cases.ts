@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What errors tell: Node's code for each failure of the network, on every runtime that tells, and nothing of what the
-// server or another realm put there.
+// What errors tell: Node's code for each failure of the network, on every runtime that tells, and
+// nothing of what the server or another realm put there.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { get, isRetriable, NetworkError, Session } from "../../mod.ts";
 import type { Capability, Case, Runtime, TestContext } from "../harness/case.ts";
@@ -117,7 +117,8 @@ export const cases: Case[] = [
       const bare = await told(fetch(elsewhere.url + "/upload", { method: "POST", body: "text", ...init }));
       const options = { method: "POST", body: "text", ...init };
       const session = new Session();
-      // What bare fetch ignores as it is another runtime's, a session refuses, and its `fetch` ignores.
+      // What bare fetch ignores as it is another runtime's, a session refuses, and its `fetch`
+      // ignores.
       const isOthers = bare === 200 && /^(?:client|proxy|tls)$/.test(name);
       const requested = await told(session.request(scope.url + "/upload", options));
       if (isOthers) assertEquals([requested].flat()[0], "TypeError");

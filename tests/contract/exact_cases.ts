@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What goes through a session comes out as it was: reason phrases, the URL's own query, options that are no plain objects. And
-// what cannot be sent is refused in the module's own words, never in the engine's.
+// What goes through a session comes out as it was: reason phrases, the URL's own query, options
+// that are no plain objects. And what cannot be sent is refused in the module's own words, never in
+// the engine's.
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import {
   BodyTooLargeError,
@@ -21,7 +22,10 @@ import { pause, readEcho, within } from "../harness/with_session.ts";
 
 const NOBODY = "http://x.test/";
 
-/** Requests for bodies that a runtime may leave coded: Deno if the caller asks for none, Bun with `decompress: false`. */
+/**
+ * Requests for bodies that a runtime may leave coded: Deno if the caller asks for none, Bun with
+ * `decompress: false`.
+ */
 const UNDECODED: Record<string, RequestInit & { decompress?: boolean }> = {
   "no option": {},
   "accept-encoding: gzip": { headers: { "accept-encoding": "gzip" } },
@@ -88,7 +92,10 @@ async function queryOf(url: string, query: SessionRequestInit["query"]): Promise
   return seen;
 }
 
-/** What somebody may have assigned to `Object.prototype`, that options of requests and sessions are named. */
+/**
+ * What somebody may have assigned to `Object.prototype`, that options of requests and sessions are
+ * named.
+ */
 const POLLUTION: Record<string, unknown> = {
   method: "DELETE",
   headers: { "x-evil": "1" },
@@ -139,7 +146,10 @@ class Computed {
   }
 }
 
-/** What comes of a session with such options in every place, over a `fetch` that answers with what was made before. */
+/**
+ * What comes of a session with such options in every place, over a `fetch` that answers with what
+ * was made before.
+ */
 async function whatComes(pollute: () => void, restore: () => void): Promise<unknown[]> {
   const seen: unknown[] = [];
   const chunk = new TextEncoder().encode("hello");
@@ -198,7 +208,9 @@ async function whatComes(pollute: () => void, restore: () => void): Promise<unkn
   return seen;
 }
 
-/** What is of a wrong type, where a number or an object belongs; each begins with the option's name. */
+/**
+ * What is of a wrong type, where a number or an object belongs; each begins with the option's name.
+ */
 const WRONG: Record<string, () => unknown> = {
   "pool: null": () => new Session({ pool: null as never }),
   "pool: 1": () => new Session({ pool: 1 as never }),
@@ -261,7 +273,9 @@ const SHOWN: Record<string, (session: Session) => unknown> = {
   },
 };
 
-/** Bodies of responses as the `fetch` of npm packages give them, each with a log of how it is left. */
+/**
+ * Bodies of responses as the `fetch` of npm packages give them, each with a log of how it is left.
+ */
 const FOREIGN_BODIES: Record<string, (log: string[]) => unknown> = {
   "an async generator": (log) =>
     async function* () {

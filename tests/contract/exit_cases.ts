@@ -22,7 +22,10 @@ function exits(way: string, env: Record<string, string> = {}): Case {
 /** A proxy that answers nothing: an address of the documentation's (RFC 5737). */
 const NOBODY = "http://192.0.2.1:3128";
 
-/** What a program may find as the cause of an error, and what a look at its causes must come back from. */
+/**
+ * What a program may find as the cause of an error, and what a look at its causes must come back
+ * from.
+ */
 const CAUSES = [
   "a ring",
   "itself",

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Whatever the peer does, a request ends in time with the right result or an error that says what happened, and leaves
-// nothing behind: the session serves the next request, and its close closes every socket.
+// Whatever the peer does, a request ends in time with the right result or an error that says what
+// happened, and leaves nothing behind: the session serves the next request, and its close closes
+// every socket.
 import { assert, assertEquals } from "@std/assert";
 import { HangupError, Session, type SessionRequestInit, TimeoutError } from "../../mod.ts";
 import type { Capability, Case, Runtime } from "../harness/case.ts";
@@ -9,7 +10,10 @@ import { watchedSignal, watchTimers } from "../harness/watch.ts";
 import { pause, readEcho } from "../harness/with_session.ts";
 import { type FaultName, faults } from "../server/faults.ts";
 
-/** How a request ends, in a few words: `200 "hello"`, `NetworkError: body`. Where runtimes differ, each has its own. */
+/**
+ * How a request ends, in a few words: `200 "hello"`, `NetworkError: body`. Where runtimes differ,
+ * each has its own.
+ */
 type Ends = string | ({ all: string } & Partial<Record<Runtime | "node" | "browser", string>>);
 
 interface Expectation {
@@ -25,7 +29,10 @@ interface Expectation {
 /** Long enough for a busy machine, so that only what has a short one of its own times out. */
 const PATIENT = { queue: 5000, headers: 5000, idle: 5000, total: 8000 };
 const HEADERS = { init: { timeout: { headers: 150 } } };
-/** For what only some platforms wait for: also on a busy machine, the others see what is wrong before this has passed. */
+/**
+ * For what only some platforms wait for: also on a busy machine, the others see what is wrong
+ * before this has passed.
+ */
 const LATE = { init: { timeout: { headers: 1000 } } };
 const IDLE = { init: { timeout: { idle: 150 } } };
 const TOTAL = { init: { timeout: { total: 300 } } };
@@ -325,7 +332,8 @@ function faultCase(name: FaultName, { ends, init, needs, reused, gap = 0 }: Expe
           assert(took < 15_000, `it took ${took} ms`);
           assertEquals([session.pool.stats().active, session.exchanges(), watched.listeners], [0, [], 0]);
           if (gap > 0) {
-            // The fault ends the connection, which a busy client notices late. Node may have another one open.
+            // The fault ends the connection, which a busy client notices late. Node may have
+            // another one open.
             if (can("closesSockets")) await bad.wait({ open: 0 }, 1000).catch(() => {});
             await pause(gap);
           }

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// `session.fetch` in place of `fetch`, for libraries: it takes what `fetch` takes and returns a real `Response`, and no
-// body that nobody reads holds a connection.
+// `session.fetch` in place of `fetch`, for libraries: it takes what `fetch` takes and returns a
+// real `Response`, and no body that nobody reads holds a connection.
 import {
   assert,
   assertEquals,
@@ -67,7 +67,10 @@ async function untilIdle(session: Session): Promise<void> {
   assertIdle(session);
 }
 
-/** Waits until the server can send no more, as the buffers on the way are full; throws if it still can after 3 s. */
+/**
+ * Waits until the server can send no more, as the buffers on the way are full; throws if it still
+ * can after 3 s.
+ */
 async function untilHeldBack(scope: Scope): Promise<void> {
   let before = -1;
   for (let i = 0; i < 20; i++) {
@@ -349,7 +352,8 @@ export const cases: Case[] = [
   withSession(
     "session.fetch sends a Request's body of many parts with its length, also at a redirect",
     async (session, { runtime, scope }) => {
-      // Where nobody tells what is in memory, it is read for 10 ms at most, so that a busy machine may take it for a stream.
+      // Where nobody tells what is in memory, it is read for 10 ms at most, so that a busy machine
+      // may take it for a stream.
       const length = runtime.startsWith("node") ? 400 : 4;
       const parts = Array.from({ length }, () => new Uint8Array(2000).fill(97));
       const form = new FormData();

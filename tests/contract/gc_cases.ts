@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Garbage collection is only the safety net, and it works: what was dropped while open is aborted and reported once, and
-// what is still in use is not cut off.
+// Garbage collection is only the safety net, and it works: what was dropped while open is aborted
+// and reported once, and what is still in use is not cut off.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { ExchangeInfo } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
@@ -88,7 +88,9 @@ const KEPT: Record<string, number> = {
 /** How a callback may misbehave that is called when something was collected. */
 const MISBEHAVIORS = ["throws", "rejects", "hangs", "calls get()", "calls close()"];
 
-/** Where a request is when the signal of its `Request` aborts, after the `Request` was collected. */
+/**
+ * Where a request is when the signal of its `Request` aborts, after the `Request` was collected.
+ */
 const SIGNALED = [
   "session.fetch",
   "session.get",

@@ -146,13 +146,15 @@ export const cases: Case[] = [
   leaving("while the upstream is silent", ["/stall/1000"], { needs: ["seesClientsLeave"] }),
   leaving("while the upstream is silent, at the idle timeout at the latest", ["/stall/1000"], { idle: 1000 }),
   {
-    // On workerd the timer for both deadlines is lost with the request that ends first, until there is another request.
+    // On workerd the timer for both deadlines is lost with the request that ends first, until there
+    // is another request.
     name: "a session kept in global scope serves request after request, and its timeouts come back",
     needs: ["serves"],
     run: assertTimeoutsComeBack,
   },
   {
-    // Code that workerd has compiled for speed makes promises without a note of the request that they belong to.
+    // Code that workerd has compiled for speed makes promises without a note of the request that
+    // they belong to.
     name: "a session kept in global scope goes on in the request that called it, also in a module that was used often",
     needs: ["serves"],
     async run(t) {

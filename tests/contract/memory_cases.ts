@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Promise 5: nothing grows for ever. What counts against a cap is the memory that is held, however a server frames a body, and
-// `maxBodyBytes` holds wherever a body is kept.
+// Promise 5: nothing grows for ever. What counts against a cap is the memory that is held, however
+// a server frames a body, and `maxBodyBytes` holds wherever a body is kept.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   BodyTooLargeError,
@@ -41,7 +41,10 @@ interface Growth {
   grown: number;
 }
 
-/** The least of eight tries at the most: on a busy machine an engine lets more garbage pile up. What is held is held in each. */
+/**
+ * The least of eight tries at the most: on a busy machine an engine lets more garbage pile up. What
+ * is held is held in each.
+ */
 async function measure(t: TestContext, path: string, way: string, held: number, cap?: number): Promise<Growth> {
   let least: Growth | undefined;
   for (let tries = 0; tries < 8 && !(least && least.grown <= 2 * held + 16 * MB); tries++) {
@@ -83,7 +86,10 @@ function grows(framing: string, way: string): Case {
   };
 }
 
-/** Bodies without end. The second has a length that is a lie; a runtime may keep to it, or refuse both. */
+/**
+ * Bodies without end. The second has a length that is a lie; a runtime may keep to it, or refuse
+ * both.
+ */
 const ENDLESS: Record<string, string> = {
   "chunks of 1 KB": raw({ chunk: 1000, times: Infinity }),
   "a length of 3 beside chunks": raw({ head: LIES, chunk: 1000, times: Infinity }),
@@ -129,7 +135,10 @@ async function readLines(response: StreamedResponse): Promise<string[]> {
 
 const URL_OF_NOBODY = "http://x.test/";
 
-/** A session over a `fetch` of the user's, for a case that needs no server. Nothing is open after it. */
+/**
+ * A session over a `fetch` of the user's, for a case that needs no server. Nothing is open after
+ * it.
+ */
 function mocked(
   name: string,
   fetch: () => SessionOptions["fetch"],
@@ -150,7 +159,10 @@ function mocked(
   };
 }
 
-/** What `lines()` makes of a text under a cap of 4 bytes: the lines, or `undefined` if one is too long. */
+/**
+ * What `lines()` makes of a text under a cap of 4 bytes: the lines, or `undefined` if one is too
+ * long.
+ */
 const LINES: [text: string, lines: string[] | undefined][] = [
   ["abcd\n", ["abcd"]],
   ["abc\r\nefgh", ["abc", "efgh"]],

@@ -31,7 +31,9 @@ async function echo(session: Session, input: string | URL | Request, init?: Sess
   return await readEcho(await session.request(input, init));
 }
 
-/** `baseUrl`'s path, the input, and the path and query that are asked for: the URL standard's rules. */
+/**
+ * `baseUrl`'s path, the input, and the path and query that are asked for: the URL standard's rules.
+ */
 /** Whether the runtime sends the method as it is. */
 function isKnown(method: string): boolean {
   try {

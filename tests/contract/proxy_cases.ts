@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// A session goes where bare `fetch` would go: through the proxies of the environment, and never around a proxy or a mock
-// of the user's. The scope plays the proxy: whatever host is asked for, it answers itself.
+// A session goes where bare `fetch` would go: through the proxies of the environment, and never
+// around a proxy or a mock of the user's. The scope plays the proxy: whatever host is asked for, it
+// answers itself.
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { createTransport, NetworkError, post, Session } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Redirects are followed by the session, by the rules of the Fetch standard. The cases named "WPT" are what the Web
-// Platform Tests ask for in fetch/api/redirect, put to the counting server.
+// Redirects are followed by the session, by the rules of the Fetch standard. The cases named "WPT"
+// are what the Web Platform Tests ask for in fetch/api/redirect, put to the counting server.
 import { assert, assertEquals, assertIsError, assertRejects } from "@std/assert";
 import { NetworkError, Pool, Session, type SessionRequestInit, TooManyRedirectsError } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
@@ -54,7 +54,10 @@ function method(status: number, sent: string, expected: string, body?: () => Bod
 const TEXT = (): BodyInit => "the body";
 const BLOB = (): BodyInit => new Blob(["the body"], { type: "text/plain;charset=utf-8" });
 
-/** A redirect that is refused with a NetworkError; where it came from was asked once, and nothing else. */
+/**
+ * A redirect that is refused with a NetworkError; where it came from was asked once, and nothing
+ * else.
+ */
 function refused(what: string, to: string, message: string): Case {
   return withSession(`Session.request() refuses a redirect ${what}`, async (session, { scope }) => {
     for (const status of STATUSES) {
@@ -109,7 +112,8 @@ export const cases: Case[] = [
       const session = new Session({ fetch: fetch as typeof globalThis.fetch, pool: { maxConnections: 1 } });
       const all = ["a", "b", "c", "d"];
       await Promise.all(all.map((name) => session.get(`http://x.test/from/${name}`)));
-      // The slot that a redirect gives back may go to who waits, the next one goes to its successor.
+      // The slot that a redirect gives back may go to who waits, the next one goes to its
+      // successor.
       const late = ["a", "b"].filter((name, i) => sent.indexOf(`/to/${name}`) > sent.indexOf(`/from/${all[i + 2]}`));
       assertEquals([late, sent.length], [[], 8], sent.join());
       await session.close();

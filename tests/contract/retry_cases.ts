@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What may be sent again: with `retry()` of @std/async, p-retry and a loop, against a server that fails twice. The server
-// counts, so it proves that no POST arrives twice.
+// What may be sent again: with `retry()` of @std/async, p-retry and a loop, against a server that
+// fails twice. The server counts, so it proves that no POST arrives twice.
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { retry } from "@std/async";
 import pRetry from "p-retry";
@@ -78,7 +78,8 @@ export const cases: Case[] = [
       scope,
       can,
     }) => {
-      // The platform, or the module, sends a GET once more itself where a reused connection died. These are fresh.
+      // The platform, or the module, sends a GET once more itself where a reused connection died.
+      // These are fresh.
       const url = `${scope.url}/kill-first/2`;
       assertEquals((await again(() => get(url))).status, 200);
       if (can("allHeaders")) assertEquals((await scope.stats()).paths["GET /kill-first/2"], 3);

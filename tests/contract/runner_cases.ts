@@ -1,10 +1,13 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Promise 7 in a user's tests: under the test runner of the runtime, and on Node under vitest and jest, each run as it is.
+// Promise 7 in a user's tests: under the test runner of the runtime, and on Node under vitest and
+// jest, each run as it is.
 import { assert, assertEquals } from "@std/assert";
 import type { Case, Runtime } from "../harness/case.ts";
 
-/** What tests/runners/promises.ts has, and the number of ways in which each runner fakes the time. */
+/**
+ * What tests/runners/promises.ts has, and the number of ways in which each runner fakes the time.
+ */
 const PROMISES = 5;
 
 /** What scripts/runner.ts prints. */
@@ -13,7 +16,10 @@ interface Outcome {
   failed: string[];
 }
 
-/** Runs tests/runners/vitest.ts or jest.ts on these versions of Node. `expected` are the tests of each project. */
+/**
+ * Runs tests/runners/vitest.ts or jest.ts on these versions of Node. `expected` are the tests of
+ * each project.
+ */
 function onNode(runner: "vitest" | "jest", runtimes: Runtime[], name: string, expected: Record<string, number>): Case {
   return {
     name,

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What SECURITY.md promises: no secret is shown, no header or request is injected, no credential goes to another origin, no
-// other scheme is asked, a polluted prototype is no option, and what is decoded is capped.
+// What SECURITY.md promises: no secret is shown, no header or request is injected, no credential
+// goes to another origin, no other scheme is asked, a polluted prototype is no option, and what is
+// decoded is capped.
 import { assert, assertEquals, assertIsError, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   BodyTooLargeError,
@@ -125,7 +126,10 @@ const POLLUTION: Record<string, unknown> = {
   duplex: "evil",
 };
 
-/** Where a platform's own objects read from `Object.prototype`: the `Request` of Deno and Node, and `addEventListener`. */
+/**
+ * Where a platform's own objects read from `Object.prototype`: the `Request` of Deno and Node, and
+ * `addEventListener`.
+ */
 const PLATFORM: Partial<Record<TestContext["runtime"], string[]>> = {
   deno: ["integrity", "mode", "referrer", "signal"],
   node22: ["body"],
@@ -133,7 +137,10 @@ const PLATFORM: Partial<Record<TestContext["runtime"], string[]>> = {
   node26: ["body"],
 };
 
-/** Made before, as `fetch` itself reads from there: what a session that is made and used then passes on to `fetch`, as `fetch` would read it, and what becomes of it. */
+/**
+ * Made before, as `fetch` itself reads from there: what a session that is made and used then passes
+ * on to `fetch`, as `fetch` would read it, and what becomes of it.
+ */
 function prepared(name: string, over: "fetch" | "transport"): () => Promise<unknown> {
   const url = "http://127.0.0.1/";
   const answers = [1, 2, 3, 4].map(() => new Response("hello"));
@@ -167,7 +174,9 @@ function prepared(name: string, over: "fetch" | "transport"): () => Promise<unkn
   };
 }
 
-/** What must not become an option of the runtime's pools, or of a property that the module defines. */
+/**
+ * What must not become an option of the runtime's pools, or of a property that the module defines.
+ */
 const POOL_POLLUTION: Record<string, unknown> = {
   value: "evil",
   writable: true,
@@ -182,7 +191,10 @@ const POOL_POLLUTION: Record<string, unknown> = {
   decodes: "evil",
 };
 
-/** Where undici copies its options into plain objects, so that bare `fetch` fails as well at each new origin. */
+/**
+ * Where undici copies its options into plain objects, so that bare `fetch` fails as well at each
+ * new origin.
+ */
 const UNDICI = ["keepAlive", "idleTimeout"];
 
 function poolPollution(name: string): Case {
@@ -366,7 +378,8 @@ export const cases: Case[] = [
           [session.pool, "Pool { active: 2, queued: 1, closed: false }"],
           [web, `Response { status: 200, url: "${scope.url}/headers?…", bodyUsed: false }`],
         ];
-        // workerd's `inspect` shows any `Response` in its own way, and a bundle's names are not those of the source.
+        // workerd's `inspect` shows any `Response` in its own way, and a bundle's names are not
+        // those of the source.
         for (const [value, line] of runtime === "workerd" ? [] : shows) {
           assertEquals(inspect(value, {}), line);
           assertNoSecret(value);

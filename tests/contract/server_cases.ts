@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The instrument itself, by plain `fetch` alone: that the counting server counts what the runtimes do, and that its
-// routes answer as they say.
+// The instrument itself, by plain `fetch` alone: that the counting server counts what the runtimes
+// do, and that its routes answer as they say.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Case } from "../harness/case.ts";
 import { pattern } from "../server/client.ts";

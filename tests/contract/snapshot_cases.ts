@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Promise 7, "your request is yours": what is sent are the body and the headers as they were at the call, whatever the caller
-// does to them while the request waits, asks a jar, is redirected or sent once more.
+// Promise 7, "your request is yours": what is sent are the body and the headers as they were at the
+// call, whatever the caller does to them while the request waits, asks a jar, is redirected or sent
+// once more.
 import { assert, assertEquals } from "@std/assert";
 import { Session, type SessionOptions, type SessionRequestInit } from "../../mod.ts";
 import type { Capability, Case, TestContext } from "../harness/case.ts";

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// A server may close an idle connection just as a request arrives. What may be sent again is, once; what may not
-// arrives at most once. What arrived is counted by the server.
+// A server may close an idle connection just as a request arrives. What may be sent again is, once;
+// what may not arrives at most once. What arrived is counted by the server.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { get, NetworkError, patch, post, type PrefetchedResponse, Session } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
@@ -269,7 +269,8 @@ export const cases: Case[] = [
   }, ONCE),
 
   ...["POST", "PUT"].flatMap((method) =>
-    // Deno's bare fetch sends an empty Blob in chunks; a PUT of it has a Content-Length here, so that it can be repeated.
+    // Deno's bare fetch sends an empty Blob in chunks; a PUT of it has a Content-Length here, so
+    // that it can be repeated.
     Object.entries({ ...BODIES, "a stream": () => stream() }).filter(([what]) => what !== "an empty Blob").map((
       [what, body],
     ) =>

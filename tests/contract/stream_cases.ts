@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Promise 3: a streamed response holds its connection until the first of its ends, and gives it back exactly once.
+// Promise 3: a streamed response holds its connection until the first of its ends, and gives it
+// back exactly once.
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import {
   BodyTooLargeError,
@@ -27,7 +28,10 @@ interface Open {
   controller: AbortController;
 }
 
-/** Each way to read a body of 10 bytes, after a program has looked whether there is one. Comes to its length. */
+/**
+ * Each way to read a body of 10 bytes, after a program has looked whether there is one. Comes to
+ * its length.
+ */
 const AFTER_A_LOOK: Record<string, (response: StreamedResponse) => Promise<number>> = {
   "bytes()": async (response) => (await response.bytes()).byteLength,
   "lines()": async (response) => {
@@ -43,7 +47,10 @@ const AFTER_A_LOOK: Record<string, (response: StreamedResponse) => Promise<numbe
   "toResponse()": async (response) => (await response.toResponse().arrayBuffer()).byteLength,
 };
 
-/** A way for a streamed response to end. Checks that the one slot is given back, once, and that the pool still serves. */
+/**
+ * A way for a streamed response to end. Checks that the one slot is given back, once, and that the
+ * pool still serves.
+ */
 function end(
   how: string,
   path: string,

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The promises over TLS: HTTP/1.1, and HTTP/2, where a lease is a stream of a connection that others share.
+// The promises over TLS: HTTP/1.1, and HTTP/2, where a lease is a stream of a connection that
+// others share.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { BodyTooLargeError, get, NetworkError, Session, SessionClosedError, TimeoutError } from "../../mod.ts";
 import type { Capability, Case, TestContext } from "../harness/case.ts";

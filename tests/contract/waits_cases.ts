@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Promise 4: nothing waits for ever, and no wait ends falsely. The queue's timeout is for starvation.
+// Promise 4: nothing waits for ever, and no wait ends falsely. The queue's timeout is for
+// starvation.
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { type CookieJar, Session, type SessionOptions, TimeoutError, type Timeouts } from "../../mod.ts";
 import type { Capability, Case } from "../harness/case.ts";
@@ -25,7 +26,10 @@ function assertIdle(session: Session): void {
   assertEquals([session.exchanges(), active, queued], [[], 0, 0]);
 }
 
-/** The pieces of an upload, with a gap of this many milliseconds before each. With `Infinity`, no piece comes. */
+/**
+ * The pieces of an upload, with a gap of this many milliseconds before each. With `Infinity`, no
+ * piece comes.
+ */
 async function* pieces(count: number, gap: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   for (let i = 0; i < count; i++) {
     await (gap === Infinity ? never() : pause(gap));

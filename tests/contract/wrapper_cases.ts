@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What wrappers, mocks and middleware around `fetch` do to requests and responses: the same as to those of bare `fetch`.
+// What wrappers, mocks and middleware around `fetch` do to requests and responses: the same as to
+// those of bare `fetch`.
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { BodyTooLargeError, createTransport, Session, type SessionOptions, type Transport } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
@@ -9,7 +10,10 @@ import { header, readEcho } from "../harness/with_session.ts";
 
 type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
-/** The places where a wrapper of `fetch` can stand. Each runs `work` with a session that goes through the wrapper. */
+/**
+ * The places where a wrapper of `fetch` can stand. Each runs `work` with a session that goes
+ * through the wrapper.
+ */
 const PLACES: Record<
   string,
   (wrap: (send: Fetch) => Fetch, options: SessionOptions, work: (session: Session) => Promise<void>) => Promise<void>
@@ -67,7 +71,9 @@ const answering = (body: string) => (send: Fetch): Fetch => async (input, init) 
   return new Response(body, { headers: { ...Object.fromEntries(response.headers), "content-length": "1000" } });
 };
 
-/** Responses without `body`, as of React Native, whatwg-fetch and mocks that are written by hand. */
+/**
+ * Responses without `body`, as of React Native, whatwg-fetch and mocks that are written by hand.
+ */
 const BODILESS: Record<string, object> = {
   "arrayBuffer()": { arrayBuffer: () => Promise.resolve(new TextEncoder().encode('{"a":1}').buffer) },
   "text()": { text: () => Promise.resolve('{"a":1}') },

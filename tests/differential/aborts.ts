@@ -223,7 +223,10 @@ const during: Situation[] = [
   }),
 ];
 
-/** On Node, the signal of a `Request` no longer aborts once the `Request`, or what it is a clone of, is collected. */
+/**
+ * On Node, the signal of a `Request` no longer aborts once the `Request`, or what it is a clone of,
+ * is collected.
+ */
 const held: Request[] = [];
 
 function hold(request: Request): Request {

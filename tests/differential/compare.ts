@@ -26,7 +26,10 @@ function showArrival({ headers, ...rest }: Arrival): unknown {
   return { ...rest, headers: shown };
 }
 
-/** Splits what was seen into aspects, named by their paths: `call.value.status`, `sent.1.headers.accept`. */
+/**
+ * Splits what was seen into aspects, named by their paths: `call.value.status`,
+ * `sent.1.headers.accept`.
+ */
 export function aspectsOf(seen: unknown, sent: Arrival[], normalize: (text: string) => string): Aspects {
   const aspects: Aspects = new Map();
   const boundaries = sent.flatMap(({ headers }) => headers.map(([, value]) => /boundary=([^;\s"]+)/.exec(value)?.[1]));
@@ -52,7 +55,10 @@ export function aspectsOf(seen: unknown, sent: Arrival[], normalize: (text: stri
   return aspects;
 }
 
-/** A session's chain of causes must have the runtime's own error in it; what is around that is its own. */
+/**
+ * A session's chain of causes must have the runtime's own error in it; what is around that is its
+ * own.
+ */
 function hasCause(bare: string, session: string): boolean {
   const root = (JSON.parse(bare) as string[]).at(-1);
   return root === undefined || (JSON.parse(session) as string[]).includes(root);

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The differences between a session's `fetch` and a bare one that are meant, each with its reason. Any other is a fault.
+// The differences between a session's `fetch` and a bare one that are meant, each with its reason.
+// Any other is a fault.
 import type { Runtime } from "../harness/case.ts";
 import type { Difference } from "./compare.ts";
 
@@ -22,7 +23,10 @@ export interface Reason {
   session?: RegExp;
   /** Where it may show; everywhere by default. */
   runtimes?: Runtime[];
-  /** Whether it shows now and then only, as it depends on time. Then it need not show where it is recorded. */
+  /**
+   * Whether it shows now and then only, as it depends on time. Then it need not show where it is
+   * recorded.
+   */
   varies?: true;
 }
 

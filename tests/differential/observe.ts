@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What a situation sees of a `fetch`, as plain values that can be compared. Nothing here waits for ever: what does not
-// settle in time is an observation of its own, "hangs".
+// What a situation sees of a `fetch`, as plain values that can be compared. Nothing here waits for
+// ever: what does not settle in time is an observation of its own, "hangs".
 import type { Step } from "../server/faults.ts";
 
 /** Any `fetch`: the runtime's own, or that of a session. */
@@ -15,7 +15,10 @@ export interface Place {
   other(): Promise<string>;
   /** An origin where nobody listens. */
   dead(): Promise<string>;
-  /** Resolves when so many requests have arrived; gives up in silence, as what arrived is compared anyway. */
+  /**
+   * Resolves when so many requests have arrived; gives up in silence, as what arrived is compared
+   * anyway.
+   */
   arrived(requests: number): Promise<void>;
   /** Resolves when the client has left so many exchanges; gives up in silence, and says so. */
   left(exchanges: number): Promise<boolean>;
@@ -29,7 +32,10 @@ export interface Situation {
   name: string;
   /** Aspects that depend on time, and are not compared. */
   unsteady?: RegExp;
-  /** Whether it has a short time limit, which a busy machine may miss: if the two differ, both meet it again. */
+  /**
+   * Whether it has a short time limit, which a busy machine may miss: if the two differ, both meet
+   * it again.
+   */
   timed?: boolean;
   run(fetch: Fetch, at: Place): Promise<unknown>;
 }
@@ -73,7 +79,10 @@ function shorten(text: string): string {
   return `${text.length} characters, hash ${hash}`;
 }
 
-/** What was thrown: its name and classes, and its chain of causes by class and code. No messages, as they are prose. */
+/**
+ * What was thrown: its name and classes, and its chain of causes by class and code. No messages, as
+ * they are prose.
+ */
 export function describeError(error: unknown, signal?: AbortSignal): Record<string, unknown> {
   const known = { TypeError, RangeError, SyntaxError, DOMException, Error };
   const classes = Object.entries(known).filter(([, each]) => error instanceof each).map(([name]) => name);
@@ -93,7 +102,10 @@ export function describeError(error: unknown, signal?: AbortSignal): Record<stri
   };
 }
 
-/** Settles what a function does, whatever that is: a throw, a rejection, a value, or nothing in time. */
+/**
+ * Settles what a function does, whatever that is: a throw, a rejection, a value, or nothing in
+ * time.
+ */
 export async function settle<T>(
   work: () => T | Promise<T>,
   { signal, patience = PATIENCE_MS, show = (value) => value }: {
@@ -165,7 +177,10 @@ export function one(name: string, path: string, init?: Init, how?: How): Situati
   };
 }
 
-/** A situation that is one call, whose response is read at once: on Bun, a look at `body` changes how it is read. */
+/**
+ * A situation that is one call, whose response is read at once: on Bun, a look at `body` changes
+ * how it is read.
+ */
 export function atOnce(name: string, path: string, how: Exclude<How, "not">): Situation {
   return { name, run: async (fetch, at) => await read(await fetch(at.url + path), how) };
 }

@@ -25,7 +25,9 @@ function got(name: string, path: string, how: How, init?: RequestInit): Situatio
   return one(name, path, init, how);
 }
 
-/** What is done with a response in steps, each settled: so a step that fails does not hide the next. */
+/**
+ * What is done with a response in steps, each settled: so a step that fails does not hide the next.
+ */
 type Steps = Record<string, (response: Response) => unknown>;
 
 function steps(name: string, path: string, steps: Steps, init?: RequestInit): Situation {
@@ -468,7 +470,10 @@ const HELLO_GZIP = "H4sIAAAAAAAAE8tIzcnJBwCGphA2BQAAAA==";
 const encoded = (name: string, base64: string, ...headers: string[]) =>
   one(name, raw(response("200 OK", [TEXT, ...headers, `content-length: ${atob(base64).length}`]), { base64 }));
 
-/** Node loses such a failure now and then, and Deno tells of it before or after it gives the body away. */
+/**
+ * Node loses such a failure now and then, and Deno tells of it before or after it gives the body
+ * away.
+ */
 const LOST = /^(read\.|bodyUsed$)/;
 
 const codings: Situation[] = [
@@ -520,8 +525,8 @@ const codings: Situation[] = [
 ];
 
 /**
- * What the peer does wrong. Those that never end are for other suites, and so are those of whose failure Node may lose
- * sight.
+ * What the peer does wrong. Those that never end are for other suites, and so are those of whose
+ * failure Node may lose sight.
  */
 const ENDLESS =
   /stall|drip|for-ever|endless|bomb|hang|silent|never|continue-flood|stops-reading|stays-open|speaks-first|reused|idle$|late-response|at-accept|huge|half-closes|switches|loop|status-of|status-99|http-2|negative|not-a-number|early-|gzip-wrong|gzip-not/;

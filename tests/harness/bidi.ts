@@ -66,7 +66,10 @@ export class Bidi {
     else pending?.reject(new Error(`${error}: ${message}`));
   }
 
-  /** Evaluates an expression in a context, and resolves with its value, or that of the promise that it is. */
+  /**
+   * Evaluates an expression in a context, and resolves with its value, or that of the promise that
+   * it is.
+   */
   async evaluate(context: string, expression: string): Promise<unknown> {
     const target = { context };
     const evaluated = await this.send<Evaluated>("script.evaluate", { expression, target, awaitPromise: true });

@@ -5,13 +5,17 @@ import { fileURLToPath } from "node:url";
 import { lacking, type Runtime } from "./case.ts";
 import { suiteName } from "./suites.ts";
 
-/** Chromium waits up to 5 s for the rest of a body of which at most 16 KiB are missing, to save the connection. */
+/**
+ * Chromium waits up to 5 s for the rest of a body of which at most 16 KiB are missing, to save the
+ * connection.
+ */
 const WITHIN: Partial<Record<Runtime, number>> = { workerd: 1500, chromium: 6000, firefox: 1500, webkit: 1500 };
 
 /**
- * One script with all cases and the module, for a runtime that reads no files. Its default export is a worker that
- * answers `POST { suite, name }` by running that case, and `GET /NAME` by the handler of that name; in a page there is the
- * global function `runHangupCase`. A case that was run gives `{ error?, without? }`.
+ * One script with all cases and the module, for a runtime that reads no files. Its default export
+ * is a worker that answers `POST { suite, name }` by running that case, and `GET /NAME` by the
+ * handler of that name; in a page there is the global function `runHangupCase`. A case that was run
+ * gives `{ error?, without? }`.
  */
 export async function bundleCases(runtime: Runtime, files: string[]): Promise<string> {
   const imports = files.map((file, i) => `import { cases as cases${i} } from ${JSON.stringify(file)};`);

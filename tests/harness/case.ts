@@ -5,7 +5,9 @@ import { openScope, type Scope } from "../server/client.ts";
 
 export type Runtime = "deno" | "bun" | "node22" | "node24" | "node26" | "workerd" | "chromium" | "firefox" | "webkit";
 
-/** What a case may need that some platform cannot do. Nothing else is a reason not to run a case. */
+/**
+ * What a case may need that some platform cannot do. Nothing else is a reason not to run a case.
+ */
 export const capabilities = {
   closesSockets: "The module can close the sockets itself. Without it, cases check that nothing is in flight.",
   followsRedirects: "Redirects are followed by the module, not by the platform.",
@@ -109,7 +111,9 @@ export interface Case {
   /** A sentence, such as `get() leaves no socket open after a 404`. */
   name: string;
   needs?: Capability[];
-  /** Whether it uses bare `fetch`, which may leave resources behind; then Deno's sanitizers are off. */
+  /**
+   * Whether it uses bare `fetch`, which may leave resources behind; then Deno's sanitizers are off.
+   */
   leaks?: boolean;
   /** Whether its scope keeps what arrives. */
   records?: boolean;
@@ -143,11 +147,17 @@ export interface TestContext {
   readonly scope: Scope;
   /** Another such port, for a second origin; closed after the case. */
   openScope: typeof openScope;
-  /** Whether the platform can do this. If not, the case goes on without it, and the matrix says so. */
+  /**
+   * Whether the platform can do this. If not, the case goes on without it, and the matrix says so.
+   */
   can(capability: Capability): boolean;
-  /** Runs a script of `tests/` in a process of its own, on the same runtime. Needs `"processes"`. */
+  /**
+   * Runs a script of `tests/` in a process of its own, on the same runtime. Needs `"processes"`.
+   */
   run(script: string | Script, ...args: string[]): Promise<Exit>;
-  /** Serves a handler of `tests/handlers.ts` for this case and returns its URL. Needs `"serves"`. */
+  /**
+   * Serves a handler of `tests/handlers.ts` for this case and returns its URL. Needs `"serves"`.
+   */
   serve(name: string): Promise<string>;
 }
 
@@ -191,7 +201,9 @@ export function lacks(test: Case, runtime: Runtime): Capability | undefined {
   return test.needs?.find((capability) => lacking[runtime]?.includes(capability));
 }
 
-/** Runs a case; throws if it fails, or hangs. Resolves with what the case asked for and did without. */
+/**
+ * Runs a case; throws if it fails, or hangs. Resolves with what the case asked for and did without.
+ */
 export async function runCase(test: Case, { runtime, run, serve }: Surroundings): Promise<Capability[]> {
   const opened: Closable[] = [];
   const open: typeof openScope = async (options) => {
@@ -230,8 +242,8 @@ export async function runCase(test: Case, { runtime, run, serve }: Surroundings)
 }
 
 /**
- * Runs suites one case after another where there is no test framework, and prints each case as it starts and ends, as
- * a line that the runner reads: `@case ` and JSON. Then `@end`.
+ * Runs suites one case after another where there is no test framework, and prints each case as it
+ * starts and ends, as a line that the runner reads: `@case ` and JSON. Then `@end`.
  *
  * `execute` runs a case: by `runCase`, or in a worker or page that has the same suites.
  */

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Compiles the module and its consumers with each version of TypeScript, for each project of tests/consumer:
-// tsconfig.NAME.json has one type package alone.
+// Compiles the module and its consumers with each version of TypeScript, for each project of
+// tests/consumer: tsconfig.NAME.json has one type package alone.
 //
 //   deno run --allow-read --allow-run tests/harness/check_types.ts
 const root = new URL("../../", import.meta.url);

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The registrar for Chromium, run on Node. A Chromium of the machine's own goes before the package's.
+// The registrar for Chromium, run on Node. A Chromium of the machine's own goes before the
+// package's.
 import packaged from "@sparticuz/chromium";
 import process from "node:process";
 import { chromium } from "playwright-core";

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What a user's test does while it fakes the time, whoever's fakes they are: requests, redirects, timeouts, closing.
+// What a user's test does while it fakes the time, whoever's fakes they are: requests, redirects,
+// timeouts, closing.
 import type * as Hangup from "../../mod.ts";
 import type { Session, SessionOptions } from "../../mod.ts";
 
@@ -19,7 +20,10 @@ export interface FakeTime {
 export interface Faking {
   /** The globals to fake; `undefined` for whatever the fakes take by default. */
   toFake?: string[];
-  /** Before or after the session is made. While the module is `"loaded"`, the fakes stay, and nobody ticks. */
+  /**
+   * Before or after the session is made. While the module is `"loaded"`, the fakes stay, and nobody
+   * ticks.
+   */
   when: "before" | "after" | "loaded";
   install(toFake?: string[]): FakeTime;
 }
@@ -106,7 +110,10 @@ export async function underFakes(hangup: typeof Hangup, url: string, faking: Fak
     return result;
   }
 
-  /** Timers that were made by something else than the runtime: undici has one of its own, also under bare `fetch`. */
+  /**
+   * Timers that were made by something else than the runtime: undici has one of its own, also under
+   * bare `fetch`.
+   */
   const made = new Set<unknown>();
 
   function watchTimers(): void {

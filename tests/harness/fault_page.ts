@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The page of the documentation on faults, from the table that the cases of faults run by. Run on its own, after those
-// cases have passed everywhere, it writes the page.
+// The page of the documentation on faults, from the table that the cases of faults run by. Run on
+// its own, after those cases have passed everywhere, it writes the page.
 import { endOn, expectations } from "../contract/fault_cases.ts";
 import { type FaultName, faults } from "../server/faults.ts";
 import type { Runtime } from "./case.ts";

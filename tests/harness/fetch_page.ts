@@ -1,8 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The page of the documentation on `session.fetch`, from the reasons for its differences and the record of where they
-// show. Run on its own, `fetch_page.ts FILE`, it makes the record anew of what the suite "differential" noted into the
-// file, and writes the page.
+// The page of the documentation on `session.fetch`, from the reasons for its differences and the
+// record of where they show. Run on its own, `fetch_page.ts FILE`, it makes the record anew of what
+// the suite "differential" noted into the file, and writes the page.
 import type { Difference } from "../differential/compare.ts";
 import { reasons } from "../differential/differences.ts";
 import recorded from "../differential/recorded.json" with { type: "json" };
@@ -25,7 +25,10 @@ interface Note {
   differences: (Difference & { id?: string })[];
 }
 
-/** The record of what was noted, in the order of the situations and runtimes. Throws at a difference without a reason. */
+/**
+ * The record of what was noted, in the order of the situations and runtimes. Throws at a difference
+ * without a reason.
+ */
 function recordOf(notes: Note[]): Recorded {
   const record: Recorded = {};
   const unmeant = notes.filter(({ differences }) => differences.some(({ id }) => id === undefined));

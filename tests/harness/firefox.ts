@@ -36,7 +36,8 @@ const PREFERENCES = {
   "network.dns.disablePrefetch": true,
   "network.http.speculative-parallel-limit": 0,
   "network.prefetch-next": false,
-  // Whatever is not on this machine, names to resolve included, goes to a proxy that does not exist.
+  // Whatever is not on this machine, names to resolve included, goes to a proxy that does not
+  // exist.
   "network.proxy.type": 1,
   "network.proxy.http": "127.0.0.1",
   "network.proxy.http_port": 1,

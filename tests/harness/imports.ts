@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Checks what the shipped files import: no file imports another in a circle, each file imports only from its own layer
-// and those below, and nothing comes from outside. Imports of types count.
+// Checks what the shipped files import: no file imports another in a circle, each file imports only
+// from its own layer and those below, and nothing comes from outside. Imports of types count.
 //
 //   deno run --allow-read tests/harness/imports.ts
 
@@ -44,13 +44,18 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["_internal/promise.ts", "_internal/text.ts", "_internal/timers.ts", "_internal/web.ts", "_internal/workerd.ts"],
 ];
 
-/** The files by path, each with the specifiers that it imports. Relative ones are resolved to paths. */
+/**
+ * The files by path, each with the specifiers that it imports. Relative ones are resolved to paths.
+ */
 export type Graph = ReadonlyMap<string, readonly string[]>;
 
 const STATIC = /^(?:import|export)\b(?:[^;"'`]*?\bfrom)?\s*["']([^"']+)["']/gm;
 const DYNAMIC = /\bimport\(\s*["']([^"']+)["']/g;
 
-/** What a source imports, exports from, and imports by `import()`, of types too. Examples in comments do not count. */
+/**
+ * What a source imports, exports from, and imports by `import()`, of types too. Examples in
+ * comments do not count.
+ */
 export function importsOf(source: string): string[] {
   const code = source.split("\n").filter((line) => !/^\s*(?:\*|\/\/|\/\*)/.test(line)).join("\n");
   return [STATIC, DYNAMIC].flatMap((pattern) => Array.from(code.matchAll(pattern), ([, specifier]) => specifier!));
@@ -61,7 +66,10 @@ export function resolve(specifier: string, path: string): string {
   return specifier.startsWith(".") ? new URL(specifier, `root:///${path}`).pathname.slice(1) : specifier;
 }
 
-/** A shortest circle of each set of files that import each other, with its first file again at the end. */
+/**
+ * A shortest circle of each set of files that import each other, with its first file again at the
+ * end.
+ */
 export function findCircles(graph: Graph): string[][] {
   const seen = new Set<string>();
   const circles: string[][] = [];
@@ -91,7 +99,10 @@ function shortestCircle(graph: Graph, start: string): string[] | undefined {
   }
 }
 
-/** Imports against the layers, imports from outside, and files that the table lacks or has for nothing. */
+/**
+ * Imports against the layers, imports from outside, and files that the table lacks or has for
+ * nothing.
+ */
 export function findFaults(graph: Graph, layers = LAYERS): string[] {
   const faults: string[] = [];
   const used = new Set<string>();

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Installs what the package-lock.json of a folder names, unless that was done since the lock file last changed. npm,
-// because it installs of the runtimes' packages only those of this machine's platform.
+// Installs what the package-lock.json of a folder names, unless that was done since the lock file
+// last changed. npm, because it installs of the runtimes' packages only those of this machine's
+// platform.
 //
 // Arguments: the folder, and what is installed.
 const [folder = ".", what = "packages"] = Deno.args;

@@ -44,7 +44,10 @@ ${formatMatrix(titles, runtimes, cell, false)}
 `;
 }
 
-/** Whether the columns of these runtimes in a page say what a run found, with no case more and none less. */
+/**
+ * Whether the columns of these runtimes in a page say what a run found, with no case more and none
+ * less.
+ */
 export function agrees(page: string, titles: string[], runtimes: Runtime[], cell: Cell): boolean {
   const rows = page.split("\n").map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((text) => text.trim()));
   const head = rows.find(([name]) => name === "Case") ?? [];

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The registrar for Node and Bun: `<runtime> process.ts NAME ONLY FILE…`. It does not call exit(): a process that the
-// cases keep alive has leaked something, and the runner says so.
+// The registrar for Node and Bun: `<runtime> process.ts NAME ONLY FILE…`. It does not call exit():
+// a process that the cases keep alive has leaked something, and the runner says so.
 import process from "node:process";
 import { runCase, runSuites, type Runtime } from "./case.ts";
 import { runScript } from "./run_script.ts";

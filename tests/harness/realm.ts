@@ -5,7 +5,10 @@ interface Process {
   getBuiltinModule?(id: "node:vm"): { runInNewContext(code: string): ArrayBuffer };
 }
 
-/** An `ArrayBuffer` of another realm that holds a text, or of this realm if the runtime has no other. */
+/**
+ * An `ArrayBuffer` of another realm that holds a text, or of this realm if the runtime has no
+ * other.
+ */
 export function foreignBuffer(text: string): ArrayBuffer {
   const { process } = globalThis as { process?: Process };
   const { buffer } = new TextEncoder().encode(text);

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Where the pinned runtimes are, once they were installed from tests/runtimes/package.json, and the machine's browsers.
+// Where the pinned runtimes are, once they were installed from tests/runtimes/package.json, and the
+// machine's browsers.
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
@@ -9,8 +10,8 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /**
- * The executable of a runtime, or `undefined` where there is none. An environment variable such as `HANGUP_NODE22`
- * goes before the package, for platforms that the registry has no package for.
+ * The executable of a runtime, or `undefined` where there is none. An environment variable such as
+ * `HANGUP_NODE22` goes before the package, for platforms that the registry has no package for.
  */
 export function findRuntime(name: "bun" | "node22" | "node24" | "node26"): string | undefined {
   const { platform, arch } = process;
@@ -32,8 +33,8 @@ const PROGRAMS = {
 };
 
 /**
- * The program of a browser that is on this machine. An environment variable such as `HANGUP_FIREFOX` goes before those
- * on the path.
+ * The program of a browser that is on this machine. An environment variable such as
+ * `HANGUP_FIREFOX` goes before those on the path.
  */
 export function findBrowser(name: keyof typeof PROGRAMS): string | undefined {
   const folders = process.env.PATH?.split(delimiter) ?? [];

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Loaded before each script on Node 22. Most of a script's time goes into taking the types out of the module, and the
-// compile cache of Node 22 does not keep the result. So it is kept here, for one run of the tests.
+// Loaded before each script on Node 22. Most of a script's time goes into taking the types out of
+// the module, and the compile cache of Node 22 does not keep the result. So it is kept here, for
+// one run of the tests.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { registerHooks, stripTypeScriptTypes } from "node:module";
 import process from "node:process";

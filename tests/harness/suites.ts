@@ -7,7 +7,10 @@ export function suiteName(file: string): string {
   return /([^/\\]+)_cases\.ts$/.exec(file)?.[1] ?? file;
 }
 
-/** Imports files of cases. One that cannot be loaded is one case that fails, so that the others still run. */
+/**
+ * Imports files of cases. One that cannot be loaded is one case that fails, so that the others
+ * still run.
+ */
 export async function importSuites(files: string[]): Promise<Suite[]> {
   const suites: Suite[] = [];
   for (const file of files) {

@@ -15,8 +15,8 @@ interface Surroundings {
 }
 
 /**
- * Runs `work`, and throws if an error escaped from it, or within 10 ms after it. On Node and Bun such an
- * error would end the process, and with it all cases.
+ * Runs `work`, and throws if an error escaped from it, or within 10 ms after it. On Node and Bun
+ * such an error would end the process, and with it all cases.
  */
 export async function catchingAll<T>(work: () => Promise<T>): Promise<T> {
   const target = globalThis as unknown as Surroundings;

@@ -1,11 +1,14 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What is left behind, on every runtime: timers and listeners, counted at the functions that make them.
+// What is left behind, on every runtime: timers and listeners, counted at the functions that make
+// them.
 
 /** The globals that make and clear timers, taken before any test replaces them. */
 const { setTimeout, clearTimeout } = globalThis;
 
-/** Counts the timers that are made from now on and neither fired nor were cleared. Restore it after. */
+/**
+ * Counts the timers that are made from now on and neither fired nor were cleared. Restore it after.
+ */
 export function watchTimers(): { readonly count: number; restore(): void } {
   const live = new Set<unknown>();
   const set = (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) => {

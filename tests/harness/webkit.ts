@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The registrar for WebKit, run on Node: the browser that comes with WebKitGTK, on a display that nobody sees, over
-// WebDriver (https://www.w3.org/TR/webdriver2/).
+// The registrar for WebKit, run on Node: the browser that comes with WebKitGTK, on a display that
+// nobody sees, over WebDriver (https://www.w3.org/TR/webdriver2/).
 import { writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";

@@ -5,8 +5,8 @@ import { type PrefetchedResponse, Session, type SessionOptions } from "../../mod
 import type { Capability, Case, TestContext } from "./case.ts";
 
 /**
- * A case with a session, which is closed after it. Then nothing may be under way on the server, and where the module
- * owns the sockets, none may be open.
+ * A case with a session, which is closed after it. Then nothing may be under way on the server, and
+ * where the module owns the sockets, none may be open.
  */
 export function withSession(
   name: string,
@@ -28,7 +28,10 @@ export function withSession(
   };
 }
 
-/** What `await using` calls. If the platform has no symbol for it, as WebKit has none, it is what esbuild calls there. */
+/**
+ * What `await using` calls. If the platform has no symbol for it, as WebKit has none, it is what
+ * esbuild calls there.
+ */
 export const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
 
 /** What `/echo` says of the request that it got. */

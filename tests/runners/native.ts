@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// A user's tests under the test runner that the runtime brings, with the fake timers that come with it.
+// A user's tests under the test runner that the runtime brings, with the fake timers that come with
+// it.
 import process from "node:process";
 import * as hangup from "../../mod.ts";
 import type { FakeTime } from "../harness/fake_time.ts";
@@ -70,7 +71,10 @@ async function onNode(): Promise<void> {
   });
 }
 
-/** Under `deno test`, with its sanitizers. The fakes are as those of `@std/testing`: once restored they throw. */
+/**
+ * Under `deno test`, with its sanitizers. The fakes are as those of `@std/testing`: once restored
+ * they throw.
+ */
 async function onDeno(): Promise<void> {
   const { default: { install: installAll } } = await import("@sinonjs/fake-timers");
   const { Deno } = globalThis as unknown as { Deno: { test(name: string, run: () => Promise<void>): void } };

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What a session promises in a test of a user's, whichever runner runs it, in whichever realm. Nothing here needs a runner.
+// What a session promises in a test of a user's, whichever runner runs it, in whichever realm.
+// Nothing here needs a runner.
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import process from "node:process";
@@ -189,7 +190,10 @@ export const promises: Record<string, Keep> = {
   },
 };
 
-/** Registers the promises as tests: those of the place, and those under the runner's own fake timers. */
+/**
+ * Registers the promises as tests: those of the place, and those under the runner's own fake
+ * timers.
+ */
 export function register(
   test: (name: string, run: () => Promise<void>) => unknown,
   place: Place,

@@ -16,6 +16,7 @@ const ways: Record<string, Faking> = {
   "all, after the session was made": { when: "after", install },
   "setTimeout alone": { toFake: ["setTimeout", "clearTimeout"], when: "before", install },
 };
-// happy-dom has a `fetch` of its own. jsdom has none, but signals, which vitest has Node's `fetch` take.
+// happy-dom has a `fetch` of its own. jsdom has none, but signals, which vitest has Node's `fetch`
+// take.
 const owns = !("happyDOM" in globalThis);
 register(test, { hangup, owns }, owns ? ways : {});

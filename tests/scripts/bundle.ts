@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Bundles the module for browsers and prints the bundle and what went into it. A process of its own, as esbuild's outlasts
-// its calls.
+// Bundles the module for browsers and prints the bundle and what went into it. A process of its
+// own, as esbuild's outlasts its calls.
 import { build, stop } from "esbuild";
 import { fileURLToPath } from "node:url";
 

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// A `fetch` that fails with an error of a certain shape, before the headers and in the body. Prints what a session makes of it.
+// A `fetch` that fails with an error of a certain shape, before the headers and in the body. Prints
+// what a session makes of it.
 import process from "node:process";
 import { Session } from "../../mod.ts";
 

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// A process that uses the module in every way, closes it, and has nothing left to do. It must end by itself.
-// Arguments: the counting server's URL, and what to do.
+// A process that uses the module in every way, closes it, and has nothing left to do. It must end
+// by itself. Arguments: the counting server's URL, and what to do.
 import { get, Pool, Session } from "../../mod.ts";
 
 const [url, what] = process.argv.slice(2);
@@ -24,7 +24,8 @@ const ways: Record<string, () => Promise<void>> = {
     await pool.close();
     await Promise.all(rest);
   },
-  // To an address of the documentation's, which answers nothing (RFC 5737): the connection is never established.
+  // To an address of the documentation's, which answers nothing (RFC 5737): the connection is never
+  // established.
   async connecting() {
     const nowhere = ["http://192.0.2.1/", "https://192.0.2.1/"];
     const session = new Session();

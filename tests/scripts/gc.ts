@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Drops things, forces garbage collections, and prints as JSON what was reported and what still works. Arguments: the
-// counting server's URL, what to drop or to keep (several with "|" between), and a URL that answers when the process may end.
+// Drops things, forces garbage collections, and prints as JSON what was reported and what still
+// works. Arguments: the counting server's URL, what to drop or to keep (several with "|" between),
+// and a URL that answers when the process may end.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
@@ -17,11 +18,15 @@ const { gc, Bun } = globalThis as Runtimes;
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** Collects garbage, a number of times with turns of the event loop between, or until the condition holds. */
+/**
+ * Collects garbage, a number of times with turns of the event loop between, or until the condition
+ * holds.
+ */
 async function collect(until?: () => boolean): Promise<void> {
   for (let turn = 0; turn < (until ? 200 : 8) && !until?.(); turn++) {
     if (Bun) {
-      // Bun's collector keeps whatever the stack seems to refer to. A task of another kind overwrites what the last left.
+      // Bun's collector keeps whatever the stack seems to refer to. A task of another kind
+      // overwrites what the last left.
       await readFile(new URL(import.meta.url));
       Bun.gc(true);
     } else gc!();
@@ -29,7 +34,10 @@ async function collect(until?: () => boolean): Promise<void> {
   }
 }
 
-/** Calls in a frame of its own that is left before the garbage is collected: no variable keeps what it returned. */
+/**
+ * Calls in a frame of its own that is left before the garbage is collected: no variable keeps what
+ * it returned.
+ */
 async function forget(work: () => unknown): Promise<void> {
   await work();
   await pause(0);
@@ -52,7 +60,10 @@ async function dropped(work: (session: Session) => unknown, options: SessionOpti
   return result;
 }
 
-/** Keeps what `work` gives for reading on, and nothing else; tells how many bytes come after garbage collections. */
+/**
+ * Keeps what `work` gives for reading on, and nothing else; tells how many bytes come after garbage
+ * collections.
+ */
 async function kept<T>(work: (session: Session) => Promise<T>, read: (kept: T) => Promise<number>) {
   const session = new Session({ onLeak });
   const reader = await work(session);

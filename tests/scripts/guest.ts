@@ -148,8 +148,8 @@ async function instrumented() {
 }
 
 /**
- * Sends what programs send over whatever is the global `fetch` now, leaves streams open, and closes. Returns how long
- * the bodies were, and what came of what was open.
+ * Sends what programs send over whatever is the global `fetch` now, leaves streams open, and
+ * closes. Returns how long the bodies were, and what came of what was open.
  */
 async function inCompany({ get, Session }: typeof Hangup) {
   const session = new Session();
@@ -182,8 +182,8 @@ async function afterwards<T>(result: T): Promise<T> {
 }
 
 /**
- * Has a patch of `fetch` like Next's, and over it Sentry, which traces each request and waits for the end of each body,
- * as its SDKs do. What it saw it sends nowhere.
+ * Has a patch of `fetch` like Next's, and over it Sentry, which traces each request and waits for
+ * the end of each body, as its SDKs do. What it saw it sends nowhere.
  */
 async function patchedAndTraced() {
   const { kept, underWay } = patchAsNext();
@@ -220,8 +220,8 @@ async function patchedAndTraced() {
 }
 
 /**
- * Patches `fetch` as Next does: takes `next` out of the options, shares a GET between those who ask at once, and keeps
- * what it reads of a copy. Returns how long the bodies were that it kept.
+ * Patches `fetch` as Next does: takes `next` out of the options, shares a GET between those who ask
+ * at once, and keeps what it reads of a copy. Returns how long the bodies were that it kept.
  */
 function patchAsNext() {
   const shared = new Map<string, Promise<Response>>();
@@ -247,7 +247,9 @@ function patchAsNext() {
   return { kept, underWay };
 }
 
-/** Has nock answer, set before or after the session is made, and then lets requests through again. */
+/**
+ * Has nock answer, set before or after the session is made, and then lets requests through again.
+ */
 async function nocked(before: boolean) {
   const early = before ? undefined : await load();
   const made = early && new early.Session();
@@ -379,7 +381,10 @@ async function replaced() {
   return [...lengths, late];
 }
 
-/** Has a mock compare bodies and answer with a length that is a lie, as the dispatcher of a transport and of a request. */
+/**
+ * Has a mock compare bodies and answer with a length that is a lie, as the dispatcher of a
+ * transport and of a request.
+ */
 async function mockedByDispatcher() {
   const { createTransport, Session } = await load();
   const { MockAgent } = await importUndici(ownVersion);
@@ -441,7 +446,10 @@ const rootCause = (response: Promise<{ status: number }>) =>
     return error.message;
   });
 
-/** Sets dispatchers that look like an agent without settings, and says what each saw of two sessions. */
+/**
+ * Sets dispatchers that look like an agent without settings, and says what each saw of two
+ * sessions.
+ */
 async function lookalikes() {
   const { Session } = await load();
   const undici = await importUndici(ownVersion);
@@ -532,7 +540,10 @@ async function closedProcess(kind: string) {
   return { asked, closesSockets, bare: await rootCause(own(url)), exempt: process.env?.NO_PROXY ?? "" };
 }
 
-/** Gives with each request what is no dispatcher, and says what came of it, whether the caller is told to try again. */
+/**
+ * Gives with each request what is no dispatcher, and says what came of it, whether the caller is
+ * told to try again.
+ */
 async function wrongDispatchers() {
   const { isRetriable, Session } = await load();
   const session = new Session();
@@ -578,7 +589,8 @@ async function perRequest() {
     await outcome(session.get(`${url}/bytes/10`)),
     await outcome(session.get(nowhere)).then((text) => String(text).split(":")[0]),
   ];
-  // With what makes another request of it, the dispatcher of a Request is used or refused, before anything is sent.
+  // With what makes another request of it, the dispatcher of a Request is used or refused, before
+  // anything is sent.
   const carrier = () => new Request(`${nowhere}chain/1`, { ...init, method: "POST", body: "text" });
   const ways = [() => session.post(carrier(), { query: "a=b" }), () => session.request(carrier())];
   for (const [before, send] of ways.entries()) {
@@ -632,8 +644,9 @@ async function inRealm() {
 }
 
 /**
- * Freezes what the language brings, as SES and `--frozen-intrinsics` do, and lets requests fail. They are answered here,
- * because Node itself cannot cut off a connection then: its own errors assign to their names.
+ * Freezes what the language brings, as SES and `--frozen-intrinsics` do, and lets requests fail.
+ * They are answered here, because Node itself cannot cut off a connection then: its own errors
+ * assign to their names.
  */
 async function frozen(before: boolean) {
   const early = before ? undefined : await load();

@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Closes a session that has many requests open, and prints what became of them. Arguments: how many, and the grace in ms.
+// Closes a session that has many requests open, and prints what became of them. Arguments: how
+// many, and the grace in ms.
 import process from "node:process";
 import { Session, SessionClosedError } from "../../mod.ts";
 

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Reads one body, and prints as JSON how long it was, what went wrong, and by how many bytes the process grew meanwhile.
-// Arguments: the counting server's URL, the body's path, the way to read it, and the cap.
+// Reads one body, and prints as JSON how long it was, what went wrong, and by how many bytes the
+// process grew meanwhile. Arguments: the counting server's URL, the body's path, the way to read
+// it, and the cap.
 import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { type HangupError, Session, StatusError } from "../../mod.ts";
@@ -9,7 +10,10 @@ import { type HangupError, Session, StatusError } from "../../mod.ts";
 const [url, path, way, cap] = process.argv.slice(2);
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** The most memory that the process has had since the last call of `reset()`, where the kernel keeps it. */
+/**
+ * The most memory that the process has had since the last call of `reset()`, where the kernel keeps
+ * it.
+ */
 function peakOfKernel(): number | undefined {
   try {
     return Number(/VmHWM:\s*(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024 || undefined;
@@ -64,8 +68,8 @@ async function discard(path: string): Promise<void> {
 }
 
 const read = ways[way!]!;
-// What the module loads at its first use, and the garbage that the runtime makes of such a body and lets pile up, is not
-// what the session holds.
+// What the module loads at its first use, and the garbage that the runtime makes of such a body and
+// lets pile up, is not what the session holds.
 for (const small of ["/bytes/1000", "/chunked/1000", "/gzip/1000"]) await read(small).catch(() => {});
 const times = path!.includes("chunk=1&") ? 2 : 1; // such chunks make their garbage slowly
 for (let time = 0; time < times; time++) await discard(path!).catch(() => {}); // Node refuses two lengths

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Runs tests/runners/vitest.ts or jest.ts under that runner, and prints as JSON how many tests passed in each of its
-// projects, and what failed. Arguments: the runner, and a folder for what it writes.
+// Runs tests/runners/vitest.ts or jest.ts under that runner, and prints as JSON how many tests
+// passed in each of its projects, and what failed. Arguments: the runner, and a folder for what it
+// writes.
 import { build } from "esbuild";
 import { resolve } from "node:path";
 import process from "node:process";
@@ -23,8 +24,8 @@ function count(project: string, name: string, errors?: readonly unknown[]): void
 const LIMIT_MS = 40_000;
 
 /**
- * Writes the tests and the module into one file. jest knows neither TypeScript nor modules by itself, and vitest would
- * transform each file once for each project.
+ * Writes the tests and the module into one file. jest knows neither TypeScript nor modules by
+ * itself, and vitest would transform each file once for each project.
  */
 async function bundle(): Promise<string> {
   const isJest = runner === "jest";

@@ -1,8 +1,9 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// One long life: so many mixed requests through one session, with one signal. Arguments: the counting server's URL, the
-// number of requests, of those between two samples, and the limit of connections. Prints a sample a line, as JSON, when
-// nothing is open and garbage was collected; then what came of the requests.
+// One long life: so many mixed requests through one session, with one signal. Arguments: the
+// counting server's URL, the number of requests, of those between two samples, and the limit of
+// connections. Prints a sample a line, as JSON, when nothing is open and garbage was collected;
+// then what came of the requests.
 import process from "node:process";
 import { BodyTooLargeError, NetworkError, Session, StatusError, TimeoutError } from "../../mod.ts";
 import { CountingController } from "../scripted_transport.ts";

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// A traced program: each caller has a span of its own, and all requests go through one connection. On Node it prints the
-// spans as JSON; Deno prints them itself. The argument is the counting server's URL.
+// A traced program: each caller has a span of its own, and all requests go through one connection.
+// On Node it prints the spans as JSON; Deno prints them itself. The argument is the counting
+// server's URL.
 import { trace } from "@opentelemetry/api";
 import process from "node:process";
 import { Session } from "../../mod.ts";

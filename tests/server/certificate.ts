@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// Certificates made on the fly: an authority and what it issues for this machine's own addresses. No tool, and no file
-// with a key in it.
+// Certificates made on the fly: an authority and what it issues for this machine's own addresses.
+// No tool, and no file with a key in it.
 import { Buffer } from "node:buffer";
 import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 
@@ -54,7 +54,10 @@ function issue(
   return `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}(?=.)/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
 }
 
-/** Makes an authority, and a certificate that it (or nobody) issued for `localhost`, `127.0.0.1` and `::1`. */
+/**
+ * Makes an authority, and a certificate that it (or nobody) issued for `localhost`, `127.0.0.1` and
+ * `::1`.
+ */
 export function makeCertificate(authority: string, selfSigned = false): { ca: string; certificate: Certificate } {
   const root = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const own = generateKeyPairSync("ec", { namedCurve: "P-256" });

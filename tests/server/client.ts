@@ -1,6 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The tests' side of the counting server. Plain `fetch` and nothing else, so that it runs wherever a case runs.
+// The tests' side of the counting server. Plain `fetch` and nothing else, so that it runs wherever
+// a case runs.
 import type { FaultName } from "./faults.ts";
 import type { Arrival, Stats } from "./scope.ts";
 
@@ -8,9 +9,9 @@ export { pattern } from "./pattern.ts";
 export type { Arrival, Stats };
 
 /**
- * Where the control port is: a global in a page or a worker, in the environment elsewhere. And how long `wait()` waits at
- * least for an end where the platform owns the sockets, and takes its time. And whether servers must be slow, as what nobody
- * reads would fill the memory.
+ * Where the control port is: a global in a page or a worker, in the environment elsewhere. And how
+ * long `wait()` waits at least for an end where the platform owns the sockets, and takes its time.
+ * And whether servers must be slow, as what nobody reads would fill the memory.
  */
 const surroundings = globalThis as {
   HANGUP_CONTROL_URL?: string;
@@ -41,15 +42,18 @@ export interface Scope extends AsyncDisposable {
   /** Whether the runner records the texts of `note()`. */
   readonly recording: boolean;
   stats(): Promise<Stats>;
-  /** Resolves as soon as the conditions hold; rejects with what was counted if they did not within so many ms (250). */
+  /**
+   * Resolves as soon as the conditions hold; rejects with what was counted if they did not within
+   * so many ms (250).
+   */
   wait(conditions: Conditions, within?: number): Promise<Stats>;
   /** Lets `/hold?key=` go on, before or after it was asked for. */
   release(key: string): Promise<void>;
   /** Destroys the sockets that are idle now, as a server does whose keep-alive time ran out. */
   drop(): Promise<void>;
   /**
-   * Closes the port and destroys its sockets. Resolves with what arrived, in order, if the scope was opened with
-   * `record`; before it closes, it waits for the rest of the bodies.
+   * Closes the port and destroys its sockets. Resolves with what arrived, in order, if the scope
+   * was opened with `record`; before it closes, it waits for the rest of the bodies.
    */
   close(): Promise<Arrival[]>;
 }
@@ -72,7 +76,9 @@ async function call<T>(method: string, path: string, query: Record<string, unkno
 export interface ScopeOptions {
   /** The address to listen on: `127.0.0.1`. */
   host?: string;
-  /** Speaks TLS, with a certificate that the runtimes were told to trust, or one that they were not. */
+  /**
+   * Speaks TLS, with a certificate that the runtimes were told to trust, or one that they were not.
+   */
   tls?: 1 | "untrusted" | "self-signed";
   /** Speaks HTTP/2 and nothing else. Needs `tls`. */
   h2?: 1;
@@ -80,7 +86,10 @@ export interface ScopeOptions {
   unix?: 1;
   /** Takes a port, but does not listen. */
   refuses?: 1;
-  /** Misbehaves from the accept on. Over plain HTTP/1.1, what misbehaves later is `/fault/NAME` on any scope. */
+  /**
+   * Misbehaves from the accept on. Over plain HTTP/1.1, what misbehaves later is `/fault/NAME` on
+   * any scope.
+   */
   fault?: FaultName;
   /** How many sockets must not be open at once, so that `maxOpen` is exact above it. */
   limit?: number;

@@ -89,14 +89,18 @@ export abstract class Exchange {
     await this.end();
   }
 
-  /** The request's body. A route that wants it asks before its first `await`; else it is read and dropped. */
+  /**
+   * The request's body. A route that wants it asks before its first `await`; else it is read and
+   * dropped.
+   */
   abstract body(): Promise<Uint8Array>;
 
   /** Sends the response's head. Without a length the body is chunked. */
   async head(status: number, headers: readonly Header[] = [], length?: number): Promise<void> {
     if (this.#outcome) throw new Gone();
     this.bodiless ||= status === 204 || status === 304;
-    // Only for browsers: what a client without an Origin receives is what the route says, and nothing more.
+    // Only for browsers: what a client without an Origin receives is what the route says, and
+    // nothing more.
     const shared: Header[] = this.header("origin") === undefined
       ? []
       : [["access-control-allow-origin", "*"], ["access-control-expose-headers", "*"]];
@@ -117,7 +121,10 @@ export abstract class Exchange {
     await this.finish();
   }
 
-  /** Breaks the exchange off: `"now"` drops the socket as it is, `"flushed"` after what was written has left. */
+  /**
+   * Breaks the exchange off: `"now"` drops the socket as it is, `"flushed"` after what was written
+   * has left.
+   */
   abstract kill(when: "now" | "flushed" | "refused"): void;
 
   /** The client has left. */

@@ -1,8 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// How a peer misbehaves: `/fault/NAME` on any scope, or from the accept on where the scope was opened with `fault=NAME`.
-// It is raw TCP: each fault writes its own bytes. Nothing here needs a runtime, so that the cases and the documentation
-// have the same table.
+// How a peer misbehaves: `/fault/NAME` on any scope, or from the accept on where the scope was
+// opened with `fault=NAME`. It is raw TCP: each fault writes its own bytes. Nothing here needs a
+// runtime, so that the cases and the documentation have the same table.
 import { pattern } from "./pattern.ts";
 
 /** The peer's end of a socket. */
@@ -11,7 +11,10 @@ export interface Peer {
   readonly requestOnSocket: number;
   /** Rejects when the client has left; never resolves. */
   readonly gone: Promise<never>;
-  /** Writes bytes, or a character for each; settles when the kernel has them, rejects when the client has left. */
+  /**
+   * Writes bytes, or a character for each; settles when the kernel has them, rejects when the
+   * client has left.
+   */
   send(data: string | Uint8Array): Promise<void>;
   /** Waits; rejects when the client has left. */
   pause(ms: number): Promise<never | void>;
@@ -29,7 +32,10 @@ export interface Peer {
 export interface Fault {
   /** What the peer does, in a line. */
   readonly does: string;
-  /** Misbehaves. If it resolves, the socket serves further requests. `undefined` where that takes more than a socket. */
+  /**
+   * Misbehaves. If it resolves, the socket serves further requests. `undefined` where that takes
+   * more than a socket.
+   */
   readonly run?: (peer: Peer) => Promise<unknown> | void;
   /** Whether it begins at the accept, before any request. */
   readonly atAccept?: boolean;
@@ -38,8 +44,8 @@ export interface Fault {
 }
 
 /**
- * A step of `/raw`: text to send, a character for each byte; a text to send `n` times; bytes in base64; ms to wait; or what to
- * do with the socket.
+ * A step of `/raw`: text to send, a character for each byte; a text to send `n` times; bytes in
+ * base64; ms to wait; or what to do with the socket.
  */
 export type Step = string | { repeat: string; n: number } | { base64: string } | number | { then: Then };
 export type Then = "close" | "finish" | "reset" | "hang";
@@ -67,7 +73,10 @@ async function sendGzip(peer: Peer, coding: string, bytes: Uint8Array) {
   await peer.send(bytes);
 }
 
-/** 50 MB of zeros as gzip, twice over: about 50 KB, so few that a client may take them at once, and less than 1 KB. */
+/**
+ * 50 MB of zeros as gzip, twice over: about 50 KB, so few that a client may take them at once, and
+ * less than 1 KB.
+ */
 const bomb = once(() => gzip(new Uint8Array(50_000_000)));
 const doubleBomb = once(async () => await gzip(await bomb()));
 
@@ -440,9 +449,10 @@ export const faults = {
 export type FaultName = keyof typeof faults;
 
 /**
- * `/raw?head=HTTP/1.1 200 OK&chunk=1024&times=20&body=TEXT`: what no route can send. The head is sent as it is, a byte for each
- * character, then `times` chunks of `chunk` bytes (`times` may be `Infinity`), then the body as it is. By default the head is that
- * of a chunked body, and the body is its end. Chunks leave in pieces of at most 1,000 and 64 KiB.
+ * `/raw?head=HTTP/1.1 200 OK&chunk=1024&times=20&body=TEXT`: what no route can send. The head is
+ * sent as it is, a byte for each character, then `times` chunks of `chunk` bytes (`times` may be
+ * `Infinity`), then the body as it is. By default the head is that of a chunked body, and the body
+ * is its end. Chunks leave in pieces of at most 1,000 and 64 KiB.
  */
 function rawChunks(query: URLSearchParams): Fault {
   const size = Number(query.get("chunk") ?? 0);

@@ -1,8 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// HTTP/1.1 over a raw socket. Not node:http, which would decide by itself when a socket is closed, reused or timed
-// out: here nothing closes a socket but the client, the routes and the control port, so that what is counted is what
-// the client did.
+// HTTP/1.1 over a raw socket. Not node:http, which would decide by itself when a socket is closed,
+// reused or timed out: here nothing closes a socket but the client, the routes and the control
+// port, so that what is counted is what the client did.
 import type { Socket } from "node:net";
 import { Buffer } from "node:buffer";
 import { STATUS_CODES } from "node:http";
@@ -12,7 +12,9 @@ import type { Scope } from "./scope.ts";
 
 const MAX_HEAD_BYTES = 256 * 1024;
 
-/** One accepted socket: reads requests one after another, pipelined ones included, and answers each. */
+/**
+ * One accepted socket: reads requests one after another, pipelined ones included, and answers each.
+ */
 export class Connection implements Carrier {
   readonly socketId: number;
   readonly scope: Scope;
@@ -27,7 +29,8 @@ export class Connection implements Carrier {
     this.socket = socket;
     this.scope = scope;
     this.socketId = socketId;
-    // The socket is never paused: what a route does not read is dropped, and a client's FIN is seen at once.
+    // The socket is never paused: what a route does not read is dropped, and a client's FIN is seen
+    // at once.
     socket.on("data", (data: Buffer) => {
       this.#buffer = this.#buffer.length === 0 ? data : Buffer.concat([this.#buffer, data]);
       this.#wake();
@@ -56,7 +59,8 @@ export class Connection implements Carrier {
       const head = await this.#readHead();
       if (!head) break;
       if (head.method === "CONNECT") {
-        // As a proxy that has every host in itself; a plain one gets the whole URL, which is as good as a path.
+        // As a proxy that has every host in itself; a plain one gets the whole URL, which is as
+        // good as a path.
         this.socket.write("HTTP/1.1 200 OK\r\n\r\n");
         continue;
       }
@@ -282,7 +286,9 @@ class Http1Exchange extends Exchange {
     else this.#socket.end();
   }
 
-  /** Settles when the kernel has the bytes, so that nothing piles up here, and "done" means written. */
+  /**
+   * Settles when the kernel has the bytes, so that nothing piles up here, and "done" means written.
+   */
   #write(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#socket.write(bytes, (error) => error ? reject(new Gone()) : resolve());

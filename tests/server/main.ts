@@ -1,8 +1,9 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// The counting server, a process of its own: what it counts is what the other side of the wire really saw.
-// Prints `{"control":"http://127.0.0.1:PORT","ca":"PEM","cert":"PEM","spki":"HASH"}` when it is ready: where it is controlled,
-// and what to trust; and exits when its standard input closes, so that it never outlives who started it.
+// The counting server, a process of its own: what it counts is what the other side of the wire
+// really saw. Prints `{"control":"http://127.0.0.1:PORT","ca":"PEM","cert":"PEM","spki":"HASH"}`
+// when it is ready: where it is controlled, and what to trust; and exits when its standard input
+// closes, so that it never outlives who started it.
 //
 // Control port:
 //   POST /open?host=::1            a fresh listening port with counters of its own: { id, url, port }; with `tls=1` it
@@ -101,7 +102,8 @@ function conditionOf(query: URLSearchParams): (stats: Stats) => boolean {
 }
 
 async function handle(request: IncomingMessage, response: ServerResponse) {
-  // "close": an idle control socket would trip the sanitizers of the tests, and stay in the pools they count.
+  // "close": an idle control socket would trip the sanitizers of the tests, and stay in the pools
+  // they count.
   response.setHeader("connection", "close");
   response.setHeader("access-control-allow-origin", "*");
   response.setHeader("access-control-allow-methods", "*");

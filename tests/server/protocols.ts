@@ -20,7 +20,10 @@ async function readJson(exchange: Exchange): Promise<Record<string, unknown>> {
 
 const WORDS = ["Sockets", " are", " closed", "."];
 
-/** `POST /openai/chat/completions`: the answer at once, or as events; endless ones where `model` is "endless". */
+/**
+ * `POST /openai/chat/completions`: the answer at once, or as events; endless ones where `model` is
+ * "endless".
+ */
 export async function openai(exchange: Exchange): Promise<void> {
   const { model, stream } = await readJson(exchange);
   const common = { id: "chatcmpl-1", created: 0, model };
@@ -39,7 +42,10 @@ export async function openai(exchange: Exchange): Promise<void> {
   await exchange.end();
 }
 
-/** `GET /github/repos/O/R/issues?page=N`: one of three pages with `Link`; anything else is a 404 in GitHub's form. */
+/**
+ * `GET /github/repos/O/R/issues?page=N`: one of three pages with `Link`; anything else is a 404 in
+ * GitHub's form.
+ */
 export async function github(exchange: Exchange, path: string, query: URLSearchParams): Promise<void> {
   if (!/^repos\/[^/]+\/[^/]+\/issues$/.test(path)) return await send(exchange, 404, { message: "Not Found" });
   const page = Number(query.get("page") ?? 1);
@@ -48,7 +54,10 @@ export async function github(exchange: Exchange, path: string, query: URLSearchP
   await send(exchange, 200, [{ number: 2 * page - 1 }, { number: 2 * page }], page < 3 ? [next] : []);
 }
 
-/** `/rest/items/N`: GET has an item, 404 from 100 on; POST to `/rest/items` adds the one that is sent. */
+/**
+ * `/rest/items/N`: GET has an item, 404 from 100 on; POST to `/rest/items` adds the one that is
+ * sent.
+ */
 export async function rest(exchange: Exchange, path: string): Promise<void> {
   if (exchange.method === "POST") return await send(exchange, 201, { id: 7, ...await readJson(exchange) });
   const id = Number(path.replace(/^items\//, ""));
@@ -63,7 +72,9 @@ export async function flaky(exchange: Exchange, _: string, query: URLSearchParam
   await send(exchange, failed ? 503 : 200, { seen }, failed ? [["retry-after", "0"]] : []);
 }
 
-/** `/postgrest/items`: what PostgREST makes of a table with three rows; other tables do not exist. */
+/**
+ * `/postgrest/items`: what PostgREST makes of a table with three rows; other tables do not exist.
+ */
 export async function postgrest(exchange: Exchange, table: string, query: URLSearchParams): Promise<void> {
   const given = exchange.method === "POST" ? await readJson(exchange) : undefined;
   if (table !== "items") {
@@ -87,7 +98,10 @@ export async function graphql(exchange: Exchange): Promise<void> {
 
 const EVENTS: Header = ["content-type", "text/event-stream; charset=utf-8"];
 
-/** Sends a stream: pieces and its end, or, if it is endless, pieces and then nothing until the client leaves. */
+/**
+ * Sends a stream: pieces and its end, or, if it is endless, pieces and then nothing until the
+ * client leaves.
+ */
 async function stream(exchange: Exchange, type: Header, pieces: string[], endless: boolean): Promise<void> {
   await exchange.head(200, [type]);
   for (const piece of pieces) await exchange.write(Buffer.from(piece));
@@ -95,7 +109,10 @@ async function stream(exchange: Exchange, type: Header, pieces: string[], endles
   await exchange.end();
 }
 
-/** `POST /anthropic/v1/messages`: events, endless ones where `model` is "endless"; 404 for the model "wrong". */
+/**
+ * `POST /anthropic/v1/messages`: events, endless ones where `model` is "endless"; 404 for the model
+ * "wrong".
+ */
 export async function anthropic(exchange: Exchange): Promise<void> {
   const { model } = await readJson(exchange);
   if (model === "wrong") {
@@ -115,7 +132,10 @@ export async function anthropic(exchange: Exchange): Promise<void> {
   await stream(exchange, EVENTS, model === "endless" ? lines.slice(0, 6) : lines, model === "endless");
 }
 
-/** `/v1/customers`: what Stripe makes of four customers. `cus_hang` is never answered, and there is no `cus_100`. */
+/**
+ * `/v1/customers`: what Stripe makes of four customers. `cus_hang` is never answered, and there is
+ * no `cus_100`.
+ */
 export async function stripe(exchange: Exchange, path: string, query: URLSearchParams): Promise<void> {
   if (exchange.method === "POST") {
     const form = new URLSearchParams(Buffer.from(await exchange.body()).toString());

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
-// What the counting server answers. Every route that is not about time answers at once; those that are about time
-// wait for an event: a release over the control port, or the client's leaving.
+// What the counting server answers. Every route that is not about time answers at once; those that
+// are about time wait for an event: a release over the control port, or the client's leaving.
 import { Buffer } from "node:buffer";
 import { promisify } from "node:util";
 import { brotliCompress, deflate, gzip } from "node:zlib";
@@ -76,14 +76,20 @@ const routes: Record<string, Route> = {
     await exchange.gone;
   },
 
-  /** `/endless`: chunks without end, as fast as the client reads; in a scope with `slow`, 20 MB in a second. */
+  /**
+   * `/endless`: chunks without end, as fast as the client reads; in a scope with `slow`, 20 MB in a
+   * second.
+   */
   "endless": async (exchange, _, __, scope) => {
     await exchange.head(200, [BINARY]);
     if (!scope.slow) return await writePattern(exchange, Infinity);
     await paced(exchange, new URLSearchParams("n=Infinity&gap=5"), (i) => pattern(100_000, i * 100_000));
   },
 
-  /** `/drip?n=10&gap=10`: n bytes, one each gap ms; n may be Infinity. With `size` n times so many, with `length` that many are announced. */
+  /**
+   * `/drip?n=10&gap=10`: n bytes, one each gap ms; n may be Infinity. With `size` n times so many,
+   * with `length` that many are announced.
+   */
   "drip": async (exchange, _, query) => {
     const length = query.get("length");
     await exchange.head(200, [BINARY], length === null ? undefined : Number(length));
@@ -106,7 +112,10 @@ const routes: Record<string, Route> = {
     exchange.kill("flushed");
   },
 
-  /** `/encoded/C/N`: N bytes in the content coding C: gzip, deflate or br. `/gzip/N` is short for `/encoded/gzip/N`. */
+  /**
+   * `/encoded/C/N`: N bytes in the content coding C: gzip, deflate or br. `/gzip/N` is short for
+   * `/encoded/gzip/N`.
+   */
   "encoded": async (exchange, arg) => {
     const [coding = "", length] = arg.split("/");
     const encode = codings[coding];
@@ -124,8 +133,8 @@ const routes: Record<string, Route> = {
   },
 
   /**
-   * `/redirect/S?to=URL&body=N&h=Name:value`: status S, Location, more headers, a body of N bytes (0); with `chunked` in
-   * chunks, with `stall` never ending.
+   * `/redirect/S?to=URL&body=N&h=Name:value`: status S, Location, more headers, a body of N bytes
+   * (0); with `chunked` in chunks, with `stall` never ending.
    */
   "redirect": async (exchange, arg, query) => {
     const location = query.get("to");
@@ -167,7 +176,9 @@ const routes: Record<string, Route> = {
     await sendBytes(exchange, 200, Buffer.from("ok"), [TEXT]);
   },
 
-  /** `/upload`: reads the whole body and answers with its length, and whether it was the pattern. */
+  /**
+   * `/upload`: reads the whole body and answers with its length, and whether it was the pattern.
+   */
   "upload": async (exchange) => {
     const body = Buffer.from(await exchange.body());
     await sendJson(exchange, { bodyLength: body.length, isPattern: body.equals(pattern(body.length)) });
@@ -205,8 +216,8 @@ const routes: Record<string, Route> = {
   },
 
   /**
-   * `/hold?key=K&sent=N`: answers "released" once the control port released K. With `sent`, the head and N bytes are
-   * sent before.
+   * `/hold?key=K&sent=N`: answers "released" once the control port released K. With `sent`, the
+   * head and N bytes are sent before.
    */
   "hold": async (exchange, _, query, scope) => {
     const release = Promise.race([scope.held(query.get("key") ?? ""), exchange.gone]);
@@ -222,26 +233,37 @@ const routes: Record<string, Route> = {
     await exchange.end();
   },
 
-  /** `/kill?read=1`: drops the socket without a byte, with `read` after the request's body was read. */
+  /**
+   * `/kill?read=1`: drops the socket without a byte, with `read` after the request's body was read.
+   */
   "kill": (exchange) => {
     exchange.kill("now");
     return Promise.resolve();
   },
 
-  /** `/kill-reused?read=1`: as `/kill` when the request is not the first on its socket; else answers. */
+  /**
+   * `/kill-reused?read=1`: as `/kill` when the request is not the first on its socket; else
+   * answers.
+   */
   "kill-reused": async (exchange) => {
     if (exchange.requestOnSocket > 1) exchange.kill("now");
     else await sendPattern(exchange, 200, 10, [BINARY]);
   },
 
-  /** `/kill-first/N`: reads the request and drops the socket the first N times, by method; then answers. */
+  /**
+   * `/kill-first/N`: reads the request and drops the socket the first N times, by method; then
+   * answers.
+   */
   "kill-first": async (exchange, arg, _, scope) => {
     await exchange.body();
     if (scope.stats.paths[`${exchange.method} ${exchange.url.pathname}`]! <= Number(arg)) exchange.kill("now");
     else await sendPattern(exchange, 200, 10, [BINARY]);
   },
 
-  /** `/refuse-first/N`: over HTTP/2, refuses the first N requests unprocessed, by method; then answers. */
+  /**
+   * `/refuse-first/N`: over HTTP/2, refuses the first N requests unprocessed, by method; then
+   * answers.
+   */
   "refuse-first": async (exchange, arg, _, scope) => {
     if (scope.stats.paths[`${exchange.method} ${exchange.url.pathname}`]! <= Number(arg)) exchange.kill("refused");
     else await sendPattern(exchange, 200, 10, [BINARY]);
@@ -262,8 +284,8 @@ const routes: Record<string, Route> = {
 };
 
 /**
- * Answers an exchange. A query parameter `close` on any route closes the socket after the response; `read` has the
- * request's body read before.
+ * Answers an exchange. A query parameter `close` on any route closes the socket after the response;
+ * `read` has the request's body read before.
  */
 export async function answer(exchange: Exchange, scope: Scope): Promise<void> {
   const [, name = "", arg = ""] = /^\/([^/]*)\/?(.*)$/.exec(exchange.url.pathname) ?? [];
@@ -304,7 +326,10 @@ async function writePattern(exchange: Exchange, length: number, piece = PIECE) {
   for (let at = 0; at < length; at += piece) await exchange.write(pattern(Math.min(piece, length - at), at));
 }
 
-/** Sends `n` pieces, a gap of so many ms between them; ends early, with `Gone`, when the client leaves. */
+/**
+ * Sends `n` pieces, a gap of so many ms between them; ends early, with `Gone`, when the client
+ * leaves.
+ */
 async function paced(exchange: Exchange, query: URLSearchParams, piece: (i: number) => Uint8Array) {
   const n = Number(query.get("n") ?? 10);
   const gap = Number(query.get("gap") ?? (exchange.url.pathname === "/drip" ? 10 : 0));

@@ -22,7 +22,9 @@ export interface Stats {
   maxOpen: number;
   /** Requests whose head arrived. CORS preflights are counted apart. */
   requests: number;
-  /** Exchanges under way: the head has arrived, the last byte of the response has not been written. */
+  /**
+   * Exchanges under way: the head has arrived, the last byte of the response has not been written.
+   */
   pending: number;
   /** The most exchanges that were under way at once. */
   maxPending: number;
@@ -32,7 +34,9 @@ export interface Stats {
   killed: number;
   /** CORS preflights answered. */
   preflights: number;
-  /** Bytes of response bodies handed to sockets, as the routes wrote them (before chunked framing). */
+  /**
+   * Bytes of response bodies handed to sockets, as the routes wrote them (before chunked framing).
+   */
   bodyBytes: number;
   /** Requests by socket, in the order in which the sockets were accepted. */
   perSocket: number[];
@@ -64,7 +68,10 @@ export interface ScopeOptions {
   h2?: boolean;
   /** Misbehaves so from the accept on. */
   fault?: string;
-  /** How many sockets must not be open at once: before it counts one more, it looks at each, so that `maxOpen` is exact. */
+  /**
+   * How many sockets must not be open at once: before it counts one more, it looks at each, so that
+   * `maxOpen` is exact.
+   */
   limit?: number;
   /** Keeps what arrives. */
   record?: boolean;
@@ -82,7 +89,10 @@ const DEAF = `
   });
 `;
 
-/** Whether the client has closed a socket, though the event loop may not have told so yet. What was read is passed on. */
+/**
+ * Whether the client has closed a socket, though the event loop may not have told so yet. What was
+ * read is passed on.
+ */
 function hasLeft(socket: Socket): boolean {
   const { _handle: handle } = socket as unknown as { _handle: { fd: number } | null };
   if (handle !== null && handle.fd < 0) return false; // on Windows
@@ -99,7 +109,10 @@ function hasLeft(socket: Socket): boolean {
   }
 }
 
-/** The ports to listen at. Systems give others to those who ask for any, and browsers block none of these. */
+/**
+ * The ports to listen at. Systems give others to those who ask for any, and browsers block none of
+ * these.
+ */
 const FIRST_PORT = 11_000;
 const PORTS = 20_000;
 
@@ -185,7 +198,10 @@ export class Scope {
     return { port, url: `http://127.0.0.1:${port}` };
   }
 
-  /** Takes a port without listening: the local one of a connection to `port`, so that nobody else can have it. */
+  /**
+   * Takes a port without listening: the local one of a connection to `port`, so that nobody else
+   * can have it.
+   */
   async refuse(port: number): Promise<{ url: string; port: number }> {
     const socket = connect(port, "127.0.0.1").on("error", () => {});
     this.#sockets.add(socket);
@@ -199,8 +215,8 @@ export class Scope {
   }
 
   /**
-   * Listens at the next port, so that no port is used again soon: a case may still ask at the port of a scope that is
-   * closed, also from another process.
+   * Listens at the next port, so that no port is used again soon: a case may still ask at the port
+   * of a scope that is closed, also from another process.
    */
   async listen(host: string): Promise<{ url: string; port: number }> {
     for (;;) {
@@ -277,7 +293,10 @@ export class Scope {
     for (const watcher of this.#watchers) watcher();
   }
 
-  /** Resolves to `true` as soon as the condition holds, to `false` when it did not within `ms`, or was aborted. */
+  /**
+   * Resolves to `true` as soon as the condition holds, to `false` when it did not within `ms`, or
+   * was aborted.
+   */
   until(condition: (stats: Stats) => boolean, ms: number, signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
       const settle = (met: boolean) => {
@@ -315,7 +334,10 @@ export class Scope {
     return hold;
   }
 
-  /** Destroys the sockets that have no exchange under way, as a server does whose keep-alive time ran out. */
+  /**
+   * Destroys the sockets that have no exchange under way, as a server does whose keep-alive time
+   * ran out.
+   */
   drop() {
     for (const connection of this.#connections) connection.dropIfIdle();
   }

@@ -18,7 +18,10 @@ export interface CountingServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Starts the counting server in a process of its own, on the pinned Node 26 or else on Deno. From Deno only. */
+/**
+ * Starts the counting server in a process of its own, on the pinned Node 26 or else on Deno. From
+ * Deno only.
+ */
 export async function startServer(): Promise<CountingServer> {
   const [executable, ...args] = [findRuntime("node26") ?? [Deno.execPath(), "run", "-A"]].flat();
   const main = fileURLToPath(new URL("main.ts", import.meta.url));

@@ -283,7 +283,8 @@ function defineClass(): ResponseClass {
       const content = this.#content;
       if (content === undefined) {
         try {
-          return await super[name]() as T;
+          // Not `super`: for old targets, TypeScript makes functions of private methods.
+          return await BaseResponse.prototype[name].call(this) as T;
         } catch (error) {
           throwIfAborted(this.#fetched?.signal); // Chromium makes a `TypeError` of whatever ends a stream
           throw error;
@@ -307,7 +308,8 @@ function defineClass(): ResponseClass {
 
     /** Locks the stream of the body, if it has been made, so that nobody else reads it. */
     #lock(): void {
-      const stream = this.#content instanceof Uint8Array ? this.#stream : super.body;
+      const platforms = BaseResponse.prototype; // not `super`: see #read()
+      const stream = this.#content instanceof Uint8Array ? this.#stream : Reflect.get(platforms, "body", this);
       const used = this.bodyUsed || stream?.locked;
       if (used) throw new TypeError("Cannot read the body as it is being read or has been read already");
       if (stream) readerOf(stream);

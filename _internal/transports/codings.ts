@@ -44,7 +44,7 @@ export function decodes(coding: string, init: Init): boolean {
   if (Bun !== undefined) {
     // Bun ignores empty and `identity` codings, and does not decode a body with two codings.
     const [first = "", second] = codings.filter((part) => part !== "" && part !== "identity");
-    return init.decompress !== false && second === undefined && known.test(first);
+    return Boolean(init.decompress ?? true) && second === undefined && known.test(first);
   }
   // Node decodes zstd from undici 7 on.
   return codings.every((part) => known.test(part) && !(part === "zstd" && undiciVersion() < 7));

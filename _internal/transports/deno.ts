@@ -29,6 +29,7 @@ interface Options {
 /** The part of the `Deno` namespace that is used here. */
 export interface DenoNamespace {
   createHttpClient?(options: Options): Client;
+  readonly permissions?: { querySync(descriptor: { name: "net"; host: string }): { state: string } };
 }
 
 /**
@@ -131,11 +132,11 @@ class DenoTransport implements Adapter {
     if (init.client != null) {
       // The client may have idle connections. On those, Deno still repeats a request without a
       // body.
-      if (!idempotent) disguise(init, Infinity);
+      if (!idempotent && this.#mayConnect(url)) disguise(init, Infinity);
       return fetch(url, init);
     }
     if (!this.#pools || !idempotent) {
-      const reuses = this.#pools && disguise(init);
+      const reuses = this.#pools && this.#mayConnect(url) && disguise(init);
       if (reuses) remember(this.#disguised, url.origin);
       init.client = this.#client(reuses);
       return fetch(url, init).catch((error) => {
@@ -174,6 +175,16 @@ class DenoTransport implements Adapter {
       init.client = this.#client(false);
       return await fetch(url, init);
     }
+  }
+
+  /**
+   * Whether the program may connect to the server. Otherwise Deno refuses the request, and leaves
+   * a body that it would read as a stream open, so that the process does not end.
+   */
+  #mayConnect({ origin, hostname, port, protocol }: URL): boolean {
+    if (this.#disguised.has(origin)) return true; // it could before, and asking takes some time
+    const host = `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+    return (this.#deno.permissions?.querySync({ name: "net", host }).state ?? "granted") === "granted";
   }
 
   /** Whether a request that failed can be sent once more. */

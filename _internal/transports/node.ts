@@ -7,6 +7,7 @@
  * @module
  */
 
+import { Clock } from "../deadlines.ts";
 import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
@@ -261,11 +262,12 @@ class NodeTransport implements Adapter {
  */
 class Connecting {
   readonly aborted = false;
+  readonly #clock = new Clock();
   /** The listeners in the order in which they were added, each with that time. */
   readonly #listeners = new Map<WeakRef<() => void>, number>();
 
   addEventListener(_type: "abort", listener: () => void) {
-    const now = performance.now();
+    const now = this.#clock.now();
     this.#listeners.set(new WeakRef(listener), now);
     for (const [reference, since] of this.#listeners) {
       if (since > now - CONNECT_TIMEOUT) return;

@@ -134,6 +134,15 @@ const mocks: Case[] = [
       await session.close();
     },
   },
+  {
+    name: "a request goes over the network where the global performance is missing",
+    async run({ scope }) {
+      const session = new Session({ baseUrl: scope.url });
+      const result = mocking(globalThis, "performance", undefined, () => nameOf(session.get("/echo")));
+      assertEquals(await result, 200);
+      await session.close();
+    },
+  },
   ...["before", "after"].flatMap((when) =>
     Object.entries(CLOCK_MOCKS).map(([how, mock]): Case => ({
       name: `a timeout passes where a mock of performance.now(), set ${when} the session was made, ${how}`,

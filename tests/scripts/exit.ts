@@ -35,6 +35,14 @@ const ways: Record<string, () => Promise<void>> = {
     await session.close();
     await once.close();
   },
+  // Elsewhere than on Deno, nothing needs a permission.
+  async unpermitted() {
+    (globalThis as { Deno?: typeof Deno }).Deno?.permissions.revokeSync({ name: "net" });
+    const session = new Session();
+    await session.post(`${url}/echo`, { json: {} }).catch(() => {});
+    await session.fetch(`${url}/echo`, { method: "PATCH", body: "x" }).catch(() => {});
+    await session.close();
+  },
   // Not closed, but with nothing in flight: idle sockets and timers hold no process either.
   async unclosed() {
     const session = new Session();

@@ -259,14 +259,14 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     this.abort(error);
   }
 
-  /** Sends the request over its lease, under the timeout of the headers. */
-  fetch(init: RequestInit, timeout: number): Promise<Response> {
+  /** Sends the request over its lease, under the timeout of a phase. */
+  fetch(init: RequestInit, phase: Phase): Promise<Response> {
     this.cancellation.throwIfAborted();
     this.timing.dequeue();
     this.state = "headers";
     // The timeout comes first, because a mock of `setTimeout` may throw. Nobody would then handle the
     // rejection of a request that was sent.
-    this.expect("headers", timeout);
+    this.expect(phase);
     this.#sent++;
     return this.#attempt.fetch(this.outgoing.url, init);
   }
@@ -282,8 +282,8 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
   }
 
   /** Begins a wait under a timeout. {@linkcode Exchange.settle} ends it. */
-  expect(phase: Phase, timeout?: number): void {
-    const now = this.timing.begin(phase, timeout);
+  expect(phase: Phase): void {
+    const now = this.timing.begin(phase);
     this.#count();
     this.#exchanges?.arm(this.timing.deadline, now);
   }

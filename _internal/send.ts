@@ -124,7 +124,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   // A wrapper or a transport of the user may add to the headers. These are for this request alone.
   const given = headers && (endsBodies || readsNetwork ? headers : new Headers(headers));
   const init = toInit(outgoing, given, platform);
-  const sent = exchange.fetch(init, headersTimeout(outgoing));
+  const sent = exchange.fetch(init, isLarge(outgoing.body) ? "upload" : "headers");
   let response: Response;
   try {
     response = await sent;
@@ -177,15 +177,13 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
   return { ...arrival, source: new Source(exchange, inMemory, platform, true) };
 }
 
-/** The timeout of the headers, which is a longer one if the request has a large body in memory. */
-function headersTimeout({ body, timeouts }: Outgoing): number {
-  if (body === null || body === undefined) return timeouts.headers;
-  // The `size` of a URLSearchParams is the number of its pairs.
+/** Whether a body in memory is large, so that sending it may take longer than the timeout of the headers. */
+function isLarge(body: Outgoing["body"]): boolean {
+  // The size of a form is not known. The `size` of a URLSearchParams is the number of its pairs.
+  if (body instanceof FormData) return true;
   const content = Object(body instanceof URLSearchParams ? String(body) : body);
   const { length, byteLength, size } = content as { length?: number; byteLength?: number; size?: number };
-  // The size of a form is not known.
-  const isLarge = (size ?? byteLength ?? length ?? 0) > SMALL_BODY || body instanceof FormData;
-  return isLarge ? timeouts.upload : timeouts.headers;
+  return (size ?? byteLength ?? length ?? 0) > SMALL_BODY;
 }
 
 function toInit({ method, body, redirect, rest }: Outgoing, headers: Headers | undefined, platform: Platform) {

@@ -6,13 +6,17 @@
  * @module
  */
 
+import type { TimeoutPhase } from "../errors.ts";
 import type { Timeouts } from "../request.ts";
 import type { Clock } from "./deadlines.ts";
 import { checkNumber, isObject } from "./options.ts";
 import { printable } from "./text.ts";
 
-/** The phases of a request that have a timeout here. The pool applies the timeout of the queue. */
-export type Phase = "headers" | "idle";
+/**
+ * The phases of a request that have a timeout here. "upload" takes the place of "headers" while a
+ * large body in memory is sent. The pool applies the timeout of the queue.
+ */
+export type Phase = "headers" | "upload" | "idle";
 
 /** A timeout for every phase. */
 export type AllTimeouts = { readonly [Name in keyof Timeouts]-?: number } & {
@@ -63,18 +67,14 @@ export class Timing {
   readonly #clock: Clock;
   readonly #timeouts: AllTimeouts;
   readonly #started: number;
-  /** When the total timeout passes. */
-  readonly #end: number;
   #phase: Phase = "headers";
   /** The number of pending waits in the phase. Several reads of the body may be pending at once. */
   #pending = 0;
-  /** The timeout of the phase, in milliseconds. */
-  #timeout = 0;
   /**
-   * `#since` is when the phase began. `#spent` is how long earlier waits for the same headers took.
+   * The sum of the waits for the current headers: their ends minus their beginnings. A pending wait
+   * has no end yet.
    */
-  #since = 0;
-  #spent = 0;
+  #waited = 0;
   /**
    * `#queuedSince` is when the request joined the queue. `#queued` is how long it had queued before
    * that.
@@ -93,7 +93,12 @@ export class Timing {
     this.#clock = clock;
     this.#timeouts = timeouts;
     this.#started = this.#now = clock.now();
-    this.deadline = this.#end = this.#started + timeouts.total;
+    this.deadline = this.#end;
+  }
+
+  /** When the total timeout passes. */
+  get #end(): number {
+    return this.#started + this.#timeouts.total;
   }
 
   /** The time since the request was made, in whole milliseconds. */
@@ -107,15 +112,15 @@ export class Timing {
   }
 
   /** Starts a wait. Returns the present time. */
-  begin(phase: Phase, timeout: number = this.#timeouts[phase]): number {
+  begin(phase: Phase): number {
     const now = this.#now ?? this.#clock.now();
     this.#now = undefined;
     // A read that comes while another one waits must not prolong that one's wait.
     if (this.#pending++ > 0) return now;
     this.#phase = phase;
-    this.#timeout = timeout;
-    this.#since = now;
-    this.deadline = Math.min(this.#end, now + timeout - (phase === "headers" ? this.#spent : 0));
+    const waited = phase === "idle" ? 0 : this.#waited;
+    if (phase !== "idle") this.#waited -= now;
+    this.deadline = Math.min(this.#end, now + this.#timeouts[phase] - waited);
     return now;
   }
 
@@ -123,8 +128,8 @@ export class Timing {
   finish(): void {
     const now = this.#clock.now();
     this.deadline = --this.#pending > 0 ? Math.min(this.#end, now + this.#timeouts.idle) : this.#end;
-    if (this.#phase === "headers") this.#spent += now - this.#since;
-    else this.moved = now;
+    if (this.#phase === "idle") this.moved = now;
+    else this.#waited += now;
     if (!this.#isWithCaller) this.#now = now;
   }
 
@@ -140,9 +145,9 @@ export class Timing {
    */
   uploaded(): void {
     if (this.#pending === 0) return;
-    this.#since = this.moved = this.#clock.now();
-    this.#spent = 0;
-    this.deadline = Math.min(this.#end, this.#since + this.#timeouts[this.#phase]);
+    const now = this.moved = this.#clock.now();
+    this.#waited = this.#phase === "idle" ? 0 : -now;
+    this.deadline = Math.min(this.#end, now + this.#timeouts[this.#phase]);
   }
 
   /** Called when the request joins the queue. */
@@ -161,17 +166,18 @@ export class Timing {
 
   /** Called when a redirect is followed. The timeout of the headers starts anew. */
   redirect(): void {
-    this.#spent = 0;
+    this.#waited = 0;
   }
 
   /**
    * Returns which timeout has passed, its length, and how long the request had queued, in whole
    * milliseconds.
    */
-  expired(): { phase: Phase | "total"; timeout: number; queued: number } {
+  expired(): { phase: TimeoutPhase; timeout: number; queued: number } {
     const now = this.#clock.now();
-    const phase = now >= this.#end ? "total" : this.#phase;
+    const passed = now >= this.#end ? "total" : this.#phase;
     const queued = this.#queued + (now - (this.#queuedSince ?? now));
-    return { phase, timeout: phase === "total" ? this.#timeouts.total : this.#timeout, queued: Math.round(queued) };
+    const phase = passed === "upload" ? "headers" : passed;
+    return { phase, timeout: this.#timeouts[passed], queued: Math.round(queued) };
   }
 }

@@ -97,11 +97,13 @@ Deno.test(
 );
 
 Deno.test(
-  "Timing.begin() takes a timeout of its own",
-  withTiming((timing) => {
-    timing.begin("headers", 7);
-    assertEquals(timing.deadline, START + 7);
-  }),
+  "Timing.begin() waits for the headers after a large body as long as the timeout of the upload",
+  withTiming((timing, clock) => {
+    waitForHeaders(timing, clock, 30); // for the cookie jar
+    timing.begin("upload");
+    assertEquals(timing.deadline, START + 700);
+    assertEquals(timing.expired(), { phase: "headers", timeout: 700, queued: 0 });
+  }, { ...TIMEOUTS, upload: 700 }),
 );
 
 Deno.test(

@@ -608,10 +608,10 @@ export class Session implements AsyncDisposable {
       const waiting = jar === undefined && request === undefined ? exchange.acquire() : undefined;
       const drive = () => exchange!.drive(respond(exchange!, this.pool[PLATFORM]), toError);
       return waiting === undefined ? drive() : waiting.then(drive, (error) => {
-        throw toError(exchange!.endWith(error), exchange!);
+        throw exchange!.endWith(error, toError);
       });
     } catch (error) {
-      return Promise.reject(exchange ? toError(exchange.endWith(error), exchange) : error);
+      return Promise.reject(exchange ? exchange.endWith(error, toError) : error);
     }
   }
 }

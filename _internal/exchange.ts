@@ -251,7 +251,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
    */
   drive<T>(work: Promise<T>, toError: ToError): Promise<T> {
     return this.cancellation.race(work).catch((error) => {
-      throw toError(this.endWith(error), this);
+      throw this.endWith(error, toError);
     });
   }
 
@@ -369,12 +369,14 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
   /**
    * Ends the exchange because of an error. Returns the error to throw: the first reason, unless the
    * exchange had ended before.
+   *
+   * @param toError Converts the error.
    */
-  endWith(error: unknown): unknown {
-    if (this.#exchanges === undefined) return error;
+  endWith(error: unknown, toError: ToError): unknown {
+    if (this.#exchanges === undefined) return toError(error, this);
     this.abort(error);
     this.end();
-    return this.cancellation.reason;
+    return toError(this.cancellation.reason, this);
   }
 
   /** Aborts because the deadline has passed. */

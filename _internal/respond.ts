@@ -68,7 +68,7 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
     const content = await exchange.cancellation.race(prefetchBody(exchange, arrival, max));
     return webResponse(head, end(exchange, content), fetched);
   } catch (error) {
-    const failure = asFetchError(exchange.endWith(error), exchange);
+    const failure = exchange.endWith(error, asFetchError);
     const stream = () => makeStream({ type: "bytes", pull: (controller) => controller.error(failure) });
     return webResponse(head, { stream, readAll: () => Promise.reject(failure) }, fetched);
   }

@@ -80,7 +80,7 @@ function test(name: string, work: () => Promise<void> | void): void {
       await work();
     } finally {
       for (const [exchange, exchanges] of made.splice(0)) {
-        exchange.endWith(new Error("the test is over"));
+        exchange.endWith(new Error("the test is over"), String);
         exchanges.close();
       }
     }
@@ -403,7 +403,7 @@ test("bufferBody() makes the bytes that arrive progress of the exchange, and a s
     const announced = arrive({ body: new Body("a").stream, headers: { "content-length": "5" } });
     await new BodyReader(announced.exchange, announced.source).read();
     assertEquals(announced.exchange.progress, clock.now);
-    for (const { exchange } of [endless, announced]) exchange.endWith(new Error("enough"));
+    for (const { exchange } of [endless, announced]) exchange.endWith(new Error("enough"), String);
   }));
 
 /** A body that the caller owns. */

@@ -9,7 +9,7 @@
 import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
 import { showAs } from "./_internal/inspect.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
-import { PlatformPromise } from "./_internal/promise.ts";
+import { PlatformPromise } from "./_internal/runtime.ts";
 import {
   type AbortListener,
   addAbortListener,

@@ -24,6 +24,7 @@ import {
 } from "./_internal/options.ts";
 import { type Outgoing, prepare, prepareFetch, type RequestDefaults } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
+import { isWorkerd } from "./_internal/runtime.ts";
 import { SLOTS } from "./_internal/slots.ts";
 import { checkRequestOptions } from "./_internal/transports/choose.ts";
 import { globalFetch, sessionFetch } from "./_internal/transports/global_fetch.ts";
@@ -33,7 +34,6 @@ import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";
 import { takeResponse } from "./_internal/web_response.ts";
-import { isWorkerd } from "./_internal/workerd.ts";
 import type { CookieJar } from "./cookies.ts";
 import { SessionClosedError } from "./errors.ts";
 import { Pool, type PoolOptions } from "./pool.ts";

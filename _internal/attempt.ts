@@ -7,7 +7,7 @@
  */
 
 import type { Cancellation } from "./cancellation.ts";
-import { PlatformPromise } from "./promise.ts";
+import { PlatformPromise } from "./runtime.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
 import { undiciVersion } from "./transports/undici.ts";
 import type { Upload } from "./upload.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { PlatformPromise } from "./promise.ts";
+import { PlatformPromise } from "./runtime.ts";
 
 /** Rejects the promise of a pending wait. */
 type Reject = (reason: unknown) => void;

@@ -7,8 +7,8 @@
  */
 
 import { MAX_DELAY } from "./options.ts";
+import { isWorkerd } from "./runtime.ts";
 import { afterReal, areTimersFaked, globals, realTimers, removeTimer, takeTurns } from "./timers.ts";
-import { isWorkerd } from "./workerd.ts";
 
 /**
  * A timer that is late by more than this many milliseconds counts as lost: workerd drops the timers

@@ -15,7 +15,7 @@ import { type Clock, Deadlines } from "./deadlines.ts";
 import { isIdempotent } from "./http.ts";
 import { isObject } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
-import { PlatformPromise } from "./promise.ts";
+import { PlatformPromise } from "./runtime.ts";
 import { type AbortListener, addAbortListener, removeAbortListener, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";

@@ -8,7 +8,7 @@
 
 import { resultOf } from "./causes.ts";
 import { cannotSend, describe } from "./options.ts";
-import type { HeadersInit } from "./web.ts";
+import type { HeadersInit } from "./runtime.ts";
 
 /**
  * Headers that frame the message. Only the runtime may set them, because a wrong one could smuggle

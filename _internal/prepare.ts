@@ -14,13 +14,13 @@ import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { mergeHeaders, ORIGIN_HEADERS, parseHeaders, refuseMissing, setMissing, takeCredentials } from "./headers.ts";
 import { isBodiless, isIdempotent } from "./http.ts";
 import { cannotSend, checkLimit, isObject, isPlainObject, isRequest, own, plain, refuse, tagOf } from "./options.ts";
+import type { BodyInit, Referring, RequestRedirect } from "./runtime.ts";
 import { checkSignal } from "./signals.ts";
 import { type AllTimeouts, mergeTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
 import { copyForm } from "./transports/forms.ts";
 import { isSpent, isStream, type StreamBody } from "./upload.ts";
 import { addQuery, displayUrl, resolveUrl } from "./url.ts";
-import type { BodyInit, Referring, RequestRedirect } from "./web.ts";
 
 /** Settings that a session has as defaults and a request has for itself. */
 interface Settings {

@@ -13,9 +13,9 @@ import { ORIGIN_HEADERS, takeCredentials, withoutHeaders } from "./headers.ts";
 import { isBodiless } from "./http.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
+import type { Referring } from "./runtime.ts";
 import { isStream } from "./upload.ts";
 import { displayScheme } from "./url.ts";
-import type { Referring } from "./web.ts";
 
 /** Headers that describe the body: RFC 9110, section 8. They are dropped with the body. */
 const BODY_HEADERS = ["content-encoding", "content-language", "content-location", "content-type"];

@@ -18,11 +18,11 @@ import { keepCookies, withCookies } from "./jar.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
+import type { BodyInit } from "./runtime.ts";
 import { Source } from "./source.ts";
 import { globalFetch, isRuntimes } from "./transports/global_fetch.ts";
 import type { Platform } from "./transports/platform.ts";
 import { bodyOf, isStream } from "./upload.ts";
-import type { BodyInit } from "./web.ts";
 
 /** A response whose headers have arrived, with the redirects that led to it. */
 export interface Arrival {

@@ -11,10 +11,10 @@ import { NetworkError } from "../errors.ts";
 import { type ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, hasBody, SMALL_BODY } from "./http.ts";
+import type { ResponseType } from "./runtime.ts";
 import { delay } from "./timers.ts";
 import { cancelBody, openStream } from "./transports/forms.ts";
 import type { Platform } from "./transports/platform.ts";
-import type { ResponseType } from "./web.ts";
 
 /** How long an unwanted body is read so that its connection can be used again, in milliseconds. */
 const DISCARD_TIME = 250;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { PlatformPromise } from "./promise.ts";
+import { PlatformPromise } from "./runtime.ts";
 
 /** The functions of a platform for timers and turns of the event loop. */
 interface Timers {

@@ -10,10 +10,9 @@ import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { resultOf } from "./causes.ts";
 import { isObject, own, tagOf } from "./options.ts";
+import { type BodyInit, isWorkerd } from "./runtime.ts";
 import { delay } from "./timers.ts";
 import { openStream, type StreamReader } from "./transports/forms.ts";
-import type { BodyInit } from "./web.ts";
-import { isWorkerd } from "./workerd.ts";
 
 /** A body that can be sent only once. */
 export type StreamBody = ReadableStream<Bytes> | AsyncIterable<Bytes> | Iterable<Bytes>;

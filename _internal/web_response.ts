@@ -12,10 +12,9 @@ import { resultOf } from "./causes.ts";
 import { hasBody } from "./http.ts";
 import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
+import { isWorkerd, type ResponseType } from "./runtime.ts";
 import { throwIfAborted } from "./signals.ts";
 import { showUrl } from "./url.ts";
-import type { ResponseType } from "./web.ts";
-import { isWorkerd } from "./workerd.ts";
 
 /** Everything that the responses are made from, except the body. */
 export interface ResponseHead {

@@ -7,13 +7,13 @@
  */
 
 import { checkNumber, own } from "../options.ts";
+import { isWorkerd } from "../runtime.ts";
 import { bunTransport } from "./bun.ts";
 import { denoTransport } from "./deno.ts";
 import { nodeTransport } from "./node.ts";
 import type { Adapter } from "./platform.ts";
 import { portable } from "./portable.ts";
 import type { NodeProcess } from "./undici.ts";
-import { isWorkerd } from "../workerd.ts";
 
 /** The default time that an idle socket is kept, in milliseconds. */
 export const DEFAULT_IDLE_TIMEOUT = 30_000;

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { isWorkerd } from "../workerd.ts";
 import { undiciVersion } from "./undici.ts";
+import { isWorkerd } from "../runtime.ts";
 
 /** The options of `fetch()` that decide about decoding: Bun's and workerd's. */
 type Init = RequestInit & { decompress?: boolean; encodeResponseBody?: string };

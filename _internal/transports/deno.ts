@@ -10,11 +10,11 @@
 import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
 import type { Bytes } from "../bytes.ts";
-import type { BodyInit } from "../web.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { setContent, setType, toContent } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { MAX_DELAY, own } from "../options.ts";
+import type { BodyInit } from "../runtime.ts";
 import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Deno.HttpClient` that is used here. */

@@ -12,8 +12,8 @@
 
 import { type Bytes, readerOf } from "../bytes.ts";
 import { own } from "../options.ts";
+import type { BodyInit } from "../runtime.ts";
 import { delay } from "../timers.ts";
-import type { BodyInit } from "../web.ts";
 import { undiciVersion } from "./undici.ts";
 
 /** The part of a stream's reader that is used here. */

@@ -7,8 +7,8 @@
  */
 
 import { isRequest } from "../options.ts";
+import type { BodyInit } from "../runtime.ts";
 import { asGiven } from "../upload.ts";
-import type { BodyInit } from "../web.ts";
 import { contentOf, setContent } from "./forms.ts";
 
 /** Any function that is called like the standard `fetch`. */

@@ -10,6 +10,7 @@
 import { Clock } from "../deadlines.ts";
 import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
+import { isWorkerd } from "../runtime.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
@@ -19,7 +20,6 @@ import { type Adapter, makePlatform, PLATFORM, type Platform, Refusal, refuseClo
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { type Agent, type AgentConstructor, Dispatchers, type NodeProcess, undiciVersion } from "./undici.ts";
 import { Route } from "./undici_route.ts";
-import { isWorkerd } from "../workerd.ts";
 
 /** The options of Node's `fetch()`, including those that are not in the standard. */
 type Init = RequestInit & { dispatcher?: unknown; [CARRIER]?: Request };

@@ -41,7 +41,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     "_internal/options.ts",
     "_internal/disposal.ts",
   ],
-  ["_internal/promise.ts", "_internal/text.ts", "_internal/timers.ts", "_internal/web.ts", "_internal/workerd.ts"],
+  ["_internal/runtime.ts", "_internal/text.ts", "_internal/timers.ts"],
 ];
 
 /**

@@ -1,11 +1,26 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Types of the web platform. The type packages of Node, Bun and Workers do not declare these names
- * as globals.
+ * The runtime: which one it is, its own promises, and types of the web platform that the type
+ * packages of Node, Bun and Workers do not declare as globals.
  *
  * @module
  */
+
+/**
+ * The class of the promises of async functions, even if a library has replaced the global one. Such
+ * a class may lack `withResolvers()`, or lose the async context.
+ */
+export const PlatformPromise: PromiseConstructor = (async () => {})().constructor as PromiseConstructor;
+
+/**
+ * Whether the runtime is workerd. There, a timer ends with the request that made it, and some
+ * codings are not decoded.
+ */
+export function isWorkerd(): boolean {
+  const { navigator } = globalThis as { navigator?: { userAgent?: string } };
+  return navigator?.userAgent === "Cloudflare-Workers";
+}
 
 /** The body of a request. */
 export type BodyInit = NonNullable<RequestInit["body"]>;

@@ -7,14 +7,14 @@
  */
 
 import type { Cancellation } from "./cancellation.ts";
-import { PlatformPromise } from "./runtime.ts";
+import { builtin, PlatformPromise } from "./runtime.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
 import { undiciVersion } from "./transports/undici.ts";
 import type { Upload } from "./upload.ts";
 
-/** The part of `process` that is used here. */
-interface NodeProcess {
-  getBuiltinModule?(id: "node:util"): { transferableAbortController(): AbortController };
+/** The part of `node:util` that is used here. */
+interface Util {
+  transferableAbortController(): AbortController;
 }
 
 /** Taken at load, because a test may replace the global one, and `fetch` refuses the signals of others. */
@@ -24,8 +24,7 @@ let Controller: typeof AbortController | undefined;
 
 /** Returns the platform's class. On Node, a library may have replaced the global one before the load. */
 function findController(): typeof AbortController {
-  const { process } = globalThis as { process?: NodeProcess };
-  const util = undiciVersion() > 0 ? process?.getBuiltinModule?.("node:util") : undefined;
+  const util = undiciVersion() > 0 ? builtin<Util>("node:util") : undefined;
   return (util?.transferableAbortController().constructor ?? GlobalController) as typeof AbortController;
 }
 

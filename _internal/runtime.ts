@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The runtime: which one it is, its own promises, and types of the web platform that the type
+ * The runtime: which one it is, its own promises and modules, and types of the web platform that the type
  * packages of Node, Bun and Workers do not declare as globals.
  *
  * @module
@@ -20,6 +20,12 @@ export const PlatformPromise: PromiseConstructor = (async () => {})().constructo
 export function isWorkerd(): boolean {
   const { navigator } = globalThis as { navigator?: { userAgent?: string } };
   return navigator?.userAgent === "Cloudflare-Workers";
+}
+
+/** Returns a module that is built into Node, and also into Deno and Bun. */
+export function builtin<T>(name: string): T | undefined {
+  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): T | undefined } };
+  return process?.getBuiltinModule?.(name);
 }
 
 /** The body of a request. */

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { PlatformPromise } from "./runtime.ts";
+import { builtin, PlatformPromise } from "./runtime.ts";
 
 /** The functions of a platform for timers and turns of the event loop. */
 interface Timers {
@@ -19,8 +19,6 @@ interface Timers {
 /** The global functions, which a test may replace. */
 export const globals: Timers = globalThis as unknown as Timers;
 
-type Process = { getBuiltinModule?(name: string): Timers | undefined };
-
 /**
  * Finds the real timers of the process, if possible. When the module is loaded, the global ones may be
  * those of a test: fakes of `@sinonjs/fake-timers`, as jest has them, or stubs.
@@ -28,12 +26,11 @@ type Process = { getBuiltinModule?(name: string): Timers | undefined };
 function find(name: "setTimeout" | "setImmediate"): Timers {
   const made = globals[name];
   if (made === undefined || hasForm(made) && !isFake(made)) return globals;
-  const { process } = globalThis as { process?: Process };
-  const builtin = process?.getBuiltinModule?.("node:timers");
+  const nodes = builtin<Timers>("node:timers");
   // Where there is a `window`, the global functions are those of a DOM, such as jsdom's, which are
   // real but have no such form.
-  const isStub = hasForm(builtin?.[name]) && !("window" in globals);
-  return builtin && (isFake(made) || isStub) ? builtin : globals;
+  const isStub = hasForm(nodes?.[name]) && !("window" in globals);
+  return nodes && (isFake(made) || isStub) ? nodes : globals;
 }
 
 /** Whether a function is one of `@sinonjs/fake-timers`, which have a `clock`. */

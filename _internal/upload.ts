@@ -10,7 +10,7 @@ import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { resultOf } from "./causes.ts";
 import { isObject, own, tagOf } from "./options.ts";
-import { type BodyInit, isWorkerd } from "./runtime.ts";
+import { type BodyInit, builtin, isWorkerd } from "./runtime.ts";
 import { delay } from "./timers.ts";
 import { openStream, type StreamReader } from "./transports/forms.ts";
 
@@ -44,8 +44,6 @@ interface NodeStreams {
   Readable: { fromWeb(stream: ReadableStream): NodeStream };
 }
 
-type Process = { getBuiltinModule?(id: "node:stream"): NodeStreams | undefined };
-
 /**
  * Whether Node's `fetch` refuses a body because it is a Node stream that was read, or destroyed. Other
  * runtimes send what is left of it.
@@ -64,9 +62,8 @@ const ofNode = new WeakSet<object>();
  * packages send no other kind of stream, but the text "[object ReadableStream]".
  */
 export function asGiven(body: unknown): unknown {
-  const { process } = globalThis as { process?: Process };
   if (!ofNode.has(Object(body))) return body;
-  const stream = process?.getBuiltinModule?.("node:stream")?.Readable.fromWeb(body as ReadableStream);
+  const stream = builtin<NodeStreams>("node:stream")?.Readable.fromWeb(body as ReadableStream);
   if (stream !== undefined) ignoreErrors(stream);
   return stream ?? body;
 }

@@ -7,7 +7,7 @@
  */
 
 import { isRequest } from "../options.ts";
-import type { BodyInit } from "../runtime.ts";
+import { type BodyInit, builtin } from "../runtime.ts";
 import { asGiven } from "../upload.ts";
 import { contentOf, setContent } from "./forms.ts";
 
@@ -38,9 +38,9 @@ interface Sending {
   readonly outer: Sending | undefined;
 }
 
-/** The part of `process` that is used here. */
-interface Process {
-  getBuiltinModule?(id: "node:async_hooks"): { AsyncLocalStorage?: new () => Context } | undefined;
+/** The part of `node:async_hooks` that is used here. */
+interface AsyncHooks {
+  AsyncLocalStorage?: new () => Context;
 }
 
 /**
@@ -172,8 +172,7 @@ export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
 }
 
 function makeContext(): Context {
-  const { process } = globalThis as { process?: Process };
-  const { AsyncLocalStorage } = process?.getBuiltinModule?.("node:async_hooks") ?? {};
+  const { AsyncLocalStorage } = builtin<AsyncHooks>("node:async_hooks") ?? {};
   if (AsyncLocalStorage) return new AsyncLocalStorage();
   // Browsers have no `AsyncLocalStorage`. This replacement follows a request only until the user's
   // function first waits.

@@ -9,6 +9,7 @@
 
 import { resultOf } from "../causes.ts";
 import { isObject, isPlainObject, own } from "../options.ts";
+import { builtin } from "../runtime.ts";
 
 /** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
 export interface Agent {
@@ -25,7 +26,11 @@ export interface NodeProcess {
   readonly versions?: Readonly<Record<string, string | undefined>>;
   readonly env: Record<string, string | undefined>;
   readonly execArgv: readonly string[];
-  getBuiltinModule?(id: "node:vm"): { runInThisContext(code: string): Globals };
+}
+
+/** The part of `node:vm` that is used here. */
+interface Vm {
+  runInThisContext(code: string): Globals;
 }
 
 /** Globals of Node, among them the dispatchers under undici's symbols. */
@@ -73,7 +78,7 @@ export class Dispatchers {
   constructor(process: NodeProcess) {
     this.#process = process;
     this.#key = keyOf(undiciVersion() >= 8);
-    this.#globals = findGlobals(process);
+    this.#globals = findGlobals();
   }
 
   /**
@@ -146,13 +151,13 @@ export class Dispatchers {
 
 const keyOf = (isNew: boolean) => isNew ? NEW_DISPATCHER : OLD_DISPATCHER;
 
-function findGlobals(process: NodeProcess): Globals {
+function findGlobals(): Globals {
   const globals = globalThis as Globals;
   // Reading any of undici's globals loads undici, which creates the dispatchers.
   void globals.Headers;
   if (OLD_DISPATCHER in globals) return globals;
   // In another realm, such as that of a test runner, only the main realm has the dispatchers.
-  const main = process.getBuiltinModule?.("node:vm").runInThisContext("globalThis") ?? {};
+  const main = builtin<Vm>("node:vm")?.runInThisContext("globalThis") ?? {};
   void main.Headers;
   return main;
 }

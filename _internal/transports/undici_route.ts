@@ -6,6 +6,7 @@
  * @module
  */
 
+import { builtin } from "../runtime.ts";
 import { areTurnsFaked } from "../timers.ts";
 import { disown } from "./global_fetch.ts";
 import type { Agent, Dispatchers } from "./undici.ts";
@@ -30,11 +31,9 @@ interface Message {
   readonly socket?: Socket;
 }
 
-/** The part of `process` that is used here. */
-interface NodeProcess {
-  getBuiltinModule?(id: "node:diagnostics_channel"): {
-    subscribe(name: string, listener: (message: Message) => void): void;
-  };
+/** The part of `node:diagnostics_channel` that is used here. */
+interface Channels {
+  subscribe(name: string, listener: (message: Message) => void): void;
 }
 
 /**
@@ -138,9 +137,8 @@ let watching = false;
 function watchSockets() {
   if (watching) return;
   watching = true;
-  const { process } = globalThis as { process?: NodeProcess };
   // Without the channels, no connection counts as reused, so no request is sent twice.
-  const channels = process?.getBuiltinModule?.("node:diagnostics_channel");
+  const channels = builtin<Channels>("node:diagnostics_channel");
   channels?.subscribe("undici:request:create", ({ request }) => {
     if (dispatching !== undefined) {
       handlerKey ??= Object.getOwnPropertySymbols(request).find(({ description }) => description === "handler");

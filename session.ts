@@ -576,9 +576,8 @@ export class Session implements AsyncDisposable {
     const makeOutgoing = () => {
       const outgoing = prepare(input, init, method, this.#defaults);
       const { rest } = outgoing;
-      const platform = this.pool[PLATFORM];
       // A `fetch` or a transport of the user's may take any option.
-      if (rest !== undefined && (platform.endsBodies || platform.readsNetwork)) checkRequestOptions(rest);
+      if (rest !== undefined && this.pool[PLATFORM].sender?.() !== undefined) checkRequestOptions(rest);
       return outgoing;
     };
     return this.#perform(makeOutgoing, respond, asIs) as Promise<ResponseFor<P>>;

@@ -67,7 +67,7 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   // The length of a body in memory is known. That of a stream is the caller's to know.
   const { headers } = exchange.outgoing;
   headers?.delete("content-length");
-  const isForeign = !platform.endsBodies && !platform.readsNetwork;
+  const isForeign = platform.sender?.() === undefined;
   const content = isForeign && TEXT.test(headers?.get("content-type") ?? "") ? asText(body) : body;
   exchange.outgoing = { ...exchange.outgoing, body: content, request: undefined };
 }
@@ -120,25 +120,23 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   const waiting = exchange.acquire();
   if (waiting !== undefined) await waiting;
   // A mock of `fetch` may come or go while the request is under way.
-  const { endsBodies, readsNetwork } = platform;
+  const sender = platform.sender?.();
   // A wrapper or a transport of the user may add to the headers. These are for this request alone.
-  const given = headers && (endsBodies || readsNetwork ? headers : new Headers(headers));
+  const given = headers && (sender ? headers : new Headers(headers));
   const init = toInit(outgoing, given, platform);
   const sent = exchange.fetch(init, isLarge(outgoing.body) ? "upload" : "headers");
   let response: Response;
   try {
     response = await sent;
   } catch (cause) {
-    throw exchange.sendError(cause, endsBodies); // only the runtime's own `fetch` ends bodies
+    throw exchange.sendError(cause, sender === "sockets");
   } finally {
     exchange.settle();
   }
   exchange.hold(response);
   checkResponse(response, exchange);
-  const isPlain = !hasOwnClient(outgoing);
-  const isNetwork = isPlain && endsBodies && platform.endsBodies;
-  const hasLength = isNetwork || isPlain && readsNetwork && platform.readsNetwork;
-  const source = new Source(exchange, response, platform, isNetwork, hasLength);
+  const hasLength = sender !== undefined && sender === platform.sender?.() && !hasOwnClient(outgoing);
+  const source = new Source(exchange, response, platform, hasLength && sender === "sockets", hasLength);
   const kept = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
   return { response, source, outgoing, init, history, kept };
 }

@@ -80,7 +80,7 @@ export class Source {
 
   /**
    * @param isNetwork Whether a transport with its own sockets has sent the request: see
-   * {@linkcode Platform.endsBodies}.
+   * {@linkcode Platform.sender}.
    * @param hasLength Whether the body must have its announced length. A wrapper or a mock may change
    * a body and keep its headers, so that only a body from the network must.
    */

@@ -127,7 +127,7 @@ class NodeTransport implements Adapter {
     // The user's dispatcher may have other users.
     if (dispatcher === undefined) watch(this, this.#remains);
     this[PLATFORM] = makePlatform(this, this.#remains, {
-      endsBodies: dispatcher === undefined,
+      ...(dispatcher !== undefined && { sender: () => undefined }),
       policies: true,
       limit: (connections) => this.#connections = Math.min(this.#connections, connections),
       // undici counts a connection as in use for one or two turns more, and one over TLS that is cut off for up to

@@ -30,16 +30,15 @@ export interface Platform {
    */
   readonly followsRedirects?: boolean;
   /**
-   * Whether the platform ends a body at its `content-length`, so that `arrayBuffer()` takes no more
-   * memory than that. A body with a `transfer-encoding`, even an empty one, never ends there. The
-   * value may change, so read it both before the request is sent and after the response has arrived.
+   * What sends the requests now: the transport over sockets of its own, or the runtime's `fetch` over
+   * the platform's. Either way, a body has its announced length. `undefined` if a mock, a wrapper or a
+   * dispatcher of the user may change that. The answer may change, so call this both before the
+   * request is sent and after the response has arrived.
+   *
+   * With `"sockets"`, the platform ends a body at its `content-length`, so that `arrayBuffer()` takes
+   * no more memory than that. A body with a `transfer-encoding`, even an empty one, never ends there.
    */
-  readonly endsBodies?: boolean;
-  /**
-   * Whether the runtime's own `fetch` sends the requests of a transport without `endsBodies`. Then a
-   * body must have its announced length, too. The value may change in the same way.
-   */
-  readonly readsNetwork?: boolean;
+  readonly sender?: () => "sockets" | "fetch" | undefined;
   /** Whether reading a body with a BYOB reader is best (Streams standard, section 4.5). */
   readonly prefersByob?: boolean;
   /**
@@ -88,15 +87,11 @@ export function facts(known: Partial<Platform> = {}): Platform {
   return Object.assign(Object.create(null), { decodes }, known);
 }
 
-/**
- * Makes the `Platform` of a transport that has sockets of its own. Its `endsBodies` is computed at
- * each access, because the user may replace a `fetch` at any time, that of the transport too.
- */
+/** Makes the `Platform` of a transport that has sockets of its own. The user may replace its `fetch`. */
 export function makePlatform(transport: Adapter, remains: Remains, known: Partial<Platform>): Platform {
   const { fetch } = transport;
-  const get = () => known.endsBodies !== false && transport.fetch === fetch && transport.closesSockets;
-  const platform = facts({ ...known, transport, onDropped: (report) => remains.report = report });
-  return Object.defineProperty(platform, "endsBodies", own({ get }));
+  const sender = () => transport.fetch === fetch && transport.closesSockets ? "sockets" : undefined;
+  return facts({ transport, sender, onDropped: (report) => remains.report = report, ...known });
 }
 
 /** A refusal of a transport's, which the caller gets as it is: no failure of the network. */

@@ -42,8 +42,8 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
     },
   };
   const { fetch: ours } = transport;
-  const get = () => isRuntimes(fetch ?? globalFetch()) && transport.fetch === ours;
-  Object.defineProperty(Object.assign(platform, { transport }), "readsNetwork", own({ get }));
+  const sender = () => isRuntimes(fetch ?? globalFetch()) && transport.fetch === ours ? "fetch" : undefined;
+  Object.assign(platform, { transport, sender });
   return transport;
 }
 

@@ -8,7 +8,7 @@
  */
 
 import { TurnDrain } from "../drain.ts";
-import { isIdempotent } from "../http.ts";
+import { isIdempotent, SMALL_BODY } from "../http.ts";
 import type { Bytes } from "../bytes.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { setContent, setType, toContent } from "./forms.ts";
@@ -31,12 +31,6 @@ export interface DenoNamespace {
   createHttpClient?(options: Options): Client;
   readonly permissions?: { querySync(descriptor: { name: "net"; host: string }): { state: string } };
 }
-
-/**
- * The largest body that is copied into a Blob, in bytes or UTF-16 units. A copy is cheaper than a
- * new connection, but its memory is native and is freed only by garbage collection.
- */
-const SMALL_BODY = 64 * 1024;
 
 /**
  * The options that make a client keep no idle connection. Then there is no stale connection that
@@ -255,7 +249,8 @@ function isPlatforms(blob: typeof Blob): boolean {
  * Deno repeats requests whose body is a string, bytes or absent. It repeats none whose body it
  * reads as a stream: Blobs, FormData and streams.
  *
- * @param max The size of the largest body to copy.
+ * @param max The largest body to copy into a Blob, in bytes or UTF-16 units. A copy is cheaper than a
+ * new connection, but its memory is native and is freed only by garbage collection.
  * @returns Whether the request may now use a reused connection.
  */
 function disguise(init: RequestInit, max = SMALL_BODY): boolean {

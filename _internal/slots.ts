@@ -12,7 +12,7 @@ import { Clock, Deadlines } from "./deadlines.ts";
 import { nameDisposal } from "./disposal.ts";
 import type { Drain } from "./drain.ts";
 import { showAs } from "./inspect.ts";
-import { List } from "./list.ts";
+import { type Linked, List } from "./list.ts";
 
 /**
  * The key under which a pool keeps its {@linkcode Slots}. It is internal: only the session uses it.
@@ -41,9 +41,7 @@ export interface Waiter {
 }
 
 /** A request for a lease, while it waits. It is in its origin's list. */
-export class LeaseRequest {
-  previous: LeaseRequest | null = null;
-  next: LeaseRequest | null = null;
+export interface LeaseRequest extends Linked<LeaseRequest> {
   readonly origin: Origin;
   readonly holder: Holder;
   readonly waiter: Waiter;
@@ -54,16 +52,7 @@ export class LeaseRequest {
   /** Whether the request has waited before, because it follows a redirect. */
   readonly again: boolean;
   /** Whether the request is neither granted nor refused yet. */
-  waiting = true;
-
-  constructor(origin: Origin, timeout: number, holder: Holder, waiter: Waiter, since: number, again: boolean) {
-    this.origin = origin;
-    this.timeout = timeout;
-    this.holder = holder;
-    this.waiter = waiter;
-    this.since = since;
-    this.again = again;
-  }
+  waiting: boolean;
 }
 
 /** Sends a request over the pool's transport. */
@@ -245,7 +234,17 @@ export class Slots {
     // The timer comes first, because a mock of `setTimeout` may throw.
     this.#deadlines.arm(since + timeout, since);
     const origin = this.#origin(name);
-    const request = new LeaseRequest(origin, timeout, holder, waiter, since, again);
+    const request: LeaseRequest = {
+      previous: null,
+      next: null,
+      origin,
+      holder,
+      waiter,
+      since,
+      timeout,
+      again,
+      waiting: true,
+    };
     let next = again ? origin.first : null;
     while (next?.again) next = next.next;
     origin.insert(request, next);

@@ -13,7 +13,6 @@ import { Cancellation } from "./cancellation.ts";
 import { explain, isAbort, isCustom, isRefusal, neverSent, redact } from "./causes.ts";
 import { type Clock, Deadlines } from "./deadlines.ts";
 import { isIdempotent } from "./http.ts";
-import { isObject } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { PlatformPromise } from "./runtime.ts";
 import { type AbortListener, addAbortListener, removeAbortListener, throwIfAborted } from "./signals.ts";
@@ -275,7 +274,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
   hold(response: Response): void {
     if (this.over) {
       // A `fetch` that ignores its signal may still answer after the abort.
-      if (isObject(response)) cancelBody(response);
+      cancelBody(response);
       throw this.cancellation.reason;
     }
     this.#attempt.response = response;
@@ -317,7 +316,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
    *
    * @param isRuntimes Whether the runtime's own `fetch` was to send it, and may have refused its options.
    */
-  sendError(cause: unknown, isRuntimes = false): unknown {
+  sendError(cause: unknown, isRuntimes: boolean): unknown {
     if (!this.cancellation.aborted) {
       // A wrapper may have a signal of its own.
       if (cause instanceof HangupError || isCustom(cause) || !isRuntimes && isAbort(cause)) return cause;

@@ -98,7 +98,7 @@ export function cancelBody(response: Response): void {
     if (body && mayBeForm(body)) new FormReader(body).cancel(undefined).catch(() => {});
     else Promise.resolve(body?.cancel ? body.cancel() : body?.destroy?.()).catch(() => {});
   } catch {
-    // The body is locked, or is not a stream.
+    // The body is locked or not a stream, or there is no response at all.
   }
 }
 

@@ -626,7 +626,7 @@ showAs(Session, (session) => {
 const asIs = (error: unknown): unknown => error;
 
 function parseBaseUrl(baseUrl: string | URL): URL {
-  const url = URL.canParse(baseUrl as string) ? new URL(baseUrl) : undefined;
+  const url = resultOf(() => new URL(baseUrl));
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
     throw new TypeError('Cannot create a session as "baseUrl" is not an absolute URL of http or https');
   }

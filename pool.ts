@@ -6,8 +6,7 @@
  * @module
  */
 
-import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
-import { showAs } from "./_internal/inspect.ts";
+import { followPolyfill, nameDisposal, showAs } from "./_internal/classes.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
 import { PlatformPromise } from "./_internal/runtime.ts";
 import {

@@ -8,9 +8,8 @@
 
 import type { BodyReader } from "./_internal/body.ts";
 import { ByteCollector, readerOf, UTF8 } from "./_internal/bytes.ts";
-import { nameDisposal } from "./_internal/disposal.ts";
+import { nameDisposal, showAs } from "./_internal/classes.ts";
 import { hasBody, SMALL_BODY } from "./_internal/http.ts";
-import { showAs } from "./_internal/inspect.ts";
 import { own } from "./_internal/options.ts";
 import { printable } from "./_internal/text.ts";
 import { showUrl } from "./_internal/url.ts";

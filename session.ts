@@ -7,11 +7,10 @@
  */
 
 import { resultOf } from "./_internal/causes.ts";
-import { followPolyfill, nameDisposal } from "./_internal/disposal.ts";
+import { followPolyfill, nameDisposal, showAs } from "./_internal/classes.ts";
 import { Exchange, Exchanges, type ToError } from "./_internal/exchange.ts";
 import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
 import { parseHeaders, refuseMissing } from "./_internal/headers.ts";
-import { showAs } from "./_internal/inspect.ts";
 import {
   checkFunction,
   checkLimit,

@@ -8,10 +8,9 @@
 
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
+import { nameDisposal, showAs } from "./classes.ts";
 import { Clock, Deadlines } from "./deadlines.ts";
-import { nameDisposal } from "./disposal.ts";
 import type { Drain } from "./drain.ts";
-import { showAs } from "./inspect.ts";
 import { type Linked, List } from "./list.ts";
 
 /**

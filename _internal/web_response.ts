@@ -9,8 +9,8 @@
 import type { Redirect, Repeatable } from "../request.ts";
 import { type Bytes, makeStream, readerOf, UTF8 } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
+import { showAs } from "./classes.ts";
 import { hasBody } from "./http.ts";
-import { showAs } from "./inspect.ts";
 import { own } from "./options.ts";
 import { isWorkerd, type ResponseType } from "./runtime.ts";
 import { throwIfAborted } from "./signals.ts";

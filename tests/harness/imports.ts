@@ -37,9 +37,8 @@ export const LAYERS: readonly (readonly string[])[] = [
     "request.ts",
     "_internal/http.ts",
     "_internal/list.ts",
-    "_internal/inspect.ts",
+    "_internal/classes.ts",
     "_internal/options.ts",
-    "_internal/disposal.ts",
   ],
   ["_internal/runtime.ts", "_internal/text.ts", "_internal/timers.ts"],
 ];

@@ -26,7 +26,7 @@
  */
 
 import { findCode } from "./_internal/causes.ts";
-import { printable } from "./_internal/text.ts";
+import { printable } from "./_internal/options.ts";
 import type { ExchangeState, Repeatable, RequestSummary } from "./request.ts";
 
 /**

@@ -7,8 +7,7 @@
  * @module
  */
 
-import { own } from "./options.ts";
-import { printable } from "./text.ts";
+import { own, printable } from "./options.ts";
 
 /** The keys of the method that runtimes call to print an object: Node and Bun, and Deno. */
 const METHODS = ["nodejs.util.inspect.custom", "Deno.customInspect"];

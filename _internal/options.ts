@@ -1,12 +1,11 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Reading options safely even if `Object.prototype` is polluted, and refusing wrong options.
+ * Reading options safely even if `Object.prototype` is polluted, refusing wrong options, and showing
+ * values in messages.
  *
  * @module
  */
-
-import { printable } from "./text.ts";
 
 const EMPTY = {};
 
@@ -125,4 +124,17 @@ export function describe(value: unknown): string {
   if (typeof value === "string") return printable(JSON.stringify(value));
   if (typeof value === "bigint") return `${value}n`;
   return isObject(value) || typeof value === "function" ? typeof value : printable(String(value));
+}
+
+/**
+ * Escapes all characters that are not printable, as Python's `repr()` does: control characters
+ * (line breaks and TAB are among them), invisible and bidirectional format characters, line and
+ * paragraph separators, and lone surrogates. A server or a caller can therefore not forge a line of
+ * a log, nor control the terminal that shows it.
+ *
+ * @param text Any text.
+ * @returns The text, with `\u{1b}` in place of an ESC.
+ */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
 }

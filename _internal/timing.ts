@@ -9,8 +9,7 @@
 import type { TimeoutPhase } from "../errors.ts";
 import type { Timeouts } from "../request.ts";
 import type { Clock } from "./deadlines.ts";
-import { checkNumber, isObject } from "./options.ts";
-import { printable } from "./text.ts";
+import { checkNumber, isObject, printable } from "./options.ts";
 
 /**
  * The phases of a request that have a timeout here. "upload" takes the place of "headers" while a

@@ -8,8 +8,7 @@
 
 import type { SessionRequestInit } from "../request.ts";
 import { resultOf } from "./causes.ts";
-import { cannotSend, isObject, refuse } from "./options.ts";
-import { printable } from "./text.ts";
+import { cannotSend, isObject, printable, refuse } from "./options.ts";
 
 /**
  * Parses a URL. The error shows only the scheme, because a malformed URL may have a password

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { assert, assertEquals } from "@std/assert";
 import { causes, explain, findCode, isRefusal, neverSent, redact, staysSo } from "../_internal/causes.ts";
-import { printable } from "../_internal/text.ts";
+import { printable } from "../_internal/options.ts";
 
 const coded = (code: unknown, message = "", options?: ErrorOptions) =>
   Object.assign(new Error(message, options), { code });

@@ -40,7 +40,7 @@ export const LAYERS: readonly (readonly string[])[] = [
     "_internal/classes.ts",
     "_internal/options.ts",
   ],
-  ["_internal/runtime.ts", "_internal/text.ts", "_internal/timers.ts"],
+  ["_internal/runtime.ts", "_internal/timers.ts"],
 ];
 
 /**

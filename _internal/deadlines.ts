@@ -142,8 +142,8 @@ export class Deadlines {
   #resting = false;
   /** Whether the previous timer fired slightly too early. */
   #early = false;
-  /** While input is read before a sweep: the number of turns that have passed. */
-  #reading: { turns: number } | undefined;
+  /** Identifies the pass that reads input before a sweep, while there is one. */
+  #reading: object | undefined;
   /**
    * While a sweep runs: the earliest deadline that was armed meanwhile, and whether `clear()` was
    * called, so that the deadline that the sweep returns is out of date.
@@ -286,16 +286,17 @@ export class Deadlines {
       // late by up to a second.
       this.#due = Infinity;
       this.#restart(now + Math.max(TIME_OF_INPUT, late * PART_OF_LATENESS), now);
-      this.#reading = { turns: 0 };
+      this.#reading = {};
       return;
     }
     this.#due = now;
-    const reading = this.#reading = { turns: 0 };
+    const reading = this.#reading = {};
     const end = now + TIME_OF_INPUT;
+    let turns = 0;
     const next = () => {
       if (this.#reading !== reading) return;
       const most = this.#clock.now() < end ? TURNS_OF_INPUT : LEAST_TURNS_OF_INPUT;
-      if (++reading.turns < most) setImmediate(next);
+      if (++turns < most) setImmediate(next);
       else this.#run();
     };
     setImmediate(next);

@@ -282,7 +282,7 @@ function complete(
 }
 
 /** The objects of any realm that `fetch` accepts as bodies. */
-const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|SharedArrayBuffer)\]$/;
+const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|(?:Shared)?ArrayBuffer)\]$/;
 
 /** The buffers of any realm whose bytes `fetch` sends. Only Bun sends those of a `SharedArrayBuffer`. */
 const BUFFERS = "Bun" in globalThis ? /^\[object (?:Shared)?ArrayBuffer\]$/ : /^\[object ArrayBuffer\]$/;
@@ -313,7 +313,7 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
 
 /** Whether `fetch` sends an object as a body, and not its text. */
 function isSent(body: object): boolean {
-  return body instanceof Blob || isStream(body) || BODIES.test(tagOf(body)) || BUFFERS.test(tagOf(body));
+  return body instanceof Blob || isStream(body) || BODIES.test(tagOf(body));
 }
 
 function toJson(value: unknown, method: string, url: URL): string {

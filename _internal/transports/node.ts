@@ -16,7 +16,7 @@ import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
 import { checkMethods, describe, MAX_DELAY, own } from "../options.ts";
-import { type Adapter, makePlatform, PLATFORM, type Platform, Refusal, refuseClosed } from "./platform.ts";
+import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed, refuseRequest } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { type Agent, type AgentConstructor, Dispatchers, type NodeProcess, undiciVersion } from "./undici.ts";
 import { Route } from "./undici_route.ts";
@@ -75,10 +75,6 @@ export function nodeTransport(idleTimeout: number, options: Options = {}, connec
 
 /** Why options of an `Agent` cannot be used. */
 const UNREACHED = "with options of an Agent as fetch goes through another dispatcher";
-
-function refuseOptions(): Promise<never> {
-  return Promise.reject(new Refusal(`Cannot send the request ${UNREACHED}`));
-}
 
 /** Whether the global `fetch` is that of happy-dom, which ignores all dispatchers. */
 function ignoresDispatchers(): boolean {
@@ -152,10 +148,9 @@ class NodeTransport implements Adapter {
     // A falsy dispatcher would make undici throw at the end of the request, where nobody can catch it.
     if (dispatcher === null) delete init.dispatcher;
     else if (dispatcher !== undefined && typeof Object(dispatcher).dispatch !== "function") {
-      const problem = 'Cannot send the request as "dispatcher" must have the method "dispatch"';
-      return Promise.reject(new Refusal(`${problem}: received ${describe(dispatcher)}`));
+      return refuseRequest(`as "dispatcher" must have the method "dispatch": received ${describe(dispatcher)}`);
     }
-    if ((init.dispatcher !== undefined || this.#configured) && ignoresDispatchers()) return refuseOptions();
+    if ((init.dispatcher !== undefined || this.#configured) && ignoresDispatchers()) return refuseRequest(UNREACHED);
     const carrier = init[CARRIER];
     const request = wholeRequest(fetch, url, init);
     if (carrier !== request && init.dispatcher === undefined && isRuntimes(fetch)) {
@@ -164,7 +159,7 @@ class NodeTransport implements Adapter {
     if (init.dispatcher === undefined && (this.#configured || isRuntimes(fetch))) {
       const agent = this.#dispatcher ?? this.#findAgent();
       if (agent !== undefined) return this.#fetchTwice(fetch, url, init, agent);
-      if (this.#configured) return refuseOptions();
+      if (this.#configured) return refuseRequest(UNREACHED);
     }
     return request === undefined ? sendThrough(fetch, url, init) : fetch(request, init);
   }
@@ -175,8 +170,8 @@ class NodeTransport implements Adapter {
    */
   async #leave(carrier: Request, fetch: Fetch, url: URL, init: Init): Promise<Response> {
     if (await this.#dispatchers.carries(fetch, carrier)) {
-      const reason = "its Request carries a dispatcher, which a query or a redirect would lose";
-      throw new Refusal(`Cannot send the request as ${reason}: give it as an option`);
+      const reason = "as its Request carries a dispatcher, which a query or a redirect would lose";
+      return refuseRequest(`${reason}: give it as an option`);
     }
     delete init[CARRIER];
     return await this.fetch(url, init);

@@ -95,8 +95,13 @@ export function makePlatform(transport: Adapter, remains: Remains, known: Partia
 }
 
 /** A refusal of a transport's, which the caller gets as it is: no failure of the network. */
-export class Refusal extends TypeError {
+class Refusal extends TypeError {
   override name = "TypeError";
+}
+
+/** What a transport answers if it cannot send a request as the user wants. */
+export function refuseRequest(reason: string): Promise<never> {
+  return Promise.reject(new Refusal(`Cannot send the request ${reason}`));
 }
 
 /** What a transport answers once it is closed. */

@@ -9,7 +9,7 @@
 import { own } from "../options.ts";
 import { decodes } from "./codings.ts";
 import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
-import { type Adapter, facts, PLATFORM, Refusal, refuseClosed } from "./platform.ts";
+import { type Adapter, facts, PLATFORM, refuseClosed, refuseRequest } from "./platform.ts";
 
 /**
  * Makes a transport over any `fetch`. It works on every platform and owns no sockets.
@@ -32,8 +32,7 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
       if (closed) return refuseClosed();
       const send = fetch ?? globalFetch();
       if (init.body instanceof ReadableStream && isRuntimes(send) && refusesStreams()) {
-        const reason = "its body is a stream, and this browser sends none";
-        return Promise.reject(new Refusal(`Cannot send the request as ${reason}`));
+        return refuseRequest("as its body is a stream, and this browser sends none");
       }
       return sendThrough(send, url, options === undefined ? init : { ...options, ...init }, fetch !== undefined);
     },

@@ -37,16 +37,17 @@ function forget(exchange: Exchange): void {
  * @param ahead The bytes that were read ahead.
  * @throws {BodyTooLargeError} If the body is longer than `max` bytes. The rest is not read.
  */
-export function bufferBody(exchange: Exchange, source: Source, max: number, ahead?: ByteCollector): Promise<Bytes> {
+export async function bufferBody(
+  exchange: Exchange,
+  source: Source,
+  max: number,
+  ahead?: ByteCollector,
+): Promise<Bytes> {
   source.bounded = true;
-  if (!source.open) return Promise.resolve(ahead?.take() ?? new Uint8Array(0));
-  if ((source.length ?? 0) > max) return Promise.reject(new BodyTooLargeError(max, exchange));
-  if (source.isSmall) return source.readWhole();
-  return collect(exchange, source, max, ahead ?? new ByteCollector(source.length));
-}
-
-/** Reads the rest of the body. */
-async function collect(exchange: Exchange, source: Source, max: number, bytes: ByteCollector): Promise<Bytes> {
+  if (!source.open) return ahead?.take() ?? new Uint8Array(0);
+  if ((source.length ?? 0) > max) throw new BodyTooLargeError(max, exchange);
+  if (source.isSmall) return await source.readWhole();
+  const bytes = ahead ?? new ByteCollector(source.length);
   await source.readInto(bytes, max);
   exchange.cancellation.throwIfAborted();
   if (bytes.size > max) throw new BodyTooLargeError(max, exchange);

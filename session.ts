@@ -585,7 +585,7 @@ export class Session implements AsyncDisposable {
   /** Sends a request as one exchange. It never throws: wrong arguments reject too. */
   #perform<T>(
     makeOutgoing: () => Outgoing,
-    respond: (exchange: Exchange, platform: Platform) => Promise<T>,
+    makeResponse: (exchange: Exchange, platform: Platform) => Promise<T>,
     toError: ToError,
   ): Promise<T> {
     let exchange: Exchange | undefined;
@@ -598,13 +598,13 @@ export class Session implements AsyncDisposable {
       // Take charge of the stream before anything else can fail, so that a stream that is never
       // sent is canceled too.
       if (isStream(body)) exchange.upload(body);
-      if (signal) exchange.follow(signal);
+      if (signal) exchange.listenTo(signal);
       if (this.#closing !== undefined) throw new SessionClosedError(exchange);
       // A request whose work has not begun takes half the memory while it waits for its lease. With a
       // jar or the body of a `Request`, the work begins first, because reading them must not hold a
       // slot.
       const waiting = jar === undefined && request === undefined ? exchange.acquire() : undefined;
-      const drive = () => exchange!.drive(respond(exchange!, this.pool[PLATFORM]), toError);
+      const drive = () => exchange!.drive(makeResponse(exchange!, this.pool[PLATFORM]), toError);
       return waiting === undefined ? drive() : waiting.then(drive, (error) => {
         throw exchange!.endWith(error, toError);
       });

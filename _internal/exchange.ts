@@ -202,7 +202,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
   }
 
   /** Listens to the caller's signal. */
-  follow(signal: AbortSignal): void {
+  listenTo(signal: AbortSignal): void {
     this.byCaller = signal.aborted;
     throwIfAborted(signal);
     addAbortListener(signal, this);
@@ -265,7 +265,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     this.state = "headers";
     // The timeout comes first, because a mock of `setTimeout` may throw. Nobody would then handle the
     // rejection of a request that was sent.
-    this.expect(phase);
+    this.beginWait(phase);
     this.#sent++;
     return this.#attempt.fetch(this.outgoing.url, init);
   }
@@ -280,15 +280,15 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     this.#attempt.response = response;
   }
 
-  /** Begins a wait under a timeout. {@linkcode Exchange.settle} ends it. */
-  expect(phase: Phase): void {
+  /** Begins a wait under a timeout. {@linkcode Exchange.endWait} ends it. */
+  beginWait(phase: Phase): void {
     const now = this.timing.begin(phase);
     this.#count();
     this.#exchanges?.arm(this.timing.deadline, now);
   }
 
   /** Ends a wait, because its result has arrived. */
-  settle(): void {
+  endWait(): void {
     this.timing.finish();
     this.#count();
   }
@@ -303,11 +303,11 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
 
   /** Waits under the timeout of a phase. */
   async withTimeout<T>(phase: Phase, work: PromiseLike<T>): Promise<T> {
-    this.expect(phase);
+    this.beginWait(phase);
     try {
       return await work;
     } finally {
-      this.settle();
+      this.endWait();
     }
   }
 

@@ -131,7 +131,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   } catch (cause) {
     throw exchange.sendError(cause, sender === "sockets");
   } finally {
-    exchange.settle();
+    exchange.endWait();
   }
   exchange.hold(response);
   checkResponse(response, exchange);

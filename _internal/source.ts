@@ -205,9 +205,9 @@ export class Source {
 
   /** Reads the whole body at once. Call it only if {@linkcode Source.isSmall}. */
   readWhole(): Promise<Bytes> {
-    this.#exchange.expect("idle");
+    this.#exchange.beginWait("idle");
     return this.#response!.arrayBuffer().then((buffer) => {
-      this.#exchange.settle();
+      this.#exchange.endWait();
       this.#count(buffer.byteLength);
       this.#finish();
       return new Uint8Array(buffer);
@@ -224,12 +224,12 @@ export class Source {
       const reader = this.#open();
       const filler = this.#fills ? reader : undefined;
       while (bytes.size <= max && !this.#exchange.over) {
-        this.#exchange.expect("idle");
+        this.#exchange.beginWait("idle");
         // After the last announced byte only the end is expected, so one byte of room is enough to
         // notice an excess.
         const whole = this.#received === this.length;
         const read = await (filler?.read(whole ? new Uint8Array(1) : bytes.room()) ?? this.#next());
-        this.#exchange.settle();
+        this.#exchange.endWait();
         // The end gives the room back, too.
         if (filler && !whole && read.value) bytes.fill(read.value);
         const { value } = this.#take(read);

@@ -71,9 +71,12 @@ export interface Readable {
   readAll?(max: number): Promise<Bytes>;
 }
 
-type Parameters = [head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched];
-
-type ResponseClass = new (...args: [...Parameters, headers?: Headers]) => Response;
+type ResponseClass = new (
+  head: ResponseHead,
+  body: Bytes | Readable | null,
+  fetched?: Fetched,
+  headers?: Headers,
+) => Response;
 
 /** The platform's own clone behind each clone. Node 22 cancels its body when it is garbage-collected. */
 const copies = new WeakMap<Response, Response>();
@@ -90,7 +93,7 @@ let OwnResponse: ResponseClass | undefined;
  * @param fetched Given for a response of `session.fetch`: a body in memory belongs to this
  * response alone, and its headers must not change.
  */
-export function webResponse(...[head, body, fetched]: Parameters): Response {
+export function webResponse(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched): Response {
   const WebResponse = takeResponse();
   try {
     return new WebResponse(head, body, fetched);

@@ -111,12 +111,12 @@ export function disown() {
  * @param chosen Whether the function is a session's own option `fetch`.
  */
 export function sendThrough(fetch: Fetch, url: URL, init: RequestInit, chosen = false): Promise<Response> {
-  if (!isRuntimes(fetch)) return follow(fetch, url, init, chosen);
+  if (!isRuntimes(fetch)) return sendThroughUsers(fetch, url, init, chosen);
   const content = contentOf(init.body);
   return content === undefined ? fetch(url, init) : setContent(init, content).then(() => fetch(url, init));
 }
 
-async function follow(fetch: Fetch, url: URL, init: RequestInit, chosen: boolean): Promise<Response> {
+async function sendThroughUsers(fetch: Fetch, url: URL, init: RequestInit, chosen: boolean): Promise<Response> {
   context ??= makeContext();
   let outer = context.getStore();
   // Those that have an answer are over. If they stayed, a mock that asks on and on would chain them for ever.

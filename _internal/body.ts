@@ -10,6 +10,7 @@ import { BodyTooLargeError } from "../errors.ts";
 import { ByteCollector, type Bytes, makeStream } from "./bytes.ts";
 import type { Exchange, ToError } from "./exchange.ts";
 import { ReadAhead } from "./read_ahead.ts";
+import { makeRegistry } from "./runtime.ts";
 import { throwIfAborted } from "./signals.ts";
 import type { Read, Source } from "./source.ts";
 import { afterReal } from "./timers.ts";
@@ -18,10 +19,8 @@ import { afterReal } from "./timers.ts";
 const ERROR_PAGE_TIME = 2000;
 
 // Garbage collection is only a safety net: it ends the exchange of a response that was dropped
-// while open. Some versions of workerd have no FinalizationRegistry.
-const dropped = typeof FinalizationRegistry === "function"
-  ? new FinalizationRegistry<Exchange>((exchange) => exchange.leak())
-  : undefined;
+// while open.
+const dropped = makeRegistry<Exchange>((exchange) => exchange.leak());
 
 /**
  * Stops waiting for the garbage collection of an exchange's reader. The registry would keep the

@@ -22,6 +22,11 @@ export function isWorkerd(): boolean {
   return navigator?.userAgent === "Cloudflare-Workers";
 }
 
+/** Makes a `FinalizationRegistry`, which some versions of workerd lack. */
+export function makeRegistry<T>(cleanUp: (held: T) => void): FinalizationRegistry<T> | undefined {
+  return typeof FinalizationRegistry === "function" ? new FinalizationRegistry(cleanUp) : undefined;
+}
+
 /** Returns a module that is built into Node, and also into Deno and Bun. */
 export function builtin<T>(name: string): T | undefined {
   const { process } = globalThis as { process?: { getBuiltinModule?(name: string): T | undefined } };

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { makeRegistry } from "../runtime.ts";
+
 /**
  * The part of a transport that outlives it. Nothing in here may refer to the transport; otherwise
  * the transport is never garbage-collected. A closure can do so unnoticed, because all closures of
@@ -24,13 +26,10 @@ export interface Remains<T = unknown> {
   report?: (() => void) | undefined;
 }
 
-// Some versions of workerd have no FinalizationRegistry.
-const registry = typeof FinalizationRegistry === "function"
-  ? new FinalizationRegistry<Remains>(({ used, owners, release, report }) => {
-    owners.forEach(release);
-    if (used) report?.();
-  })
-  : undefined;
+const registry = makeRegistry<Remains>(({ used, owners, release, report }) => {
+  owners.forEach(release);
+  if (used) report?.();
+});
 
 /** Releases the remains of a transport when the transport is garbage-collected. */
 export function watch(transport: object, remains: Remains) {

@@ -7,13 +7,12 @@
  */
 
 import { checkNumber, own } from "../options.ts";
-import { isWorkerd } from "../runtime.ts";
 import { bunTransport } from "./bun.ts";
 import { denoTransport } from "./deno.ts";
 import { nodeTransport } from "./node.ts";
 import type { Adapter } from "./platform.ts";
 import { portable } from "./portable.ts";
-import type { NodeProcess } from "./undici.ts";
+import { findNode } from "./undici.ts";
 
 /** The default time that an idle socket is kept, in milliseconds. */
 export const DEFAULT_IDLE_TIMEOUT = 30_000;
@@ -36,9 +35,7 @@ const REQUEST_OPTIONS: typeof OPTIONS = { Deno: ["client"], Bun: ["proxy", "tls"
 
 /** The runtime, if it has options of its own, or how to call the platform. */
 function findPlatform(): string {
-  const { process } = globalThis as { process?: NodeProcess };
-  const isNode = process?.versions?.undici !== undefined && !isWorkerd();
-  return ["Deno", "Bun"].find((name) => name in globalThis) ?? (isNode ? "Node" : "this platform");
+  return ["Deno", "Bun"].find((name) => name in globalThis) ?? (findNode() ? "Node" : "this platform");
 }
 
 /** Refuses options that would have no effect on this runtime. Those that no runtime is known to have pass. */

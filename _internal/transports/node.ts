@@ -10,7 +10,6 @@
 import { Clock } from "../deadlines.ts";
 import { TurnDrain } from "../drain.ts";
 import { isIdempotent } from "../http.ts";
-import { isWorkerd } from "../runtime.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
@@ -18,7 +17,7 @@ import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch
 import { checkMethods, describe, MAX_DELAY, own } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed, refuseRequest } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
-import { type Agent, type AgentConstructor, Dispatchers, type NodeProcess, undiciVersion } from "./undici.ts";
+import { type Agent, type AgentConstructor, Dispatchers, findNode, undiciVersion } from "./undici.ts";
 import { Route } from "./undici_route.ts";
 
 /** The options of Node's `fetch()`, including those that are not in the standard. */
@@ -56,8 +55,8 @@ const CONNECT_TIMEOUT = 10_000;
  * options, and `fetch` goes through a dispatcher of the user that they cannot reach.
  */
 export function nodeTransport(idleTimeout: number, options: Options = {}, connections = Infinity): Adapter | undefined {
-  const process = (globalThis as { process?: NodeProcess }).process;
-  if (process?.versions?.undici === undefined || isWorkerd()) return undefined;
+  const process = findNode();
+  if (process === undefined) return undefined;
   if (Object.hasOwn(options, "proxy")) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }

@@ -9,7 +9,7 @@
 
 import { resultOf } from "../causes.ts";
 import { isObject, isPlainObject, own } from "../options.ts";
-import { builtin } from "../runtime.ts";
+import { builtin, isWorkerd } from "../runtime.ts";
 
 /** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
 export interface Agent {
@@ -55,6 +55,12 @@ const OLD_DISPATCHER = Symbol.for("undici.globalDispatcher.1");
 
 /** The key of the dispatcher that `fetch` uses in undici 8. */
 const NEW_DISPATCHER = Symbol.for("undici.globalDispatcher.2");
+
+/** Returns Node's `process`, and `undefined` on another platform. workerd has one like it. */
+export function findNode(): NodeProcess | undefined {
+  const { process } = globalThis as { process?: NodeProcess };
+  return process?.versions?.undici !== undefined && !isWorkerd() ? process : undefined;
+}
 
 /** The major version of the runtime's own undici, or `NaN` on a platform that has none. */
 export function undiciVersion(): number {

@@ -89,13 +89,9 @@ export class Lease {
     return this.slots === undefined;
   }
 
-  fetch(url: URL, init: RequestInit): Promise<Response> {
-    try {
-      if (this.slots === undefined) throw new TypeError("Cannot send a request as its lease was released");
-      return Promise.resolve(this.slots.send(this, url, init));
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  async fetch(url: URL, init: RequestInit): Promise<Response> {
+    if (this.slots === undefined) throw new TypeError("Cannot send a request as its lease was released");
+    return await this.slots.send(this, url, init);
   }
 
   release(): void {

@@ -19,15 +19,10 @@ export const DEFAULT_IDLE_TIMEOUT = 30_000;
 
 /** The options of each runtime that not all others have. `nodeTransport()` says what to give for a proxy. */
 const OPTIONS: Record<string, readonly string[]> = {
-  Deno: [
-    ...["allowHost", "caCerts", "cert", "http1", "http2", "key", "localAddress"],
-    ...["poolIdleTimeout", "poolMaxIdlePerHost", "proxy"],
-  ],
-  Bun: ["decompress", "proxy", "tls", "unix", "verbose"],
-  Node: [
-    ...["allowH2", "bodyTimeout", "connect", "connections", "dispatcher", "headersTimeout", "keepAliveMaxTimeout"],
-    ...["keepAliveTimeout", "localAddress", "maxHeaderSize", "pipelining", "proxy"],
-  ],
+  Deno: "allowHost caCerts cert http1 http2 key localAddress poolIdleTimeout poolMaxIdlePerHost proxy".split(" "),
+  Bun: "decompress proxy tls unix verbose".split(" "),
+  Node: ("allowH2 bodyTimeout connect connections dispatcher headersTimeout keepAliveMaxTimeout keepAliveTimeout " +
+    "localAddress maxHeaderSize pipelining proxy").split(" "),
 };
 
 /** The options of a request that only the `fetch` of one runtime has. */

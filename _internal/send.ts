@@ -143,9 +143,8 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
 
 /** Whether a request has a client or dispatcher of its own, which may change a body and keep its headers. */
 function hasOwnClient({ rest }: Outgoing): boolean {
-  if (rest === undefined) return false;
-  const { client, dispatcher } = own(rest) as { client?: unknown; dispatcher?: unknown };
-  return (client ?? dispatcher ?? null) !== null;
+  const { client, dispatcher } = own(rest ?? {}) as { client?: unknown; dispatcher?: unknown };
+  return (client ?? dispatcher) != null;
 }
 
 /** Whether the runtime's own `fetch` would check the bodies of redirects too. A user's decides for itself. */

@@ -31,8 +31,8 @@ export interface CookieJar {
    * Returns the value of the `Cookie` header for a URL, or `""` for none. If it throws, the request
    * rejects with the same error.
    *
-   * If the request has a header `Cookie`, the cookies are joined. A name that both have is sent once,
-   * as the request gives it, unless a redirect on the way has set it anew.
+   * If the request has a header `Cookie`, both are sent. If both have a cookie of the same name,
+   * that of the request is sent, unless a redirect on the way has set it since.
    *
    * @param url The absolute URL of the request.
    */

@@ -40,8 +40,8 @@ import type { Transport } from "./transport.ts";
  */
 export interface PoolOptions {
   /**
-   * The largest number of exchanges open at once: a positive integer or `Infinity`. It does not
-   * count sockets that a runtime keeps idle to other origins, or dials in reserve.
+   * The largest number of exchanges open at once: a positive integer or `Infinity`. Sockets that
+   * the runtime keeps idle to other origins, or opens in advance, do not count.
    *
    * @default {128}
    */
@@ -172,7 +172,8 @@ class Acquisition implements Holder, Waiter, AbortListener {
   readonly #slots: Slots;
   #leaseRequest: LeaseRequest | undefined;
   #signal: AbortSignal | null | undefined;
-  // The parts of one object, which would take more memory while the call waits.
+  // Two fields, because the object that `withResolvers()` returns would take more memory while the
+  // call waits.
   #resolve: ((lease: Lease) => void) | undefined;
   #reject: ((reason: unknown) => void) | undefined;
 
@@ -192,7 +193,8 @@ class Acquisition implements Holder, Waiter, AbortListener {
     try {
       if (signal) addAbortListener(signal, this);
     } catch (error) {
-      // The signal is not the platform's own. If the request stayed, its lease would be nobody's.
+      // The signal is not the platform's own. Cancel the request; otherwise nobody would own its
+      // lease.
       this.onAbort(error);
     }
     return promise;

@@ -257,7 +257,8 @@ export class PrefetchedResponse extends HangupResponse {
   toResponse(): Response {
     const response = passedOn(webResponse(this.head, this.content));
     const { method, status } = this.head;
-    // There may be only the start of an error's page, and a wrapper may have changed a body.
+    // The length is wrong if this is only the start of an error page, or if a wrapper has changed
+    // the body.
     const length = response.headers.get("content-length");
     if (hasBody(method, status) && length !== `${this.content.byteLength}`) response.headers.delete("content-length");
     return response;
@@ -555,7 +556,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     return this.close();
   }
 
-  /** Gives the body to one way of reading. Whoever has only looked at `body` has not read it. */
+  /** Reserves the body for one way of reading. Looking at `body` alone does not read it. */
   #take(use = USED): BodyReader {
     this.#throwIfUsed();
     if (this.#body) readerOf(this.#body); // locks it

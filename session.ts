@@ -42,10 +42,10 @@ import type { PrefetchedResponse, StreamedResponse } from "./response.ts";
 /** Options for {@linkcode Session}. */
 export interface SessionOptions {
   /**
-   * The URL that relative URLs are resolved against, by the rules of the URL standard: `"v1/"`
-   * keeps its last part, `"v1"` does not, and a URL that begins with `/` starts at the host. An
-   * absolute URL is left as it is. Without it, relative URLs are resolved against the page, if there
-   * is one.
+   * The URL that relative URLs are resolved against, by the rules of the URL standard: a base that
+   * ends with `v1/` keeps this part, one that ends with `v1` loses it, and a URL that begins with
+   * `/` starts at the host. An absolute URL is left as it is. Without it, relative URLs are
+   * resolved against the page, if there is one.
    *
    * @example Use relative URLs
    * ```ts
@@ -192,8 +192,8 @@ const DEFAULT_TIMEOUTS: AllTimeouts = {
   total: Infinity,
 };
 /**
- * The callers of a drop-in `fetch` have deadlines of their own. These timeouts are those of Node's
- * own `fetch`.
+ * The timeouts of `Session.fetch`. They are those of Node's own `fetch`, because the libraries that
+ * call it have deadlines of their own.
  */
 const DROP_IN_TIMEOUTS: AllTimeouts = { ...DEFAULT_TIMEOUTS, headers: 300_000, idle: 300_000 };
 const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
@@ -321,8 +321,9 @@ export class Session implements AsyncDisposable {
     this.#exchanges = new Exchanges(this.pool[SLOTS].clock, onLeak ?? warnOfLeak);
     this.pool[PLATFORM].onDropped?.(warnOfDrop);
     this.fetch = sessionFetch((input, init) => {
-      // Only the runtime can read these URLs, and they need no connection. Controls and spaces at the
-      // start do not count, nor do line breaks and tabs anywhere: URL standard, section 4.4.
+      // Only the runtime can read these URLs, and they need no connection. A URL's parser ignores
+      // control characters and spaces at its start, and line breaks and tabs anywhere: URL
+      // standard, section 4.4.
       const url = String((input as Request)?.url ?? input).replace(/[\t\n\r]/g, "");
       if (/^[\0- ]*(?:data|blob):/i.test(url)) return globalFetch()(input, init);
       if (GIVES_WEB_SOCKETS && isUpgrade(input, init)) return (options.fetch ?? globalFetch())(input, init);
@@ -593,16 +594,16 @@ export class Session implements AsyncDisposable {
       const outgoing = makeOutgoing();
       const { signal, body, jar, request } = outgoing;
       exchange = new Exchange(this.#exchanges, this.pool[SLOTS], outgoing);
-      // A user's `Error.prepareStackTrace` may throw, or make something else than a string.
+      // A user's `Error.prepareStackTrace` may throw, or return something other than a string.
       if (this.#traceLeaks) exchange.stack = resultOf(() => new Error().stack?.replace(/^Error\n/, ""));
       // Take charge of the stream before anything else can fail, so that a stream that is never
       // sent is canceled too.
       if (isStream(body)) exchange.upload(body);
       if (signal) exchange.listenTo(signal);
       if (this.#closing !== undefined) throw new SessionClosedError(exchange);
-      // A request whose work has not begun takes half the memory while it waits for its lease. With a
-      // jar or the body of a `Request`, the work begins first, because reading them must not hold a
-      // slot.
+      // Ask for the lease before the work begins: a request then takes half the memory while it
+      // waits. If there is a jar or the body of a `Request`, begin the work first, because reading
+      // them must not hold a slot.
       const waiting = jar === undefined && request === undefined ? exchange.acquire() : undefined;
       const drive = () => exchange!.drive(makeResponse(exchange!, this.pool[PLATFORM]), toError);
       return waiting === undefined ? drive() : waiting.then(drive, (error) => {
@@ -621,7 +622,7 @@ showAs(Session, (session) => {
   return { open: exchanges.length - queued, queued, closed: session.closed };
 });
 
-/** The errors of all but the drop-in `fetch` stay as they are. */
+/** Only `Session.fetch` converts its errors. All others stay as they are. */
 const asIs = (error: unknown): unknown => error;
 
 function parseBaseUrl(baseUrl: string | URL): URL {

@@ -36,8 +36,8 @@ import { makeTransport } from "./_internal/transports/choose.ts";
 export interface Transport {
   /**
    * Whether `close()` closes the sockets. Otherwise it only ensures that nothing is in flight. The
-   * value may change: while the global `fetch` is a mock or a wrapper, or, on Node, while the user
-   * has set a dispatcher for the process, that mock, wrapper or dispatcher owns the sockets.
+   * value may change: it is `false` while the global `fetch` is a mock or a wrapper, and, on Node,
+   * while the user has set a dispatcher for the process. Those then own the sockets.
    */
   readonly closesSockets: boolean;
   /**

@@ -17,12 +17,18 @@ interface Util {
   transferableAbortController(): AbortController;
 }
 
-/** Taken at load, because a test may replace the global one, and `fetch` refuses the signals of others. */
+/**
+ * Taken at load, because a test may replace the global class, and `fetch` refuses the signals of
+ * any other class.
+ */
 const GlobalController = AbortController;
 
 let Controller: typeof AbortController | undefined;
 
-/** Returns the platform's class. On Node, a library may have replaced the global one before the load. */
+/**
+ * Returns the platform's class. On Node, a library may have replaced the global class before this
+ * module was loaded.
+ */
 function findController(): typeof AbortController {
   const util = undiciVersion() > 0 ? builtin<Util>("node:util") : undefined;
   return (util?.transferableAbortController().constructor ?? GlobalController) as typeof AbortController;
@@ -54,7 +60,10 @@ export class Attempt implements Waiter {
   #leaseRequest: LeaseRequest | undefined;
   #wait: PromiseWithResolvers<void> | undefined;
   #lease: Lease | undefined;
-  /** The origin that a request was sent to last. If it redirects to itself, the exchange has waited there. */
+  /**
+   * The origin of the last request that was sent. If a redirect leads to the same origin, the
+   * exchange has waited in its queue already.
+   */
   #lastOrigin: string | undefined;
   #controller: AbortController | undefined;
 

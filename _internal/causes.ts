@@ -33,8 +33,8 @@ const CODES: readonly [code: string, words: RegExp][] = [
 ];
 
 /**
- * A code in the form that Node's have. `UND_ERR_SOCKET` and the like are undici's own: see
- * {@linkcode CODES}.
+ * Matches codes that look like Node's. It leaves out undici's `UND_ERR_SOCKET` and the like, which
+ * {@linkcode CODES} translates.
  */
 const NODE_CODE = /^(?!UND_ERR_(?:SOCKET|\w+_TIMEOUT)$)[A-Z][A-Z\d_]+$/;
 
@@ -131,12 +131,14 @@ export function staysSo(code: string | undefined): boolean {
 }
 
 /**
- * Whether an error is a class of somebody's own, such as a hook throws, and no failure of the network.
+ * Whether the class of an error is the user's own, as that of an error from a hook, so that it is
+ * no failure of the network.
  *
- * Another client's errors have a class of their own too, but those of the network have a code.
+ * The errors of another HTTP client have classes of their own too, but its failures of the network
+ * have a code.
  */
 export function isCustom(thrown: unknown): boolean {
-  // Proxies and accessors may throw. What does is no such class.
+  // Proxies and accessors may throw. An error with those does not count.
   return resultOf(() =>
     thrown instanceof Error && findCode(thrown) === undefined && explain(thrown) === undefined &&
     Reflect.get(globalThis, thrown.constructor.name) !== thrown.constructor
@@ -199,7 +201,7 @@ export function redact(thrown: unknown, { search, hash }: URL): void {
     if (search === "" && hash === "") continue;
     for (const key of new Set(["message", "stack", ...resultOf(() => Object.keys(error)) ?? []])) {
       const value = readText(error, key);
-      // To replace an empty hash by nothing changes nothing.
+      // An empty hash changes nothing here. An empty query would.
       let shown = value.replaceAll(hash, "");
       if (search !== "") shown = shown.replaceAll(search, "?…");
       if (shown !== value) resultOf(() => Reflect.set(error, key, shown));

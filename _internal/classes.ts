@@ -27,13 +27,13 @@ export function showAs<T extends object>(type: { readonly prototype: T }, facts:
   for (const name of METHODS) Object.defineProperty(type.prototype, Symbol.for(name), own({ value: show }));
 }
 
-/** Each names a method anew that was renamed, once a polyfill has made the symbol. */
+/** Functions that give the renamed methods their proper symbols, once a polyfill has made those. */
 const renamed: (() => void)[] = [];
 
 /**
  * Renames the method that disposes of a class's instances if the platform has no symbol for it, as
- * WebKit has none. The class has named the method "undefined". It gets the symbol that esbuild's
- * lowered `using` looks for instead.
+ * WebKit has none. Without the symbol, the name of the method is "undefined". It gets the symbol
+ * that esbuild's lowered `using` looks for instead.
  */
 export function nameDisposal({ prototype }: { readonly prototype: object }, name: "dispose" | "asyncDispose"): void {
   if (Symbol[name] !== undefined) return;

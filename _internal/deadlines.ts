@@ -17,8 +17,8 @@ import { afterReal, areTimersFaked, globals, realTimers, removeTimer, takeTurns 
 const LOST_AFTER = 1000;
 
 /**
- * The inaccuracy of timers in milliseconds. A timer that is earlier runs on another clock than
- * `performance.now()`. One that is later was held up by a busy event loop.
+ * How far a timer may be off, in milliseconds. A timer that fires earlier than that runs on another
+ * clock than `performance.now()`. One that fires later was held up by a busy event loop.
  */
 const TOLERANCE = 2;
 
@@ -29,15 +29,16 @@ const TOLERANCE = 2;
 const TURNS_OF_INPUT = 512;
 
 /**
- * The number of turns that pass at least. In a program that is always busy a turn may take long, and
- * hundreds of them would make its timeouts late by seconds. So after {@linkcode TIME_OF_INPUT}, these
+ * The fewest turns to wait for input. In a program that is always busy, hundreds of turns would
+ * make its timeouts late by seconds. So once {@linkcode TIME_OF_INPUT} has passed, this many turns
  * are enough.
  */
 const LEAST_TURNS_OF_INPUT = 8;
 
 /**
- * The same for platforms without turns, in milliseconds. In a browser, an answer takes several steps
- * between processes. If the machine is busy, these take longer: a part of how late the timer is.
+ * How long to wait for input on platforms without turns, in milliseconds. In a browser, an answer
+ * passes through several processes. If the machine is busy, that takes longer, so the wait grows
+ * with how late the timer is.
  */
 const TIME_OF_INPUT = 100;
 const PART_OF_LATENESS = 1 / 4;
@@ -172,7 +173,7 @@ export class Deadlines {
       this.#during.armed = Math.min(this.#during.armed, deadline);
       return;
     }
-    // Only workerd loses real timers. On other platforms, a clock that says so has jumped.
+    // Only workerd loses real timers. If one seems lost on another platform, the clock has jumped.
     if (now > this.#due + LOST_AFTER && (isWorkerd() || this.#timer?.stopChecking !== undefined)) {
       this.#drop();
       // Sweep at once, without a timer, because workerd could drop a timer of this request as well.
@@ -245,7 +246,7 @@ export class Deadlines {
     }
   }
 
-  /** If it throws, because a mock of `setTimeout()` does, the timer before stays. */
+  /** Replaces the timer. If a mock of `setTimeout()` throws, the old timer stays. */
   #start(deadline: number, now: number, { setTimeout: make, clearTimeout: remove } = globals): void {
     const due = Math.min(Math.max(deadline, this.#pause), this.#due);
     if (due === Infinity) return;
@@ -253,7 +254,7 @@ export class Deadlines {
     // and again.
     const delay = Math.min(Math.max(Math.ceil(due - now - ROUNDING), 1), MAX_DELAY);
     let returned = false;
-    // A mock may call at once, and never again. No time has passed then, so it fires nothing.
+    // A mock may call back at once, and never again. No time has passed then, so ignore the call.
     const id = make(() => returned && this.#fire(now + delay), delay);
     returned = true;
     this.#drop();

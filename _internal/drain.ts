@@ -107,8 +107,8 @@ export class TurnDrain implements Drain {
   }
 
   add(origin: string, aborted: boolean, sent: number): void {
-    // An answer takes at least one turn. So the turns of sequential requests need no counting. While
-    // turns are counted, this one would count twice.
+    // An answer takes at least one turn, so the end of an exchange shows that one has passed. While
+    // turns are counted, that turn is counted already.
     if (!aborted && sent >= this.#turn && this.#timer === undefined) this.#turn++;
     const turn = this.#turn + (aborted ? this.#closingTurns : this.#turns);
     (aborted ? this.#slow : this.#fast).push({ previous: null, next: null, origin, aborted, turn });

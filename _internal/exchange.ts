@@ -161,7 +161,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     this.#attempt = new Attempt(slots, this);
     this.outgoing = outgoing;
     this.timing = new Timing(exchanges.clock, outgoing.timeouts);
-    // The timer comes first, because a mock of `setTimeout` may throw.
+    // Arm the timer first, because a mock of `setTimeout` may throw.
     exchanges.arm(this.timing.deadline);
     exchanges.add(this);
     this.#count();
@@ -314,11 +314,12 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
   /**
    * Returns the error to throw if the request failed before its response arrived.
    *
-   * @param isRuntimes Whether the runtime's own `fetch` was to send it, and may have refused its options.
+   * @param isRuntimes Whether the request was given to the runtime's own `fetch`, which may have
+   * refused its options.
    */
   sendError(cause: unknown, isRuntimes: boolean): unknown {
     if (!this.cancellation.aborted) {
-      // A wrapper may have a signal of its own.
+      // A wrapper may have aborted with a signal of its own. Its error is the one to throw.
       if (cause instanceof HangupError || isCustom(cause) || !isRuntimes && isAbort(cause)) return cause;
       if (isRuntimes && isRefusal(cause)) {
         redact(cause, this.outgoing.url);

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Options of other clients, or of another place, and the options of this module that replace them.
+ * Options that do not belong where they are given: those of other HTTP clients, and those of a
+ * session or a pool. For each, this module says what to use instead.
  *
  * @module
  */

@@ -28,8 +28,9 @@ export const ORIGIN_HEADERS = ["authorization", "cookie", "host", "proxy-authori
 export function parseHeaders(given: HeadersInit | undefined): Headers | undefined {
   if (given === undefined) return undefined;
   try {
-    // While msw listens, `Headers` is a proxy, which may lose some when it copies a `Headers`, but no pairs.
-    // Otherwise a copy keeps the case and order of the names.
+    // While msw listens, `Headers` is a proxy that may lose headers when it copies a `Headers`, but
+    // not when it copies pairs. Otherwise copy the object itself, because that keeps the case and
+    // order of the names.
     const isProxied = Headers.prototype.constructor !== Headers;
     const pairs = isProxied && given instanceof Headers ? [...given as unknown as Iterable<[string, string]>] : given;
     const headers = withoutHeaders(pairs, FRAMING_HEADERS);

@@ -13,8 +13,8 @@ import { cannotSend } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 
 /**
- * Returns a request's headers with the jar's cookies for its URL. A name that both have is sent once, as the
- * request gives it.
+ * Returns a request's headers with the jar's cookies for its URL. If both have a cookie of the same
+ * name, only that of the request is sent.
  *
  * @param history The redirects that led to the request. A cookie that one of them has set replaces the one that the
  * request gave.
@@ -49,8 +49,8 @@ function nameOf(cookie: string): string {
 }
 
 /**
- * The headers may be those of an npm package or a mock: without the method, or with one that throws or returns no
- * list.
+ * Returns the values of the headers `Set-Cookie`. The headers of an npm package or a mock may lack
+ * the method, or have one that throws or returns no list.
  */
 function setCookies(headers: Headers): string[] {
   return resultOf(() => [...headers.getSetCookie()]) ?? [];

@@ -88,12 +88,14 @@ const REQUEST_DEFAULTS = {
   mode: "cors",
   referrer: "about:client",
   referrerPolicy: "",
-  // Those of workerd: what Cloudflare is to do with a request, and the binding that it goes to.
+  // Only on workerd: options for Cloudflare, and the binding that gets the request.
   cf: undefined,
   fetcher: null,
 } as const;
 
-/** The options of a `Request` that are not properties of it everywhere. */
+/**
+ * The options of `new Request()` that a `Request` does not have as properties on every platform.
+ */
 const NO_PROPERTIES = ["duplex", "priority", "window"];
 
 /** The standard options that {@linkcode prepareFetch} does not name. */
@@ -297,7 +299,7 @@ function mayHaveBody({ body }: Request, method: string): boolean {
  * standard, section 5.2, "extract a body".
  */
 function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefined {
-  // `fetch` makes a string of every primitive but a symbol, which it refuses.
+  // `fetch` converts every primitive to a string, except a symbol, which it refuses.
   if (Object(body) !== body) return body == null || typeof body === "symbol" ? body : String(body);
   if (!isObject(body)) return body;
   if (body instanceof URLSearchParams) return new URLSearchParams(body);
@@ -307,7 +309,8 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   const tag = tagOf(body);
   if (BUFFERS.test(tag)) return new Uint8Array(body as BodyInit & ArrayBuffer).slice();
   if (tag === "[object String]") return String(body);
-  // `fetch` converts any other object to a string. What runtimes make of iterables differs.
+  // `fetch` converts any other object to a string. Each runtime treats iterables in its own way, so
+  // they stay as they are.
   return Symbol.iterator in body || isSent(body) ? body : String(body);
 }
 
@@ -357,7 +360,7 @@ function normalizeMethod(method: string): string {
  */
 function checkOptions(rest: Standard): void {
   const known: readonly string[] = [...requestOptions(), ...NO_PROPERTIES];
-  // "half" is the one `duplex` that there is, and every upload has it.
+  // "half" is the only value of `duplex`, and every upload has it, so it needs no check.
   const toCheck = ([name, value]: [string, unknown]) => value !== undefined && value !== "half" && known.includes(name);
   const given = Object.entries(rest).filter(toCheck);
   if (given.length === 0) return;
@@ -374,8 +377,9 @@ function checkOptions(rest: Standard): void {
 type RequestOption = keyof typeof REQUEST_DEFAULTS & keyof RequestInit & keyof Request;
 
 /**
- * The names in {@linkcode REQUEST_DEFAULTS} that the global `Request` supports. It may be a mock's
- * subclass for a while. Looking at it makes Node load its HTTP client, so that is not done at load.
+ * The names in {@linkcode REQUEST_DEFAULTS} that the global `Request` supports. A mock may replace
+ * the class for a while, so look at it each time. Looking at it at load would make Node load its
+ * HTTP client.
  */
 function requestOptions(): readonly RequestOption[] {
   return (Object.keys(REQUEST_DEFAULTS) as RequestOption[]).filter((name) => defines(Request.prototype, name));
@@ -396,7 +400,8 @@ function inherit(rest: Standard, request: Request, withReferrer = true): void {
   const given = own(rest);
   for (const name of requestOptions()) {
     if (!withReferrer && name.startsWith("referrer")) continue;
-    // Options turn a navigation, as a service worker gets it, into another request: Fetch standard, section 5.4.
+    // A service worker may get a `Request` for a navigation. With options, its mode becomes
+    // "same-origin": Fetch standard, section 5.4.
     const value = (request[name] as unknown) === "navigate" ? "same-origin" : request[name];
     if (value !== undefined && value !== REQUEST_DEFAULTS[name]) Object.assign(rest, { [name]: given[name] ?? value });
   }

@@ -30,7 +30,7 @@ export async function respond(exchange: Exchange, platform: Platform): Promise<P
   try {
     content = await prefetchBody(exchange, arrival, maxBodyBytes);
   } catch (error) {
-    // The status of an error's page says more than its length.
+    // If the status is an error's, it says more than the length of the error page.
     const isTooLarge = throwIfNotOk && error instanceof BodyTooLargeError;
     if (isTooLarge) new PrefetchedResponse(head, new Uint8Array(0)).throwIfNotOk();
     throw error;
@@ -40,8 +40,9 @@ export async function respond(exchange: Exchange, platform: Platform): Promise<P
 }
 
 /**
- * The types of responses of which a page sees nothing: Fetch standard, section 2.2.6. Nobody can make such a
- * response. A service worker passes on the browser's own, and a cache keeps it.
+ * Matches the types of responses that hide everything from a page: Fetch standard, section 2.2.6.
+ * No code can make such a response, so the caller gets the browser's own. A service worker can pass
+ * it on, and a cache can keep it.
  */
 const OPAQUE = /^opaque/;
 
@@ -58,7 +59,7 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
   const fetched = { signal };
   if ((arrival.source.length ?? Infinity) > max) {
     const reader = await handOver(exchange, arrival, asFetchError);
-    // A wrapper's body that is announced as small most likely is.
+    // If a wrapper announces a small body, the body most likely is small: wait for all of it.
     await reader.readAhead(max, signal, (arrival.source.announced ?? Infinity) <= max);
     return webResponse(head, reader, fetched);
   }
@@ -113,11 +114,11 @@ async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof a
 export function asFetchError(error: unknown, { byCaller }: Exchange): unknown {
   if (!(error instanceof HangupError) || byCaller) return error;
   const cause = error.cause as Partial<NetworkError>;
-  // There may be none, or one that throws.
+  // The cause may be missing, or its getters may throw.
   const { name, code: theirs } = resultOf(() => ({ name: cause.name, code: cause.code })) ?? {};
   if (name === "NotCapable") return cause; // what Deno's rejects with
   const failure = new TypeError("fetch failed", { cause: error });
-  // Bun's own has the code itself, which may be one of its own.
+  // The error of Bun's own `fetch` has a `code`, which may be one that only Bun knows.
   const code = (error as Partial<NetworkError>).code ?? theirs;
   return "Bun" in globalThis && code !== undefined ? Object.assign(failure, { code }) : failure;
 }
@@ -148,8 +149,8 @@ function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): Respo
 }
 
 /**
- * The URL of a response. Only the platform knows it if the platform follows redirects, and only a wrapper or a
- * mock if that has asked for another one.
+ * Returns the URL that answered. If the platform follows redirects, or a wrapper or mock has
+ * requested another URL, only the response knows it.
  */
 function urlOf(response: Response, asked: string): string {
   const url = resultOf(() => new URL(response.url.replace(/#.*/, "")).href); // Bun's has the fragment

@@ -64,7 +64,7 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   });
   cancellation.throwIfAborted();
   if (isStream(body)) return exchange.upload(body);
-  // The length of a body in memory is known. That of a stream is the caller's to know.
+  // The runtime knows the length of a body in memory. Only the caller knows that of a stream.
   const { headers } = exchange.outgoing;
   headers?.delete("content-length");
   const isForeign = platform.sender?.() === undefined;
@@ -72,7 +72,7 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   exchange.outgoing = { ...exchange.outgoing, body: content, request: undefined };
 }
 
-/** The media types of text that mocks compare. */
+/** Matches the media types of bodies that mocks compare as text. */
 const TEXT = /^text\/|json|urlencoded/i;
 
 /** Returns bytes as text if they are UTF-8, because a mock may compare the body with a text. */
@@ -119,9 +119,10 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   const headers = jar ? await exchange.withTimeout("headers", withCookies(jar, outgoing, history)) : outgoing.headers;
   const waiting = exchange.acquire();
   if (waiting !== undefined) await waiting;
-  // A mock of `fetch` may come or go while the request is under way.
+  // A test may set or remove a mock of `fetch` while the request is under way. So look again after
+  // it.
   const sender = platform.sender?.();
-  // A wrapper or a transport of the user may add to the headers. These are for this request alone.
+  // A user's wrapper or transport may add headers, so it gets a copy for this request alone.
   const given = headers && (sender ? headers : new Headers(headers));
   const init = toInit(outgoing, given, platform);
   const sent = exchange.fetch(init, isLarge(outgoing.body) ? "upload" : "headers");
@@ -141,13 +142,19 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   return { response, source, outgoing, init, history, kept };
 }
 
-/** Whether a request has a client or dispatcher of its own, which may change a body and keep its headers. */
+/**
+ * Whether a request has a client or dispatcher of its own. That may change the body and keep the
+ * headers, so that the announced length is wrong.
+ */
 function hasOwnClient({ rest }: Outgoing): boolean {
   const { client, dispatcher } = own(rest ?? {}) as { client?: unknown; dispatcher?: unknown };
   return (client ?? dispatcher) != null;
 }
 
-/** Whether the runtime's own `fetch` would check the bodies of redirects too. A user's decides for itself. */
+/**
+ * Whether the runtime's own `fetch` would check the bodies of redirects too. A user's `fetch` gets
+ * the option as it is.
+ */
 function checksIntegrity(platform: Platform): boolean {
   return platform.policies === true && isRuntimes();
 }

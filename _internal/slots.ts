@@ -160,8 +160,8 @@ export class Slots {
   #taken = 0;
   #queued = 0;
   /**
-   * The origin that was asked for last. It is one of `#origins`, even if it is unused, because
-   * sequential requests mostly go to one origin.
+   * The origin of the last request. It stays in `#origins` even if it is unused, because sequential
+   * requests mostly go to one origin.
    */
   #latest: Origin | undefined;
   /** When a slot of any origin was last released or granted, or a holder last made progress. */

@@ -20,12 +20,15 @@ import type { Platform } from "./transports/platform.ts";
 const DISCARD_TIME = 250;
 
 /**
- * The most empty chunks to read in a row. The network gives none, but a mock may always have one at
- * hand. Then no turn of the event loop passes in which a timeout could.
+ * The most empty chunks to read in a row. The network gives none, but a mock may give one after the
+ * other within one turn of the event loop, so that no timeout can pass.
  */
 const MOST_EMPTY = 65_536;
 
-/** A body that is announced to be longer was not changed by a wrapper: its length is a lie. */
+/**
+ * If a body is announced to be longer, that is a lie and not the work of a wrapper. So its length
+ * counts as certain, and the body fails.
+ */
 const MOST_BYTES = 2 ** 40;
 
 /** The result of a read: a chunk, or the end of the body. */

@@ -72,9 +72,9 @@ export function areTurnsFaked(): boolean {
 }
 
 /**
- * Removes a timer by the function that belongs to it. Fakes may be gone by then, so that the timer
- * never fires anyway: those of `@std/testing` throw, and those of `node:test` would remove a timer
- * of the next test, which has the same position in their queue.
+ * Removes a timer by the function that belongs to it. If the fakes that made it are gone, the timer
+ * never fires anyway. In this case those of `@std/testing` throw, and those of `node:test` would
+ * remove a timer of the next test that has the same position in their queue.
  */
 export function removeTimer(clear: typeof clearTimeout, timer: ReturnType<typeof setTimeout>): void {
   if (clear !== globals.clearTimeout && "priorityQueuePosition" in Object(timer)) return;

@@ -27,9 +27,9 @@ export type AllTimeouts = { readonly [Name in keyof Timeouts]-?: number } & {
 export const DEFAULT_TIMEOUT = 30_000;
 
 /**
- * The timeout of the headers after a large body in memory, in milliseconds, if the caller sets none for
- * the headers. No platform tells how much of the body is sent, so the request gets no less time than
- * Node's own `fetch` allows from the end of an upload to the headers.
+ * The timeout of the headers after a large body in memory, in milliseconds, if the caller sets none
+ * for the headers. No platform tells how much of a body in memory was sent. So the request gets as
+ * much time as Node's own `fetch` allows from the end of an upload to the headers.
  */
 export const UPLOAD_TIMEOUT = 300_000;
 
@@ -81,8 +81,8 @@ export class Timing {
   #queuedSince: number | undefined;
   #queued = 0;
   /**
-   * The present time, if it is known because only microtasks have run since it was read. Reading it
-   * takes a noticeable part of a small request's time.
+   * The time that was read last, while only microtasks have run since. Reading it again takes a
+   * noticeable part of a small request's time.
    */
   #now: number | undefined;
   /** Whether the caller decides when the next wait begins. */

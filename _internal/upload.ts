@@ -21,8 +21,8 @@ export type StreamBody = ReadableStream<Bytes> | AsyncIterable<Bytes> | Iterable
 const NO_STREAM = /^\[object (?:String|URLSearchParams|FormData)\]$/;
 
 /**
- * Whether a body can be sent only once. Deno and workerd send every iterable as a stream. The others
- * make a string of one that is not async.
+ * Whether a body can be sent only once. Deno and workerd send every iterable as a stream. The
+ * others convert one that is not async to a string.
  */
 export function isStream(body: unknown): body is StreamBody {
   if (!isObject(body)) return false;
@@ -58,8 +58,8 @@ export function isSpent(body: unknown): boolean {
 const ofNode = new WeakSet<object>();
 
 /**
- * Returns the stream of an upload as a Node stream again, if its source is one. Some `fetch` of npm
- * packages send no other kind of stream, but the text "[object ReadableStream]".
+ * Returns the stream of an upload as a Node stream again, if its source is one. The `fetch` of some
+ * npm packages knows no other kind of stream, and would send the text "[object ReadableStream]".
  */
 export function asGiven(body: unknown): unknown {
   if (!ofNode.has(Object(body))) return body;
@@ -69,8 +69,8 @@ export function asGiven(body: unknown): unknown {
 }
 
 /**
- * An error of a Node stream that nobody listens for ends the process, even if the stream is not read
- * yet or no longer. What reads it learns of the error nevertheless.
+ * If nobody listens for the errors of a Node stream, an error ends the process, even before the
+ * stream is read, or afterwards. The reader of the stream still gets the error.
  */
 function ignoreErrors(stream: NodeStream): void {
   resultOf(() => stream.on("error", () => {}));
@@ -131,7 +131,8 @@ export class Upload {
 
   /** Reads one chunk from the source for each chunk that the transport requests. */
   async #pump(onFailure: (cause: unknown) => void, isIterable: boolean): Promise<void> {
-    // Every runtime but Deno sends the texts of an iterable, such as a Node stream. No stream may give any.
+    // Every runtime except Deno accepts strings from an iterable, such as a Node stream. None
+    // accepts them from a `ReadableStream`.
     const takesText = isIterable && !("Deno" in globalThis);
     try {
       while (!this.ended) {
@@ -165,8 +166,9 @@ export class Upload {
     this.#controller.error(reason);
     // This is never awaited, because it may never settle.
     (async () => await this.#source.return?.(reason))().catch(() => {});
-    // The iterator of a Node stream leaves it open, with its file, if no read has begun, or until one ends. But
-    // a request of a server shares its socket with the answer, so that the server has to end it.
+    // The iterator of a Node stream does not close the stream and its file if no read has begun, or
+    // until a pending one ends. So destroy the stream. But leave a request that a server has
+    // received to the server, because it shares its socket with the answer.
     const stream = this.#nodeStream;
     if (stream !== undefined) resultOf(() => "socket" in stream || stream.destroy?.());
   }
@@ -206,9 +208,9 @@ const MEMORY_TIME = 10;
 const MOST_AHEAD = 64 * 1024 * 1024;
 
 /**
- * What a chunk counts for at least, in bytes. A stream may always have a small chunk at hand, or an
- * empty one, so that no turn passes in which a timer could fire. Reading it must end soon, because the
- * process stands still meanwhile.
+ * The smallest size that a chunk counts as, in bytes. A stream may always have a small chunk at
+ * hand, or an empty one, so that no turn passes in which a timer could fire. Reading it must end
+ * soon, because the process stands still meanwhile.
  */
 const LEAST_AHEAD = 1024;
 

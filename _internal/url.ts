@@ -30,8 +30,8 @@ export function resolveUrl(input: string | URL, baseUrl: URL | undefined): URL {
 }
 
 /**
- * Resolves a URL against the page. A runtime may have a base for URLs, too, which only the platform knows. If it
- * knows none, a test may have set a `location`.
+ * Resolves a URL against the page. Some runtimes have a base URL that only `Request` knows. If
+ * there is none, a test may have set a `location`.
  */
 function resolveByPage(input: string): URL | undefined {
   const page = globalThis as unknown as { location: { href: string } };
@@ -84,7 +84,7 @@ export function showUrl(url: string): string {
 }
 
 /**
- * Says in a message what the scheme of a URL is, with the words before it. Says nothing if the scheme
+ * Returns these words and the scheme of a URL, for a message. Returns an empty string if the scheme
  * may be a user name, as in "ada:secret@example.com".
  */
 export function displayScheme(words: string, { href, protocol }: URL): string {
@@ -94,8 +94,8 @@ export function displayScheme(words: string, { href, protocol }: URL): string {
 /**
  * The origin of a URL of http or https that has no credentials.
  *
- * `URL.origin` is the same. But for the first part of a URL that is asked for, Deno parses the URL
- * once more, which takes a fiftieth of the time of a whole request.
+ * `URL.origin` is the same. But Deno parses a URL again when its first part is read, which takes a
+ * fiftieth of the time of a whole request.
  */
 export function originOf({ href }: URL): string {
   return href.slice(0, href.indexOf("/", "https://".length));

@@ -98,7 +98,8 @@ export function webResponse(head: ResponseHead, body: Bytes | Readable | null, f
   try {
     return new WebResponse(head, body, fetched);
   } catch {
-    // Node 22 takes names of headers from the network that its own `Headers` refuse.
+    // Node 22 accepts names of headers from the network that its own `Headers` refuse. Leave those
+    // out.
     const headers = new Headers();
     head.headers.forEach((value, name) => resultOf(() => headers.append(name, value)));
     return new WebResponse(head, body, fetched, headers);
@@ -143,7 +144,8 @@ function defineClass(): ResponseClass {
 
     constructor(head: ResponseHead, body: Bytes | Readable | null, fetched?: Fetched, headers = head.headers) {
       const { status } = head;
-      // What passes a response on reads the platform's own values: 502 is "Bad Gateway".
+      // Code that passes a response on reads the platform's own values. If it refuses a status,
+      // that is 502, "Bad Gateway".
       const statusText = PHRASE.test(head.statusText) ? head.statusText : "";
       const init = own({ status: status >= 200 && status <= 599 ? status : 502, statusText, headers });
       const filled = hasBody(head.method, status);
@@ -189,8 +191,9 @@ function defineClass(): ResponseClass {
     }
 
     /**
-     * The headers that came, which cannot be changed, if they describe the body correctly. Those of Bun can be
-     * changed, and a server of Bun's sends what the constructor was given.
+     * Returns the headers that arrived, which cannot be changed, if they describe the body
+     * correctly. On Bun they can be changed, and its server sends those that the constructor was
+     * given.
      */
     override get headers(): Headers {
       const { decoded, headers, method, status } = this.#head;

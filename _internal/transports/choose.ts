@@ -28,12 +28,18 @@ const OPTIONS: Record<string, readonly string[]> = {
 /** The options of a request that only the `fetch` of one runtime has. */
 const REQUEST_OPTIONS: typeof OPTIONS = { Deno: ["client"], Bun: ["proxy", "tls", "unix"], Node: ["dispatcher"] };
 
-/** The runtime, if it has options of its own, or how to call the platform. */
+/**
+ * Returns the name of the runtime if it has options of its own, and otherwise words for the
+ * platform.
+ */
 function findPlatform(): string {
   return ["Deno", "Bun"].find((name) => name in globalThis) ?? (findNode() ? "Node" : "this platform");
 }
 
-/** Refuses options that would have no effect on this runtime. Those that no runtime is known to have pass. */
+/**
+ * Refuses options that would have no effect on this runtime. Options that no runtime is known to
+ * have are accepted.
+ */
 function checkOptions(options: object, known: typeof OPTIONS, action: string): void {
   for (const [option, value] of Object.entries(options)) {
     const there = Object.keys(known).filter((name) => known[name]!.includes(option));
@@ -44,7 +50,10 @@ function checkOptions(options: object, known: typeof OPTIONS, action: string): v
   }
 }
 
-/** Refuses what another runtime would take for a request, such as a proxy, as this one's own `fetch` ignores it. */
+/**
+ * Refuses options of a request that only another runtime has, such as `proxy`, because this one's
+ * `fetch` ignores them.
+ */
 export function checkRequestOptions(options: object): void {
   checkOptions(options, REQUEST_OPTIONS, "Cannot send the request");
 }

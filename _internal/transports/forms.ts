@@ -29,8 +29,8 @@ const contents = new WeakMap<FormData, Request>();
  * Copies a form.
  *
  * On Bun, nobody can see the file names that `append()` and `set()` were given. So a copy has the
- * files' own names, and those of `Bun.file()` are paths. Only the content that is made of the form
- * itself has the right ones.
+ * files' own names, which are paths for `Bun.file()`. Only a body made of the original form has the
+ * right names.
  */
 export function copyForm(form: FormData): FormData {
   const copy = new FormData();
@@ -68,7 +68,10 @@ export function setType(init: RequestInit, type: string | null) {
 /** The start of the body that undici makes of a `FormData`. */
 const FORM_START = new TextEncoder().encode("------formdata-undici-");
 
-/** How long to wait for the first bytes of what may be a form, in milliseconds. Those of a form are there. */
+/**
+ * How long to wait for the first bytes of what may be a form, in milliseconds. A form has them
+ * ready.
+ */
 const FORM_TIME = 1;
 
 /** Whether the runtime may have filled a stream with a form. */

@@ -50,9 +50,10 @@ interface AsyncHooks {
 const BEHIND: unique symbol = Symbol.for("hangup.behind");
 
 /**
- * The source of the runtime's own `fetch` on Node, Deno and Bun. The name alone is not enough, because
- * a mock or wrapper may be a function of that name, set before this module is loaded. If a new version
- * of a runtime needs a word more, its `fetch` counts as a user's until then, so nothing is passed by.
+ * The source of the runtime's own `fetch` on Node, Deno and Bun. The name alone is not enough,
+ * because a mock or wrapper may be a function of that name, set before this module is loaded. If a
+ * new version of a runtime does not match, its `fetch` counts as a user's, so that nothing of the
+ * user's is bypassed.
  */
 const RUNTIMES_SOURCE =
   /^function fetch\(.*(?:internal\/deps\/undici|lazyFetch|webidl\.requiredArguments|\{\s*\[native code\]\s*\}$)/s;
@@ -63,7 +64,7 @@ let runtimeFetch: Fetch | undefined;
 /** The last global function that was found not to be the runtime's. */
 let foreignFetch: Fetch | undefined;
 
-// Most programs replace `fetch`, if at all, after this module was loaded.
+// Look at it now, because most programs that replace `fetch` do so after this module is loaded.
 isRuntimes();
 
 /** Follows a request through the user's functions. It is made when the first request needs it. */
@@ -119,7 +120,8 @@ export function sendThrough(fetch: Fetch, url: URL, init: RequestInit, chosen = 
 async function sendThroughUsers(fetch: Fetch, url: URL, init: RequestInit, chosen: boolean): Promise<Response> {
   context ??= makeContext();
   let outer = context.getStore();
-  // Those that have an answer are over. If they stayed, a mock that asks on and on would chain them for ever.
+  // Leave out requests that have an answer. Otherwise a mock that sends one request after the other
+  // would chain them for ever.
   while (outer?.href === "") outer = outer.outer;
   for (let sending = outer; sending !== undefined; sending = sending.outer) {
     const isSame = sending.fetch === fetch && sending.href !== "" && new URL(sending.href).origin === url.origin;
@@ -128,7 +130,7 @@ async function sendThroughUsers(fetch: Fetch, url: URL, init: RequestInit, chose
   if (init.body != null) init.body = asGiven(init.body) as BodyInit;
   const sending = { href: url.href, fetch, chosen, outer };
   try {
-    // Most callers of the global `fetch` give a text, and many a mock of it knows nothing else.
+    // Most callers give the global `fetch` a string, and many mocks accept nothing else.
     return await context.run(sending, () => fetch(chosen ? url : url.href, init));
   } finally {
     sending.href = "";
@@ -155,7 +157,8 @@ export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
         // Convert it once, as the standard does: a user's `toString()` may return another URL each time.
         const input = isRequest(given) || given instanceof URL ? given : String(given);
         const sending = context?.getStore();
-        // A request that another session sends through its own option `fetch` is not back: it arrives.
+        // A request that another session sends through its own option `fetch` is a new one for this
+        // session.
         const isBack = sending?.href && (!sending.chosen || sending.fetch === own) &&
           sending.href === (isRequest(input) ? input.url : String(input));
         return isBack ? behind(input, init) : perform(input, init);

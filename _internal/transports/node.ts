@@ -50,9 +50,9 @@ const CONNECT_TIMEOUT = 10_000;
  * @param options Options of undici's `Agent`, or a `dispatcher` to use and to close.
  * @param connections The largest number of sockets to one origin.
  * @returns The transport, or `undefined` on another platform.
- * @throws {TypeError} If there is a `proxy` option, which would have no effect, or a `dispatcher`
- * that is none, or one beside other options. Also if there are
- * options, and `fetch` goes through a dispatcher of the user that they cannot reach.
+ * @throws {TypeError} If there is a `proxy` option, which would have no effect. If `dispatcher` is
+ * not a dispatcher, or there are other options beside it. If there are options, but `fetch` goes
+ * through a dispatcher of the user's, which they cannot reach.
  */
 export function nodeTransport(idleTimeout: number, options: Options = {}, connections = Infinity): Adapter | undefined {
   const process = findNode();
@@ -164,8 +164,8 @@ class NodeTransport implements Adapter {
   }
 
   /**
-   * Sends a request that differs from the caller's `Request` in more than its options. If that
-   * carries a dispatcher, the new request cannot have it.
+   * Sends a request that differs from the caller's `Request` in more than its options. If the
+   * `Request` carries a dispatcher, the new one would lose it, so it is refused.
    */
   async #leave(carrier: Request, fetch: Fetch, url: URL, init: Init): Promise<Response> {
     if (await this.#dispatchers.carries(fetch, carrier)) {
@@ -223,7 +223,8 @@ class NodeTransport implements Adapter {
       keepAliveTimeout = Math.min(Math.ceil(idle) || 1, MAX_DELAY),
     } = this.#options;
     return new Agent(own({
-      // undici opens a socket while another one is on its way back.
+      // Without a limit, undici opens a new socket while another one is on its way back to the
+      // agent.
       ...(this.#connections < Infinity && { connections: this.#connections }),
       // The session has its own timeouts. Only undici's 10 s for connecting stay, as for bare
       // `fetch`.
@@ -278,8 +279,9 @@ class Connecting {
 }
 
 /**
- * Whether undici waits on the connection for the body of a response that has none: with status 205
- * for any that a server sends, and up to version 6 with 204 and 304 for one that is announced.
+ * Whether undici waits for a body although the response has none. With status 205 it waits unless
+ * the announced length is 0. Up to version 6, it also waits with 204 and 304 if a body is
+ * announced.
  */
 function waitsForBody({ status, headers }: Response): boolean {
   const length = headers.get("content-length");
@@ -306,7 +308,10 @@ function release(agent: Agent) {
   agent.close().catch(() => {});
 }
 
-/** Ends all requests of an agent. A mock of undici cannot do so, but can be closed, if it is not closed yet. */
+/**
+ * Ends all requests of an agent. undici's mocks cannot be destroyed. They are closed instead,
+ * unless they are closed already.
+ */
 async function destroy(agent: Agent): Promise<void> {
   try {
     await agent.destroy(CLOSED);

@@ -19,8 +19,8 @@ export const PLATFORM: unique symbol = Symbol("hangup.platform");
 /** Facts of a platform that neither the transport's user nor the pool can know. */
 export interface Platform {
   /**
-   * The transport that the facts are of, if they may change with it. A user's `Proxy` of that transport,
-   * or an object that inherits from it, is another one.
+   * The transport that the facts are about, if they depend on it. They do not hold for a user's
+   * `Proxy` of that transport, or for an object that inherits from it.
    */
   readonly transport?: object;
   /**
@@ -94,7 +94,7 @@ export function makePlatform(transport: Adapter, remains: Remains, known: Partia
   return facts({ transport, sender, onDropped: (report) => remains.report = report, ...known });
 }
 
-/** A refusal of a transport's, which the caller gets as it is: no failure of the network. */
+/** An error of a transport that the caller gets as it is, because the network has not failed. */
 class Refusal extends TypeError {
   override name = "TypeError";
 }

@@ -103,7 +103,8 @@ export class Dispatchers {
     if (anew || dispatcher !== this.#dispatcher || dispatcher?.dispatch !== this.#dispatch) {
       this.#dispatcher = dispatcher;
       this.#dispatch = dispatcher?.dispatch;
-      // A process whose environment or dispatcher cannot be read or changed is not looked into.
+      // If the environment or the dispatcher cannot be read or changed, the dispatcher counts as
+      // the user's.
       this.#Agent = dispatcher && resultOf(() => agentOf(dispatcher, this.#process));
     }
     if (this.#Agent === undefined) return undefined;
@@ -190,10 +191,10 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
 const plain = new WeakMap<object, boolean>();
 
 /**
- * Whether a proxy agent looks up in the environment which hosts it does not use a proxy for. Nobody
- * can see whether it has a `noProxy` option instead. So it is asked for two hosts, of which the
- * environment exempts one meanwhile. Neither request leaves it, because all is put back before this
- * returns, and the agents that would send them are replaced until then.
+ * Whether a proxy agent finds in the environment which hosts need no proxy. Nobody can see whether
+ * it has a `noProxy` option instead. So this function lets the environment exempt one of two hosts,
+ * and observes which inner agents get the requests to them. It replaces those agents meanwhile, so
+ * that nothing is sent, and puts everything back before it returns.
  */
 function exemptsByEnvironment(dispatcher: Dispatcher, env: NodeProcess["env"]): boolean {
   const variable = env.no_proxy === undefined ? "NO_PROXY" : "no_proxy";

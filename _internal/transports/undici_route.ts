@@ -85,8 +85,8 @@ export class Route {
       disown();
       return other.dispatch(options, handler);
     }
-    // undici creates the request, and publishes that on its channel, before `dispatch()` returns, or, if all
-    // connections are in use, later.
+    // undici publishes on its channel that it has created the request. It does so before
+    // `dispatch()` returns, or later if all connections are in use.
     dispatching = this;
     routes.set(handler, this);
     try {

@@ -10,7 +10,7 @@ import { resultOf } from "./_internal/causes.ts";
 import { followPolyfill, nameDisposal, showAs } from "./_internal/classes.ts";
 import { Exchange, Exchanges, type ToError } from "./_internal/exchange.ts";
 import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
-import { parseHeaders, refuseMissing } from "./_internal/headers.ts";
+import { parseHeaders, refuseUndefined } from "./_internal/headers.ts";
 import {
   checkFunction,
   checkLimit,
@@ -301,7 +301,7 @@ export class Session implements AsyncDisposable {
     refuseForeign(options, SESSION_OPTIONS_OF_OTHERS);
     const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, throwIfNotOk, cookieJar, onLeak, traceLeaks } =
       options;
-    refuseMissing(headers);
+    refuseUndefined(headers);
     const defaults: RequestDefaults = {
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
       headers: parseHeaders(headers),

@@ -62,7 +62,7 @@ const CONNECTING =
   /^UND_ERR_CONNECT_|^\w*: connect E|client error \(Connect\)|Unable to connect|typo in the url|before secure TLS connection/;
 
 /** The largest number of errors to look at, because a getter may create a new cause each time. */
-const MOST = 100;
+const MAX_ERRORS = 100;
 
 /** The result of `work`, or `undefined` if it throws, as getters and proxies may. */
 export function resultOf<T>(work: () => T): T | undefined {
@@ -89,7 +89,7 @@ function readText(error: object, key: string): string {
 export function causes(thrown: unknown): object[] {
   const found = new Set<object>();
   const add = (value: unknown) => {
-    if (found.size < MOST && isObject(value) && resultOf(() => "message" in value)) found.add(value);
+    if (found.size < MAX_ERRORS && isObject(value) && resultOf(() => "message" in value)) found.add(value);
   };
   add(thrown);
   // A Set also iterates over what is added meanwhile, and adds nothing twice.
@@ -97,7 +97,7 @@ export function causes(thrown: unknown): object[] {
     add(read(error, "cause"));
     resultOf(() => {
       const errors = read(error, "errors");
-      if (Array.isArray(errors)) errors.slice(0, MOST).forEach(add);
+      if (Array.isArray(errors)) errors.slice(0, MAX_ERRORS).forEach(add);
     });
   }
   return [...found];

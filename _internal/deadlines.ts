@@ -46,7 +46,7 @@ const PART_OF_LATENESS = 1 / 4;
 /**
  * While timers are faked: the interval in milliseconds at which to check whether they still are.
  */
-const NOTICE = 250;
+const CHECK_INTERVAL = 250;
 
 /** More than the rounding error of a difference of two times, in milliseconds. */
 const ROUNDING = 1e-6;
@@ -228,7 +228,7 @@ export class Deadlines {
    * longer.
    */
   #checkFakes(timer: Timer): void {
-    timer.stopChecking = afterReal(NOTICE, () => {
+    timer.stopChecking = afterReal(CHECK_INTERVAL, () => {
       if (isCurrent(timer)) this.#checkFakes(timer);
       else this.#restart(this.#due, this.#clock.now());
     });

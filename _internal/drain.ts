@@ -41,7 +41,7 @@ export interface Drain {
 const { setImmediate, clearImmediate } = takeTurns();
 
 /** The number of slots that may drain before turns are counted although no request waits. */
-const MOST_DRAINING = 1000;
+const MAX_DRAINING = 1000;
 
 /** The state of an origin's sockets, as far as it is known. */
 interface Sockets {
@@ -134,7 +134,7 @@ export class TurnDrain implements Drain {
 
   /** Whether to count turns: a request waits, or the draining slots would take too much memory. */
   get #counts(): boolean {
-    return this.#fast.size + this.#slow.size > (this.#wanted ? 0 : MOST_DRAINING);
+    return this.#fast.size + this.#slow.size > (this.#wanted ? 0 : MAX_DRAINING);
   }
 
   #schedule(): void {

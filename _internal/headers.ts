@@ -61,7 +61,7 @@ function describeBadHeader(given: HeadersInit): string {
 }
 
 /** Refuses a header without a value, which `fetch` would send as the text "undefined". */
-export function refuseMissing(headers: unknown): void {
+export function refuseUndefined(headers: unknown): void {
   for (const [name, value] of Object.entries(headers ?? {})) {
     if (value === undefined) throw new TypeError(`"headers" has no value for ${describe(name)}: leave the name out`);
   }

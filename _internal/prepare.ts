@@ -11,7 +11,7 @@ import type { CookieJar } from "../cookies.ts";
 import type { Repeatable, SessionRequestInit, StandardRequestInit } from "../request.ts";
 import { resultOf } from "./causes.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
-import { mergeHeaders, ORIGIN_HEADERS, parseHeaders, refuseMissing, setMissing, takeCredentials } from "./headers.ts";
+import { mergeHeaders, ORIGIN_HEADERS, parseHeaders, refuseUndefined, setMissing, takeCredentials } from "./headers.ts";
 import { isBodiless, isIdempotent } from "./http.ts";
 import { cannotSend, checkLimit, isObject, isPlainObject, isRequest, own, plain, refuse, tagOf } from "./options.ts";
 import type { BodyInit, Referring, RequestRedirect } from "./runtime.ts";
@@ -96,10 +96,10 @@ const REQUEST_DEFAULTS = {
 /**
  * The options of `new Request()` that a `Request` does not have as properties on every platform.
  */
-const NO_PROPERTIES = ["duplex", "priority", "window"];
+const UNREADABLE_OPTIONS = ["duplex", "priority", "window"];
 
 /** The standard options that {@linkcode prepareFetch} does not name. */
-const OTHER_OPTIONS = [...Object.keys(REQUEST_DEFAULTS), ...NO_PROPERTIES];
+const OTHER_OPTIONS = [...Object.keys(REQUEST_DEFAULTS), ...UNREADABLE_OPTIONS];
 
 /** All standard options. */
 const STANDARD_OPTIONS = ["method", "headers", "body", "redirect", "signal", ...OTHER_OPTIONS];
@@ -123,7 +123,7 @@ export function prepare(
   addHidden(rest, given, STANDARD_OPTIONS);
   const standard: Standard = own(rest);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
-  refuseMissing(standard.headers);
+  refuseUndefined(standard.headers);
   if (isPlain(standard.body)) refuse('"body" must be what fetch() takes; to send JSON, use "json"', standard.body);
   method ??= standard.method;
   if (method !== undefined) standard.method = normalizeMethod(method);
@@ -359,7 +359,7 @@ function normalizeMethod(method: string): string {
  * finds what is wrong with them.
  */
 function checkOptions(rest: Standard): void {
-  const known: readonly string[] = [...requestOptions(), ...NO_PROPERTIES];
+  const known: readonly string[] = [...requestOptions(), ...UNREADABLE_OPTIONS];
   // "half" is the only value of `duplex`, and every upload has it, so it needs no check.
   const toCheck = ([name, value]: [string, unknown]) => value !== undefined && value !== "half" && known.includes(name);
   const given = Object.entries(rest).filter(toCheck);

@@ -23,13 +23,13 @@ const DISCARD_TIME = 250;
  * The most empty chunks to read in a row. The network gives none, but a mock may give one after the
  * other within one turn of the event loop, so that no timeout can pass.
  */
-const MOST_EMPTY = 65_536;
+const MAX_EMPTY_CHUNKS = 65_536;
 
 /**
  * If a body is announced to be longer, that is a lie and not the work of a wrapper. So its length
  * counts as certain, and the body fails.
  */
-const MOST_BYTES = 2 ** 40;
+const MAX_CREDIBLE_LENGTH = 2 ** 40;
 
 /** The result of a read: a chunk, or the end of the body. */
 export type Read = { done: false; value: Bytes } | { done: true; value?: Bytes | undefined };
@@ -101,7 +101,7 @@ export class Source {
     // response from another origin.
     const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
     this.announced = empty ? 0 : unknown ? undefined : announced;
-    this.length = empty || hasLength || this.announced! > MOST_BYTES ? this.announced : undefined;
+    this.length = empty || hasLength || this.announced! > MAX_CREDIBLE_LENGTH ? this.announced : undefined;
     this.bounded = empty || announced !== undefined;
     this.#exchange = exchange;
     this.#fills = prefersByob;
@@ -199,7 +199,7 @@ export class Source {
       throw new NetworkError(message, this.#exchange);
     }
     this.#empty = chunk.byteLength === 0 ? this.#empty + 1 : 0;
-    if (this.#empty > MOST_EMPTY) {
+    if (this.#empty > MAX_EMPTY_CHUNKS) {
       throw new NetworkError("Cannot read the body as it gives only empty chunks", this.#exchange);
     }
     this.#count(chunk.byteLength);

@@ -55,14 +55,14 @@ export function isSpent(body: unknown): boolean {
 }
 
 /** The uploads whose source is a Node stream. */
-const ofNode = new WeakSet<object>();
+const nodeUploads = new WeakSet<object>();
 
 /**
  * Returns the stream of an upload as a Node stream again, if its source is one. The `fetch` of some
  * npm packages knows no other kind of stream, and would send the text "[object ReadableStream]".
  */
 export function asGiven(body: unknown): unknown {
-  if (!ofNode.has(Object(body))) return body;
+  if (!nodeUploads.has(Object(body))) return body;
   const stream = builtin<NodeStreams>("node:stream")?.Readable.fromWeb(body as ReadableStream);
   if (stream !== undefined) ignoreErrors(stream);
   return stream ?? body;
@@ -124,7 +124,7 @@ export class Upload {
     if (typeof (body as Partial<NodeStream>).pipe === "function") {
       this.#nodeStream = body as unknown as NodeStream;
       ignoreErrors(this.#nodeStream);
-      ofNode.add(this.stream);
+      nodeUploads.add(this.stream);
     }
     this.#pump(onFailure, !(body instanceof ReadableStream));
   }
@@ -205,14 +205,14 @@ function iterate(reader: StreamReader, begun: Read[] = []): AsyncIterator<Bytes,
 const MEMORY_TIME = 10;
 
 /** The most that is read of a stream to find out whether it is in memory, in bytes. */
-const MOST_AHEAD = 64 * 1024 * 1024;
+const MAX_AHEAD = 64 * 1024 * 1024;
 
 /**
  * The smallest size that a chunk counts as, in bytes. A stream may always have a small chunk at
  * hand, or an empty one, so that no turn passes in which a timer could fire. Reading it must end
  * soon, because the process stands still meanwhile.
  */
-const LEAST_AHEAD = 1024;
+const LEAST_COUNTED = 1024;
 
 /**
  * Returns the body of a `Request`. If it is in memory already, because it was made from a string, a
@@ -275,9 +275,9 @@ async function readAhead(reader: StreamReader, cancellation: Cancellation): Prom
       // A body of one chunk is in memory, however large it is.
       const chunk = checkChunk(read.value);
       const isFirst = counted === 0;
-      counted += Math.max(chunk.byteLength, LEAST_AHEAD);
+      counted += Math.max(chunk.byteLength, LEAST_COUNTED);
       bytes.append(chunk);
-      if (!isFirst && counted > MOST_AHEAD) return resume(reader, bytes.take());
+      if (!isFirst && counted > MAX_AHEAD) return resume(reader, bytes.take());
     }
   } catch (error) {
     reader.cancel(error).catch(() => {});

@@ -28,7 +28,7 @@ export function carried(request: Request): object | undefined {
   if (Deno?.createHttpClient === undefined) {
     const dispatcher = read(request, "dispatcher");
     if (dispatcher) return { dispatcher };
-    return undiciVersion() >= 7 && isPlatforms(request) ? { [CARRIER]: request } : undefined;
+    return undiciVersion() >= 7 && isPlatformRequest(request) ? { [CARRIER]: request } : undefined;
   }
   const rid = (read(request, "request") as { clientRid?: number | null } | undefined)?.clientRid;
   if (typeof rid !== "number") return undefined;
@@ -40,7 +40,7 @@ export function carried(request: Request): object | undefined {
 }
 
 /** Whether a `Request` is the platform's, and not an object that only inherits from one, as those of some servers. */
-function isPlatforms(request: Request): boolean {
+function isPlatformRequest(request: Request): boolean {
   return resultOf(() => Reflect.get(Request.prototype, "method", request)) !== undefined;
 }
 

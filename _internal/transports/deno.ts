@@ -231,11 +231,11 @@ function needsBuffer(body: BodyInit | null | undefined): body is Blob | FormData
   return body instanceof Blob || body instanceof FormData;
 }
 
-/** The last class that {@linkcode isPlatforms} found to be the platform's. */
+/** The last class that {@linkcode isPlatformBlob} found to be the platform's. */
 let platformBlob: typeof Blob | undefined;
 
 /** Whether a class is the platform's `Blob`. Deno sends those of a library as text, which has a type. */
-function isPlatforms(blob: typeof Blob): boolean {
+function isPlatformBlob(blob: typeof Blob): boolean {
   if (blob === platformBlob) return true;
   if (toContent(new blob()).headers.has("content-type")) return false;
   platformBlob = blob;
@@ -270,7 +270,7 @@ function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist
   // on.
   if (size === 0 || size > max) return false;
-  if (!isPlatforms(Blob)) return false;
+  if (!isPlatformBlob(Blob)) return false;
   // A Blob keeps the Content-Length, which a stream loses. Its type would be lower-cased, so it
   // gets none.
   init.body = new Blob([part as Exclude<typeof part, ArrayBufferView> | Bytes]);

@@ -10,7 +10,7 @@ import type { BodyReader } from "./_internal/body.ts";
 import { ByteCollector, readerOf, UTF8 } from "./_internal/bytes.ts";
 import { nameDisposal, showAs } from "./_internal/classes.ts";
 import { hasBody, SMALL_BODY } from "./_internal/http.ts";
-import { own, printable } from "./_internal/options.ts";
+import { describe, own } from "./_internal/options.ts";
 import { showUrl } from "./_internal/url.ts";
 import { rebuild, type ResponseHead, webResponse } from "./_internal/web_response.ts";
 import { BodyTooLargeError, HangupError } from "./errors.ts";
@@ -116,7 +116,7 @@ export abstract class HangupResponse {
       return JSON.parse(UTF8.decode(content));
     } catch (cause) {
       const type = this.headers.get("content-type");
-      const what = `${content.byteLength} bytes${type === null ? "" : ` of ${printable(JSON.stringify(type))}`}`;
+      const what = `${content.byteLength} bytes${type === null ? "" : ` of ${describe(type)}`}`;
       const { method, url } = this.line;
       throw new SyntaxError(
         `Cannot parse the body as JSON, which is ${what} with status ${this.status}: ${method} ${url}`,

@@ -314,14 +314,14 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
   /**
    * Returns the error to throw if the request failed before its response arrived.
    *
-   * @param isRuntimes Whether the request was given to the runtime's own `fetch`, which may have
+   * @param byRuntime Whether the request was given to the runtime's own `fetch`, which may have
    * refused its options.
    */
-  sendError(cause: unknown, isRuntimes: boolean): unknown {
+  sendError(cause: unknown, byRuntime: boolean): unknown {
     if (!this.cancellation.aborted) {
       // A wrapper may have aborted with a signal of its own. Its error is the one to throw.
-      if (cause instanceof HangupError || isCustom(cause) || !isRuntimes && isAbort(cause)) return cause;
-      if (isRuntimes && isRefusal(cause)) {
+      if (cause instanceof HangupError || isCustom(cause) || !byRuntime && isAbort(cause)) return cause;
+      if (byRuntime && isRefusal(cause)) {
         redact(cause, this.outgoing.url);
         return cause;
       }

@@ -20,7 +20,7 @@ import type { Outgoing } from "./prepare.ts";
 import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
 import type { BodyInit } from "./runtime.ts";
 import { Source } from "./source.ts";
-import { globalFetch, isRuntimes } from "./transports/global_fetch.ts";
+import { globalFetch, isRuntimeFetch } from "./transports/global_fetch.ts";
 import type { Platform } from "./transports/platform.ts";
 import { bodyOf, isStream } from "./upload.ts";
 
@@ -156,7 +156,7 @@ function hasOwnClient({ rest }: Outgoing): boolean {
  * the option as it is.
  */
 function checksIntegrity(platform: Platform): boolean {
-  return platform.policies === true && isRuntimes();
+  return platform.policies === true && isRuntimeFetch();
 }
 
 /**

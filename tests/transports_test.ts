@@ -6,7 +6,7 @@ import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows }
 import { bunTransport } from "../_internal/transports/bun.ts";
 import { carried } from "../_internal/transports/carried.ts";
 import { denoTransport } from "../_internal/transports/deno.ts";
-import { globalFetch, isRuntimes, sendThrough, sessionFetch } from "../_internal/transports/global_fetch.ts";
+import { globalFetch, isRuntimeFetch, sendThrough, sessionFetch } from "../_internal/transports/global_fetch.ts";
 import { nodeTransport } from "../_internal/transports/node.ts";
 import { PLATFORM } from "../_internal/transports/platform.ts";
 import { portable } from "../_internal/transports/portable.ts";
@@ -732,7 +732,7 @@ Deno.test("sessionFetch() is passed by when it is global, also by a session that
     const second = sessionFetch(perform);
     globalThis.fetch = second as typeof fetch;
     assertStrictEquals(globalFetch(), behind);
-    assertEquals([isRuntimes(globalFetch()), isRuntimes(second)], [true, false]);
+    assertEquals([isRuntimeFetch(globalFetch()), isRuntimeFetch(second)], [true, false]);
     // A request that comes back goes behind; another one, and one that comes later, go through the
     // session.
     const other = new URL("http://other.test/");

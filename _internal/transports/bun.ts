@@ -8,7 +8,7 @@
 
 import { decodes } from "./codings.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
-import { globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { MAX_DELAY, own } from "../options.ts";
 import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
@@ -63,7 +63,7 @@ class BunTransport implements Adapter {
   }
 
   get closesSockets(): boolean {
-    return isRuntimes();
+    return isRuntimeFetch();
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
@@ -73,7 +73,7 @@ class BunTransport implements Adapter {
     for (const [name, value] of this.#options) (init as Record<string, unknown>)[name] ??= value;
     const fetch = globalFetch();
     if (this.#session === undefined) init.keepalive = false;
-    else if (isRuntimes(fetch)) init.session ??= this.#session;
+    else if (isRuntimeFetch(fetch)) init.session ??= this.#session;
     else if (init.session === undefined) hide(init, "session", this.#session);
     return sendThrough(fetch, url, init);
   }

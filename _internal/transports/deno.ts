@@ -12,7 +12,7 @@ import { isIdempotent, SMALL_BODY } from "../http.ts";
 import type { Bytes } from "../bytes.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { setContent, setType, toContent } from "./forms.ts";
-import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { MAX_DELAY, own } from "../options.ts";
 import type { BodyInit } from "../runtime.ts";
 import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
@@ -108,7 +108,7 @@ class DenoTransport implements Adapter {
   }
 
   get closesSockets(): boolean {
-    return isRuntimes();
+    return isRuntimeFetch();
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
@@ -116,7 +116,7 @@ class DenoTransport implements Adapter {
     this.#remains.used = true;
     const fetch = globalFetch();
     const idempotent = isIdempotent(init.method ?? "GET");
-    if (!isRuntimes(fetch)) {
+    if (!isRuntimeFetch(fetch)) {
       // The body stays as it is, because a mock may look at it.
       const client = this.#client(this.#pools && idempotent);
       if (this.#configured) init.client ??= client;

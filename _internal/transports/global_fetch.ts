@@ -65,7 +65,7 @@ let runtimeFetch: Fetch | undefined;
 let foreignFetch: Fetch | undefined;
 
 // Look at it now, because most programs that replace `fetch` do so after this module is loaded.
-isRuntimes();
+isRuntimeFetch();
 
 /** Follows a request through the user's functions. It is made when the first request needs it. */
 let context: Context | undefined;
@@ -82,7 +82,7 @@ export function globalFetch(): Fetch {
 }
 
 /** Whether a function is the runtime's own `fetch`, so that its responses and options are known. */
-export function isRuntimes(fetch: Fetch = globalFetch()): boolean {
+export function isRuntimeFetch(fetch: Fetch = globalFetch()): boolean {
   if (fetch === runtimeFetch) return true;
   if (fetch === foreignFetch || typeof fetch !== "function") return false;
   // On Bun, a function that `bind()` has made looks like a native one, but for its name, and a mock of
@@ -95,7 +95,7 @@ export function isRuntimes(fetch: Fetch = globalFetch()): boolean {
 }
 
 /**
- * Corrects {@linkcode isRuntimes}: the function that it took for the runtime's is not the
+ * Corrects {@linkcode isRuntimeFetch}: the function that it took for the runtime's is not the
  * runtime's.
  */
 export function disown() {
@@ -112,7 +112,7 @@ export function disown() {
  * @param chosen Whether the function is a session's own option `fetch`.
  */
 export function sendThrough(fetch: Fetch, url: URL, init: RequestInit, chosen = false): Promise<Response> {
-  if (!isRuntimes(fetch)) return sendThroughUsers(fetch, url, init, chosen);
+  if (!isRuntimeFetch(fetch)) return sendThroughUsers(fetch, url, init, chosen);
   const content = contentOf(init.body);
   return content === undefined ? fetch(url, init) : setContent(init, content).then(() => fetch(url, init));
 }

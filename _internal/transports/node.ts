@@ -13,7 +13,7 @@ import { isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
-import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { checkMethods, describe, MAX_DELAY, own } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed, refuseRequest } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
@@ -77,7 +77,7 @@ const UNREACHED = "with options of an Agent as fetch goes through another dispat
 
 /** Whether the global `fetch` is that of happy-dom, which ignores all dispatchers. */
 function ignoresDispatchers(): boolean {
-  return "happyDOM" in globalThis && !isRuntimes();
+  return "happyDOM" in globalThis && !isRuntimeFetch();
 }
 
 class NodeTransport implements Adapter {
@@ -137,7 +137,7 @@ class NodeTransport implements Adapter {
   }
 
   get closesSockets(): boolean {
-    return isRuntimes() && this.#hasAgents;
+    return isRuntimeFetch() && this.#hasAgents;
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
@@ -152,10 +152,10 @@ class NodeTransport implements Adapter {
     if ((init.dispatcher !== undefined || this.#configured) && ignoresDispatchers()) return refuseRequest(UNREACHED);
     const carrier = init[CARRIER];
     const request = wholeRequest(fetch, url, init);
-    if (carrier !== request && init.dispatcher === undefined && isRuntimes(fetch)) {
+    if (carrier !== request && init.dispatcher === undefined && isRuntimeFetch(fetch)) {
       return this.#leave(carrier!, fetch, url, init);
     }
-    if (init.dispatcher === undefined && (this.#configured || isRuntimes(fetch))) {
+    if (init.dispatcher === undefined && (this.#configured || isRuntimeFetch(fetch))) {
       const agent = this.#dispatcher ?? this.#findAgent();
       if (agent !== undefined) return this.#fetchTwice(fetch, url, init, agent);
       if (this.#configured) return refuseRequest(UNREACHED);
@@ -297,7 +297,7 @@ function waitsForBody({ status, headers }: Response): boolean {
 function wholeRequest(fetch: Fetch, url: URL, init: Init): Request | undefined {
   const request = init[CARRIER];
   const isWhole = request?.url === url.href && (request.body === null || init.body != null);
-  return isWhole && isRuntimes(fetch) ? request : undefined;
+  return isWhole && isRuntimeFetch(fetch) ? request : undefined;
 }
 
 /**

@@ -8,7 +8,7 @@
 
 import { own } from "../options.ts";
 import { decodes } from "./codings.ts";
-import { type Fetch, globalFetch, isRuntimes, sendThrough } from "./global_fetch.ts";
+import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { type Adapter, facts, PLATFORM, refuseClosed, refuseRequest } from "./platform.ts";
 
 /**
@@ -31,7 +31,7 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
     fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) return refuseClosed();
       const send = fetch ?? globalFetch();
-      if (init.body instanceof ReadableStream && isRuntimes(send) && refusesStreams()) {
+      if (init.body instanceof ReadableStream && isRuntimeFetch(send) && refusesStreams()) {
         return refuseRequest("as its body is a stream, and this browser sends none");
       }
       return sendThrough(send, url, options === undefined ? init : { ...options, ...init }, fetch !== undefined);
@@ -41,7 +41,7 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
     },
   };
   const { fetch: ours } = transport;
-  const sender = () => isRuntimes(fetch ?? globalFetch()) && transport.fetch === ours ? "fetch" : undefined;
+  const sender = () => isRuntimeFetch(fetch ?? globalFetch()) && transport.fetch === ours ? "fetch" : undefined;
   Object.assign(platform, { transport, sender });
   return transport;
 }

@@ -43,16 +43,11 @@ interface Owner extends Holder {
 
 /**
  * Everything that one request holds on its way: first a place in the queue, then a lease, and
- * finally a controller and a response as well.
+ * finally a controller as well.
  */
 export class Attempt implements Waiter {
   /** The upload, if the request's body is a stream. */
   upload: Upload | undefined;
-  /**
-   * A reference that prevents garbage collection, because on Deno an abort does not reach a
-   * collected response.
-   */
-  response: Response | undefined;
   /** `undefined` once the exchange has ended, so that a response that is kept does not keep the pool. */
   #slots: Slots | undefined;
   readonly #owner: Owner;
@@ -122,11 +117,7 @@ export class Attempt implements Waiter {
     this.upload?.end(reason);
     if (this.#leaseRequest !== undefined) this.#slots?.cancel(this.#leaseRequest, reason);
     this.#lease?.release();
-    this.upload =
-      this.response =
-      this.#lease =
-      this.#controller =
-        undefined;
+    this.upload = this.#lease = this.#controller = undefined;
   }
 
   /** Gives everything back for good. */

@@ -270,14 +270,11 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     return this.#attempt.fetch(this.outgoing.url, init);
   }
 
-  /** Takes charge of the response. Throws if the exchange is aborted. */
-  hold(response: Response): void {
-    if (this.over) {
-      // A `fetch` that ignores its signal may still answer after the abort.
-      cancelBody(response);
-      throw this.cancellation.reason;
-    }
-    this.#attempt.response = response;
+  /** Throws if the exchange is aborted: a `fetch` that ignores its signal may still answer then. */
+  refuseLate(response: Response): void {
+    if (!this.over) return;
+    cancelBody(response);
+    throw this.cancellation.reason;
   }
 
   /** Begins a wait under a timeout. {@linkcode Exchange.endWait} ends it. */

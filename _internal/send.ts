@@ -134,7 +134,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   } finally {
     exchange.endWait();
   }
-  exchange.hold(response);
+  exchange.refuseLate(response);
   checkResponse(response, exchange);
   const hasLength = sender !== undefined && sender === platform.sender?.() && !hasOwnClient(outgoing);
   const source = new Source(exchange, response, platform, hasLength && sender === "sockets", hasLength);

@@ -67,7 +67,10 @@ export class Source {
    * Then nobody else uses the memory of its chunks.
    */
   readonly #isNetwork: boolean;
-  /** `undefined`, as the reader, once the body is at its end. */
+  /**
+   * `undefined`, as the reader, once the body is at its end. It is held until then, because on Deno
+   * an abort does not reach a response that was garbage-collected.
+   */
   #response: Response | undefined;
   #reader: Reader | undefined;
   /** The memory that a BYOB reader reads the next chunk into. */

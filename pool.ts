@@ -316,7 +316,8 @@ export class Pool implements AsyncDisposable {
   }
 
   /**
-   * Waits for the permission to have one exchange open. Always release it; otherwise its slot is lost.
+   * Waits for the permission to have one exchange open. Always release it; otherwise its slot is
+   * lost.
    *
    * It never throws: wrong arguments reject too, before any wait.
    *

@@ -92,7 +92,10 @@ export interface SessionRequestInit<P extends boolean = true> extends StandardRe
   maxRedirects?: number | undefined;
 }
 
-/** A value of a parameter in {@linkcode SessionRequestInit.query}. `undefined` leaves the parameter out. */
+/**
+ * A value of a parameter in {@linkcode SessionRequestInit.query}. `undefined` leaves the parameter
+ * out.
+ */
 export type QueryValue = string | number | bigint | boolean | undefined;
 
 /**

@@ -299,8 +299,9 @@ export class StatusError extends HangupError {
   }
 
   /**
-   * The response, in memory. If it was streamed, it has only the first 64 KiB of the body, as far as
-   * they arrived within 2 s. If the body is longer than `maxBodyBytes`, a prefetched one has none of it.
+   * The response, in memory. If it was streamed, it has only the first 64 KiB of the body, as far
+   * as they arrived within 2 s. If the body is longer than `maxBodyBytes`, a prefetched one has
+   * none of it.
    */
   get response(): PrefetchedResponse {
     return this.#response;
@@ -368,8 +369,8 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   /**
    * The body as a stream of bytes (Streams standard, section 4.2), or `null` if there is none. The
    * stream reads only as fast as its consumer. It gives the connection back at its end, at an
-   * error, or when it is canceled. As long as nobody has read from it, the body can still be read in
-   * another way.
+   * error, or when it is canceled. As long as nobody has read from it, the body can still be read
+   * in another way.
    *
    * @throws {TypeError} If the body is being read in another way.
    *

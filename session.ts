@@ -199,7 +199,10 @@ const DROP_IN_TIMEOUTS: AllTimeouts = { ...DEFAULT_TIMEOUTS, headers: 300_000, i
 const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
 const DEFAULT_MAX_REDIRECTS = 20;
 
-/** Whether a response may come with a WebSocket, as on workerd. It is the platform's, and outlives the response. */
+/**
+ * Whether a response may come with a WebSocket, as on workerd. It is the platform's, and outlives
+ * the response.
+ */
 const GIVES_WEB_SOCKETS = isWorkerd();
 
 /** Whether a request asks for a WebSocket. */
@@ -224,7 +227,8 @@ export type ResponseFor<P extends boolean> = P extends false ? StreamedResponse 
 /**
  * Sends requests that share defaults, a pool of connections and a lifetime.
  *
- * - **Nothing outlives it.** When `await close()` returns, nothing of the session is open or running.
+ * - **Nothing outlives it.** When `await close()` returns, nothing of the session is open or
+ *   running.
  * - **Nothing waits for ever.** Every phase of a request has a timeout; see {@linkcode Timeouts}.
  * - **Nothing grows for ever.** Bodies in memory, connections and redirects are capped.
  *
@@ -430,7 +434,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends an OPTIONS request: RFC 9110, section 9.3.7. Otherwise it is like {@linkcode Session.request}.
+   * Sends an OPTIONS request: RFC 9110, section 9.3.7. Otherwise it is like
+   * {@linkcode Session.request}.
    *
    * @example Ask whether a method is allowed
    * ```ts
@@ -448,8 +453,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a POST request: RFC 9110, section 9.3.3. It reaches the server at most once. Otherwise it is like
-   * {@linkcode Session.request}.
+   * Sends a POST request: RFC 9110, section 9.3.3. It reaches the server at most once. Otherwise it
+   * is like {@linkcode Session.request}.
    *
    * @example Send a form
    * ```ts
@@ -506,7 +511,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Sends a DELETE request: RFC 9110, section 9.3.5. Otherwise it is like {@linkcode Session.request}.
+   * Sends a DELETE request: RFC 9110, section 9.3.5. Otherwise it is like
+   * {@linkcode Session.request}.
    *
    * @example Delete a resource that may be gone already
    * ```ts

@@ -45,8 +45,8 @@ export interface Transport {
    * redirect, because `init.redirect` is `"manual"`. Browsers are the exception, because there
    * `"manual"` hides the redirect.
    *
-   * A wrapper that sends a request more than once reads or cancels the bodies of all responses that it
-   * does not return. As with bare `fetch`, each of them holds a socket until then.
+   * A wrapper that sends a request more than once reads or cancels the bodies of all responses that
+   * it does not return. As with bare `fetch`, each of them holds a socket until then.
    *
    * @param url The absolute URL, `http:` or `https:`.
    * @param init The options of the standard `fetch`. The object belongs to the transport, which may

@@ -48,7 +48,10 @@ interface Owner extends Holder {
 export class Attempt implements Waiter {
   /** The upload, if the request's body is a stream. */
   upload: Upload | undefined;
-  /** `undefined` once the exchange has ended, so that a response that is kept does not keep the pool. */
+  /**
+   * `undefined` once the exchange has ended, so that a response that is kept does not keep the
+   * pool.
+   */
   #slots: Slots | undefined;
   readonly #owner: Owner;
   /** The request for a lease, and the wait for it. */
@@ -74,8 +77,8 @@ export class Attempt implements Waiter {
   }
 
   /**
-   * Waits for a lease. Call it right after `tryAcquire()` found no free slot. The promise rejects if
-   * the exchange is aborted.
+   * Waits for a lease. Call it right after `tryAcquire()` found no free slot. The promise rejects
+   * if the exchange is aborted.
    */
   enqueue(origin: string, timeout: number): Promise<void> {
     const again = origin === this.#lastOrigin;
@@ -102,6 +105,14 @@ export class Attempt implements Waiter {
     init.signal = (this.#controller = new (Controller ??= findController())()).signal;
     this.#lastOrigin = this.#lease!.origin;
     return this.#lease!.fetch(url, init);
+  }
+
+  /**
+   * Aborts the request because nobody wants the rest of its response. Without a reason, the signal
+   * has an `AbortError`, and only that is no failure for tracers.
+   */
+  leave(): void {
+    this.#controller?.abort();
   }
 
   /**

@@ -53,8 +53,9 @@ export class ByteCollector {
   /**
    * Adds a piece, mostly by copying it.
    *
-   * @param ours Whether nobody else uses the memory of the piece. Then it is kept without a copy, or
-   * freed at once, because garbage collection comes late. The caller must not use the piece again.
+   * @param ours Whether nobody else uses the memory of the piece. Then it is kept without a copy,
+   * or freed at once, because garbage collection comes late. The caller must not use the piece
+   * again.
    */
   append(piece: Bytes, ours = false): void {
     if (ours && this.size === 0 && piece.byteLength === piece.buffer.byteLength) {

@@ -38,7 +38,10 @@ const CODES: readonly [code: string, words: RegExp][] = [
  */
 const NODE_CODE = /^(?!UND_ERR_(?:SOCKET|\w+_TIMEOUT)$)[A-Z][A-Z\d_]+$/;
 
-/** Matches Node's own message within that of a `fetch` which leaves out the code, as happy-dom's does. */
+/**
+ * Matches Node's own message within that of a `fetch` which leaves out the code, as happy-dom's
+ * does.
+ */
 const QUOTED_CODE = / (?:connect|getaddrinfo|read|write) (E[A-Z]+)\b/;
 
 /** What failed, for each of Node's codes. If `stays` is true, another try does not help. */
@@ -154,8 +157,8 @@ export function isAbort(thrown: unknown): boolean {
 const NO_FILE = /^E[A-Z]+: .*, (?:open|read)\b/;
 
 /**
- * Whether the own `fetch` of Deno, Bun or Node has refused its arguments, so that nothing was sent. Their
- * failures of the network have a cause or a code.
+ * Whether the own `fetch` of Deno, Bun or Node has refused its arguments, so that nothing was sent.
+ * Their failures of the network have a cause or a code.
  */
 export function isRefusal(thrown: unknown): boolean {
   return resultOf(() => {

@@ -45,7 +45,10 @@ export function nameDisposal({ prototype }: { readonly prototype: object }, name
   renamed.push(() => Symbol[name] && define(Symbol[name]));
 }
 
-/** Looks for a polyfill that was loaded after this module, and names the renamed methods by its symbols. */
+/**
+ * Looks for a polyfill that was loaded after this module, and names the renamed methods by its
+ * symbols.
+ */
 export function followPolyfill(): void {
   for (const rename of renamed) rename();
 }

@@ -1,5 +1,13 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
+/** What a sweep has found. */
+export interface Sweep {
+  /** The earliest deadline that has not come, or `Infinity` if there is none. */
+  readonly next: number;
+  /** Ends everything that is due. */
+  readonly end: () => void;
+}
+
 /**
  * One timer for many deadlines, and the clock that measures them.
  *
@@ -62,7 +70,10 @@ const setImmediate = isWorkerd() ? undefined : takeTurns().setImmediate;
 
 /** A timer, and the functions of its kind. Tests replace them with fakes and put them back. */
 interface Timer {
-  /** What `setTimeout()` returned: an object on Node, a number elsewhere, and nothing from some mocks. */
+  /**
+   * What `setTimeout()` returned: an object on Node, a number elsewhere, and nothing from some
+   * mocks.
+   */
   readonly id: (ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void }) | undefined;
   readonly make: typeof setTimeout;
   readonly remove: typeof clearTimeout;
@@ -112,13 +123,21 @@ export class Clock {
   }
 }
 
+/** What a sweep has found. */
+export interface Sweep {
+  /** The earliest deadline that has not come, or `Infinity` if there is none. */
+  readonly next: number;
+  /** Ends everything that is due. */
+  readonly end: () => void;
+}
+
 /**
  * One timer for many deadlines, because thousands of timers are slow, and workerd forbids them.
  *
- * It knows only the earliest deadline. Once that has come, it calls `sweep`, which ends everything
- * that is due and returns the next deadline. If a deadline moves to a later time or is withdrawn,
- * no call is needed: the timer fires, `sweep` finds nothing due, and the timer is armed again. All
- * times are those of its {@linkcode Clock}, in milliseconds.
+ * It knows only the earliest deadline. Once that has come, it calls `sweep`, which returns the next
+ * deadline, and how to end everything that is due. If a deadline moves to a later time or is
+ * withdrawn, no call is needed: the timer fires, `sweep` finds nothing due, and the timer is armed
+ * again. All times are those of its {@linkcode Clock}, in milliseconds.
  *
  * - **Nothing expires early.** `sweep` gets the true time, even if the timer fires too soon.
  * - **Nothing expires unread.** After a busy event loop, input that has arrived is read before
@@ -130,10 +149,11 @@ export class Clock {
  *   timer is left.
  * - **Sweeping takes a small part of the time.** A sweep may look at a million requests. After a
  *   sweep, the next one waits for at least 16 times the sweep's duration. So sweeps take at most
- *   1/17 of the time, and a deadline is late by at most that pause.
+ *   1/17 of the time, and a deadline is late by at most that pause. The time that it takes to end
+ *   what is due does not count, because each request ends only once.
  */
 export class Deadlines {
-  readonly #sweep: (now: number) => number;
+  readonly #sweep: (now: number) => Sweep;
   #timer: Timer | undefined;
   /** When the timer is due; `Infinity` if there is none. */
   #due = Infinity;
@@ -154,10 +174,9 @@ export class Deadlines {
 
   /**
    * @param clock The clock that deadlines are measured by.
-   * @param sweep Ends everything that is due at `now`. Returns the earliest deadline left, or
-   * `Infinity` if there is none.
+   * @param sweep Looks for everything that is due at `now`.
    */
-  constructor(clock: Clock, sweep: (now: number) => number) {
+  constructor(clock: Clock, sweep: (now: number) => Sweep) {
     this.#clock = clock;
     this.#sweep = sweep;
   }
@@ -189,18 +208,21 @@ export class Deadlines {
 
   /**
    * Lets the process end in spite of the timer, because nobody waits, until a deadline is armed.
-   * Returns `false` if that is not possible: for a faked timer, and in browsers and workers.
+   * Returns `false` if that is not possible: for a faked timer, in browsers and workers, and with
+   * zone.js, whose zones wait for timers too.
    */
   unref(): boolean {
     if (this.#timer?.id?.unref === undefined || this.#timer.stopChecking !== undefined) return false;
+    if ("Zone" in globalThis) return false;
     this.#timer.id.unref();
     return this.#resting = true;
   }
 
   /**
-   * Called when there is no deadline. Making and removing a timer for each request would take longer
-   * than all other work for the request, so the timer is kept. There are two exceptions: a timer that
-   * would keep the process alive, and a faked one, which a test would find. Both are removed.
+   * Called when there is no deadline. Making and removing a timer for each request would take
+   * longer than all other work for the request, so the timer is kept. There are two exceptions: a
+   * timer that would keep the process alive, and a faked one, which a test would find. Both are
+   * removed.
    */
   rest(): void {
     if (!this.unref()) this.clear();
@@ -235,8 +257,8 @@ export class Deadlines {
   }
 
   /**
-   * Starts the timer in a callback, where an error would end the process: if a mock of `setTimeout()`
-   * throws, the real one takes its place.
+   * Starts the timer in a callback, where an error would end the process: if a mock of
+   * `setTimeout()` throws, the real one takes its place.
    */
   #restart(deadline: number, now: number): void {
     try {
@@ -307,14 +329,16 @@ export class Deadlines {
     this.#drop();
     const during = this.#during = { armed: Infinity, cleared: false };
     const start = this.#clock.now();
-    let next = start;
+    let next = start; // if something throws, the rest is due at once
     try {
-      next = this.#sweep(start);
+      const sweep = this.#sweep(start);
+      const now = this.#clock.now();
+      this.#pause = now + (now - start) * PAUSE_FACTOR;
+      sweep.end();
+      next = sweep.next;
     } finally {
-      const end = this.#clock.now();
       this.#during = undefined;
-      this.#pause = end + (end - start) * PAUSE_FACTOR;
-      this.#restart(Math.min(during.cleared ? Infinity : next, during.armed), end);
+      this.#restart(Math.min(during.cleared ? Infinity : next, during.armed), this.#clock.now());
     }
   }
 }

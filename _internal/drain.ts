@@ -15,7 +15,8 @@ import { takeTurns } from "./timers.ts";
  */
 export interface Drain {
   /**
-   * Notes that a request is sent over a slot of this origin. Returns a mark for {@linkcode Drain.add}.
+   * Notes that a request is sent over a slot of this origin. Returns a mark for
+   * {@linkcode Drain.add}.
    */
   sent(origin: string): number;
   /**
@@ -63,8 +64,8 @@ interface Slot extends Linked<Slot> {
 
 /**
  * Counts turns of the event loop, for a platform that does not tell when a socket is back in its
- * pool or closed, but always needs a fixed number of turns for it. Each turn is counted only while a
- * request waits, or more than 1,000 slots drain. Otherwise an answer counts as one turn.
+ * pool or closed, but always needs a fixed number of turns for it. Each turn is counted only while
+ * a request waits, or more than 1,000 slots drain. Otherwise an answer counts as one turn.
  *
  * Such a platform may dial a new socket for a request, and then use another socket that comes back
  * first. The dialed socket then arrives although no request needs it. So while the platform may be
@@ -159,8 +160,8 @@ export class TurnDrain implements Drain {
     for (let slot = slots.first; slot !== null && slot.turn <= turn; slot = slots.first) {
       slots.remove(slot);
       const sockets = this.#sockets.get(slot.origin)!;
-      // If the platform may still be dialing a socket to a slot's origin, the slot moves to the slow
-      // list. So it moves at most once.
+      // If the platform may still be dialing a socket to a slot's origin, the slot moves to the
+      // slow list. So it moves at most once.
       if (slots === this.#fast && turn < sockets.dialedBy) {
         slot.turn = turn + this.#closingTurns;
         this.#slow.push(slot);

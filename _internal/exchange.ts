@@ -10,8 +10,8 @@ import { HangupError, NetworkError, type PoolClosedError, TimeoutError } from ".
 import type { ExchangeInfo, ExchangeState, Repeatable, RequestSummary } from "../request.ts";
 import { Attempt } from "./attempt.ts";
 import { Cancellation } from "./cancellation.ts";
-import { explain, isAbort, isCustom, isRefusal, neverSent, redact } from "./causes.ts";
-import { type Clock, Deadlines } from "./deadlines.ts";
+import { explain, isAbort, isCustom, isRefusal, neverSent, redact, resultOf } from "./causes.ts";
+import { type Clock, Deadlines, type Sweep } from "./deadlines.ts";
 import { isIdempotent } from "./http.ts";
 import type { Outgoing } from "./prepare.ts";
 import { PlatformPromise } from "./runtime.ts";
@@ -100,14 +100,15 @@ export class Exchanges {
     return Array.from(this.#open, (exchange) => exchange.info());
   }
 
-  #sweep(now: number): number {
+  #sweep(now: number): Sweep {
     let next = Infinity;
+    const due: Exchange[] = [];
     for (const exchange of this.#open) {
       const { deadline } = exchange.timing;
-      if (deadline <= now) exchange.expire();
+      if (deadline <= now) due.push(exchange);
       else if (deadline < next) next = deadline;
     }
-    return next;
+    return { next, end: () => due.forEach((exchange) => exchange.expire()) };
   }
 }
 
@@ -263,8 +264,8 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     this.cancellation.throwIfAborted();
     this.timing.dequeue();
     this.state = "headers";
-    // The timeout comes first, because a mock of `setTimeout` may throw. Nobody would then handle the
-    // rejection of a request that was sent.
+    // The timeout comes first, because a mock of `setTimeout` may throw. Nobody would then handle
+    // the rejection of a request that was sent.
     this.beginWait(phase);
     this.#sent++;
     return this.#attempt.fetch(this.outgoing.url, init);
@@ -317,7 +318,8 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
   sendError(cause: unknown, byRuntime: boolean): unknown {
     if (!this.cancellation.aborted) {
       // A wrapper may have aborted with a signal of its own. Its error is the one to throw.
-      if (cause instanceof HangupError || isCustom(cause) || !byRuntime && isAbort(cause)) return cause;
+      const isOurs = resultOf(() => cause instanceof HangupError); // a proxy may throw
+      if (isOurs || isCustom(cause) || !byRuntime && isAbort(cause)) return cause;
       if (byRuntime && isRefusal(cause)) {
         redact(cause, this.outgoing.url);
         return cause;
@@ -385,6 +387,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
   /** Aborts because the response was closed, so nobody may read on. */
   close(): void {
     if (this.over) return;
+    this.#attempt.leave();
     this.abort(new TypeError(`Cannot read the body as the response is closed: ${this.method} ${this.url}`));
   }
 

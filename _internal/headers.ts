@@ -34,7 +34,8 @@ export function parseHeaders(given: HeadersInit | undefined): Headers | undefine
     const isProxied = Headers.prototype.constructor !== Headers;
     const pairs = isProxied && given instanceof Headers ? [...given as unknown as Iterable<[string, string]>] : given;
     const headers = withoutHeaders(pairs, FRAMING_HEADERS);
-    // Deno joins cookies with a comma, and a server would take them for one: RFC 6265, section 4.2.1.
+    // Deno joins cookies with a comma, and a server would take them for one: RFC 6265, section
+    // 4.2.1.
     const cookies = Array.isArray(given) ? given.filter(([name = ""]) => /^cookie$/i.test(name)) : [];
     if (cookies.length > 1) headers.set("cookie", cookies.map(([, value]) => value).join("; "));
     return headers;

@@ -37,7 +37,7 @@ export function announcedLength(headers: Headers): number | undefined {
 }
 
 /**
- * The size up to which a body counts as small, in bytes. At most this much of a body is read only to
- * keep its connection usable, read ahead, kept of an error page, or copied to be sent.
+ * The size up to which a body counts as small, in bytes. At most this much of a body is read only
+ * to keep its connection usable, read ahead, kept of an error page, or copied to be sent.
  */
 export const SMALL_BODY: number = 64 * 1024;

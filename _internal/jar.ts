@@ -16,8 +16,8 @@ import type { Outgoing } from "./prepare.ts";
  * Returns a request's headers with the jar's cookies for its URL. If both have a cookie of the same
  * name, only that of the request is sent.
  *
- * @param history The redirects that led to the request. A cookie that one of them has set replaces the one that the
- * request gave.
+ * @param history The redirects that led to the request. A cookie that one of them has set replaces
+ * the one that the request gave.
  */
 export async function withCookies(
   jar: CookieJar,

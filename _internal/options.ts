@@ -1,8 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * Reading options safely even if `Object.prototype` is polluted, refusing wrong options, and showing
- * values in messages.
+ * Reading options safely even if `Object.prototype` is polluted, refusing wrong options, and
+ * showing values in messages.
  *
  * @module
  */
@@ -35,7 +35,8 @@ function withoutInherited<T extends object>(options: T): T {
   for (let source: object = options;; source = Object.getPrototypeOf(source)) {
     for (const key of Reflect.ownKeys(source)) if (key !== "constructor") copy[key] ??= Reflect.get(options, key);
     const next = Object.getPrototypeOf(source);
-    // Of the objects without a prototype, only the `Object.prototype` of each realm has this method.
+    // Of the objects without a prototype, only the `Object.prototype` of each realm has this
+    // method.
     if (next === null || Object.getPrototypeOf(next) === null && Object.hasOwn(next, "hasOwnProperty")) return copy;
   }
 }

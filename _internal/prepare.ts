@@ -172,8 +172,8 @@ function hasOptions<T extends object>(init: T | null | undefined): init is T {
 }
 
 /**
- * Adds the options that a copy of the given ones left out, because they are not enumerable or a `Proxy`
- * does not list them.
+ * Adds the options that a copy of the given ones left out, because they are not enumerable or a
+ * `Proxy` does not list them.
  */
 function addHidden(copy: object, given: object, names: readonly string[]): void {
   for (const name of names) {
@@ -239,7 +239,8 @@ function complete(
 
   const url = resolveUrl(request?.url ?? input as string | URL, defaults.baseUrl);
   const isHome = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
-  // A name and password in the URL are given with the request, so they replace those of the session.
+  // A name and password in the URL are given with the request, so they replace those of the
+  // session.
   const given = takeCredentials(url, parseHeaders(ownHeaders));
   let headers = mergeHeaders(defaults.headers, given, isHome ? [] : ORIGIN_HEADERS);
   if (query !== undefined) addQuery(url, query);
@@ -286,7 +287,10 @@ function complete(
 /** The objects of any realm that `fetch` accepts as bodies. */
 const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|(?:Shared)?ArrayBuffer)\]$/;
 
-/** The buffers of any realm whose bytes `fetch` sends. Only Bun sends those of a `SharedArrayBuffer`. */
+/**
+ * The buffers of any realm whose bytes `fetch` sends. Only Bun sends those of a
+ * `SharedArrayBuffer`.
+ */
 const BUFFERS = "Bun" in globalThis ? /^\[object (?:Shared)?ArrayBuffer\]$/ : /^\[object ArrayBuffer\]$/;
 
 /** Whether a request may have a body. In Firefox, a `Request` does not say whether it has one. */

@@ -11,7 +11,8 @@ import type { Exchange } from "./exchange.ts";
 import type { Source } from "./source.ts";
 
 /**
- * Reads the start of a body, so that a small body gives its connection back even if nobody reads it.
+ * Reads the start of a body, so that a small body gives its connection back even if nobody reads
+ * it.
  *
  * It holds no reference to the owner of the body, so that a dropped owner can be garbage-collected
  * while a read is pending.

@@ -112,7 +112,7 @@ async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof a
  * 5.6). The caller's own reason stays as it is, even if it is an error of this module.
  */
 export function asFetchError(error: unknown, { byCaller }: Exchange): unknown {
-  if (!(error instanceof HangupError) || byCaller) return error;
+  if (byCaller || !(error instanceof HangupError)) return error;
   const cause = error.cause as Partial<NetworkError>;
   // The cause may be missing, or its getters may throw.
   const { name, code: theirs } = resultOf(() => ({ name: cause.name, code: cause.code })) ?? {};

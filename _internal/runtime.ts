@@ -1,8 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The runtime: which one it is, its own promises and modules, and types of the web platform that the type
- * packages of Node, Bun and Workers do not declare as globals.
+ * The runtime: which one it is, its own promises and modules, and types of the web platform that
+ * the type packages of Node, Bun and Workers do not declare as globals.
  *
  * @module
  */

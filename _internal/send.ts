@@ -181,7 +181,10 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
   return { ...arrival, source: new Source(exchange, inMemory, platform, true) };
 }
 
-/** Whether a body in memory is large, so that sending it may take longer than the timeout of the headers. */
+/**
+ * Whether a body in memory is large, so that sending it may take longer than the timeout of the
+ * headers.
+ */
 function isLarge(body: Outgoing["body"]): boolean {
   // The size of a form is not known. The `size` of a URLSearchParams is the number of its pairs.
   if (body instanceof FormData) return true;

@@ -4,9 +4,9 @@
  * Many listeners to one abort signal, with only one event handler.
  *
  * A signal that outlives its requests, such as that of a server, may be given to thousands of
- * requests. With one event handler for each, Node prints `MaxListenersExceededWarning`, and on Node 20
- * removing one of n takes O(n). `AbortSignal.any()` leaks on Bun and workerd. Here every signal has
- * one event handler while there are listeners, and none afterwards.
+ * requests. With one event handler for each, Node prints `MaxListenersExceededWarning`, and on Node
+ * 20 removing one of n takes O(n). `AbortSignal.any()` leaks on Bun and workerd. Here every signal
+ * has one event handler while there are listeners, and none afterwards.
  *
  * @module
  */

@@ -9,7 +9,7 @@
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
 import { nameDisposal, showAs } from "./classes.ts";
-import { Clock, Deadlines } from "./deadlines.ts";
+import { Clock, Deadlines, type Sweep } from "./deadlines.ts";
 import type { Drain } from "./drain.ts";
 import { type Linked, List } from "./list.ts";
 
@@ -191,7 +191,9 @@ export class Slots {
     return this.#queued;
   }
 
-  /** The counts of each origin that has a lease or a waiting request. The object has no prototype. */
+  /**
+   * The counts of each origin that has a lease or a waiting request. The object has no prototype.
+   */
   count(): Record<string, { active: number; queued: number }> {
     const origins: Record<string, { active: number; queued: number }> = Object.create(null);
     const of = (name: string) => origins[name] ??= { active: 0, queued: 0 };
@@ -221,8 +223,8 @@ export class Slots {
   /**
    * Adds a request to the queue. Call it right after `tryAcquire()` found no free slot.
    *
-   * @param again Whether it has waited before, because it follows a redirect. Then it goes before all
-   * requests of its origin that have not.
+   * @param again Whether it has waited before, because it follows a redirect. Then it goes before
+   * all requests of its origin that have not.
    */
   enqueue(name: string, timeout: number, holder: Holder, waiter: Waiter, again = false): LeaseRequest {
     const since = this.clock.now();
@@ -334,7 +336,9 @@ export class Slots {
     this.#update(origin);
   }
 
-  /** Takes a request out of the queue. Stops the timer and the drain if no request waits any longer. */
+  /**
+   * Takes a request out of the queue. Stops the timer and the drain if no request waits any longer.
+   */
   #remove(request: LeaseRequest): void {
     const { origin } = request;
     origin.remove(request);
@@ -346,8 +350,8 @@ export class Slots {
   }
 
   /**
-   * Decides which requests get a lease. Runs after every change of a slot. It calls the waiters once
-   * its decisions are made.
+   * Decides which requests get a lease. Runs after every change of a slot. It calls the waiters
+   * once its decisions are made.
    *
    * - While the pool has a free slot and an origin is ready, the origin's first request gets the
    *   slot. If the origin is still ready, it moves to the end of the list.
@@ -377,7 +381,8 @@ export class Slots {
    * - If it has a waiting request and a free slot of its own, it joins the end of `#ready`, unless
    *   it is in that list already.
    * - If it has no waiting request, or no free slot, it leaves `#ready`.
-   * - If it has neither waiting requests nor taken slots, it is forgotten, unless it is the latest one.
+   * - If it has neither waiting requests nor taken slots, it is forgotten, unless it is the latest
+   *   one.
    */
   #update(origin: Origin): void {
     const ready = origin.size > 0 && origin.taken < this.#limits.maxConnectionsPerOrigin;
@@ -387,18 +392,15 @@ export class Slots {
     if (origin.size + origin.taken === 0 && origin !== this.#latest) this.#origins.delete(origin.name);
   }
 
-  /**
-   * Refuses the requests whose queue made no progress for too long. Returns the time of the next
-   * deadline.
-   */
-  #sweep(now: number): number {
+  /** Looks for the requests whose queue made no progress for too long, to refuse them. */
+  #sweep(now: number): Sweep {
     for (const { holder, queue } of this.#held) {
       const progress = holder?.progress ?? 0;
       queue.lastProgress = Math.max(queue.lastProgress, progress);
       this.#lastProgress = Math.max(this.#lastProgress, progress);
     }
     let next = Infinity;
-    const expired: [LeaseRequest, RequestSummary[]][] = [];
+    const due: [LeaseRequest, RequestSummary[]][] = [];
     let all: RequestSummary[] | undefined;
     for (const origin of this.#origins.values()) {
       const full = origin.taken >= this.#limits.maxConnectionsPerOrigin;
@@ -412,14 +414,13 @@ export class Slots {
           next = Math.min(next, deadline);
         } else {
           holders ??= full ? this.#holders(origin) : all ??= this.#holders();
-          expired.push([request, holders]);
+          due.push([request, holders]);
         }
       }
     }
-    for (const [request, holders] of expired) {
+    const refuse = ([request, holders]: (typeof due)[number]) =>
       this.cancel(request, new TimeoutError("queue", request.timeout, request.holder.request, holders));
-    }
-    return next;
+    return { next, end: () => due.forEach(refuse) };
   }
 
   /**

@@ -9,6 +9,7 @@
 
 import { NetworkError } from "../errors.ts";
 import { type ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
+import { resultOf } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, hasBody, SMALL_BODY } from "./http.ts";
 import type { ResponseType } from "./runtime.ts";
@@ -87,8 +88,8 @@ export class Source {
   /**
    * @param isNetwork Whether a transport with its own sockets has sent the request: see
    * {@linkcode Platform.sender}.
-   * @param hasLength Whether the body must have its announced length. A wrapper or a mock may change
-   * a body and keep its headers, so that only a body from the network must.
+   * @param hasLength Whether the body must have its announced length. A wrapper or a mock may
+   * change a body and keep its headers, so that only a body from the network must.
    */
   constructor(
     exchange: Exchange,
@@ -264,8 +265,8 @@ export class Source {
         const next = Promise.race([(async () => await this.#next())().catch(() => undefined), late]);
         const read = await this.#exchange.cancellation.race(this.#exchange.withTimeout("idle", next));
         if (read === undefined || read.done) return read !== undefined;
-        // Each chunk counts: a mock may have an empty one at hand without end, so that no turn passes in
-        // which the timer could fire.
+        // Each chunk counts: a mock may have an empty one at hand without end, so that no turn
+        // passes in which the timer could fire.
         budget -= Math.max(Number(read.value?.byteLength ?? Infinity), 1);
       }
       return false;
@@ -286,7 +287,7 @@ export class Source {
   }
 
   #readError(cause: unknown): unknown {
-    if (cause instanceof NetworkError) return cause; // one of this module already
+    if (resultOf(() => cause instanceof NetworkError)) return cause; // one of this module already
     return this.#exchange.networkError(cause, "The connection failed before the end of the body");
   }
 
@@ -309,7 +310,10 @@ export class Source {
   }
 }
 
-/** @param isNetwork Whether the body is known to come from the network, so that canceling it is safe. */
+/**
+ * @param isNetwork Whether the body is known to come from the network, so that canceling it is
+ * safe.
+ */
 function getReader(body: ReadableStream | null, isNetwork: boolean): Reader | undefined {
   if (typeof body?.getReader === "function" || !(Symbol.asyncIterator in Object(body))) {
     return body ? (isNetwork ? readerOf(body) : openStream(body)) as Reader : undefined;

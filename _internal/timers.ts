@@ -20,8 +20,8 @@ interface Timers {
 export const globals: Timers = globalThis as unknown as Timers;
 
 /**
- * Finds the real timers of the process, if possible. When the module is loaded, the global ones may be
- * those of a test: fakes of `@sinonjs/fake-timers`, as jest has them, or stubs.
+ * Finds the real timers of the process, if possible. When the module is loaded, the global ones may
+ * be those of a test: fakes of `@sinonjs/fake-timers`, as jest has them, or stubs.
  */
 function find(name: "setTimeout" | "setImmediate"): Timers {
   const made = globals[name];
@@ -38,7 +38,10 @@ function isFake(made: unknown): boolean {
   return typeof made === "function" && "clock" in made;
 }
 
-/** Whether a function has a form for `util.promisify()`, as the own timers of Node, Deno and Bun have. */
+/**
+ * Whether a function has a form for `util.promisify()`, as the own timers of Node, Deno and Bun
+ * have.
+ */
 function hasForm(made: unknown): boolean {
   return typeof made === "function" && Symbol.for("nodejs.util.promisify.custom") in made;
 }
@@ -103,7 +106,10 @@ export function afterReal(ms: number, callback: () => void): () => void {
   return () => void Atomics.notify(word, 0);
 }
 
-/** Returns a promise that resolves after a delay in real time, and a function that removes its timer. */
+/**
+ * Returns a promise that resolves after a delay in real time, and a function that removes its
+ * timer.
+ */
 export function delay(ms: number): [late: Promise<undefined>, removeTimer: () => void] {
   const { promise, resolve } = PlatformPromise.withResolvers<undefined>();
   return [promise, afterReal(ms, () => resolve(undefined))];

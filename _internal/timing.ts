@@ -23,7 +23,10 @@ export type AllTimeouts = { readonly [Name in keyof Timeouts]-?: number } & {
   readonly upload: number;
 };
 
-/** The timeout of the queue, of the headers and between bytes, in milliseconds, if the caller sets none. */
+/**
+ * The timeout of the queue, of the headers and between bytes, in milliseconds, if the caller sets
+ * none.
+ */
 export const DEFAULT_TIMEOUT = 30_000;
 
 /**
@@ -139,8 +142,9 @@ export class Timing {
   }
 
   /**
-   * Called when the transport takes a chunk of an upload. The timeout of the headers, or of the body
-   * if the headers have come before, starts anew, because only a stalled upload should time out.
+   * Called when the transport takes a chunk of an upload. The timeout of the headers, or of the
+   * body if the headers have come before, starts anew, because only a stalled upload should time
+   * out.
    */
   uploaded(): void {
     if (this.#pending === 0) return;

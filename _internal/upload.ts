@@ -45,8 +45,8 @@ interface NodeStreams {
 }
 
 /**
- * Whether Node's `fetch` refuses a body because it is a Node stream that was read, or destroyed. Other
- * runtimes send what is left of it.
+ * Whether Node's `fetch` refuses a body because it is a Node stream that was read, or destroyed.
+ * Other runtimes send what is left of it.
  */
 export function isSpent(body: unknown): boolean {
   if (!isObject(body) || "Deno" in globalThis || "Bun" in globalThis) return false;
@@ -241,7 +241,8 @@ export function bodyOf(
 /**
  * Returns a copy of a `Request` whose body is in memory, and `undefined` if the body is a stream.
  *
- * The Fetch standard forbids a stream in the mode "no-cors": section 5.4, "new Request(input, init)".
+ * The Fetch standard forbids a stream in the mode "no-cors": section 5.4, "new Request(input,
+ * init)".
  */
 function copyFromMemory(request: Request): Request | undefined {
   const options = { method: "POST", mode: "no-cors", cache: "default", integrity: "", signal: null };

@@ -78,7 +78,10 @@ type ResponseClass = new (
   headers?: Headers,
 ) => Response;
 
-/** The platform's own clone behind each clone. Node 22 cancels its body when it is garbage-collected. */
+/**
+ * The platform's own clone behind each clone. Node 22 cancels its body when it is
+ * garbage-collected.
+ */
 const copies = new WeakMap<Response, Response>();
 
 /** A reason phrase that every platform accepts. */
@@ -118,7 +121,8 @@ export function takeResponse(): ResponseClass {
 
 function defineClass(): ResponseClass {
   // The platform's own class, even if the global one is a proxy of it, as with nock and msw, or a
-  // subclass, as with @hono/node-server. Those expect fields that a subclass of theirs does not have.
+  // subclass, as with @hono/node-server. Those expect fields that a subclass of theirs does not
+  // have.
   const { constructor } = resultOf(() => Response.error()) ?? Response.prototype;
   const BaseResponse = constructor as new (...args: ConstructorParameters<typeof Response>) => Base;
 
@@ -126,16 +130,16 @@ function defineClass(): ResponseClass {
    * A `Response` with values that its constructor does not accept: the URL, the type, a status
    * outside 200 to 599, and any reason phrase.
    *
-   * Methods that read the whole body take it directly from memory or from its reader, which is faster
-   * and needs less memory than the stream. Everything else uses the stream.
+   * Methods that read the whole body take it directly from memory or from its reader, which is
+   * faster and needs less memory than the stream. Everything else uses the stream.
    */
   class WebResponse extends BaseResponse {
     readonly #head: ResponseHead;
     /** The source of the whole body; `undefined` if only the platform's stream can be read. */
     #content: Bytes | Readable | undefined;
     /**
-     * Set for a response of `session.fetch`, which behaves like one of the standard `fetch`. Its body in memory belongs
-     * to it alone.
+     * Set for a response of `session.fetch`, which behaves like one of the standard `fetch`. Its
+     * body in memory belongs to it alone.
      */
     readonly #fetched: Fetched | undefined;
     /** The stream of a body in memory, once `body` was read. */
@@ -304,7 +308,9 @@ function defineClass(): ResponseClass {
       return await convert(bytes === content && !this.#fetched ? bytes.slice() : bytes);
     }
 
-    /** Called once the whole body is read or canceled. From then on the signal no longer applies. */
+    /**
+     * Called once the whole body is read or canceled. From then on the signal no longer applies.
+     */
     #finish(): void {
       this.#consumed = true;
       throwIfAborted(this.#fetched?.signal);

@@ -176,7 +176,9 @@ const peers = PEERS.map((peer) => `${peer} ${versions[peer]}`).join(", ");
 const written = [
   START,
   "",
-  `Measured on ${dates}: ${machine}; ${runtimes.map(titleOf).join(", ")}; ${peers}.`,
+  `Measured on ${dates}: ${machine};`,
+  `${runtimes.map(titleOf).join(", ")};`,
+  `${peers}.`,
   "",
   barTable(),
   "",

@@ -39,7 +39,10 @@ export function carried(request: Request): object | undefined {
   return { client: Object.create(Object.getPrototypeOf(like), { [key!]: { value: rid } }) };
 }
 
-/** Whether a `Request` is the platform's, and not an object that only inherits from one, as those of some servers. */
+/**
+ * Whether a `Request` is the platform's, and not an object that only inherits from one, as those of
+ * some servers.
+ */
 function isPlatformRequest(request: Request): boolean {
   return resultOf(() => Reflect.get(Request.prototype, "method", request)) !== undefined;
 }

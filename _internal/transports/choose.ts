@@ -17,7 +17,10 @@ import { findNode } from "./undici.ts";
 /** The default time that an idle socket is kept, in milliseconds. */
 export const DEFAULT_IDLE_TIMEOUT = 30_000;
 
-/** The options of each runtime that not all others have. `nodeTransport()` says what to give for a proxy. */
+/**
+ * The options of each runtime that not all others have. `nodeTransport()` says what to give for a
+ * proxy.
+ */
 const OPTIONS: Record<string, readonly string[]> = {
   Deno: "allowHost caCerts cert http1 http2 key localAddress poolIdleTimeout poolMaxIdlePerHost proxy".split(" "),
   Bun: "decompress proxy tls unix verbose".split(" "),

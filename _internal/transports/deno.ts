@@ -134,7 +134,8 @@ class DenoTransport implements Adapter {
       if (reuses) remember(this.#disguised, url.origin);
       init.client = this.#client(reuses);
       return fetch(url, init).catch((error) => {
-        // Over HTTP/2, a server may refuse a request that it has not processed: RFC 9113, section 8.7.
+        // Over HTTP/2, a server may refuse a request that it has not processed: RFC 9113, section
+        // 8.7.
         if (!causeOf(error).includes("refused stream before") || !this.#isRepeatable(init)) throw error;
         return fetch(url, init);
       });
@@ -231,10 +232,22 @@ function needsBuffer(body: BodyInit | null | undefined): body is Blob | FormData
   return body instanceof Blob || body instanceof FormData;
 }
 
+/**
+ * Whether properties were added to all objects. Deno would then send others in place of a Blob's
+ * bytes.
+ */
+function isPolluted(): boolean {
+  for (const _ in {}) return true;
+  return false;
+}
+
 /** The last class that {@linkcode isPlatformBlob} found to be the platform's. */
 let platformBlob: typeof Blob | undefined;
 
-/** Whether a class is the platform's `Blob`. Deno sends those of a library as text, which has a type. */
+/**
+ * Whether a class is the platform's `Blob`. Deno sends those of a library as text, which has a
+ * type.
+ */
 function isPlatformBlob(blob: typeof Blob): boolean {
   if (blob === platformBlob) return true;
   if (toContent(new blob()).headers.has("content-type")) return false;
@@ -249,8 +262,8 @@ function isPlatformBlob(blob: typeof Blob): boolean {
  * Deno repeats requests whose body is a string, bytes or absent. It repeats none whose body it
  * reads as a stream: Blobs, FormData and streams.
  *
- * @param max The largest body to copy into a Blob, in bytes or UTF-16 units. A copy is cheaper than a
- * new connection, but its memory is native and is freed only by garbage collection.
+ * @param max The largest body to copy into a Blob, in bytes or UTF-16 units. A copy is cheaper than
+ * a new connection, but its memory is native and is freed only by garbage collection.
  * @returns Whether the request may now use a reused connection.
  */
 function disguise(init: RequestInit, max = SMALL_BODY): boolean {
@@ -270,7 +283,7 @@ function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist
   // on.
   if (size === 0 || size > max) return false;
-  if (!isPlatformBlob(Blob)) return false;
+  if (isPolluted() || !isPlatformBlob(Blob)) return false;
   // A Blob keeps the Content-Length, which a stream loses. Its type would be lower-cased, so it
   // gets none.
   init.body = new Blob([part as Exclude<typeof part, ArrayBufferView> | Bytes]);

@@ -48,7 +48,9 @@ export function contentOf(body: unknown): Request | undefined {
   return contents.get(body as FormData)?.clone() as Request | undefined;
 }
 
-/** Makes the content of a body: its bytes and their type. A library may have replaced `Response`. */
+/**
+ * Makes the content of a body: its bytes and their type. A library may have replaced `Response`.
+ */
 export function toContent(body: BodyInit): Request {
   return new Request("http://localhost", own({ method: "POST", body }));
 }

@@ -85,8 +85,8 @@ export function globalFetch(): Fetch {
 export function isRuntimeFetch(fetch: Fetch = globalFetch()): boolean {
   if (fetch === runtimeFetch) return true;
   if (fetch === foreignFetch || typeof fetch !== "function") return false;
-  // On Bun, a function that `bind()` has made looks like a native one, but for its name, and a mock of
-  // `bun:test` but for its `mock`.
+  // On Bun, a function that `bind()` has made looks like a native one, but for its name, and a mock
+  // of `bun:test` but for its `mock`.
   const source = Function.prototype.toString.call(fetch);
   const runtimes = RUNTIMES_SOURCE.test(source) && fetch.name === "fetch" && !("mock" in fetch);
   if (runtimes) runtimeFetch = fetch;
@@ -154,7 +154,8 @@ export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
   const { fetch }: { fetch: SessionFetch } = {
     fetch: function (given, init = undefined) { // so its length is 1, as that of most
       try {
-        // Convert it once, as the standard does: a user's `toString()` may return another URL each time.
+        // Convert it once, as the standard does: a user's `toString()` may return another URL each
+        // time.
         const input = isRequest(given) || given instanceof URL ? given : String(given);
         const sending = context?.getStore();
         // A request that another session sends through its own option `fetch` is a new one for this

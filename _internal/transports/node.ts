@@ -94,8 +94,8 @@ class NodeTransport implements Adapter {
   /** The largest number of sockets to one origin, unless the user has given another one. */
   #connections: number;
   /**
-   * Its owners are the user's dispatcher, or two agents: the second one is for use while a test fakes
-   * timers or turns. Each is made at its first use.
+   * Its owners are the user's dispatcher, or two agents: the second one is for use while a test
+   * fakes timers or turns. Each is made at its first use.
    */
   readonly #remains: Remains<Agent>;
   /** The global dispatcher that the agents were modelled on. */
@@ -125,13 +125,17 @@ class NodeTransport implements Adapter {
       ...(dispatcher !== undefined && { sender: () => undefined }),
       policies: true,
       limit: (connections) => this.#connections = Math.min(this.#connections, connections),
-      // undici counts a connection as in use for one or two turns more, and one over TLS that is cut off for up to
-      // four. It would queue a request until then, and send it in the async context of another one.
+      // undici counts a connection as in use for one or two turns more, and one over TLS that is
+      // cut off for up to four. It would queue a request until then, and send it in the async
+      // context of another one.
       drain: (free) => new TurnDrain(free, 2, 4),
     });
   }
 
-  /** Whether requests can go to agents: not if they must go to a dispatcher that the user set for the process. */
+  /**
+   * Whether requests can go to agents: not if they must go to a dispatcher that the user set for
+   * the process.
+   */
   get #hasAgents(): boolean {
     return (this.#dispatcher ?? this.#dispatchers.findAgent()) !== undefined;
   }
@@ -144,7 +148,8 @@ class NodeTransport implements Adapter {
     if (this.#closed) return refuseClosed();
     const fetch = globalFetch();
     const { dispatcher } = init;
-    // A falsy dispatcher would make undici throw at the end of the request, where nobody can catch it.
+    // A falsy dispatcher would make undici throw at the end of the request, where nobody can catch
+    // it.
     if (dispatcher === null) delete init.dispatcher;
     else if (dispatcher !== undefined && typeof Object(dispatcher).dispatch !== "function") {
       return refuseRequest(`as "dispatcher" must have the method "dispatch": received ${describe(dispatcher)}`);

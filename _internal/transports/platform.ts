@@ -30,13 +30,14 @@ export interface Platform {
    */
   readonly followsRedirects?: boolean;
   /**
-   * What sends the requests now: the transport over sockets of its own, or the runtime's `fetch` over
-   * the platform's. Either way, a body has its announced length. `undefined` if a mock, a wrapper or a
-   * dispatcher of the user may change that. The answer may change, so call this both before the
-   * request is sent and after the response has arrived.
+   * What sends the requests now: the transport over sockets of its own, or the runtime's `fetch`
+   * over the platform's. Either way, a body has its announced length. `undefined` if a mock, a
+   * wrapper or a dispatcher of the user may change that. The answer may change, so call this both
+   * before the request is sent and after the response has arrived.
    *
-   * With `"sockets"`, the platform ends a body at its `content-length`, so that `arrayBuffer()` takes
-   * no more memory than that. A body with a `transfer-encoding`, even an empty one, never ends there.
+   * With `"sockets"`, the platform ends a body at its `content-length`, so that `arrayBuffer()`
+   * takes no more memory than that. A body with a `transfer-encoding`, even an empty one, never
+   * ends there.
    */
   readonly sender?: () => "sockets" | "fetch" | undefined;
   /** Whether reading a body with a BYOB reader is best (Streams standard, section 4.5). */
@@ -87,7 +88,10 @@ export function facts(known: Partial<Platform> = {}): Platform {
   return Object.assign(Object.create(null), { decodes }, known);
 }
 
-/** Makes the `Platform` of a transport that has sockets of its own. The user may replace its `fetch`. */
+/**
+ * Makes the `Platform` of a transport that has sockets of its own. The user may replace its
+ * `fetch`.
+ */
 export function makePlatform(transport: Adapter, remains: Remains, known: Partial<Platform>): Platform {
   const { fetch } = transport;
   const sender = () => transport.fetch === fetch && transport.closesSockets ? "sockets" : undefined;

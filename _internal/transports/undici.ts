@@ -75,10 +75,15 @@ export class Dispatchers {
   readonly #key: symbol;
   /** The globals that have the dispatchers. */
   readonly #globals: Globals;
-  /** The dispatcher that {@linkcode Dispatchers.findAgent} checked last, and its `dispatch` method. */
+  /**
+   * The dispatcher that {@linkcode Dispatchers.findAgent} checked last, and its `dispatch` method.
+   */
   #dispatcher: Dispatcher | undefined;
   #dispatch: unknown;
-  /** The constructor of that dispatcher, if the dispatcher is undici's own and has no settings of the user. */
+  /**
+   * The constructor of that dispatcher, if the dispatcher is undici's own and has no settings of
+   * the user.
+   */
   #Agent: AgentConstructor | undefined;
 
   constructor(process: NodeProcess) {

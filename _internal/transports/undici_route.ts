@@ -132,7 +132,8 @@ let watching = false;
  * Subscribes to undici's diagnostics channels to learn which socket each request uses. Errors do
  * not always say so.
  *
- * The listeners stay until the process ends. For other users' requests, each costs one or two look-ups.
+ * The listeners stay until the process ends. For other users' requests, each costs one or two
+ * look-ups.
  */
 function watchSockets() {
   if (watching) return;

@@ -47,7 +47,7 @@ export const cases: Case[] = [
     NODE_USE_ENV_PROXY: "1",
     NODE_NO_WARNINGS: "1",
   }),
-  exits("unpermitted"),
+  exits("without permission"),
   exits("unclosed"),
   exits("unread"),
   ...CAUSES.map((shape): Case => ({

@@ -89,7 +89,32 @@ function likeness(members: object, status = 200): typeof globalThis.fetch {
   return () => Promise.resolve({ ...head, ...members } as any);
 }
 
+/** The ways to leave a response before its end. */
+const LEAVES: Record<string, (session: Session, url: string) => Promise<unknown>> = {
+  "close()": async (session, url) => (await session.get(url, { prefetch: false })).close(),
+  "leaving the loop": async (session, url) => {
+    for await (const _ of await session.get(url, { prefetch: false })) break;
+  },
+  "canceling the body": async (session, url) => await (await session.get(url, { prefetch: false })).body!.cancel(),
+  "canceling the body of session.fetch": async (session, url) => await (await session.fetch(url)).body!.cancel(),
+};
+
 export const cases: Case[] = [
+  ...Object.entries(LEAVES).map(([way, leave]): Case => ({
+    name: `the signal of a response that is left early has an AbortError, so that tracers see no failure: ${way}`,
+    async run() {
+      let signal: AbortSignal | null | undefined;
+      const pull = (controller: ReadableStreamDefaultController) => controller.enqueue(new Uint8Array(9));
+      const fetch = (_: URL, init: RequestInit) => {
+        signal = init.signal;
+        return Promise.resolve(new Response(new ReadableStream({ pull })));
+      };
+      await withSession({ fetch: fetch as Fetch }, async (session) => {
+        await leave(session, "http://x.test/");
+        assertEquals([signal?.aborted, signal?.reason.name], [true, "AbortError"]);
+      });
+    },
+  })),
   ...Object.entries(BODILESS).map(([what, members]): Case => ({
     name: `a response without a body property is read through its methods: ${what}`,
     async run() {

@@ -35,6 +35,9 @@ const shapes: Record<string, () => unknown> = {
       get() {
         throw new Error("of the proxy");
       },
+      getPrototypeOf() {
+        throw new Error("of the proxy");
+      },
     }),
   "no error": () => Object.freeze({ message: 1, code: {}, cause: Object.freeze([]) }),
 };

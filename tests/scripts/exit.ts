@@ -36,7 +36,7 @@ const ways: Record<string, () => Promise<void>> = {
     await once.close();
   },
   // Elsewhere than on Deno, nothing needs a permission.
-  async unpermitted() {
+  async "without permission"() {
     (globalThis as { Deno?: typeof Deno }).Deno?.permissions.revokeSync({ name: "net" });
     const session = new Session();
     await session.post(`${url}/echo`, { json: {} }).catch(() => {});

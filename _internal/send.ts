@@ -20,6 +20,7 @@ import type { Outgoing } from "./prepare.ts";
 import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
 import type { BodyInit } from "./runtime.ts";
 import { Source } from "./source.ts";
+import { CARRIER } from "./transports/carried.ts";
 import { globalFetch, isRuntimeFetch } from "./transports/global_fetch.ts";
 import type { Platform } from "./transports/platform.ts";
 import { bodyOf, isStream } from "./upload.ts";
@@ -67,8 +68,8 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   // The runtime knows the length of a body in memory. Only the caller knows that of a stream.
   const { headers } = exchange.outgoing;
   headers?.delete("content-length");
-  const isForeign = platform.sender?.() === undefined;
-  const content = isForeign && TEXT.test(headers?.get("content-type") ?? "") ? asText(body) : body;
+  const mayBeMock = platform.sender?.() === undefined || mayHaveOwnClient(exchange.outgoing);
+  const content = mayBeMock && TEXT.test(headers?.get("content-type") ?? "") ? asText(body) : body;
   exchange.outgoing = { ...exchange.outgoing, body: content, request: undefined };
 }
 
@@ -136,19 +137,19 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   }
   exchange.refuseLate(response);
   checkResponse(response, exchange);
-  const hasLength = sender !== undefined && sender === platform.sender?.() && !hasOwnClient(outgoing);
+  const hasLength = sender !== undefined && sender === platform.sender?.() && !mayHaveOwnClient(outgoing);
   const source = new Source(exchange, response, platform, hasLength && sender === "sockets", hasLength);
   const kept = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
   return { response, source, outgoing, init, history, kept };
 }
 
 /**
- * Whether a request has a client or dispatcher of its own. That may change the body and keep the
- * headers, so that the announced length is wrong.
+ * Whether a request has a client or dispatcher of its own, which may change a body and keep its
+ * headers. From Node 24 on, nobody can see whether a `Request` carries one.
  */
-function hasOwnClient({ rest }: Outgoing): boolean {
-  const { client, dispatcher } = own(rest ?? {}) as { client?: unknown; dispatcher?: unknown };
-  return (client ?? dispatcher) != null;
+function mayHaveOwnClient({ rest = {} }: Outgoing): boolean {
+  const { client, dispatcher } = own(rest) as { client?: unknown; dispatcher?: unknown };
+  return (client ?? dispatcher) != null || CARRIER in rest;
 }
 
 /**

@@ -224,7 +224,7 @@ export const cases: Case[] = [
   onNode(
     "a mock of undici sees bodies and may change them, as the dispatcher of a transport or of a request",
     async (t) => {
-      const results = ["edited", "edited", "closed"];
+      const results = ["edited", "edited", "edited", "edited", "closed"];
       assertEquals(await run(t, "mock dispatcher"), [...results, ...results]);
     },
   ),

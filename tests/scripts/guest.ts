@@ -405,6 +405,9 @@ async function mockedByDispatcher() {
     const at = "http://mock.invalid/";
     const fetched = session.fetch(at, { method: "POST", body: '{"a":1}', ...options });
     results.push(await text(session.put(at, { json: { a: 1 }, ...options })), await text(fetched));
+    const post = { method: "POST", body: '{"a":1}' };
+    results.push(await text(session.fetch(new Request(at, post), options)));
+    results.push(await text(session.fetch(new Request(at, { ...post, ...options }))));
     results.push(await session.close().then(() => "closed", String));
   };
   await ask(new Session(), { dispatcher: mock });

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { causes, staysSo } from "./_internal/causes.ts";
+import { causes, isPermanent } from "./_internal/causes.ts";
 import { isIdempotent } from "./_internal/http.ts";
 import { HangupError, NetworkError, QueueFullError, TimeoutError } from "./errors.ts";
 import { StatusError } from "./response.ts";
@@ -74,7 +74,7 @@ export function isRetriable(error: unknown): boolean {
     return status === 425 || status === 429 || status === 503 && retryAfter(failure) !== undefined;
   }
   return repeatable === "always" &&
-    (unsent || failure instanceof TimeoutError || failure instanceof NetworkError && !staysSo(failure.code));
+    (unsent || failure instanceof TimeoutError || failure instanceof NetworkError && !isPermanent(failure.code));
 }
 
 /**

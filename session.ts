@@ -319,10 +319,11 @@ export class Session implements AsyncDisposable {
     if (cookieJar) checkMethods('"cookieJar"', cookieJar, "getCookieString", "setCookie");
     this.#defaults = defaults;
     this.#traceLeaks = traceLeaks === true;
-    checkFunction('"onLeak"', onLeak ?? warnOfLeak);
+    const report = onLeak ?? warnOfLeak;
+    checkFunction('"onLeak"', report);
     this.#borrowed = options.pool instanceof Pool;
     this.pool = choosePool(options.pool, options.fetch);
-    this.#exchanges = new Exchanges(this.pool[SLOTS].clock, onLeak ?? warnOfLeak);
+    this.#exchanges = new Exchanges(this.pool[SLOTS].clock, report);
     this.pool[PLATFORM].onDropped?.(warnOfDrop);
     this.fetch = sessionFetch((input, init) => {
       // Only the runtime can read these URLs, and they need no connection. A URL's parser ignores

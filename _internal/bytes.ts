@@ -6,6 +6,7 @@
  * @module
  */
 
+import { resultOf } from "./causes.ts";
 import { own, tagOf } from "./options.ts";
 
 /**
@@ -23,6 +24,11 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 const NO_BYTES: Bytes = new Uint8Array(0);
 
 export const UTF8: TextDecoder = new TextDecoder();
+
+/** Decodes UTF-8. Returns `undefined` if the bytes are none. */
+export function decodeStrictly(bytes: Bytes): string | undefined {
+  return resultOf(() => new TextDecoder("utf-8", own({ fatal: true, ignoreBOM: true })).decode(bytes));
+}
 
 /** Whether a value is a `Uint8Array`, even one of another realm. */
 export function isBytes(value: unknown): value is Bytes {

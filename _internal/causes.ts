@@ -129,7 +129,7 @@ export function findCode(thrown: unknown): string | undefined {
 const findFailure = (code = "") => FAILURES.find(([, codes]) => codes.test(code));
 
 /** Whether another try would fail in the same way. */
-export function staysSo(code: string | undefined): boolean {
+export function isPermanent(code: string | undefined): boolean {
   return findFailure(code)?.[2] === true;
 }
 

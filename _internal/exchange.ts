@@ -413,7 +413,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     if (aborted) this.source?.abort(reason);
     this.source = undefined;
     // A response that is kept refers to this exchange.
-    if (this.outgoing.signalOf !== undefined) this.outgoing = { ...this.outgoing, signalOf: undefined };
+    if (this.outgoing.signalOwner !== undefined) this.outgoing = { ...this.outgoing, signalOwner: undefined };
     exchanges.delete(this, this.#awaited);
   }
 

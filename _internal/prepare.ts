@@ -59,7 +59,7 @@ export interface Outgoing extends Settings {
    * The `Request` that the signal is a property of. It is kept until the end, because on Node such
    * a signal no longer aborts once its `Request` was garbage-collected.
    */
-  readonly signalOf: Request | undefined;
+  readonly signalOwner: Request | undefined;
   /**
    * Options that are passed to `fetch` unchanged: `credentials`, `cache`, and the runtime's own
    * options.
@@ -274,7 +274,7 @@ function complete(
     throwIfNotOk: defaults.throwIfNotOk,
     redirect,
     signal,
-    signalOf: initial ?? (init.signal === undefined ? request : undefined),
+    signalOwner: initial ?? (init.signal === undefined ? request : undefined),
     timeouts: defaults.timeouts,
     maxBodyBytes: defaults.maxBodyBytes,
     maxRedirects: defaults.maxRedirects,

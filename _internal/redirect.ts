@@ -8,6 +8,7 @@
 
 import { NetworkError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
+import { decodeStrictly } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import { ORIGIN_HEADERS, takeCredentials, withoutHeaders } from "./headers.ts";
 import { isBodiless } from "./http.ts";
@@ -104,5 +105,5 @@ function parseLocation(location: string, base: URL, line: RequestSummary): URL {
 function decodeLocation(location: string): string {
   if (/[\u0100-\uffff]/.test(location)) return location;
   const bytes = Uint8Array.from(location, (character) => character.charCodeAt(0));
-  return resultOf(() => new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)) ?? location;
+  return decodeStrictly(bytes) ?? location;
 }

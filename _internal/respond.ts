@@ -9,12 +9,13 @@
 import { BodyTooLargeError, HangupError, type NetworkError } from "../errors.ts";
 import { PrefetchedResponse, StreamedResponse } from "../response.ts";
 import { BodyReader, bufferBody } from "./body.ts";
+import { type Bytes, makeStream } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
-import { type Bytes, makeStream } from "./bytes.ts";
 import { SMALL_BODY } from "./http.ts";
 import { type Arrival, send } from "./send.ts";
 import type { Platform } from "./transports/platform.ts";
+import { withoutFragment } from "./url.ts";
 import { type ResponseHead, webResponse } from "./web_response.ts";
 
 /** Drives an exchange to the response of `Session.request()`. */
@@ -76,14 +77,14 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
 }
 
 /** Reads the body into memory. */
-function prefetchBody(exchange: Exchange, { source, kept }: Arrival, max: number): Promise<Bytes> {
+function prefetchBody(exchange: Exchange, { source, storing }: Arrival, max: number): Promise<Bytes> {
   exchange.state = "prefetch";
   const content = bufferBody(exchange, source, max);
-  return kept === undefined ? content : content.then(async (content) => {
+  return storing === undefined ? content : content.then(async (content) => {
     exchange.cancellation.throwIfAborted();
     // Release the connection first, so that a slow jar does not hold it.
     exchange.release(true);
-    await exchange.withTimeout("headers", kept);
+    await exchange.withTimeout("headers", storing);
     return content;
   });
 }
@@ -97,8 +98,8 @@ function end(exchange: Exchange, content: Bytes): Bytes {
 
 /** Hands the exchange over to a streamed response. */
 async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof asFetchError): Promise<BodyReader> {
-  const { source, outgoing, kept } = arrival;
-  if (kept !== undefined) await exchange.withTimeout("headers", kept);
+  const { source, outgoing, storing } = arrival;
+  if (storing !== undefined) await exchange.withTimeout("headers", storing);
   exchange.cancellation.throwIfAborted();
   exchange.state = "streaming";
   // The caller may keep the response, and with it the exchange, for a long time. Drop what was
@@ -153,6 +154,6 @@ function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): Respo
  * requested another URL, only the response knows it.
  */
 function urlOf(response: Response, asked: string): string {
-  const url = resultOf(() => new URL(response.url.replace(/#.*/, "")).href); // Bun's has the fragment
-  return url === undefined || url === asked.replace(/#.*/, "") ? asked : url;
+  const url = resultOf(() => new URL(withoutFragment(response.url)).href); // Bun's has the fragment
+  return url === undefined || url === withoutFragment(asked) ? asked : url;
 }

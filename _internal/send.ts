@@ -10,15 +10,13 @@
 import { NetworkError, TooManyRedirectsError } from "../errors.ts";
 import type { Redirect } from "../request.ts";
 import { bufferBody } from "./body.ts";
-import type { Bytes } from "./bytes.ts";
-import { resultOf } from "./causes.ts";
+import { type Bytes, decodeStrictly } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { hasBody, SMALL_BODY } from "./http.ts";
 import { keepCookies, withCookies } from "./jar.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
-import type { BodyInit } from "./runtime.ts";
 import { Source } from "./source.ts";
 import { CARRIER } from "./transports/carried.ts";
 import { globalFetch, isRuntimeFetch } from "./transports/global_fetch.ts";
@@ -34,7 +32,7 @@ export interface Arrival {
   readonly init: RequestInit;
   readonly history: readonly Redirect[];
   /** Settles when the jar has taken the response's cookies. */
-  readonly kept: Promise<void> | undefined;
+  readonly storing: Promise<void> | undefined;
 }
 
 /** The history of every request that was not redirected. */
@@ -69,18 +67,14 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   const { headers } = exchange.outgoing;
   headers?.delete("content-length");
   const mayBeMock = platform.sender?.() === undefined || mayHaveOwnClient(exchange.outgoing);
-  const content = mayBeMock && TEXT.test(headers?.get("content-type") ?? "") ? asText(body) : body;
+  const content = mayBeMock && TEXT.test(headers?.get("content-type") ?? "")
+    ? decodeStrictly(body as Bytes) ?? body
+    : body;
   exchange.outgoing = { ...exchange.outgoing, body: content, request: undefined };
 }
 
 /** Matches the media types of bodies that mocks compare as text. */
 const TEXT = /^text\/|json|urlencoded/i;
-
-/** Returns bytes as text if they are UTF-8, because a mock may compare the body with a text. */
-function asText(body: BodyInit | undefined): BodyInit | undefined {
-  const decoder = new TextDecoder("utf-8", own({ fatal: true, ignoreBOM: true }));
-  return resultOf(() => decoder.decode(body as Bytes)) ?? body;
-}
 
 /** Whether a response is what the caller asked for, without a redirect or a check to come. */
 function isFinal({ response, outgoing: { redirect, rest } }: Arrival): boolean {
@@ -90,7 +84,7 @@ function isFinal({ response, outgoing: { redirect, rest } }: Arrival): boolean {
 /** Follows the redirects, and checks the last body. */
 async function follow(exchange: Exchange, platform: Platform, arrival: Arrival): Promise<Arrival> {
   for (;;) {
-    const { response, source, outgoing, kept, history } = arrival;
+    const { response, source, outgoing, storing, history } = arrival;
     const redirected = outgoing.redirect !== "manual" && isRedirect(response);
     if (redirected && outgoing.redirect === "error") {
       throw refuseRedirect('The response is a redirect, and "redirect" is "error"', exchange);
@@ -105,7 +99,7 @@ async function follow(exchange: Exchange, platform: Platform, arrival: Arrival):
     const reuse = await source.discard();
     if (!reuse) source.abort(undefined);
     exchange.release(reuse);
-    if (kept !== undefined) await exchange.withTimeout("headers", kept);
+    if (storing !== undefined) await exchange.withTimeout("headers", storing);
     exchange.cancellation.throwIfAborted();
     exchange.redirect(next);
     arrival = await sendOnce(exchange, platform, [...history, redirect]);
@@ -139,8 +133,8 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   checkResponse(response, exchange);
   const hasLength = sender !== undefined && sender === platform.sender?.() && !mayHaveOwnClient(outgoing);
   const source = new Source(exchange, response, platform, hasLength && sender === "sockets", hasLength);
-  const kept = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
-  return { response, source, outgoing, init, history, kept };
+  const storing = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
+  return { response, source, outgoing, init, history, storing };
 }
 
 /**

@@ -17,9 +17,6 @@ import { openStream, type StreamReader } from "./transports/forms.ts";
 /** A body that can be sent only once. */
 export type StreamBody = ReadableStream<Bytes> | AsyncIterable<Bytes> | Iterable<Bytes>;
 
-/** The iterables of any realm that no runtime sends as a stream. */
-const NO_STREAM = /^\[object (?:String|URLSearchParams|FormData)\]$/;
-
 /**
  * Whether a body can be sent only once. Deno and workerd send every iterable as a stream. The
  * others convert one that is not async to a string.
@@ -29,7 +26,7 @@ export function isStream(body: unknown): body is StreamBody {
   return body instanceof ReadableStream || Symbol.asyncIterator in body ||
     Symbol.iterator in body && ("Deno" in globalThis || isWorkerd()) &&
       !ArrayBuffer.isView(body) && !(body instanceof FormData) && !(body instanceof URLSearchParams) &&
-      !NO_STREAM.test(tagOf(body));
+      tagOf(body) !== "[object String]";
 }
 
 /** The part of a Node stream that is used here. */

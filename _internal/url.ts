@@ -29,6 +29,11 @@ export function resolveUrl(input: string | URL, baseUrl: URL | undefined): URL {
   throw cannotSend(`the URL's scheme is not http or https${displayScheme(": received", url)}`);
 }
 
+/** Returns a URL without the part that is not sent. */
+export function withoutFragment(url: string): string {
+  return url.replace(/#.*/, "");
+}
+
 /**
  * Resolves a URL against the page. Some runtimes have a base URL that only `Request` knows. If
  * there is none, a test may have set a `location`.

@@ -14,7 +14,7 @@ import { hasBody } from "./http.ts";
 import { own } from "./options.ts";
 import { isWorkerd, type ResponseType } from "./runtime.ts";
 import { throwIfAborted } from "./signals.ts";
-import { showUrl } from "./url.ts";
+import { showUrl, withoutFragment } from "./url.ts";
 
 /** Everything that the responses are made from, except the body. */
 export interface ResponseHead {
@@ -183,7 +183,7 @@ function defineClass(): ResponseClass {
     }
 
     get url(): string {
-      return this.#head.url.replace(/#.*/, "");
+      return withoutFragment(this.#head.url);
     }
 
     get redirected(): boolean {

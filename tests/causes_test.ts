@@ -1,6 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { assert, assertEquals } from "@std/assert";
-import { causes, explain, findCode, isRefusal, neverSent, redact, staysSo } from "../_internal/causes.ts";
+import { causes, explain, findCode, isPermanent, isRefusal, neverSent, redact } from "../_internal/causes.ts";
 import { printable } from "../_internal/options.ts";
 
 const coded = (code: unknown, message = "", options?: ErrorOptions) =>
@@ -165,7 +165,7 @@ for (const [error, code, unsent] of CODES) {
   });
 }
 
-Deno.test("staysSo() is true of certificates, TLS and permissions, and of nothing that passes", () => {
+Deno.test("isPermanent() is true of certificates, TLS and permissions, and of nothing that passes", () => {
   for (
     const code of [
       "CERT_HAS_EXPIRED",
@@ -175,10 +175,10 @@ Deno.test("staysSo() is true of certificates, TLS and permissions, and of nothin
       "ERR_UNSAFE_PORT",
     ]
   ) {
-    assertEquals(staysSo(code), true, code);
+    assertEquals(isPermanent(code), true, code);
   }
   for (const code of [undefined, "ECONNREFUSED", "ENOTFOUND", "ECONNRESET", "ETIMEDOUT", "HPE_INVALID_CONSTANT"]) {
-    assertEquals(staysSo(code), false, code);
+    assertEquals(isPermanent(code), false, code);
   }
 });
 

@@ -15,7 +15,7 @@ export function makeOutgoing(changes: Partial<Outgoing> = {}): Outgoing {
     throwIfNotOk: false,
     redirect: "follow",
     signal: undefined,
-    signalOf: undefined,
+    signalOwner: undefined,
     timeouts: { queue: 1, headers: 2, idle: 3, total: 4, upload: 5 },
     maxBodyBytes: 5,
     maxRedirects: 6,

@@ -52,7 +52,7 @@ Deno.test("prepare() completes a request with the session's defaults", () => {
     throwIfNotOk: true,
     redirect: "follow",
     signal: undefined,
-    signalOf: undefined,
+    signalOwner: undefined,
     timeouts: TIMEOUTS,
     maxBodyBytes: 5,
     maxRedirects: 6,

@@ -89,6 +89,7 @@ Deno.test("isStream() knows a form of a library that is the global one, and has 
   }
   const form = new Library();
   assert(isStream(form));
+  assert(isStream(Object.assign(form, { [Symbol.toStringTag]: "FormData" }))); // Deno iterates it
   assert(await mocking(globalThis, "FormData", Library, () => Promise.resolve(!isStream(form))));
 });
 

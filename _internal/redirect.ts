@@ -82,7 +82,8 @@ function restAfter({ headers }: Response, { rest, url }: Outgoing, cuts: boolean
   if (given === undefined && !cuts || !/^https?:/i.test(referrer)) return rest;
   const referrerPolicy = given ?? before;
   const from = new URL(referrer);
-  const elsewhere = from.origin !== url.origin;
+  // Node knows no page, so to it every request goes to another origin than that.
+  const elsewhere = from.origin !== url.origin || cuts && /^(?:same-origin|origin-when-cross-origin)$/.test(before);
   const open = /^(?:unsafe-url|origin(?:-when-cross-origin)?)$/.test(before);
   const hidden = before === "no-referrer" || before === "same-origin" && elsewhere ||
     from.protocol === "https:" && url.protocol === "http:" && !open;

@@ -212,5 +212,10 @@ Deno.test("followRedirect() keeps no more of the referrer than was sent, if the 
   assertEquals(next(there, undefined, false), [there, undefined, "no-store"]);
   assertEquals(next(there, "unsafe-url"), [there, "unsafe-url", "no-store"]);
   assertEquals(next(there, "same-origin"), ["", "same-origin", "no-store"]);
+  // No page sends the request, so it goes to another origin than the page's.
+  assertEquals(next(here, "same-origin"), ["", "same-origin", "no-store"]);
+  const plain = "https://a.test/";
+  assertEquals(next(here, "origin-when-cross-origin"), [plain, "origin-when-cross-origin", "no-store"]);
+  assertEquals(next(here, "strict-origin-when-cross-origin")[0], here);
   assertEquals(next("about:client"), ["about:client", undefined, "no-store"]);
 });

@@ -100,6 +100,23 @@ const LEAVES: Record<string, (session: Session, url: string) => Promise<unknown>
 };
 
 export const cases: Case[] = [
+  ...Object.entries(PLACES).map(([place, through]): Case => ({
+    name: `a wrapper is called once for each request, those of a Request and its redirects too: ${place}`,
+    needs: ["followsRedirects"],
+    async run({ scope }) {
+      const paths: string[] = [];
+      const wrap = (send: Fetch): Fetch => (input, init) => {
+        paths.push(new URL(String(input)).pathname);
+        return send(input, init);
+      };
+      await through(wrap, {}, async (session) => {
+        const request = new Request(`${scope.url}/redirect/302?to=/ok`);
+        await (await session.fetch(request)).text();
+        await session.get(new Request(`${scope.url}/ok`), { query: { a: 1 } });
+      });
+      assertEquals(paths, ["/redirect/302", "/ok", "/ok"]);
+    },
+  })),
   ...Object.entries(LEAVES).map(([way, leave]): Case => ({
     name: `the signal of a response that is left early has an AbortError, so that tracers see no failure: ${way}`,
     async run() {

@@ -429,6 +429,14 @@ export const reasons: Reason[] = [
     runtimes: ["deno", "bun", "node24", "node26", "workerd"],
   },
   {
+    id: "request-like",
+    what: "A `Request` that only looks like one is sent",
+    reason: "It may be that of a library or of another realm. Bare `fetch` takes it for a URL.",
+    situations: /^requests: a Request that looks like one$/,
+    aspects: /^(call\.outcome|sent\.count)$/,
+    runtimes: ["deno", "node22", "node24", "node26", "workerd"],
+  },
+  {
     id: "typeerror",
     what: "A failed connection is a `TypeError`",
     reason: "So says the standard; workerd throws a plain `Error`.",

@@ -49,6 +49,13 @@ const constructions: Situation[] = [
   call("a Request with a method and headers", ({ url }) => [
     new Request(`${url}/ok`, { method: "PUT", headers: { "x-a": "1" }, body: "text" }),
   ]),
+  call("a Request that looks like one", ({ url }) => [{
+    url: `${url}/ok`,
+    method: "PUT",
+    headers: new Headers({ "x-a": "1" }),
+    body: null,
+    [Symbol.toStringTag]: "Request",
+  }]),
   call("a Request, and a method in init", ({ url }) => [new Request(`${url}/ok`), { method: "DELETE" }]),
   call("a Request, and headers in init", ({ url }) => [
     new Request(`${url}/ok`, { headers: { "x-a": "1" } }),

@@ -9,7 +9,7 @@
 import type { BodyReader } from "./_internal/body.ts";
 import { ByteCollector, readerOf, UTF8 } from "./_internal/bytes.ts";
 import { nameDisposal, showAs } from "./_internal/classes.ts";
-import { hasBody, SMALL_BODY } from "./_internal/http.ts";
+import { hasBody, headerOf, SMALL_BODY } from "./_internal/http.ts";
 import { describe, own } from "./_internal/options.ts";
 import { showUrl } from "./_internal/url.ts";
 import { rebuild, type ResponseHead, webResponse } from "./_internal/web_response.ts";
@@ -115,7 +115,7 @@ export abstract class HangupResponse {
     try {
       return JSON.parse(UTF8.decode(content));
     } catch (cause) {
-      const type = this.headers.get("content-type");
+      const type = headerOf(this.headers, "content-type");
       const what = `${content.byteLength} bytes${type === null ? "" : ` of ${describe(type)}`}`;
       const { method, url } = this.line;
       throw new SyntaxError(
@@ -127,7 +127,7 @@ export abstract class HangupResponse {
 
   /** Returns the body as a `Blob` with the response's media type. */
   async blob(): Promise<Blob> {
-    return new Blob([await this.read()], own({ type: this.headers.get("content-type") ?? "" }));
+    return new Blob([await this.read()], own({ type: headerOf(this.headers, "content-type") ?? "" }));
   }
 
   /**
@@ -259,7 +259,7 @@ export class PrefetchedResponse extends HangupResponse {
     const { method, status } = this.head;
     // The length is wrong if this is only the start of an error page, or if a wrapper has changed
     // the body.
-    const length = response.headers.get("content-length");
+    const length = headerOf(response.headers, "content-length");
     if (hasBody(method, status) && length !== `${this.content.byteLength}`) response.headers.delete("content-length");
     return response;
   }

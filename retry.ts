@@ -7,7 +7,7 @@
  */
 
 import { causes, isPermanent } from "./_internal/causes.ts";
-import { isIdempotent } from "./_internal/http.ts";
+import { headerOf, isIdempotent } from "./_internal/http.ts";
 import { HangupError, NetworkError, QueueFullError, TimeoutError } from "./errors.ts";
 import { StatusError } from "./response.ts";
 
@@ -118,8 +118,8 @@ export function retryAfter(error: unknown): number | undefined {
   const failure = findFailure(error);
   if (!(failure instanceof StatusError)) return undefined;
   const { headers } = failure.response;
-  const value = (headers.get("retry-after") ?? "").trim(); // Node keeps spaces at the end
-  const now = parseDate((headers.get("date") ?? "").trim(), Date.now()) ?? Date.now();
+  const value = (headerOf(headers, "retry-after") ?? "").trim(); // Node keeps spaces at the end
+  const now = parseDate((headerOf(headers, "date") ?? "").trim(), Date.now()) ?? Date.now();
   const wait = /^\d+$/.test(value) ? Number(value) * 1000 : (parseDate(value, now) ?? NaN) - now;
   return Number.isFinite(wait) ? Math.max(0, wait) : undefined;
 }

@@ -8,6 +8,7 @@
 
 import { resultOf } from "./causes.ts";
 import { own, tagOf } from "./options.ts";
+import { platformStream } from "./runtime.ts";
 
 /**
  * The size of the first block if no length is announced, and the size of the largest block, in
@@ -145,12 +146,18 @@ export interface ByteSource {
  * has no byte streams and throws. There the stream is one of the default kind.
  */
 export function makeStream(source: ByteSource): ReadableStream<Bytes> {
+  const PlatformStream = platformStream();
   const strategy = own({ highWaterMark: 0 });
   try {
-    return new ReadableStream(own(source), strategy) as ReadableStream<Bytes>;
+    return new PlatformStream(own(source), strategy) as ReadableStream<Bytes>;
   } catch {
-    return new ReadableStream(own({ ...source, type: undefined }) as never, strategy) as ReadableStream<Bytes>;
+    return new PlatformStream(own({ ...source, type: undefined }) as never, strategy) as ReadableStream<Bytes>;
   }
+}
+
+/** Whether a value is a stream of the platform or of a polyfill. */
+export function isWebStream(value: unknown): value is ReadableStream<Bytes> {
+  return value instanceof ReadableStream || tagOf(value) === "[object ReadableStream]";
 }
 
 /**

@@ -13,18 +13,28 @@ import { own, printable } from "./options.ts";
 const METHODS = ["nodejs.util.inspect.custom", "Deno.customInspect"];
 
 /**
- * Makes runtimes print the instances of a class as one line, such as
- * `Session { open: 3, queued: 12 }`, because their contents may be secret or long.
+ * Makes runtimes print the instances of a class as one line, such as `Session { open: 3, queued: 12
+ * }`, because their contents may be secret or long. Gives them a tag, because Vue takes objects
+ * without one for plain data, and puts them into proxies.
  *
  * @param type The class.
  * @param facts Returns the properties of an instance to print.
  */
 export function showAs<T extends object>(type: { readonly prototype: T }, facts: (instance: T) => object): void {
   function show(this: T): string {
-    const told = Object.entries(facts(this)).map(([name, fact]) => `${name}: ${printable(JSON.stringify(fact))}`);
+    let told: string[] = [];
+    try {
+      told = Object.entries(facts(this)).map(([name, fact]) => `${name}: ${printable(JSON.stringify(fact))}`);
+    } catch {
+      // A test double or a proxy lacks the private fields.
+    }
     return `${this.constructor.name} { ${told.join(", ")} }`;
   }
-  for (const name of METHODS) Object.defineProperty(type.prototype, Symbol.for(name), own({ value: show }));
+  const { prototype } = type;
+  const define = (key: symbol, value: unknown) =>
+    Object.defineProperty(prototype, key, own({ value, writable: true, configurable: true }));
+  for (const name of METHODS) define(Symbol.for(name), show);
+  if (!(Symbol.toStringTag in prototype)) define(Symbol.toStringTag, prototype.constructor.name);
 }
 
 /** Functions that give the renamed methods their proper symbols, once a polyfill has made those. */

@@ -28,11 +28,23 @@ export function hasBody(method: string, status: number): boolean {
   return method !== "HEAD" && !BODILESS.includes(status);
 }
 
+/**
+ * Reads a header of a response. A framework may have replaced `get()` with a function that throws,
+ * as SvelteKit does.
+ */
+export function headerOf(headers: Headers, name: string): string | null {
+  try {
+    return headers.get(name);
+  } catch {
+    return Headers.prototype.get.call(headers, name);
+  }
+}
+
 const DIGITS = /^\d+$/;
 
 /** Returns the number of bytes that the headers announce, if they do. */
 export function announcedLength(headers: Headers): number | undefined {
-  const length = headers.get("content-length")?.trim(); // Node keeps spaces at the end
+  const length = headerOf(headers, "content-length")?.trim(); // Node keeps spaces at the end
   return length !== undefined && DIGITS.test(length) ? Number(length) : undefined;
 }
 

@@ -9,12 +9,13 @@
 
 import type { CookieJar } from "../cookies.ts";
 import type { Repeatable, SessionRequestInit, StandardRequestInit } from "../request.ts";
+import { isWebStream } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { mergeHeaders, ORIGIN_HEADERS, parseHeaders, refuseUndefined, setMissing, takeCredentials } from "./headers.ts";
 import { isBodiless, isIdempotent } from "./http.ts";
 import { cannotSend, checkLimit, isObject, isPlainObject, isRequest, own, plain, refuse, tagOf } from "./options.ts";
-import type { BodyInit, Referring, RequestRedirect } from "./runtime.ts";
+import { type BodyInit, platformStream, type Referring, type RequestRedirect } from "./runtime.ts";
 import { checkSignal } from "./signals.ts";
 import { type AllTimeouts, mergeTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
@@ -196,8 +197,9 @@ function asRequest(init: Standard): Request {
  */
 function checkStream(body: StreamBody, duplex: unknown): void {
   // An iterable is replaced with an empty stream, because some platforms refuse iterables, and
-  // because a check must not start it.
-  const stream = body instanceof ReadableStream ? body : new ReadableStream(own({}));
+  // because a check must not start it. A polyfill's stream is iterated, too.
+  const Stream = platformStream();
+  const stream = body instanceof Stream ? body : new Stream(own({}));
   asRequest({ method: "POST", body: stream, duplex, mode: "cors" } as Standard);
 }
 
@@ -251,7 +253,7 @@ function complete(
   // standard, section 5.4.
   const source = content == null ? (initial?.body === null ? undefined : initial) ?? request : undefined;
   const owner = source && mayHaveBody(source, method) ? source : undefined;
-  if (owner?.bodyUsed || content instanceof ReadableStream && content.locked || isSpent(content)) {
+  if (owner?.bodyUsed || isWebStream(content) && content.locked || isSpent(content)) {
     throw cannotSend("its body is being read or has been read already");
   }
   if (isStream(content)) checkStream(content, init.duplex);

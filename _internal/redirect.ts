@@ -11,7 +11,7 @@ import type { RequestSummary } from "../request.ts";
 import { decodeStrictly } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import { ORIGIN_HEADERS, takeCredentials, withoutHeaders } from "./headers.ts";
-import { isBodiless } from "./http.ts";
+import { headerOf, isBodiless } from "./http.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import type { Referring } from "./runtime.ts";
@@ -47,7 +47,7 @@ function cannotFollow(reason: string, request: RequestSummary): NetworkError {
  * of another scheme, or because the body cannot be sent again.
  */
 export function followRedirect(sent: Outgoing, response: Response, line: RequestSummary, cuts = false): Outgoing {
-  const url = parseLocation(response.headers.get("location")!, sent.url, line);
+  const url = parseLocation(headerOf(response.headers, "location")!, sent.url, line);
   const { status } = response;
   // A redirect's status below 303 is 301 or 302.
   const toGet = status === 303 ? !isBodiless(sent.method) : status < 303 && sent.method === "POST";
@@ -77,7 +77,7 @@ const POLICY = /^(?:no-referrer(?:-when-downgrade)?|same-origin|(?:strict-)?orig
  */
 function restAfter({ headers }: Response, { rest, url }: Outgoing, cuts: boolean): RequestInit | undefined {
   const { referrer = "", referrerPolicy: before = "" } = own(rest ?? {}) as Referring;
-  const policies = headers.get("referrer-policy")?.split(",").map((policy) => policy.trim());
+  const policies = headerOf(headers, "referrer-policy")?.split(",").map((policy) => policy.trim());
   const given = policies?.findLast((policy) => POLICY.test(policy));
   if (given === undefined && !cuts || !/^https?:/i.test(referrer)) return rest;
   const referrerPolicy = given ?? before;

@@ -12,7 +12,7 @@ import { BodyReader, bufferBody } from "./body.ts";
 import { type Bytes, makeStream } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
-import { SMALL_BODY } from "./http.ts";
+import { headerOf, SMALL_BODY } from "./http.ts";
 import { type Arrival, send } from "./send.ts";
 import type { Platform } from "./transports/platform.ts";
 import { withoutFragment } from "./url.ts";
@@ -128,7 +128,7 @@ function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): Respo
   const { response, outgoing, init, history } = arrival;
   const { method, url: { href }, headers: sent } = outgoing;
   const { status, statusText, headers, type, redirected } = response;
-  const coding = headers.get("content-encoding");
+  const coding = headerOf(headers, "content-encoding");
   // Whether any request on the way went to another origin than the last one. See "main fetch" in
   // section 4.1 of the Fetch standard.
   const visitsOthers = platform.policies && history.some(({ url }) => new URL(url).origin !== outgoing.url.origin);

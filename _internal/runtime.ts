@@ -13,6 +13,22 @@
  */
 export const PlatformPromise: PromiseConstructor = (async () => {})().constructor as PromiseConstructor;
 
+let PlatformStream: typeof ReadableStream | undefined;
+
+/** Returns the platform's class of streams, even if a polyfill has replaced the global one. */
+export function platformStream(): typeof ReadableStream {
+  return PlatformStream ??= findStream() ?? ReadableStream;
+}
+
+function findStream(): typeof ReadableStream | undefined {
+  try {
+    const { constructor } = new Blob([]).stream();
+    return "pipeTo" in constructor.prototype ? constructor as typeof ReadableStream : undefined;
+  } catch {
+    return undefined; // The `Blob` is that of a library.
+  }
+}
+
 /**
  * Whether the runtime is workerd. There, a timer ends with the request that made it, and some
  * codings are not decoded.

@@ -6,11 +6,11 @@
  * @module
  */
 
-import { ByteCollector, type Bytes, isBytes } from "./bytes.ts";
+import { ByteCollector, type Bytes, isBytes, isWebStream } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { resultOf } from "./causes.ts";
 import { isObject, own, tagOf } from "./options.ts";
-import { type BodyInit, builtin, isWorkerd } from "./runtime.ts";
+import { type BodyInit, builtin, isWorkerd, platformStream } from "./runtime.ts";
 import { delay } from "./timers.ts";
 import { openStream, type StreamReader } from "./transports/forms.ts";
 
@@ -23,7 +23,7 @@ export type StreamBody = ReadableStream<Bytes> | AsyncIterable<Bytes> | Iterable
  */
 export function isStream(body: unknown): body is StreamBody {
   if (!isObject(body)) return false;
-  return body instanceof ReadableStream || Symbol.asyncIterator in body ||
+  return isWebStream(body) || Symbol.asyncIterator in body ||
     Symbol.iterator in body && ("Deno" in globalThis || isWorkerd()) &&
       !ArrayBuffer.isView(body) && !(body instanceof FormData) && !(body instanceof URLSearchParams) &&
       tagOf(body) !== "[object String]";
@@ -101,7 +101,7 @@ export class Upload {
    * @param onFailure Called if the source fails, before `stream` fails.
    */
   constructor(body: StreamBody, onProgress: () => void, onFailure: (cause: unknown) => void) {
-    this.stream = new ReadableStream(
+    this.stream = new (platformStream())(
       own({
         start: (controller: ReadableStreamDefaultController<Bytes>) => {
           this.#controller = controller;
@@ -117,13 +117,13 @@ export class Upload {
       }),
       own({ highWaterMark: 0 }),
     );
-    this.#source = body instanceof ReadableStream ? iterate(openStream(body)) : iteratorOf(body);
+    this.#source = isWebStream(body) ? iterate(openStream(body)) : iteratorOf(body);
     if (typeof (body as Partial<NodeStream>).pipe === "function") {
       this.#nodeStream = body as unknown as NodeStream;
       ignoreErrors(this.#nodeStream);
       nodeUploads.add(this.stream);
     }
-    this.#pump(onFailure, !(body instanceof ReadableStream));
+    this.#pump(onFailure, !isWebStream(body));
   }
 
   /** Reads one chunk from the source for each chunk that the transport requests. */
@@ -228,7 +228,7 @@ export function bodyOf(
 ): StreamBody | Promise<BodyInit | StreamBody | undefined> {
   const { body } = request;
   // In Firefox, a `Request` has no `body`.
-  if (!(body instanceof ReadableStream)) {
+  if (!isWebStream(body)) {
     return request.arrayBuffer().then((buffer) => buffer.byteLength > 0 || body !== undefined ? buffer : undefined);
   }
   if (!tellsStreams()) return whole ? request.arrayBuffer() : readAhead(openStream(body), cancellation);
@@ -255,7 +255,7 @@ function tellsStreams(): boolean {
     // A platform may refuse streams altogether.
     return resultOf(() => copyFromMemory(new Request("http://localhost", own(options as RequestInit))));
   };
-  return tells ??= copy("text") !== undefined && copy(new ReadableStream()) === undefined;
+  return tells ??= copy("text") !== undefined && copy(new (platformStream())()) === undefined;
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Redirect, Repeatable } from "../request.ts";
 import { type Bytes, makeStream, readerOf, UTF8 } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import { showAs } from "./classes.ts";
-import { hasBody } from "./http.ts";
+import { hasBody, headerOf } from "./http.ts";
 import { own } from "./options.ts";
 import { isWorkerd, type ResponseType } from "./runtime.ts";
 import { throwIfAborted } from "./signals.ts";
@@ -353,6 +353,6 @@ function protect(headers: Headers, platforms: Headers): void {
 
 /** Makes a `Response` of a body that was read, so that the platform converts it. */
 export function rebuild(content: Bytes, headers: Headers): Response {
-  const type = headers.get("content-type");
+  const type = headerOf(headers, "content-type");
   return new Response(content, type === null ? undefined : own({ headers: own({ "content-type": type }) }));
 }

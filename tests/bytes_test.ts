@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assert, assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
-import { ByteCollector, type Bytes, isBytes } from "../_internal/bytes.ts";
+import { ByteCollector, type Bytes, isBytes, isWebStream, makeStream } from "../_internal/bytes.ts";
+import { mocking } from "./harness/mocking.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -173,4 +174,17 @@ Deno.test("isBytes() knows a Uint8Array of another realm", async () => {
   const { runInNewContext } = await import("node:vm");
   assert(isBytes(runInNewContext("new Uint8Array(3)")));
   assert(!isBytes(runInNewContext("new Int8Array(3)")));
+});
+
+Deno.test("makeStream() and isWebStream() know the platform's streams, though a polyfill is the global one", async () => {
+  const Platforms = ReadableStream;
+  class Polyfill {
+    readonly [Symbol.toStringTag] = "ReadableStream";
+  }
+  await mocking(globalThis, "ReadableStream", Polyfill, () => {
+    const stream = makeStream({ type: "bytes", pull: (controller) => controller.close() });
+    assert(stream instanceof Platforms);
+    assertEquals([stream, new Polyfill(), {}, null].map(isWebStream), [true, true, false, false]);
+    return stream.cancel();
+  });
 });

@@ -21,7 +21,9 @@ import {
 } from "../mod.ts";
 import { CARRIER } from "../_internal/transports/carried.ts";
 import { nodeTransport } from "../_internal/transports/node.ts";
+import { disown, isRuntimeFetch } from "../_internal/transports/global_fetch.ts";
 import { facts, PLATFORM } from "../_internal/transports/platform.ts";
+import { mocking } from "./harness/mocking.ts";
 
 type Class = new (...args: never[]) => Error;
 type Provoke = () => unknown;
@@ -214,6 +216,19 @@ async function wrongDispatcher() {
 }
 
 /** As on Node, whose `fetch` sends a `Request` through the dispatcher that it carries. */
+/** The runtime's own `fetch` is not known if the module is loaded while a wrapper is global. */
+async function sendToItself() {
+  disown();
+  let session: Session | undefined;
+  const wrapper: typeof fetch = (input, init) => (session ??= new Session()).fetch(input, init);
+  try {
+    await mocking(globalThis, "fetch", wrapper, () => wrapper(secret));
+  } finally {
+    await session?.close();
+    isRuntimeFetch(wrapper); // so that it forgets what it has disowned
+  }
+}
+
 async function sendElsewhere() {
   await onNode(new Agent(), async () => {
     const init = { [CARRIER]: new Request("http://127.0.0.1:1/") } as RequestInit;
@@ -629,6 +644,11 @@ const expected: [Class, string, Provoke][] = [
     TypeError,
     "Cannot send the request as its Request carries a dispatcher, which a query or a redirect would lose: give it as an option",
     sendElsewhere,
+  ],
+  [
+    TypeError,
+    'Cannot send the request as the global fetch sends it to the session again: give the session the original as "fetch"',
+    sendToItself,
   ],
 
   [

@@ -7,9 +7,10 @@
  * @module
  */
 
+import { resultOf } from "../causes.ts";
 import { TurnDrain } from "../drain.ts";
 import { isIdempotent, SMALL_BODY } from "../http.ts";
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, isWebStream } from "../bytes.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { setContent, setType, toContent } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
@@ -184,7 +185,7 @@ class DenoTransport implements Adapter {
 
   /** Whether a request that failed can be sent once more. */
   #isRepeatable({ body, signal }: Init): boolean {
-    return !(body instanceof ReadableStream) && !signal?.aborted && !this.#closed;
+    return !isWebStream(body) && !signal?.aborted && !this.#closed;
   }
 
   /**
@@ -268,10 +269,10 @@ function isPlatformBlob(blob: typeof Blob): boolean {
  */
 function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   const { body } = init;
-  if (body instanceof ReadableStream) {
+  if (isWebStream(body)) {
     // From the stream of a `Response` or `Request`, Deno would recover the string or bytes that it
     // was made from. The pipe prevents that.
-    init.body = body.pipeThrough(new TransformStream());
+    init.body = resultOf(() => body.pipeThrough(new TransformStream())) ?? body; // not with a polyfill's
     return true;
   }
   if (needsBuffer(body)) return true;

@@ -10,6 +10,7 @@ import { isRequest } from "../options.ts";
 import { type BodyInit, builtin } from "../runtime.ts";
 import { asGiven } from "../upload.ts";
 import { contentOf, setContent } from "./forms.ts";
+import { refuseRequest } from "./platform.ts";
 
 /** Any function that is called like the standard `fetch`. */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
@@ -36,6 +37,8 @@ interface Sending {
   readonly chosen: boolean;
   /** The request that a function was given when it sent this one. */
   readonly outer: Sending | undefined;
+  /** The sessions that have passed this one back to the function before them. */
+  readonly passed: readonly Fetch[];
 }
 
 /** The part of `node:async_hooks` that is used here. */
@@ -57,6 +60,9 @@ const BEHIND: unique symbol = Symbol.for("hangup.behind");
  */
 const RUNTIMES_SOURCE =
   /^function fetch\(.*(?:internal\/deps\/undici|lazyFetch|webidl\.requiredArguments|\{\s*\[native code\]\s*\}$)/s;
+
+/** Why a request is refused that would be sent to itself without end. */
+const ENDLESS = 'as the global fetch sends it to the session again: give the session the original as "fetch"';
 
 /** The runtime's own `fetch`. */
 let runtimeFetch: Fetch | undefined;
@@ -126,9 +132,10 @@ async function sendThroughUsers(fetch: Fetch, url: URL, init: RequestInit, chose
   for (let sending = outer; sending !== undefined; sending = sending.outer) {
     const isSame = sending.fetch === fetch && sending.href !== "" && new URL(sending.href).origin === url.origin;
     if (isSame && runtimeFetch !== undefined) return await runtimeFetch(url, init);
+    if (isSame && sending.href === url.href) return await refuseRequest(ENDLESS);
   }
   if (init.body != null) init.body = asGiven(init.body) as BodyInit;
-  const sending = { href: url.href, fetch, chosen, outer };
+  const sending = { href: url.href, fetch, chosen, outer, passed: [] };
   try {
     // Most callers give the global `fetch` a string, and many mocks accept nothing else.
     return await context.run(sending, () => fetch(chosen ? url : url.href, init));
@@ -162,7 +169,12 @@ export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
         // session.
         const isBack = sending?.href && (!sending.chosen || sending.fetch === own) &&
           sending.href === (isRequest(input) ? input.url : String(input));
-        return isBack ? behind(input, init) : perform(input, init);
+        if (!isBack) return perform(input, init);
+        if (isRuntimeFetch(behind)) return behind(input, init);
+        // The function before may call this session again, if it has made the session itself.
+        if (sending.passed.includes(fetch)) return runtimeFetch?.(input, init) ?? refuseRequest(ENDLESS);
+        const passed = [...sending.passed, fetch];
+        return context!.run(Object.assign(Object.create(sending), { passed }), () => behind(input, init));
       } catch (error) {
         return Promise.reject(error); // thrown if the input cannot be converted to a string
       }

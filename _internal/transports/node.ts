@@ -9,7 +9,7 @@
 
 import { Clock } from "../deadlines.ts";
 import { TurnDrain } from "../drain.ts";
-import { isIdempotent } from "../http.ts";
+import { headerOf, isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
@@ -294,7 +294,7 @@ class Connecting {
  * announced.
  */
 function waitsForBody({ status, headers }: Response): boolean {
-  const length = headers.get("content-length");
+  const length = headerOf(headers, "content-length");
   if (status === 205) return length !== "0";
   return (status === 204 || status === 304) && undiciVersion() < 7 &&
     (length !== null && length !== "0" || headers.has("transfer-encoding"));

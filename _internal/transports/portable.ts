@@ -6,7 +6,9 @@
  * @module
  */
 
+import { isWebStream } from "../bytes.ts";
 import { own } from "../options.ts";
+import { platformStream } from "../runtime.ts";
 import { decodes } from "./codings.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { type Adapter, facts, PLATFORM, refuseClosed, refuseRequest } from "./platform.ts";
@@ -31,7 +33,7 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
     fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) return refuseClosed();
       const send = fetch ?? globalFetch();
-      if (init.body instanceof ReadableStream && isRuntimeFetch(send) && refusesStreams()) {
+      if (isWebStream(init.body) && isRuntimeFetch(send) && refusesStreams()) {
         return refuseRequest("as its body is a stream, and this browser sends none");
       }
       return sendThrough(send, url, options === undefined ? init : { ...options, ...init }, fetch !== undefined);
@@ -67,7 +69,7 @@ function refusesStreams(): boolean {
   let reads = false;
   const init = {
     method: "POST",
-    body: new ReadableStream(own({})),
+    body: new (platformStream())(own({})),
     get duplex() {
       reads = true;
       return "half";

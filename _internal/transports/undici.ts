@@ -9,7 +9,7 @@
 
 import { resultOf } from "../causes.ts";
 import { isObject, isPlainObject, own } from "../options.ts";
-import { builtin, isWorkerd } from "../runtime.ts";
+import { builtin, isWorkerd, platformStream } from "../runtime.ts";
 
 /** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
 export interface Agent {
@@ -142,7 +142,7 @@ export class Dispatchers {
    * before it calls the dispatcher, and a locked stream cannot be copied, so nothing is sent.
    */
   async carries(fetch: (request: Request, init: RequestInit) => unknown, request: Request): Promise<boolean> {
-    const stream = new ReadableStream(own({}));
+    const stream = new (platformStream())(own({}));
     stream.getReader();
     const body = Object.assign(new Blob(["-"]), { stream: () => stream });
     try {

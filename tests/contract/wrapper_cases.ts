@@ -100,6 +100,48 @@ const LEAVES: Record<string, (session: Session, url: string) => Promise<unknown>
 };
 
 export const cases: Case[] = [
+  {
+    name: "a global wrapper may make the session that it sends through, and is called three times at most",
+    async run({ scope }) {
+      const session: Session[] = [];
+      let calls = 0;
+      const wrapper: Fetch = (input, init) => {
+        calls++;
+        if (session.length === 0) session.push(new Session());
+        return session[0]!.fetch(input, init);
+      };
+      const statusOf = async (response: Promise<{ status: number }>) => (await response).status;
+      for (const send of [() => fetch(`${scope.url}/ok`), () => session[0]!.get(`${scope.url}/ok`)]) {
+        calls = 0;
+        assertEquals(await mocking(globalThis, "fetch", wrapper, () => statusOf(send())), 200);
+        assert(calls <= 3, `${calls} calls`);
+      }
+      await session[0]!.close();
+    },
+  },
+  {
+    name: "headers whose get() throws, as SvelteKit's do, are the caller's to read, and stop nothing",
+    async run() {
+      const answer = (url: URL) => {
+        const isMoved = url.pathname === "/moved";
+        const headers = new Headers(isMoved ? { location: "/" } : { "x-a": "1" });
+        const response = new Response(isMoved ? null : '{"a":1}', { status: isMoved ? 302 : 200, headers });
+        response.headers.get = (name) => {
+          throw new RangeError(name);
+        };
+        return Promise.resolve(response);
+      };
+      await withSession({ fetch: answer as Fetch }, async (session) => {
+        const responses = [
+          await session.get("http://x.test/moved"),
+          await session.get("http://x.test/", { prefetch: false }),
+          await session.fetch("http://x.test/moved"),
+        ];
+        for (const response of responses) assertEquals(await response.json(), { a: 1 });
+        assertEquals(responses[0]!.headers.has("x-a"), true);
+      });
+    },
+  },
   ...Object.entries(PLACES).map(([place, through]): Case => ({
     name: `a wrapper is called once for each request, those of a Request and its redirects too: ${place}`,
     needs: ["followsRedirects"],

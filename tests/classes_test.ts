@@ -2,7 +2,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
 import type * as hangup from "../mod.ts";
+import { Session } from "../mod.ts";
 
 Deno.test("where there is no Symbol.asyncDispose, no method is named undefined, and esbuild's await using finds it", async () => {
   const script = fileURLToPath(new URL("scripts/bundle.ts", import.meta.url));
@@ -37,4 +39,41 @@ Deno.test("where there is no Symbol.asyncDispose, no method is named undefined, 
   Reflect.get(pooled, symbols.dispose!).call(pooled);
   await Reflect.get(later, symbols.asyncDispose!).call(later);
   assertEquals([pooled.released, later.closed], [true, true]);
+});
+
+/** An instance of each class that a user sees, and what names it. */
+async function instances(): Promise<[object, string][]> {
+  const session = new Session({ fetch: () => Promise.resolve(new Response("hello")) });
+  const streamed = await session.get("http://x.test/", { prefetch: false });
+  const prefetched = await session.get("http://x.test/");
+  const lease = await session.pool.acquire("http://x.test");
+  lease.release();
+  await session.close();
+  return [
+    [session, "Session"],
+    [session.pool, "Pool"],
+    [streamed, "StreamedResponse"],
+    [prefetched, "PrefetchedResponse"],
+    [lease, "Lease"],
+  ];
+}
+
+Deno.test("objects of every class have its name as their tag, without which Vue makes proxies of them", async () => {
+  for (const [instance, name] of await instances()) {
+    assertEquals(Object.prototype.toString.call(instance), `[object ${name}]`);
+  }
+});
+
+Deno.test("a proxy or a test double of every class can be printed, and its methods be replaced", async () => {
+  for (const [instance, name] of await instances()) {
+    for (const double of [new Proxy(instance, {}), Object.create(instance)]) {
+      assert(inspect(double).includes(name), name);
+      assert(Deno.inspect(double).includes(name), name);
+    }
+    const own: Record<PropertyKey, unknown> = Object.create(instance);
+    for (const key of Reflect.ownKeys(Object.getPrototypeOf(instance))) {
+      const { value } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(instance), key)!;
+      if (typeof value === "function") own[key] = value; // throws if the inherited one cannot be replaced
+    }
+  }
 });

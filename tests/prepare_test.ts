@@ -337,6 +337,19 @@ Deno.test("prepareFetch() takes a Request as the options too", () => {
   assertEquals(outgoing.headers?.get("x-own"), "1");
 });
 
+Deno.test("prepareFetch() passes on all that a Request in the place of the options says, and its body as such", () => {
+  const init = new Request("https://b.test/", {
+    method: "POST",
+    body: "text",
+    integrity: "sha256-AA",
+    keepalive: true,
+  });
+  const { body, request, repeatable, rest, signalOf } = prepareFetch(URL_A, init as never, DEFAULTS);
+  assertEquals([body, repeatable, rest?.integrity, rest?.keepalive], [undefined, "never", "sha256-AA", true]);
+  assertStrictEquals(request, init);
+  assertStrictEquals(signalOf, init);
+});
+
 Deno.test("prepare() reads no option that every object inherits", () => {
   const polluted = {
     timeout: 5,

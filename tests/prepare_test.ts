@@ -350,6 +350,11 @@ Deno.test("prepareFetch() passes on all that a Request in the place of the optio
   assertStrictEquals(signalOf, init);
 });
 
+Deno.test("prepareFetch() writes the name of a usual method as HTTP does, and leaves others as they are", () => {
+  const methodOf = (method: string) => prepareFetch(URL_A, { method }, DEFAULTS).method;
+  assertEquals(["post", "Put", "patch", "report"].map(methodOf), ["POST", "PUT", "patch", "report"]);
+});
+
 Deno.test("prepare() reads no option that every object inherits", () => {
   const polluted = {
     timeout: 5,

@@ -355,6 +355,26 @@ Deno.test("prepareFetch() writes the name of a usual method as HTTP does, and le
   assertEquals(["post", "Put", "patch", "report"].map(methodOf), ["POST", "PUT", "patch", "report"]);
 });
 
+Deno.test("prepare() and prepareFetch() read the options of a class's instance, the runtime's own too", () => {
+  class Options {
+    get method() {
+      return "PUT";
+    }
+    get client() {
+      return "theirs";
+    }
+  }
+  for (const outgoing of [get(URL_A, new Options()), prepareFetch(URL_A, new Options(), DEFAULTS)]) {
+    assertEquals([outgoing.method, outgoing.rest as unknown], ["PUT", { client: "theirs" }]);
+  }
+  class Foreign {
+    get params() {
+      return {};
+    }
+  }
+  assertRefuses(() => get(URL_A, new Foreign() as never), '"params" is not an option here');
+});
+
 Deno.test("prepare() reads no option that every object inherits", () => {
   const polluted = {
     timeout: 5,

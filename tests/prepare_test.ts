@@ -412,6 +412,27 @@ Deno.test("prepare() and prepareFetch() read options that are not enumerable, or
   }
 });
 
+Deno.test("prepare() and prepareFetch() call the getter of an option once", () => {
+  let calls: string[] = [];
+  const read = <T>(name: string, value: T): T => (calls.push(name), value);
+  const init = {
+    get method() {
+      return read("method", "PUT");
+    },
+    get body() {
+      return read("body", "text");
+    },
+    get keepalive() {
+      return read("keepalive", true);
+    },
+  };
+  for (const prepareIt of [() => get(URL_A, init), () => prepareFetch(URL_A, init, DEFAULTS)]) {
+    calls = [];
+    prepareIt();
+    assertEquals(calls.sort(), ["body", "keepalive", "method"]);
+  }
+});
+
 Deno.test("prepareFetch() turns the navigation of a service worker into a request that can be made", () => {
   const navigation = Object.defineProperty(new Request(URL_A), "mode", { value: "navigate" });
   assertEquals((prepareFetch(navigation, undefined, DEFAULTS).rest as { mode?: string }).mode, "same-origin");

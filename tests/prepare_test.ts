@@ -433,6 +433,20 @@ Deno.test("prepare() and prepareFetch() call the getter of an option once", () =
   }
 });
 
+Deno.test("prepare() checks methods, options and streams though every object inherits a type and a body", () => {
+  const polluted = { type: "evil", body: "evil", mode: "evil", duplex: "evil" };
+  const body = new ReadableStream();
+  Object.assign(Object.prototype, polluted);
+  try {
+    assertEquals(get(URL_A, { method: "report", keepalive: true }).method, "REPORT");
+    assertEquals(prepareFetch(URL_A, { method: "report", keepalive: true }, DEFAULTS).method, "report");
+    assertStrictEquals(post({ body }).body, body);
+    assertEquals(post({ body: (async function* () {})() }).repeatable, "never");
+  } finally {
+    for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name);
+  }
+});
+
 Deno.test("prepareFetch() turns the navigation of a service worker into a request that can be made", () => {
   const navigation = Object.defineProperty(new Request(URL_A), "mode", { value: "navigate" });
   assertEquals((prepareFetch(navigation, undefined, DEFAULTS).rest as { mode?: string }).mode, "same-origin");

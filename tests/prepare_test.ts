@@ -282,6 +282,7 @@ Deno.test("prepare() passes a runtime's own options on, as they are", () => {
 
 Deno.test("prepare() refuses options of a wrong type or value", () => {
   assertRefuses(() => get(URL_A, { redirect: "maybe" }), '"redirect" must be "follow", "manual" or "error"');
+  assertRefuses(() => get(URL_A, { redirect: null }), '"redirect" must be "follow", "manual" or "error"');
   assertRefuses(() => get(URL_A, { signal: {} }), '"signal" must be an AbortSignal: received object');
   assertRefuses(() => get(URL_A, { params: {} }), '"params" is not an option here: use "query"');
   assertRefuses(() => get(URL_A, { maxBodyBytes: -1 }), '"maxBodyBytes" must be a non-negative integer', RangeError);

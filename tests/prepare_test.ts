@@ -448,6 +448,21 @@ Deno.test("prepare() checks methods, options and streams though every object inh
   }
 });
 
+Deno.test("prepare() takes the client of a Request, unless the options have another one", () => {
+  const client = Deno.createHttpClient({});
+  const own = Deno.createHttpClient({});
+  try {
+    const request = new Request(URL_A, { client } as RequestInit);
+    const clientOf = ({ rest }: Outgoing) => (rest as { client?: object } | undefined)?.client;
+    assertInstanceOf(clientOf(get(request)), Deno.HttpClient);
+    assertStrictEquals(clientOf(get(request, { client: own })), own);
+    assertStrictEquals(clientOf(prepareFetch(request, { client: own } as RequestInit, DEFAULTS)), own);
+  } finally {
+    client.close();
+    own.close();
+  }
+});
+
 Deno.test("prepareFetch() turns the navigation of a service worker into a request that can be made", () => {
   const navigation = Object.defineProperty(new Request(URL_A), "mode", { value: "navigate" });
   assertEquals((prepareFetch(navigation, undefined, DEFAULTS).rest as { mode?: string }).mode, "same-origin");

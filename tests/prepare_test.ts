@@ -463,6 +463,22 @@ Deno.test("prepare() takes the client of a Request, unless the options have anot
   }
 });
 
+Deno.test("prepare() takes the referrer of a Request, unless there is any option", () => {
+  const request = new Request(URL_A, { integrity: "sha256-AA" });
+  Object.defineProperties(request, { referrer: { value: "https://a.test/" }, referrerPolicy: { value: "origin" } });
+  const optionsOf = ({ rest }: Outgoing) => {
+    const { referrer, referrerPolicy, integrity } = rest as Record<string, unknown>;
+    return [referrer, referrerPolicy, integrity];
+  };
+  const all = ["https://a.test/", "origin", "sha256-AA"];
+  for (const init of [undefined, {}, { headers: undefined, priority: undefined }]) {
+    assertEquals(optionsOf(prepare(request, init as SessionRequestInit, undefined, DEFAULTS)), all);
+    assertEquals(optionsOf(prepareFetch(request, init as SessionRequestInit, DEFAULTS)), all);
+  }
+  assertEquals(optionsOf(get(request, { headers: {} })), [undefined, undefined, "sha256-AA"]);
+  assertEquals(optionsOf(prepareFetch(request, { headers: {} }, DEFAULTS)), [undefined, undefined, "sha256-AA"]);
+});
+
 Deno.test("prepareFetch() turns the navigation of a service worker into a request that can be made", () => {
   const navigation = Object.defineProperty(new Request(URL_A), "mode", { value: "navigate" });
   assertEquals((prepareFetch(navigation, undefined, DEFAULTS).rest as { mode?: string }).mode, "same-origin");

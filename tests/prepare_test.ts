@@ -479,6 +479,14 @@ Deno.test("prepare() takes the referrer of a Request, unless there is any option
   assertEquals(optionsOf(prepareFetch(request, { headers: {} }, DEFAULTS)), [undefined, undefined, "sha256-AA"]);
 });
 
+Deno.test("prepareFetch() takes the body of a Request, unless one that is the options has another", () => {
+  const request = new Request(URL_A, { method: "POST", body: "text" });
+  const empty = new Request(URL_A, { method: "PUT" });
+  const full = new Request(URL_A, { method: "PUT", body: "other" });
+  assertStrictEquals(prepareFetch(request, empty as never, DEFAULTS).request, request);
+  assertStrictEquals(prepareFetch(request, full as never, DEFAULTS).request, full);
+});
+
 Deno.test("prepareFetch() turns the navigation of a service worker into a request that can be made", () => {
   const navigation = Object.defineProperty(new Request(URL_A), "mode", { value: "navigate" });
   assertEquals((prepareFetch(navigation, undefined, DEFAULTS).rest as { mode?: string }).mode, "same-origin");

@@ -487,6 +487,15 @@ Deno.test("prepareFetch() takes the body of a Request, unless one that is the op
   assertStrictEquals(prepareFetch(request, full as never, DEFAULTS).request, full);
 });
 
+Deno.test("prepare() leaves the length to the runtime, except that of a stream", () => {
+  const headers = { "content-length": "4" };
+  const init = { method: "POST", headers, body: "text" };
+  const stream = new ReadableStream();
+  assertEquals(headersOf(get(URL_A, init)), {});
+  assertEquals(headersOf(get(URL_A, { ...init, body: stream })), headers);
+  assertEquals(headersOf(get(new Request(URL_A, { ...init, body: stream }))), headers);
+});
+
 Deno.test("prepareFetch() turns the navigation of a service worker into a request that can be made", () => {
   const navigation = Object.defineProperty(new Request(URL_A), "mode", { value: "navigate" });
   assertEquals((prepareFetch(navigation, undefined, DEFAULTS).rest as { mode?: string }).mode, "same-origin");

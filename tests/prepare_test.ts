@@ -496,6 +496,14 @@ Deno.test("prepare() leaves the length to the runtime, except that of a stream",
   assertEquals(headersOf(get(new Request(URL_A, { ...init, body: stream }))), headers);
 });
 
+Deno.test("prepare() takes all that a Request says whose class, the global one now, extends the platform's", async () => {
+  class OwnRequest extends Request {}
+  const { rest } = await mocking(globalThis, "Request", OwnRequest, async () => {
+    return await get(new Request(URL_A, { integrity: "sha256-AA", keepalive: true }));
+  });
+  assertEquals([rest?.integrity, rest?.keepalive], ["sha256-AA", true]);
+});
+
 Deno.test("prepareFetch() turns the navigation of a service worker into a request that can be made", () => {
   const navigation = Object.defineProperty(new Request(URL_A), "mode", { value: "navigate" });
   assertEquals((prepareFetch(navigation, undefined, DEFAULTS).rest as { mode?: string }).mode, "same-origin");

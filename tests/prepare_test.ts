@@ -504,6 +504,11 @@ Deno.test("prepare() takes all that a Request says whose class, the global one n
   assertEquals([rest?.integrity, rest?.keepalive], ["sha256-AA", true]);
 });
 
+Deno.test("prepare() leaves an ArrayBuffer one, and makes text of a String object", () => {
+  assertInstanceOf(post({ body: new ArrayBuffer(2) }).body, ArrayBuffer);
+  assertEquals(post({ body: Object("text") }).body, "text");
+});
+
 Deno.test("prepareFetch() turns the navigation of a service worker into a request that can be made", () => {
   const navigation = Object.defineProperty(new Request(URL_A), "mode", { value: "navigate" });
   assertEquals((prepareFetch(navigation, undefined, DEFAULTS).rest as { mode?: string }).mode, "same-origin");

@@ -509,6 +509,18 @@ Deno.test("prepare() leaves an ArrayBuffer one, and makes text of a String objec
   assertEquals(post({ body: Object("text") }).body, "text");
 });
 
+Deno.test("prepare() takes an option before that of a Request, and passes no default on", () => {
+  const request = new Request(URL_A, { integrity: "sha256-AA" });
+  assertEquals(get(request, { integrity: "sha256-BB" }).rest, { integrity: "sha256-BB" });
+  assertEquals(get(new Request(URL_A)).rest, undefined);
+  Object.assign(Object.prototype, { integrity: "evil" });
+  try {
+    assertEquals(Object.entries(get(request).rest!), [["integrity", "sha256-AA"]]);
+  } finally {
+    Reflect.deleteProperty(Object.prototype, "integrity");
+  }
+});
+
 Deno.test("prepareFetch() turns the navigation of a service worker into a request that can be made", () => {
   const navigation = Object.defineProperty(new Request(URL_A), "mode", { value: "navigate" });
   assertEquals((prepareFetch(navigation, undefined, DEFAULTS).rest as { mode?: string }).mode, "same-origin");

@@ -1,6 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
-import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
 import { type Outgoing, prepare, prepareFetch, type RequestDefaults } from "../_internal/prepare.ts";
 import type { SessionRequestInit } from "../request.ts";
 import { mocking } from "./harness/mocking.ts";
@@ -519,6 +519,12 @@ Deno.test("prepare() takes an option before that of a Request, and passes no def
   } finally {
     Reflect.deleteProperty(Object.prototype, "integrity");
   }
+});
+
+Deno.test("prepare() blames the referrer for no other option", () => {
+  assertRefuses(() => get(URL_A, { referrer: "http://[::s3cret]/" }), '"referrer" is not a valid URL');
+  assertThrows(() => get(URL_A, { referrer: "https://a.test/", mode: "evil" }), TypeError, "evil");
+  assertThrows(() => get(URL_A, { mode: "undefined" }), TypeError, "undefined");
 });
 
 Deno.test("prepareFetch() turns the navigation of a service worker into a request that can be made", () => {

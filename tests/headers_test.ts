@@ -1,6 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { parseHeaders, takeCredentials } from "../_internal/headers.ts";
 import { assertRefuses } from "./refusing.ts";
 
@@ -34,4 +34,9 @@ Deno.test("takeCredentials() moves a URL's name and password into the headers", 
   const utf8 = String.fromCharCode(...new TextEncoder().encode("ä:ö"));
   assertEquals(take("https://ä:ö@a.test/"), `Basic ${btoa(utf8)}`);
   assertEquals(take("https://ada:pass@a.test/", new Headers({ authorization: "Bearer x" })), "Bearer x");
+});
+
+Deno.test("parseHeaders() joins the cookies of a list as a server reads them, whatever the case of the name", () => {
+  assertEquals(parseHeaders([["cookie", "a=1"], ["x-a", "1"], ["Cookie", "b=2"]])?.get("cookie"), "a=1; b=2");
+  assertEquals(parseHeaders([["COOKIE", "a=1, b"]])?.get("cookie"), "a=1, b");
 });

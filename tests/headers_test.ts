@@ -40,3 +40,13 @@ Deno.test("parseHeaders() joins the cookies of a list as a server reads them, wh
   assertEquals(parseHeaders([["cookie", "a=1"], ["x-a", "1"], ["Cookie", "b=2"]])?.get("cookie"), "a=1; b=2");
   assertEquals(parseHeaders([["COOKIE", "a=1, b"]])?.get("cookie"), "a=1, b");
 });
+
+Deno.test("parseHeaders() throws what the caller's own iterator throws", () => {
+  const failure = new RangeError("theirs");
+  const headers = {
+    [Symbol.iterator]() {
+      throw failure;
+    },
+  };
+  assertStrictEquals(assertThrows(() => parseHeaders(headers as never)), failure);
+});

@@ -50,3 +50,9 @@ Deno.test("parseHeaders() throws what the caller's own iterator throws", () => {
   };
   assertStrictEquals(assertThrows(() => parseHeaders(headers as never)), failure);
 });
+
+Deno.test("takeCredentials() makes none of an at sign in the path or the query", () => {
+  for (const href of ["https://a.test/@ada:x", "https://a.test/?to=ada:x@b.test"]) {
+    assertEquals(takeCredentials(new URL(href), undefined), undefined);
+  }
+});

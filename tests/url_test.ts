@@ -90,6 +90,10 @@ Deno.test("addQuery() refuses a query of what has no text", () => {
   }
 });
 
+Deno.test("addQuery() shows no control character of a name", () => {
+  assertRefuses(() => add(URL_A, { "a\x1b[2J": {} }), '"query.a\\u{1b}[2J" must be');
+});
+
 Deno.test("addQuery() refuses a query of a wrong type", () => {
   for (const query of [null, 5, true, [], [["a", "1"]], new Map()]) {
     assertRefuses(() => add(URL_A, query), '"query" must be an object of names and values');
@@ -107,11 +111,14 @@ Deno.test("displayUrl() and showUrl() leave out all that may be secret", () => {
 
 Deno.test("displayScheme() names a scheme unless it may be a user name", () => {
   assertEquals(displayScheme(" but", new URL("ftp://a.test/")), ' but "ftp:"');
+  assertEquals(displayScheme(" but", new URL("ftp://ada@a.test/")), ' but "ftp:"');
   assertEquals(displayScheme(" but", new URL("ada:secret@a.test")), "");
 });
 
 Deno.test("originOf() is the origin of a URL of http or https", () => {
-  for (const href of ["http://a.test/x?y#z", "https://a.test:8443/", "http://[::1]:80/", "https://ä.test/x"]) {
+  for (
+    const href of ["http://a/x", "http://a.test/x?y#z", "https://a.test:8443/", "http://[::1]:80/", "https://ä.test/x"]
+  ) {
     assertEquals(originOf(new URL(href)), new URL(href).origin);
   }
 });

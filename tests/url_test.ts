@@ -60,6 +60,13 @@ Deno.test("resolveUrl() shows nothing of a malformed URL but its scheme", () => 
   }
 });
 
+Deno.test("resolveUrl() shows the scheme of a malformed URL if that is http or https, in lower case", () => {
+  const messageOf = (url: string) => assertThrows(() => resolveUrl(url, undefined), TypeError).message;
+  const problem = "Cannot send the request as the URL cannot be parsed";
+  assertEquals(messageOf(" HTTPS://["), `${problem}: received "https:…"`);
+  assertEquals(messageOf("secret://["), problem);
+});
+
 Deno.test("resolveUrl() takes http and https alone", () => {
   for (const url of ["ftp://a.test/", "file:///etc/passwd", "data:,x", "blob:https://a.test/x", "ws://a.test/"]) {
     assertRefuses(() => resolveUrl(url, undefined), "the URL's scheme is not http or https");

@@ -172,6 +172,13 @@ Deno.test("followRedirect() keeps all else, and leaves the request as it was", (
   assertEquals([next.prefetch, next.maxRedirects, next.maxBodyBytes], [false, 6, 5]);
 });
 
+Deno.test("followRedirect() gives a Unix socket to no other origin", () => {
+  const rest = { unix: "/run/a.sock", cache: "no-store" } as RequestInit;
+  assertStrictEquals(followRedirect(sent({ rest }), redirect("/x"), SUMMARY).rest, rest);
+  const { rest: after } = followRedirect(sent({ rest }), redirect("https://b.test/"), SUMMARY);
+  assertEquals(after as unknown, { unix: undefined, cache: "no-store" });
+});
+
 Deno.test("followRedirect() stays at the origin where the mode says so", () => {
   const request = sent({ rest: { mode: "same-origin" } });
   assertEquals(followRedirect(request, redirect("/x"), SUMMARY).url.href, "https://a.test/x");
@@ -189,6 +196,7 @@ Deno.test("followRedirect() takes over a redirect's Referrer-Policy, and no more
   const [here, there, plain] = ["https://a.test/page?1", "https://b.test/page?1", "https://a.test/"];
   assertEquals(next(here, undefined, "no-referrer"), [here, "no-referrer"]);
   assertEquals(next(here, "unsafe-url", "bogus, origin, other"), [here, "origin"]);
+  assertEquals(next(here, "unsafe-url", "no-referrer, origin"), [here, "origin"]);
   assertEquals(next(here, "origin", "bogus"), [here, "origin"]);
   assertEquals(next("about:client", "origin", "unsafe-url"), ["about:client", "origin"]);
   assertEquals(next(here, "origin", "unsafe-url"), [plain, "unsafe-url"]);

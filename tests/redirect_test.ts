@@ -179,6 +179,13 @@ Deno.test("followRedirect() gives a Unix socket to no other origin", () => {
   assertEquals(after as unknown, { unix: undefined, cache: "no-store" });
 });
 
+Deno.test("followRedirect() lets no POST be repeated that became a GET", () => {
+  const next = (changes: Partial<Outgoing>) => followRedirect(sent(changes), redirect("/x", 303), SUMMARY).repeatable;
+  assertEquals(next({ method: "POST", repeatable: "refused" }), "never");
+  assertEquals(next({ method: "PUT", repeatable: "always" }), "always");
+  assertEquals(next({ method: "PUT", repeatable: "never" }), "never");
+});
+
 Deno.test("followRedirect() stays at the origin where the mode says so", () => {
   const request = sent({ rest: { mode: "same-origin" } });
   assertEquals(followRedirect(request, redirect("/x"), SUMMARY).url.href, "https://a.test/x");

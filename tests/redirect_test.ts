@@ -186,6 +186,20 @@ Deno.test("followRedirect() lets no POST be repeated that became a GET", () => {
   assertEquals(next({ method: "PUT", repeatable: "never" }), "never");
 });
 
+Deno.test("followRedirect() reads no option that every object inherits", () => {
+  const polluted = { mode: "same-origin", referrer: "https://evil.test/", referrerPolicy: "no-referrer" };
+  const headers = { location: "https://b.test/", "referrer-policy": "origin" };
+  Object.assign(Object.prototype, polluted);
+  try {
+    for (const rest of [undefined, { cache: "no-store" } as const]) {
+      const next = followRedirect(sent({ rest }), new Response(null, { status: 302, headers }), SUMMARY, true);
+      assertStrictEquals(next.rest, rest);
+    }
+  } finally {
+    for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name);
+  }
+});
+
 Deno.test("followRedirect() stays at the origin where the mode says so", () => {
   const request = sent({ rest: { mode: "same-origin" } });
   assertEquals(followRedirect(request, redirect("/x"), SUMMARY).url.href, "https://a.test/x");

@@ -200,6 +200,23 @@ Deno.test("followRedirect() reads no option that every object inherits", () => {
   }
 });
 
+Deno.test("followRedirect() shows http no referrer of https, unless its policy was to", () => {
+  const next = (referrer: string, before?: ReferrerPolicy) => {
+    const rest = { referrer, ...(before && { referrerPolicy: before }) };
+    const url = new URL("http://a.test/");
+    return followRedirect(sent({ url, rest }), redirect("/x"), SUMMARY, true).rest?.referrer;
+  };
+  const referrer = "HTTPS://a.test/page?1";
+  assertEquals(next(referrer), "");
+  assertEquals(next(referrer, "strict-origin"), "");
+  assertEquals(next(referrer, "strict-origin-when-cross-origin"), "");
+  assertEquals(next(referrer, "no-referrer-when-downgrade"), "");
+  assertEquals(next(referrer, "unsafe-url"), "https://a.test/page?1");
+  assertEquals(next(referrer, "origin"), "https://a.test/");
+  assertEquals(next(referrer, "origin-when-cross-origin"), "https://a.test/");
+  assertEquals(next("http://a.test/page?1"), "http://a.test/page?1");
+});
+
 Deno.test("followRedirect() stays at the origin where the mode says so", () => {
   const request = sent({ rest: { mode: "same-origin" } });
   assertEquals(followRedirect(request, redirect("/x"), SUMMARY).url.href, "https://a.test/x");

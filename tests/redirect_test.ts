@@ -217,6 +217,12 @@ Deno.test("followRedirect() shows http no referrer of https, unless its policy w
   assertEquals(next("http://a.test/page?1"), "http://a.test/page?1");
 });
 
+Deno.test("followRedirect() takes a Location that a mock gave as text as that", () => {
+  const headers = { get: (name: string) => name === "location" ? "/\u0140" : null } as Headers;
+  const response = { status: 302, headers } as Response;
+  assertEquals(followRedirect(sent(), response, SUMMARY).url.pathname, encodeURI("/\u0140"));
+});
+
 Deno.test("followRedirect() stays at the origin where the mode says so", () => {
   const request = sent({ rest: { mode: "same-origin" } });
   assertEquals(followRedirect(request, redirect("/x"), SUMMARY).url.href, "https://a.test/x");

@@ -297,6 +297,26 @@ onDeno("sends once more over TLS if a reused connection died without a farewell"
   assertEquals(network.asked.length, 6);
 });
 
+/** How Deno's `fetch` fails for this cause. */
+const failing = (cause: string) => Object.assign(new TypeError("fetch failed"), { cause });
+
+onDeno("sends a POST once more that a server has refused without processing it", async (network) => {
+  const refused = failing("http2 error: refused stream before processing any application logic");
+  const transport = denoTransport(1000)!;
+  network.answers.push(refused, new Response("again"));
+  assertEquals(await (await transport.fetch(HTTPS, { method: "POST", body: "text" })).text(), "again");
+  const post = (init: RequestInit, ...answers: (Response | Error)[]) => {
+    network.answers.push(...answers);
+    return assertRejects(() => transport.fetch(HTTPS, { method: "POST", ...init }), TypeError);
+  };
+  await post({ body: "text" }, failing("another"));
+  await post({ body: new ReadableStream() }, refused);
+  await post({ body: "text", signal: AbortSignal.abort() }, refused);
+  assertEquals([network.asked.length, network.answers], [5, []]);
+  network.answers.push(refused, new Response("again"));
+  assertEquals(await (await denoTransport(0)!.fetch(HTTPS, {})).text(), "again"); // nor does Deno without idle ones
+});
+
 onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, clients) => {
   for (const idle of [1000, 0]) denoTransport(idle, { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 });
   assertEquals(clients.map(({ options }) => options), [

@@ -317,6 +317,30 @@ onDeno("sends a POST once more that a server has refused without processing it",
   assertEquals(await (await denoTransport(0)!.fetch(HTTPS, {})).text(), "again"); // nor does Deno without idle ones
 });
 
+onDeno("sends once more if the connection that a disguised request used was stale", async (network, clients) => {
+  const stale = failing("connection closed before message completed");
+  const transport = denoTransport(1000)!;
+  const fails = (init: RequestInit = {}) => {
+    network.answers.push(stale);
+    return assertRejects(() => transport.fetch(HTTP, init), TypeError);
+  };
+  await fails(); // Deno itself has sent it again
+  network.answers.push(stale);
+  await assertRejects(() => transport.fetch(HTTPS, {}), TypeError); // here too
+  await transport.fetch(HTTP, { method: "POST", body: "text" });
+  network.answers.push(stale, new Response("again"));
+  assertEquals(await (await transport.fetch(HTTP, {})).text(), "again");
+  assertStrictEquals(network.last.client, clients[1]);
+  await fails({ method: "PUT", body: new ReadableStream() });
+  await transport.fetch(HTTP, {});
+  await fails(); // nothing is disguised any more
+  await transport.fetch(HTTP, { method: "POST", body: "text" });
+  network.answers.push(stale, new Response("again"));
+  const closing = transport.fetch(HTTP, {});
+  await transport.close();
+  await assertRejects(() => closing, TypeError);
+});
+
 onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, clients) => {
   for (const idle of [1000, 0]) denoTransport(idle, { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 });
   assertEquals(clients.map(({ options }) => options), [

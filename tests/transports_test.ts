@@ -341,6 +341,20 @@ onDeno("sends once more if the connection that a disguised request used was stal
   await assertRejects(() => closing, TypeError);
 });
 
+onDeno("forgets origins if there are too many", async (network) => {
+  const transport = denoTransport(1000)!;
+  const again = async () => {
+    network.answers.push(OVER_TLS, new Response("again"));
+    const text = await transport.fetch(HTTPS, {}).then((response) => response.text(), () => "failed");
+    network.answers.length = 0;
+    return text;
+  };
+  await transport.fetch(HTTPS, {});
+  assertEquals(await again(), "again");
+  for (let i = 0; i < 1000; i++) await transport.fetch(new URL(`https://${i}.test/`), {});
+  assertEquals(await again(), "failed");
+});
+
 onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, clients) => {
   for (const idle of [1000, 0]) denoTransport(idle, { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 });
   assertEquals(clients.map(({ options }) => options), [

@@ -355,6 +355,12 @@ onDeno("forgets origins if there are too many", async (network) => {
   assertEquals(await again(), "failed");
 });
 
+onDeno("leaves the body of a request alone if it keeps no idle connection", async (network, clients) => {
+  const transport = denoTransport(0)!;
+  await transport.fetch(HTTP, { method: "POST", body: "text" });
+  assertEquals([network.last.body, clients.length], ["text", 1]);
+});
+
 onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, clients) => {
   for (const idle of [1000, 0]) denoTransport(idle, { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 });
   assertEquals(clients.map(({ options }) => options), [

@@ -361,6 +361,17 @@ onDeno("leaves the body of a request alone if it keeps no idle connection", asyn
   assertEquals([network.last.body, clients.length], ["text", 1]);
 });
 
+onDeno("takes no client or body from a request that has its own", async (network) => {
+  const client = new FakeClient({});
+  await denoTransport(1000)!.fetch(HTTP, { method: "PUT", body: "text", client } as Init);
+  assertEquals([network.last.body, network.last.client === client], ["text", true]);
+  globalThis.fetch = usersFetch(network.answer);
+  for (const options of [{}, { proxy: {} }]) {
+    await denoTransport(1000, options)!.fetch(HTTP, { client } as Init);
+    assertStrictEquals(network.asked.at(-1)!.client, client);
+  }
+});
+
 onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, clients) => {
   for (const idle of [1000, 0]) denoTransport(idle, { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 });
   assertEquals(clients.map(({ options }) => options), [

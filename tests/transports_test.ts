@@ -372,6 +372,14 @@ onDeno("takes no client or body from a request that has its own", async (network
   }
 });
 
+onDeno("sends nothing more if it was closed while it read the body", async (network) => {
+  const transport = denoTransport(1000)!;
+  const response = transport.fetch(HTTP, { method: "PUT", body: new Blob(["x"]) });
+  await transport.close();
+  await assertRejects(() => response, TypeError, "the transport is closed");
+  assertEquals(network.asked, []);
+});
+
 onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, clients) => {
   for (const idle of [1000, 0]) denoTransport(idle, { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 });
   assertEquals(clients.map(({ options }) => options), [

@@ -380,6 +380,13 @@ onDeno("sends nothing more if it was closed while it read the body", async (netw
   assertEquals(network.asked, []);
 });
 
+onDeno("has Deno not see of what the stream of a POST was made", async (network) => {
+  const { body } = new Response("text");
+  await denoTransport(1000)!.fetch(HTTP, { method: "POST", body });
+  assert(network.last.body !== body);
+  assertEquals(await new Response(network.last.body).text(), "text");
+});
+
 onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, clients) => {
   for (const idle of [1000, 0]) denoTransport(idle, { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 });
   assertEquals(clients.map(({ options }) => options), [

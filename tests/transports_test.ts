@@ -387,6 +387,30 @@ onDeno("has Deno not see of what the stream of a POST was made", async (network)
   assertEquals(await new Response(network.last.body).text(), "text");
 });
 
+onDeno("leaves the body of a request alone that Deno will refuse", async (network, clients) => {
+  const asked: unknown[] = [];
+  const permissions = {
+    querySync(descriptor: unknown) {
+      asked.push(descriptor);
+      return { state: "prompt" };
+    },
+  };
+  Object.assign((globalThis as unknown as { Deno: object }).Deno, { permissions });
+  const transport = denoTransport(1000)!;
+  const stream = new ReadableStream();
+  for (const url of [HTTP, HTTPS, new URL("http://example.test:8080/")]) {
+    await transport.fetch(url, { method: "POST", body: stream });
+    assertStrictEquals(network.last.body, stream);
+    await transport.fetch(url, { method: "POST", body: stream, client: new FakeClient({}) } as Init);
+    assertStrictEquals(network.last.body, stream);
+  }
+  assertEquals(clients.map(({ options }) => options.poolMaxIdlePerHost), [0]);
+  assertEquals(
+    asked,
+    [80, 80, 443, 443, 8080, 8080].map((port) => ({ name: "net", host: `example.test:${port}` })),
+  );
+});
+
 onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, clients) => {
   for (const idle of [1000, 0]) denoTransport(idle, { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 });
   assertEquals(clients.map(({ options }) => options), [

@@ -411,6 +411,25 @@ onDeno("leaves the body of a request alone that Deno will refuse", async (networ
   );
 });
 
+onDeno("disguises nothing with a Blob that Deno would not send as its bytes", async (network, clients) => {
+  const transport = denoTransport(1000, {})!;
+  const post = async () => {
+    await transport.fetch(HTTP, { method: "POST", body: "text" });
+    return [network.last.body, (network.last.client as FakeClient).options.poolMaxIdlePerHost];
+  };
+  class Library {}
+  await withGlobals({ Blob: Library }, async () => assertEquals(await post(), ["text", 0]));
+  Object.assign(Object.prototype, { poolIdleTimeout: "evil", proxy: "evil" });
+  try {
+    assertEquals(await post(), ["text", 0]);
+    await denoTransport(1000)!.fetch(HTTP, {});
+    assertEquals(clients.at(-1)!.options.proxy, undefined);
+  } finally {
+    for (const name of ["poolIdleTimeout", "proxy"]) Reflect.deleteProperty(Object.prototype, name);
+  }
+  assertEquals((await post())[1], undefined);
+});
+
 onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, clients) => {
   for (const idle of [1000, 0]) denoTransport(idle, { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 });
   assertEquals(clients.map(({ options }) => options), [

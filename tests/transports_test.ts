@@ -430,6 +430,19 @@ onDeno("disguises nothing with a Blob that Deno would not send as its bytes", as
   assertEquals((await post())[1], undefined);
 });
 
+onDeno("sends a Blob or a form that may be sent again as its bytes", async (network) => {
+  const transport = denoTransport(1000)!;
+  const form = new FormData();
+  form.append("file", new Blob(["x"]), "name");
+  for (const body of [new Blob(["x"], { type: "a/b" }), form]) {
+    for (const url of [HTTP, HTTPS]) {
+      await transport.fetch(url, { method: "PUT", body });
+      assert(network.last.body instanceof ArrayBuffer);
+    }
+  }
+  assert(new Headers(network.last.headers).get("content-type")!.startsWith("multipart/form-data; boundary="));
+});
+
 onDeno("keeps the user's own time for idle sockets, unless it keeps none", (_, clients) => {
   for (const idle of [1000, 0]) denoTransport(idle, { poolIdleTimeout: 5, poolMaxIdlePerHost: 6 });
   assertEquals(clients.map(({ options }) => options), [

@@ -598,6 +598,15 @@ onNode("makes one agent, as the global one is made", async (network) => {
   await assertRejects(() => transport.fetch(HTTP, {}), TypeError, "the transport is closed");
 });
 
+onNode("takes a pool's limit of connections, unless it has a smaller one", async (network) => {
+  for (const [own, pools, connections] of [[5, 9, 5], [9, 5, 5], [Infinity, 5, 5], [5, Infinity, 5]] as const) {
+    const transport = nodeTransport(1000, {}, own)!;
+    transport[PLATFORM].limit!(pools);
+    await transport.fetch(HTTP, {});
+    assertEquals(agentOf(network.last).settings.connections, connections);
+  }
+});
+
 onNode("uses the dispatcher of a request", async (network) => {
   const dispatcher = { dispatch() {} };
   await nodeTransport(1000, { connect: {} })!.fetch(HTTP, { dispatcher } as Init);

@@ -607,6 +607,12 @@ onNode("takes a pool's limit of connections, unless it has a smaller one", async
   }
 });
 
+onNode("takes a dispatcher beside options that are undefined", async (network) => {
+  const dispatcher = new Agent();
+  await nodeTransport(1000, { dispatcher, connect: undefined } as never)!.fetch(HTTP, {});
+  assertStrictEquals(agentOf(network.last), dispatcher);
+});
+
 onNode("uses the dispatcher of a request", async (network) => {
   const dispatcher = { dispatch() {} };
   await nodeTransport(1000, { connect: {} })!.fetch(HTTP, { dispatcher } as Init);

@@ -345,10 +345,10 @@ Deno.test("prepareFetch() passes on all that a Request in the place of the optio
     integrity: "sha256-AA",
     keepalive: true,
   });
-  const { body, request, repeatable, rest, signalOf } = prepareFetch(URL_A, init as never, DEFAULTS);
+  const { body, request, repeatable, rest, signalOwner } = prepareFetch(URL_A, init as never, DEFAULTS);
   assertEquals([body, repeatable, rest?.integrity, rest?.keepalive], [undefined, "never", "sha256-AA", true]);
   assertStrictEquals(request, init);
-  assertStrictEquals(signalOf, init);
+  assertStrictEquals(signalOwner, init);
 });
 
 Deno.test("prepareFetch() writes the name of a usual method as HTTP does, and leaves others as they are", () => {

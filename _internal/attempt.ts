@@ -49,6 +49,11 @@ export class Attempt implements Waiter {
   /** The upload, if the request's body is a stream. */
   upload: Upload | undefined;
   /**
+   * Whether nobody wants the rest of the response. The request is then aborted without a reason, so
+   * that its signal has an `AbortError`: tracers take any other for a failure.
+   */
+  left = false;
+  /**
    * `undefined` once the exchange has ended, so that a response that is kept does not keep the
    * pool.
    */
@@ -108,14 +113,6 @@ export class Attempt implements Waiter {
   }
 
   /**
-   * Aborts the request because nobody wants the rest of its response. Without a reason, the signal
-   * has an `AbortError`, and only that is no failure for tracers.
-   */
-  leave(): void {
-    this.#controller?.abort();
-  }
-
-  /**
    * Gives everything back. Later calls do nothing. The request is aborted before its lease is
    * released, so that the next holder of the slot does not find the socket still open.
    *
@@ -124,7 +121,7 @@ export class Attempt implements Waiter {
    * @param reason The reason for closing the connection, if there is one.
    */
   release(reuse: boolean, reason: unknown): void {
-    if (!reuse || this.upload?.ended === false) this.#controller?.abort(reason);
+    if (!reuse || this.upload?.ended === false) this.#controller?.abort(this.left ? undefined : reason);
     this.upload?.end(reason);
     if (this.#leaseRequest !== undefined) this.#slots?.cancel(this.#leaseRequest, reason);
     this.#lease?.release();

@@ -387,7 +387,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
   /** Aborts because the response was closed, so nobody may read on. */
   close(): void {
     if (this.over) return;
-    this.#attempt.leave();
+    this.#attempt.left = true;
     this.abort(new TypeError(`Cannot read the body as the response is closed: ${this.method} ${this.url}`));
   }
 

@@ -4,7 +4,7 @@
 // the call that made it, whoever's release let it go.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { AsyncLocalStorage } from "node:async_hooks";
-import { createTransport, post, Session, type SessionOptions, TimeoutError } from "../../mod.ts";
+import { createTransport, post, Session, type SessionOptions, type StreamedResponse, TimeoutError } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
 import { pause } from "../harness/with_session.ts";
 
@@ -369,6 +369,23 @@ export const cases: Case[] = [
       else assertEquals(log.count("aborted"), 3);
     },
   })),
+  {
+    name: "an abort listener of a transport runs in its caller's context: another caller closes the response",
+    needs,
+    async run() {
+      const log = await startLog();
+      const fetch: typeof globalThis.fetch = (_, init) => {
+        init!.signal!.addEventListener("abort", () => log.note("aborted", "ann"));
+        return Promise.resolve(new Response(new ReadableStream()));
+      };
+      const session = new Session({ fetch });
+      const { promise, resolve } = Promise.withResolvers<StreamedResponse>();
+      await as(log, "ann", async () => resolve(await session.get("http://x.test/", { prefetch: false })));
+      await as(log, "bob", async () => (await promise).close());
+      await session.close();
+      assertEquals(log.count("aborted"), 1);
+    },
+  },
   ...Object.keys(SOURCES).flatMap((source) =>
     Object.keys(CUTS).map((cut): Case => ({
       name: `an upload is pulled and ended in its caller's context: ${source}, ${cut}`,

@@ -64,9 +64,10 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   cancellation.throwIfAborted();
   if (isStream(body)) return exchange.upload(body);
   // The runtime knows the length of a body in memory. Only the caller knows that of a stream.
-  const { headers } = exchange.outgoing;
+  const { headers, rest = {} } = exchange.outgoing;
   headers?.delete("content-length");
-  const mayBeMock = platform.sender?.() === undefined || mayHaveOwnClient(exchange.outgoing);
+  // From Node 24 on, nobody can see whether a `Request` carries a dispatcher.
+  const mayBeMock = platform.sender?.() === undefined || hasOwnClient(exchange.outgoing) || CARRIER in rest;
   const content = mayBeMock && TEXT.test(headers?.get("content-type") ?? "")
     ? decodeStrictly(body as Bytes) ?? body
     : body;
@@ -131,7 +132,8 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   }
   exchange.refuseLate(response);
   checkResponse(response, exchange);
-  const hasLength = sender !== undefined && sender === platform.sender?.() && !mayHaveOwnClient(outgoing);
+  const isOwn = hasOwnClient(outgoing) || CARRIER in init; // the transport removes what had no effect
+  const hasLength = sender !== undefined && sender === platform.sender?.() && !isOwn;
   const source = new Source(exchange, response, platform, hasLength && sender === "sockets", hasLength);
   const storing = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
   return { response, source, outgoing, init, history, storing };
@@ -139,11 +141,11 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
 
 /**
  * Whether a request has a client or dispatcher of its own, which may change a body and keep its
- * headers. From Node 24 on, nobody can see whether a `Request` carries one.
+ * headers.
  */
-function mayHaveOwnClient({ rest = {} }: Outgoing): boolean {
-  const { client, dispatcher } = own(rest) as { client?: unknown; dispatcher?: unknown };
-  return (client ?? dispatcher) != null || CARRIER in rest;
+function hasOwnClient({ rest }: Outgoing): boolean {
+  const { client, dispatcher } = own(rest ?? {}) as { client?: unknown; dispatcher?: unknown };
+  return (client ?? dispatcher) != null;
 }
 
 /**

@@ -131,7 +131,8 @@ export class Timing {
     const now = this.#clock.now();
     this.deadline = --this.#pending > 0 ? Math.min(this.#end, now + this.#timeouts.idle) : this.#end;
     if (this.#phase === "idle") this.moved = now;
-    else this.#waited += now;
+    // After a large upload, a cookie jar has as long as after another one.
+    else this.#waited = this.#phase === "upload" ? 0 : this.#waited + now;
     if (!this.#isWithCaller) this.#now = now;
   }
 

@@ -103,6 +103,10 @@ Deno.test(
     timing.begin("upload");
     assertEquals(timing.deadline, START + 700);
     assertEquals(timing.expired(), { phase: "headers", timeout: 700, queued: 0 });
+    clock.advance(500);
+    timing.finish();
+    timing.begin("headers"); // for the cookie jar again
+    assertEquals(timing.deadline, START + 30 + 500 + 100);
   }, { ...TIMEOUTS, upload: 700 }),
 );
 

@@ -27,10 +27,16 @@ interface Options {
   readonly poolMaxIdlePerHost?: number;
 }
 
+/** What a program asks about its permissions. */
+interface Query {
+  name: "net";
+  host?: string;
+}
+
 /** The part of the `Deno` namespace that is used here. */
 export interface DenoNamespace {
   createHttpClient?(options: Options): Client;
-  readonly permissions?: { querySync(descriptor: { name: "net"; host: string }): { state: string } };
+  readonly permissions?: { querySync(descriptor: Query): { state: string; partial?: boolean } };
 }
 
 /**
@@ -179,8 +185,13 @@ class DenoTransport implements Adapter {
    */
   #mayConnect({ origin, hostname, port, protocol }: URL): boolean {
     if (this.#disguised.has(origin)) return true; // it could before, and asking takes some time
-    const host = `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
-    return (this.#deno.permissions?.querySync({ name: "net", host }).state ?? "granted") === "granted";
+    const allows = (query: Query) => {
+      const { state, partial } = this.#deno.permissions?.querySync(query) ?? { state: "granted" };
+      return state === "granted" && !partial;
+    };
+    // Deno keeps each answer about a host in memory, so most programs need only the first one.
+    return allows({ name: "net" }) ||
+      allows({ name: "net", host: `${hostname}:${port || (protocol === "https:" ? 443 : 80)}` });
   }
 
   /** Whether a request that failed can be sent once more. */

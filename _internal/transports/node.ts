@@ -191,6 +191,7 @@ class NodeTransport implements Adapter {
       const route = new Route(agent, fresh, this.#configured ? undefined : this.#dispatchers);
       try {
         const response = await this.#send(fetch, url, init, route);
+        if (route.used) delete init[CARRIER];
         if (waitsForBody(response)) route.end();
         return response;
       } catch (error) {

@@ -47,6 +47,8 @@ interface Channels {
 export class Route {
   /** Whether the agent offered a connection that is not fresh, and this route closed it. */
   refused = false;
+  /** Whether `fetch` has sent the request by this route, and not by a dispatcher of the `Request`. */
+  used = false;
   readonly #agent: Agent;
   readonly #fresh: boolean;
   /**
@@ -79,6 +81,7 @@ export class Route {
   }
 
   dispatch(options: object, handler: object): boolean {
+    this.used = true;
     // A `fetch` of another version of undici has handlers that the agent may not understand.
     const other = this.#dispatchers?.otherDispatcher(handler);
     if (other !== undefined) {

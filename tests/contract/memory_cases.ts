@@ -281,6 +281,19 @@ export const cases: Case[] = [
       assertGrown(growth, 64 * 1024);
     },
   })),
+  {
+    name: "a body that is announced longer than maxBodyBytes is refused at once, that of a Request too",
+    needs: ["plainFetch"], // a browser may hide that a body from another origin is coded
+    async run({ scope }) {
+      const session = new Session({ maxBodyBytes: 1000 });
+      const url = `${scope.url}/stall/10?of=1000000`;
+      for (const input of [url, new Request(url)]) {
+        const refused = session.get(input).then(() => undefined, (error) => error);
+        assert(await within(5000, refused) instanceof BodyTooLargeError);
+      }
+      await session.close();
+    },
+  },
   withSession("a length beside chunks never passes maxBodyBytes", async (session, t) => {
     const outcome = await session.get(t.scope.url + raw({ head: LIES, chunk: 1000, times: 100 })).catch((error) =>
       error

@@ -7,7 +7,7 @@ import { FakeClock } from "./fake_clock.ts";
 import { assertRefuses } from "./refusing.ts";
 
 const START = 1000;
-const TIMEOUTS = { queue: 50, headers: 100, idle: 200, total: 1000, upload: 100 };
+const TIMEOUTS = { queue: 50, headers: 100, idle: 200, total: 1000, upload: 300 };
 
 /** A request that was made now, and the clock that moves on. */
 function withTiming(test: (timing: Timing, clock: FakeClock) => void, timeouts = TIMEOUTS): () => void {

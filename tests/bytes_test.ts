@@ -98,6 +98,13 @@ Deno.test("ByteCollector keeps the first piece that nobody else uses, and frees 
   assertPattern(bytes.take(), 3000);
 });
 
+Deno.test("ByteCollector keeps no first piece that is only a part of its buffer", () => {
+  const bytes = new ByteCollector();
+  bytes.append(pattern(1000).subarray(0, 600), true);
+  const { buffer, byteLength } = bytes.take();
+  assertEquals([buffer.byteLength, byteLength], [600, 600]);
+});
+
 Deno.test("ByteCollector holds at most twice what has arrived, and a first block", () => {
   const bytes = new ByteCollector();
   const blocks = new Set<ArrayBuffer>();

@@ -143,6 +143,18 @@ Deno.test("Slots serves a request first that has waited before, unless it was re
   assertEquals([bench.take(), bench.counts], ["-gone +a +b +2 +3", [1, 0]]);
 });
 
+Deno.test("Slots serves requests in their order, though their slots become free at once", async () => {
+  const bench = new Bench({ maxConnections: 3 }, true);
+  for (const name of ["a", "b", "c"]) {
+    bench.acquire(name, A);
+    await bench.leases.get(name)!.fetch(new URL(A), {});
+  }
+  for (const name of ["1", "2", "3"]) bench.acquire(name, A);
+  bench.release("a", "b", "c");
+  bench.drain!.flush();
+  assertEquals(bench.take(), "+a +b +c +1 +2 +3");
+});
+
 Deno.test("Slots serves the origins in turn, though one of them may have several slots", () => {
   const bench = new Bench({ maxConnections: 3 });
   for (const name of ["c1", "c2", "c3"]) bench.acquire(name, C);

@@ -434,6 +434,26 @@ Deno.test(
 );
 
 Deno.test(
+  "Slots counts a slot that is granted as progress of its origin and of the pool, though it drained for long",
+  onClock(async (clock) => {
+    for (const [maxConnections, next, last] of [[2, A, A], [1, B, C]] as const) {
+      const bench = new Bench({ maxConnections, maxConnectionsPerOrigin: 1 }, true);
+      bench.acquire("1", A);
+      await bench.leases.get("1")!.fetch(new URL(A), {});
+      bench.acquire("2", next, {}, 100);
+      bench.acquire("3", last, {}, 100);
+      bench.release("1");
+      await clock.tick(99);
+      bench.drain!.free(1);
+      await clock.tick(99);
+      assertEquals(bench.take(), "+1 +2");
+      await clock.tick(1);
+      assertEquals(bench.take(), "-3");
+    }
+  }),
+);
+
+Deno.test(
   "Slots reads the progress of a holder only when something is about to time out",
   onClock(async (clock) => {
     const bench = new Bench({ maxConnections: 1 });

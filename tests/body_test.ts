@@ -161,6 +161,13 @@ test("Source.length is what is announced, if that can be the length of what is r
   }
 });
 
+test("Source.bounded says whether the body has an end, though its length is another one once decoded", () => {
+  const bounded = (setup: Setup) => arrive({ body: "12345", ...setup }).source.bounded;
+  assertEquals(bounded({ headers: { "content-length": "5", "content-encoding": "gzip" } }), true);
+  assertEquals(bounded({ headers: { "content-length": "5" }, hasLength: false }), true);
+  assertEquals(bounded({}), false);
+});
+
 test("Source has no body to read where HTTP has none, and cancels what is there", async () => {
   const cases: Setup[] = [{ method: "HEAD" }, { status: 205 }, { status: 204 }, { status: 304 }];
   for (const setup of cases) {

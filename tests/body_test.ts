@@ -501,6 +501,13 @@ test("BodyReader.readSome() gives the start of a body, and closes it", async () 
   assertEquals([text(await start), failed.exchange.over], ["ab", true]);
 });
 
+test("BodyReader.readSome() waits for no more than it was asked for", async () => {
+  const { reader, exchange } = own({ body: new Body("abc").stream });
+  const start = reader.readSome(3);
+  await settle();
+  assertEquals([exchange.over, text(await start)], [true, "abc"]);
+});
+
 test("BodyReader.readSome() gives what has come within 2 s", () =>
   onClock(async (clock) => {
     const { reader, exchange } = own({ body: new Body("ab").stream });

@@ -98,6 +98,12 @@ Deno.test("ByteCollector keeps the first piece that nobody else uses, and frees 
   assertPattern(bytes.take(), 3000);
 });
 
+Deno.test("ByteCollector gives a buffer of its own, though nothing has arrived", () => {
+  const [one, other] = [new ByteCollector().take(), new ByteCollector().take()];
+  structuredClone(one, { transfer: [one.buffer] });
+  assertEquals([one.buffer.detached, other.buffer.detached], [true, false]);
+});
+
 Deno.test("ByteCollector keeps no first piece that is only a part of its buffer", () => {
   const bytes = new ByteCollector();
   bytes.append(pattern(1000).subarray(0, 600), true);

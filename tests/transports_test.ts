@@ -788,6 +788,30 @@ onNode("ends the socket of a body that comes with status 205", async (network) =
   assertEquals(network.asked, []);
 });
 
+onNode("knows each code of a dead connection, of fetch's error or of its cause", async (network) => {
+  const trial = async (error: object) => {
+    const sockets = [new FakeSocket()];
+    const failure = Object.assign(new TypeError("fetch failed"), error);
+    globalThis.fetch = runtimesFetch((url, init) => {
+      goOver(sockets.at(-1)!, init);
+      sockets.at(-1)!.bytesRead += 100;
+      if (network.asked.length % 2 === 0) return network.answer(url, init);
+      sockets.at(-1)!.bytesRead -= 100;
+      sockets.push(new FakeSocket());
+      network.asked.push(init);
+      throw failure;
+    });
+    const transport = nodeTransport(1000)!;
+    network.asked.length = 0;
+    await transport.fetch(HTTP, {});
+    return await transport.fetch(HTTP, {}).then(() => sockets.length, (error) => error === failure);
+  };
+  for (const code of ["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]) {
+    assertEquals([code, await trial({ code }), await trial({ cause: { code } })], [code, 2, 2]);
+  }
+  assertEquals([await trial({}), await trial({ cause: { code: "ENOTFOUND" } })], [true, true]);
+});
+
 onNode("uses a dispatcher of the user's, whatever the global one is", async (network, globals) => {
   const own = new Agent({ user: 1 });
   const transport = nodeTransport(1000, { dispatcher: own })!;

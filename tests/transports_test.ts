@@ -812,6 +812,34 @@ onNode("knows each code of a dead connection, of fetch's error or of its cause",
   assertEquals([await trial({}), await trial({ cause: { code: "ENOTFOUND" } })], [true, true]);
 });
 
+onNode("ends the socket of a body that undici 6 awaits with status 204 or 304", async (_, globals) => {
+  globals[OLD] = globals[NEW];
+  globals[NEW] = undefined;
+  const { process } = globals as unknown as { process: object };
+  const trial = async (undici: string, status: number, headers: HeadersInit) => {
+    const socket = new FakeSocket();
+    globalThis.fetch = runtimesFetch((_, init) => {
+      goOver(socket, init);
+      return new Response(null, { status, headers });
+    });
+    await withGlobals({ process: { ...process, versions: { undici } } }, () => nodeTransport(1000)!.fetch(HTTP, {}));
+    return socket.destroyed;
+  };
+  for (const status of [204, 304]) {
+    for (
+      const [headers, ended] of [
+        [{ "content-length": "5" }, true],
+        [{ "transfer-encoding": "chunked" }, true],
+        [{ "content-length": "0" }, false],
+        [{}, false],
+      ] as const
+    ) {
+      assertEquals([await trial("6.0.0", status, headers), await trial("7.0.0", status, headers)], [ended, false]);
+    }
+  }
+  assertEquals(await trial("6.0.0", 200, { "content-length": "5" }), false);
+});
+
 onNode("uses a dispatcher of the user's, whatever the global one is", async (network, globals) => {
   const own = new Agent({ user: 1 });
   const transport = nodeTransport(1000, { dispatcher: own })!;

@@ -840,6 +840,17 @@ onNode("ends the socket of a body that undici 6 awaits with status 204 or 304", 
   assertEquals(await trial("6.0.0", 200, { "content-length": "5" }), false);
 });
 
+onNode("gives its agents no timeouts but that for connecting", async (network) => {
+  const settings = async (idle: number) => {
+    await nodeTransport(idle)!.fetch(HTTP, {});
+    const { connect: _, proxyTls: __, ...settings } = agentOf(network.last).settings;
+    return settings;
+  };
+  const none = { headersTimeout: 0, bodyTimeout: 0 };
+  assertEquals(await settings(1000), { ...none, keepAliveTimeout: 1000, keepAliveMaxTimeout: 1000 });
+  assertEquals(await settings(0), { ...none, keepAliveTimeout: 1, keepAliveMaxTimeout: 1, pipelining: 0 });
+});
+
 onNode("uses a dispatcher of the user's, whatever the global one is", async (network, globals) => {
   const own = new Agent({ user: 1 });
   const transport = nodeTransport(1000, { dispatcher: own })!;

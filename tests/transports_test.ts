@@ -851,6 +851,23 @@ onNode("gives its agents no timeouts but that for connecting", async (network) =
   assertEquals(await settings(0), { ...none, keepAliveTimeout: 1, keepAliveMaxTimeout: 1, pipelining: 0 });
 });
 
+onNode("adds to the user's options for connecting what ends a connection that is not open yet", async (network) => {
+  const ended: string[] = [];
+  const transport = nodeTransport(1000, { connect: { ca: "a" }, proxyTls: { ca: "b" } } as never)!;
+  await transport.fetch(HTTP, {});
+  const { connect, proxyTls } = agentOf(network.last).settings as Record<string, { ca: string; signal: AbortSignal }>;
+  assertEquals([connect!.ca, proxyTls!.ca], ["a", "b"]);
+  const [first, second] = [() => void ended.push("direct"), () => void ended.push("proxied")];
+  connect!.signal.addEventListener("abort", first);
+  proxyTls!.signal.addEventListener("abort", second);
+  await transport.close();
+  await transport.close();
+  assertEquals([ended, first === second], [["direct", "proxied"], false]);
+  const own = () => {};
+  await nodeTransport(1000, { connect: own } as never)!.fetch(HTTP, {});
+  assertStrictEquals(agentOf(network.last).settings.connect, own);
+});
+
 onNode("uses a dispatcher of the user's, whatever the global one is", async (network, globals) => {
   const own = new Agent({ user: 1 });
   const transport = nodeTransport(1000, { dispatcher: own })!;

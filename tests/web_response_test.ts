@@ -1,6 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { type Fetched, type ResponseHead, webResponse } from "../_internal/web_response.ts";
+import { type Fetched, type ResponseHead, takeResponse, webResponse } from "../_internal/web_response.ts";
 
 const HEAD: ResponseHead = {
   status: 200,
@@ -93,6 +93,15 @@ Deno.test("WebResponse has its reason phrase for the platform too, if every plat
     return [response.statusText, get!.call(response)];
   });
   assertEquals(phrases, [["Not Found", "Not Found"], ["caf\u00e9", ""]]);
+});
+
+Deno.test("WebResponse has headers without those that the platform refuses, if it refuses any", () => {
+  const pairs: [string, string][] = [["x-a", "1"], ["bad name", "2"], ["x-b", "3"]];
+  const headers = {
+    forEach: (add: (value: string, name: string) => void) => pairs.forEach(([name, value]) => add(value, name)),
+    [Symbol.iterator]: () => pairs[Symbol.iterator](),
+  } as unknown as Headers;
+  assertEquals([...respond(null, undefined, { headers }).headers], [["x-a", "1"], ["x-b", "3"]]);
 });
 
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {

@@ -104,6 +104,14 @@ Deno.test("WebResponse has headers without those that the platform refuses, if i
   assertEquals([...respond(null, undefined, { headers }).headers], [["x-a", "1"], ["x-b", "3"]]);
 });
 
+Deno.test("WebResponse has its status for the platform too, or 502 if that is none of HTTP", () => {
+  const { get } = Object.getOwnPropertyDescriptor(Response.prototype, "status")!;
+  for (const [status, platforms] of [[200, 200], [599, 599], [199, 502], [600, 502], [101, 502]] as const) {
+    const response = respond(null, undefined, { status });
+    assertEquals([response.status, get!.call(response), response.ok], [status, platforms, status === 200]);
+  }
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

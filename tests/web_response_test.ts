@@ -112,6 +112,12 @@ Deno.test("WebResponse has its status for the platform too, or 502 if that is no
   }
 });
 
+Deno.test("WebResponse says whether it was redirected, and is shown without what may be secret", () => {
+  assertEquals([true, false].map((redirected) => respond("", undefined, { redirected }).redirected), [true, false]);
+  const shown = Deno.inspect(respond("", undefined, { url: "https://a.test/?token=secret" }));
+  assertEquals(shown, 'Response { status: 200, url: "https://a.test/?…", bodyUsed: false }');
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

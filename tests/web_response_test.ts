@@ -118,6 +118,22 @@ Deno.test("WebResponse says whether it was redirected, and is shown without what
   assertEquals(shown, 'Response { status: 200, url: "https://a.test/?…", bodyUsed: false }');
 });
 
+Deno.test("WebResponse is read by the reader of its body, if that can read all of it", async () => {
+  const stream = () => new Response("stream").body as ReadableStream<Uint8Array<ArrayBuffer>>;
+  const bytes = new TextEncoder().encode("bytes");
+  const read = (readAll?: () => Promise<typeof bytes>) => webResponse(HEAD, { stream, ...(readAll && { readAll }) });
+  assertEquals(await read(() => Promise.resolve(bytes)).text(), "bytes");
+  assertEquals(await read().text(), "stream");
+  const locked = read(() => Promise.resolve(bytes));
+  const { body } = locked;
+  const text = locked.text();
+  assertEquals([body!.locked, locked.bodyUsed], [true, true]);
+  assertEquals(await text, "bytes");
+  const copied = read(() => Promise.resolve(bytes));
+  const clone = copied.clone();
+  assertEquals([await copied.text(), await clone.text()], ["stream", "stream"]);
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

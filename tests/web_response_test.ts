@@ -134,6 +134,18 @@ Deno.test("WebResponse is read by the reader of its body, if that can read all o
   assertEquals([await copied.text(), await clone.text()], ["stream", "stream"]);
 });
 
+Deno.test("WebResponse of bytes that others have gives them memory of their own", async () => {
+  const content = new TextEncoder().encode("hello");
+  const make = (fetched?: Fetched) => webResponse(HEAD, content, fetched);
+  new Uint8Array(await make().arrayBuffer()).fill(0);
+  for (const fetched of [undefined, { signal: null }]) {
+    (await make(fetched).body!.getReader().read()).value!.fill(0);
+    (await make(fetched).clone().bytes()).fill(0);
+  }
+  assertEquals(new TextDecoder().decode(content), "hello");
+  assertStrictEquals(await make({ signal: null }).arrayBuffer(), content.buffer); // nobody else has them
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

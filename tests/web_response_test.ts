@@ -146,6 +146,12 @@ Deno.test("WebResponse of bytes that others have gives them memory of their own"
   assertStrictEquals(await make({ signal: null }).arrayBuffer(), content.buffer); // nobody else has them
 });
 
+Deno.test("WebResponse of which a method has read the body has a stream that is locked", async () => {
+  const response = respond("hello", { signal: null });
+  await response.text();
+  assertEquals([response.body!.locked, response.bodyUsed], [true, true]);
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

@@ -152,6 +152,16 @@ Deno.test("WebResponse of which a method has read the body has a stream that is 
   assertEquals([response.body!.locked, response.bodyUsed], [true, true]);
 });
 
+Deno.test("WebResponse clones the headers as they are now", () => {
+  const response = respond("hello", undefined, { decoded: true });
+  response.headers.set("content-encoding", "own");
+  assertEquals(response.clone().headers.get("content-encoding"), "own");
+  const streamed = webResponse(HEAD, { stream: () => new Response("x").body as never });
+  streamed.headers.set("x-own", "1");
+  assertEquals(streamed.clone().headers.get("x-own"), "1");
+  assertEquals(HEAD.headers.has("x-own"), false);
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

@@ -162,6 +162,14 @@ Deno.test("WebResponse clones the headers as they are now", () => {
   assertEquals(HEAD.headers.has("x-own"), false);
 });
 
+Deno.test("WebResponse stops a read at once by an abort that comes right after the call", async () => {
+  const controller = new AbortController();
+  const text = respond("hello", { signal: controller.signal }).text();
+  const reason = new Error("enough");
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => text), reason);
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

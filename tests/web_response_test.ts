@@ -170,6 +170,23 @@ Deno.test("WebResponse stops a read at once by an abort that comes right after t
   assertStrictEquals(await assertRejects(() => text), reason);
 });
 
+Deno.test("WebResponse of a fetch has headers that refuse a change if the platform's do, though they are others", () => {
+  const { headers } = Response.redirect("https://a.test/next");
+  const fixed = respond("hello", { signal: null }, { decoded: true, headers }).headers;
+  assertThrows(() => fixed.set("x-a", "1"), TypeError);
+  assertThrows(() => fixed.append("x-a", "1"), TypeError);
+  assertThrows(() => fixed.delete("location"), TypeError);
+  assertEquals([...fixed], [["location", "https://a.test/next"]]);
+  const free = respond("hello", { signal: null }, { decoded: true, headers: new Headers(HEAD.headers) }).headers;
+  free.set("x-a", "1");
+  assertEquals([...free], [["content-type", "text/x"], ["x-a", "1"]]);
+  const own = respond("hello", undefined, { decoded: true, headers }).headers;
+  own.set("x-a", "1");
+  assertEquals([own.get("x-a"), headers.has("x-a")], ["1", false]);
+  const head = respond(null, undefined, { decoded: true, method: "HEAD" }).headers;
+  assertEquals([head.get("content-encoding"), HEAD.headers.get("content-encoding")], ["gzip", "gzip"]);
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

@@ -187,6 +187,16 @@ Deno.test("WebResponse of a fetch has headers that refuse a change if the platfo
   assertEquals([head.get("content-encoding"), HEAD.headers.get("content-encoding")], ["gzip", "gzip"]);
 });
 
+Deno.test("WebResponse tells that its stream was read, and no longer minds its signal then", async () => {
+  const fetched: Fetched = { signal: new AbortController().signal };
+  const response = respond("hello", fetched);
+  for await (const _ of response.body!) assertEquals(response.bodyUsed, true);
+  assertEquals(fetched.signal, undefined);
+  const streamed = webResponse(HEAD, { stream: () => new Response("x").body as never });
+  await streamed.body!.getReader().read();
+  assertEquals(streamed.bodyUsed, true);
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

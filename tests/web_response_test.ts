@@ -197,6 +197,19 @@ Deno.test("WebResponse tells that its stream was read, and no longer minds its s
   assertEquals(streamed.bodyUsed, true);
 });
 
+Deno.test("WebResponse has a clone that is one of the same fetch, and a stream that is another after it", async () => {
+  const controller = new AbortController();
+  const response = respond("hello", { signal: controller.signal });
+  const { body } = response;
+  const clone = response.clone();
+  assertEquals([body!.locked, response.body === body, response.body!.locked], [true, false, false]);
+  const reason = new Error("enough");
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => clone.text()), reason);
+  const streamed = webResponse(HEAD, { stream: () => new Response("x").body as never }, { signal: null });
+  assertStrictEquals(streamed.clone().headers, HEAD.headers);
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

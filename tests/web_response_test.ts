@@ -210,6 +210,14 @@ Deno.test("WebResponse has a clone that is one of the same fetch, and a stream t
   assertStrictEquals(streamed.clone().headers, HEAD.headers);
 });
 
+Deno.test("WebResponse has members that are enumerable, of one class, and no type that it was not given", async () => {
+  const names: string[] = [];
+  for (const name in respond("hello")) names.push(name);
+  assert(["url", "status", "headers", "text", "bytes", "clone"].every((name) => names.includes(name)), names.join());
+  assertStrictEquals(takeResponse(), takeResponse());
+  assertEquals((await respond("hello", undefined, { headers: new Headers() }).blob()).type, "");
+});
+
 Deno.test("WebResponse clones what is in memory with memory of its own", async () => {
   const response = respond("hello", { signal: null });
   const bytes = await response.clone().bytes();

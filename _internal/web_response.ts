@@ -167,7 +167,7 @@ function defineClass(): ResponseClass {
       }
       // `status` cannot be an accessor, because Node's constructor reads it.
       if (this.status !== status) {
-        Object.defineProperties(this, own({ status: { value: status }, ok: { value: false } }));
+        Object.defineProperty(this, "status", own({ value: status }));
       }
     }
 

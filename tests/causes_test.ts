@@ -1,6 +1,16 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { assert, assertEquals } from "@std/assert";
-import { causes, explain, findCode, isPermanent, isRefusal, neverSent, redact } from "../_internal/causes.ts";
+import {
+  causes,
+  explain,
+  findCode,
+  isAbort,
+  isCustom,
+  isRefusal,
+  neverSent,
+  redact,
+  isPermanent,
+} from "../_internal/causes.ts";
 import { printable } from "../_internal/options.ts";
 
 const coded = (code: unknown, message = "", options?: ErrorOptions) =>
@@ -204,6 +214,18 @@ Deno.test("redact() removes what Node's parser quotes of the response, whether i
   const mine = Object.assign(new Error("mine"), { data: "kept" });
   redact(mine, url);
   assertEquals(mine.data, "kept");
+});
+
+Deno.test("redact() takes out each quotation, also from a stack that was looked at, and if there is but a fragment", () => {
+  const hash = new URL("https://example.com/a#s3cret");
+  for (const secret of [url, hash]) {
+    const error = new Error(`from ${secret} to ${secret}`);
+    assert(error.stack!.includes("s3cret"));
+    redact(error, secret);
+    const shown = secret === url ? "https://example.com/a?…" : "https://example.com/a";
+    assertEquals(error.message, `from ${shown} to ${shown}`);
+    assert(!error.stack!.includes("s3cret"));
+  }
 });
 
 Deno.test("redact() goes on where a property cannot be read or changed", () => {

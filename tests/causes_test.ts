@@ -228,6 +228,14 @@ Deno.test("redact() takes out each quotation, also from a stack that was looked 
   }
 });
 
+Deno.test("redact() does not mind what Node's parser quotes if that cannot be removed", () => {
+  const error = new Proxy(Object.assign(new Error(`at ${url}`), { name: "HTTPParserError" }), {
+    deleteProperty: throws,
+  });
+  redact(error, url);
+  assertEquals(error.message, "at https://example.com/a?…");
+});
+
 Deno.test("redact() goes on where a property cannot be read or changed", () => {
   const error = new Error(`at ${url}`);
   Object.defineProperty(error, "first", { get: throws, enumerable: true });

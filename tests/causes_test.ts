@@ -255,6 +255,29 @@ Deno.test("printable() escapes what is not printable, and nothing else", () => {
   assertEquals(printable(text), text);
 });
 
+Deno.test("findCode() knows the words of Windows, of older Denos and of clients that leave out the code", () => {
+  const codes: [words: string, code: string | undefined][] = [
+    ["error (os error 10061)", "ECONNREFUSED"],
+    ["error (os error 10054)", "ECONNRESET"],
+    ["error (os error 10060)", "ETIMEDOUT"],
+    ["error (os error 10051)", "ENETUNREACH"],
+    ["error (os error 10065)", "EHOSTUNREACH"],
+    ["invalid peer certificate: Expired", "CERT_HAS_EXPIRED"],
+    ["invalid peer certificate: NotValidYet", "CERT_NOT_YET_VALID"],
+    ["invalid peer certificate: NotValidForName", "ERR_TLS_CERT_ALTNAME_INVALID"],
+    ["client error (Connect): received fatal alert: HandshakeFailure", "EPROTO"],
+    ["client error (SendRequest): received fatal alert: BadRecordMac", undefined],
+    ["Failed to execute: write EPIPE", "EPIPE"],
+    ["a page that Requires net access to a", undefined],
+  ];
+  for (const [words, code] of codes) assertEquals([words, findCode(new Error(words))], [words, code]);
+  assertEquals(staysSo("ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE"), true);
+  assertEquals(
+    explain(new Error("Unable to connect. Is the computer able to access the url?")),
+    "Cannot connect to the server",
+  );
+});
+
 Deno.test("isRefusal() tells a refused argument from a failure of the network", () => {
   const refusals: unknown[] = [
     new TypeError("Argument 2 `client` must be a Deno.HttpClient"),

@@ -278,6 +278,11 @@ Deno.test("findCode() knows the words of Windows, of older Denos and of clients 
   );
 });
 
+Deno.test("causes() and neverSent() take for errors what has a message, and know nothing of a ring", () => {
+  assertEquals([causes({}), causes({ message: 1 }).length], [[], 1]);
+  assertEquals([ring(1), ring(2), {}, "text", undefined].map(neverSent), [false, false, false, false, false]);
+});
+
 Deno.test("isRefusal() tells a refused argument from a failure of the network", () => {
   const refusals: unknown[] = [
     new TypeError("Argument 2 `client` must be a Deno.HttpClient"),

@@ -283,6 +283,12 @@ Deno.test("causes() and neverSent() take for errors what has a message, and know
   assertEquals([ring(1), ring(2), {}, "text", undefined].map(neverSent), [false, false, false, false, false]);
 });
 
+Deno.test("isAbort() knows an abort and a timeout by their names", () => {
+  const names = ["AbortError", "TimeoutError", "NoAbortError", "TimeoutErrors"];
+  assertEquals(names.map((name) => isAbort({ name })), [true, true, false, false]);
+  assertEquals([undefined, "AbortError", revoked].map(isAbort), [false, false, false]);
+});
+
 Deno.test("isRefusal() tells a refused argument from a failure of the network", () => {
   const refusals: unknown[] = [
     new TypeError("Argument 2 `client` must be a Deno.HttpClient"),

@@ -289,6 +289,20 @@ Deno.test("isAbort() knows an abort and a timeout by their names", () => {
   assertEquals([undefined, "AbortError", revoked].map(isAbort), [false, false, false]);
 });
 
+Deno.test("isCustom() knows the user's own classes, unless their errors are of the network", () => {
+  class Own extends Error {}
+  assertEquals([new Own("mine"), new Error("a"), new DOMException("a")].map(isCustom), [true, false, false]);
+  assertEquals([coded("ECONNRESET"), Object.assign(new Own(), { code: "ECONNRESET" })].map(isCustom), [false, false]);
+  assertEquals(isCustom(new Own("Unable to connect. Is the computer able to access the url?")), false);
+  assertEquals(isCustom(new Own("a", { cause: reset })), false);
+  class Thrown {
+    message = "mine";
+  }
+  assertEquals([new Thrown(), undefined, "text", HOSTILE["a proxy whose traps throw"]].map(isCustom), [
+    ...[false, false, false, false],
+  ]);
+});
+
 Deno.test("isRefusal() tells a refused argument from a failure of the network", () => {
   const refusals: unknown[] = [
     new TypeError("Argument 2 `client` must be a Deno.HttpClient"),

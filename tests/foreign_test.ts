@@ -39,3 +39,15 @@ Deno.test("refuseForeign() takes no name of every object's for an option", () =>
     refuseForeign(JSON.parse('{ "__proto__": 1 }'), names);
   }
 });
+
+Deno.test("refuseForeign() knows the options of other clients, and those of a session or a pool", () => {
+  const others =
+    "auth baseURL data files form hooks params prefixUrl responseType retry searchParams throwHttpErrors " +
+    "validateStatus";
+  const ofRequest = `${others} baseUrl cookieJar fetch pool`.split(" ");
+  const ofSession =
+    `${others} client dispatcher idleTimeout maxConnections maxConnectionsPerOrigin maxQueued proxy tls ` +
+    "transport";
+  assertEquals(Object.keys(REQUEST_OPTIONS_OF_OTHERS).sort(), ofRequest.sort());
+  assertEquals(Object.keys(SESSION_OPTIONS_OF_OTHERS).sort(), ofSession.split(" ").sort());
+});

@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
-import { assertEquals } from "@std/assert";
-import { checkLimit } from "../_internal/options.ts";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { runInNewContext } from "node:vm";
+import { checkLimit, checkMethods, describe, isPlainObject, isRequest, plain } from "../_internal/options.ts";
 import { assertRefuses } from "./refusing.ts";
 
 Deno.test("checkLimit() takes non-negative integers and Infinity", () => {
@@ -10,4 +11,35 @@ Deno.test("checkLimit() takes non-negative integers and Infinity", () => {
     assertRefuses(() => checkLimit("max", value), '"max" must be', RangeError);
   }
   for (const value of ["1", null, true, {}]) assertRefuses(() => checkLimit("max", value as never), '"max" must be');
+});
+
+Deno.test("plain() has what an instance of a class has, and leaves a plain object as it is, of whatever realm", () => {
+  class Base {
+    get a() {
+      return "base";
+    }
+    get b() {
+      return "base";
+    }
+  }
+  class Derived extends Base {
+    override get a() {
+      return "derived";
+    }
+  }
+  for (
+    const options of [new Derived(), runInNewContext("class A { get a() { return 'derived' } b = 'base' }; new A()")]
+  ) {
+    assertEquals({ ...plain(options) }, { a: "derived", b: "base" });
+  }
+  class Own extends Base {
+    override hasOwnProperty() {
+      return true;
+    }
+  }
+  class Last extends Own {}
+  assertEquals(plain(new Last()).b, "base");
+  const bare = Object.assign(Object.create(null), { a: 1 });
+  assertEquals(plain(Object.create(bare)).a, 1);
+  for (const options of [{ a: 1 }, bare]) assertStrictEquals(plain(options), options);
 });

@@ -43,3 +43,21 @@ Deno.test("plain() has what an instance of a class has, and leaves a plain objec
   assertEquals(plain(Object.create(bare)).a, 1);
   for (const options of [{ a: 1 }, bare]) assertStrictEquals(plain(options), options);
 });
+
+Deno.test("isPlainObject() and isRequest() know objects of another realm", () => {
+  assertEquals([{}, Object.create(null), runInNewContext("({})")].map(isPlainObject), [true, true, true]);
+  assertEquals([new Date(), Object.create({}), runInNewContext("new Date()")].map(isPlainObject), [
+    false,
+    false,
+    false,
+  ]);
+  const other = {
+    get [Symbol.toStringTag]() {
+      return "Request";
+    },
+  };
+  const untagged = Object.defineProperty(new Request("https://a.test/"), Symbol.toStringTag, { value: "Own" });
+  assertEquals([other, untagged, new URL("https://a.test/"), null, "text"].map(isRequest), [
+    ...[true, true, false, false, false],
+  ]);
+});

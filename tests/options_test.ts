@@ -61,3 +61,10 @@ Deno.test("isPlainObject() and isRequest() know objects of another realm", () =>
     ...[true, true, false, false, false],
   ]);
 });
+
+Deno.test("checkMethods() needs both methods", () => {
+  checkMethods("It", { a() {}, b() {} }, "a", "b");
+  for (const value of [{ a() {} }, { b() {} }, {}, null, undefined]) {
+    assertThrows(() => checkMethods("It", value, "a", "b"), TypeError, 'It must have the methods "a" and "b"');
+  }
+});

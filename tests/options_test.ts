@@ -68,3 +68,10 @@ Deno.test("checkMethods() needs both methods", () => {
     assertThrows(() => checkMethods("It", value, "a", "b"), TypeError, 'It must have the methods "a" and "b"');
   }
 });
+
+Deno.test("describe() shows a value, but not what an object has", () => {
+  const values = ["a\n\u202e", 5n, 5, () => {}, { secret: 1 }, Symbol("\x1b"), null, undefined];
+  assertEquals(values.map(describe), [
+    ...['"a\\n\\u{202e}"', "5n", "5", "function", "object", "Symbol(\\u{1b})", "null", "undefined"],
+  ]);
+});

@@ -150,7 +150,7 @@ export function isCustom(thrown: unknown): boolean {
 
 /** Whether an error says that a signal has aborted, or has timed out. */
 export function isAbort(thrown: unknown): boolean {
-  return resultOf(() => /^(?:Abort|Timeout)Error$/.test(readText(thrown as Error, "name"))) === true;
+  return /^(?:Abort|Timeout)Error$/.test(readText(thrown as Error, "name"));
 }
 
 /** Matches what Bun says if it cannot open or read the file that is the body. */

@@ -168,3 +168,16 @@ Deno.test("throwIfAborted() and addAbortListener() take a signal of a polyfill, 
   assertThrows(() => throwIfAborted(signal), DOMException);
   assertThrows(() => throwIfAborted(AbortSignal.abort(new RangeError("mine"))), RangeError, "mine");
 });
+
+Deno.test("addAbortListener() has a listener told once, also by a signal that keeps its event handler", () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  signal.removeEventListener = () => {
+    throw new Error("not here");
+  };
+  let told = 0;
+  addAbortListener(signal, { onAbort: () => told++ });
+  controller.abort();
+  signal.dispatchEvent(new Event("abort"));
+  assertEquals(told, 1);
+});

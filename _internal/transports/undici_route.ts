@@ -47,7 +47,9 @@ interface Channels {
 export class Route {
   /** Whether the agent offered a connection that is not fresh, and this route closed it. */
   refused = false;
-  /** Whether `fetch` has sent the request by this route, and not by a dispatcher of the `Request`. */
+  /**
+   * Whether `fetch` has sent the request by this route, and not by a dispatcher of the `Request`.
+   */
   used = false;
   readonly #agent: Agent;
   readonly #fresh: boolean;

@@ -127,6 +127,18 @@ Deno.test(
 );
 
 Deno.test(
+  "Timing counts no wait for a body towards the timeout of the headers, nor against it",
+  withTiming((timing, clock) => {
+    waitForHeaders(timing, clock, 30);
+    timing.begin("idle");
+    clock.advance(40);
+    timing.finish();
+    timing.begin("headers"); // for the cookie jar, which is told last
+    assertEquals(timing.deadline, START + 140);
+  }),
+);
+
+Deno.test(
   "Timing.redirect() gives the next headers the whole timeout",
   withTiming((timing, clock) => {
     waitForHeaders(timing, clock, 90);

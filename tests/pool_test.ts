@@ -131,6 +131,11 @@ Deno.test("Pool() refuses limits and timeouts that make no sense", () => {
       `"maxConnections" must be a positive integer or Infinity: received null`,
     ],
     [
+      { maxConnections: 8n as never },
+      TypeError,
+      `"maxConnections" must be a positive integer or Infinity: received 8n`,
+    ],
+    [
       { maxConnectionsPerOrigin: 0 },
       RangeError,
       `"maxConnectionsPerOrigin" must be a positive integer or Infinity: received 0`,

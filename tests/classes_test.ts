@@ -39,6 +39,16 @@ Deno.test("where there is no Symbol.asyncDispose, no method is named undefined, 
   Reflect.get(pooled, symbols.dispose!).call(pooled);
   await Reflect.get(later, symbols.asyncDispose!).call(later);
   assertEquals([pooled.released, later.closed], [true, true]);
+
+  // One that comes after a pool, and before what is made next: a pool, or a session over it.
+  const pool = new module.Pool();
+  for (const make of [() => new module.Session({ pool }), () => new module.Pool()]) {
+    symbols.asyncDispose = Symbol("asyncDispose");
+    const last = make();
+    await Reflect.get(last, symbols.asyncDispose!).call(last);
+    assertEquals(last.closed, true);
+  }
+  await pool.close();
 });
 
 /** An instance of each class that a user sees, and what names it. */

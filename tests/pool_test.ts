@@ -391,6 +391,23 @@ Deno.test("Pool.acquire() leaves one listener on a shared signal while requests 
   assertEquals(snapshot(pool), "0 active, 0 queued");
 });
 
+Deno.test("Pool.acquire() leaves no listener on a shared signal after requests that were refused", async () => {
+  using clock = new FakeClock().install();
+  const { pool } = create({ maxConnections: 1 });
+  const record = new Recorder(pool);
+  const controller = new CountingController();
+  const { signal } = controller;
+  record.acquire("held", A);
+  record.acquire("1", A, { signal, timeout: 100 });
+  record.acquire("2", A, { signal });
+  await clock.tick(100);
+  assertEquals([await record.take(), controller.listeners], ["+held -1: TimeoutError", 1]);
+  const closing = pool.close();
+  assertEquals([await record.take(), controller.listeners], ["-2: PoolClosedError", 0]);
+  record.release("held");
+  await closing;
+});
+
 Deno.test("Pool.acquire() rejects when maxQueued requests wait already", async () => {
   const { pool } = create({ maxConnections: 1, maxQueued: 1 });
   const record = new Recorder(pool);

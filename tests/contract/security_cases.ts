@@ -104,6 +104,7 @@ const POLLUTION: Record<string, unknown> = {
   cookieJar: { getCookieString: () => "evil=1", setCookie: () => {} },
   transport: { closesSockets: false, fetch: () => Promise.resolve(new Response("evil")), close: () => {} },
   onLeak: "evil",
+  onClose: "evil",
   maxConnections: 0,
   maxConnectionsPerOrigin: 0,
   maxQueued: 0,

@@ -391,6 +391,29 @@ Deno.test("Pool.acquire() leaves one listener on a shared signal while requests 
   assertEquals(snapshot(pool), "0 active, 0 queued");
 });
 
+Deno.test("Pool calls what its options and its transport have as their methods, also those set later", async () => {
+  const sent: unknown[] = [];
+  const transport = { closesSockets: false, fetch: () => Promise.reject(new TypeError("replaced")), close() {} };
+  const pool = new Pool({ transport });
+  const options = {
+    onClose() {
+      sent.push(this);
+    },
+  };
+  const lease = await pool.acquire(A, options);
+  Object.assign(transport, {
+    fetch(this: unknown) {
+      sent.push(this);
+      return Promise.resolve(new Response());
+    },
+  });
+  await lease.fetch(new URL(A), {});
+  const closing = pool.close();
+  lease.release();
+  await closing;
+  assertEquals(sent.map((value) => [value === transport, value === options]), [[true, false], [false, true]]);
+});
+
 Deno.test("Pool.acquire() leaves no listener on a shared signal after requests that were refused", async () => {
   using clock = new FakeClock().install();
   const { pool } = create({ maxConnections: 1 });

@@ -191,6 +191,25 @@ test("Source.read() gives the chunks and then the end, for ever", async () => {
   assertEquals(await source.read(), { done: true, value: undefined });
 });
 
+test("Source takes any number of chunks that have bytes, and of empty ones between them", async () => {
+  const count = 70_000;
+  const many = () => {
+    let pulls = 0;
+    return new ReadableStream<Bytes>({
+      pull(controller) {
+        if (pulls++ === 2 * count) return controller.close();
+        controller.enqueue(new Uint8Array(pulls % 2));
+      },
+    });
+  };
+  const { exchange, source } = arrive({ body: many() });
+  assertEquals((await bufferBody(exchange, source, Infinity)).byteLength, count);
+  const streamed = arrive({ body: many() }).source;
+  let size = 0;
+  for (let read = await streamed.read(); !read.done; read = await streamed.read()) size += read.value.byteLength;
+  assertEquals(size, count);
+});
+
 test("Source.read() rejects a body that is shorter or longer than announced", async () => {
   for (const prefersByob of [false, true]) {
     for (const [announced, ...chunks] of [["4", "abc"], ["4", "abc", "de"], ["0", "a"], ["3", "abc", "d"], ["1"]]) {

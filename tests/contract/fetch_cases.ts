@@ -342,6 +342,14 @@ export const cases: Case[] = [
     controller.abort(reason);
     assertStrictEquals(await reader.read().catch((error) => error), reason);
   }),
+  withSession("session.fetch shows an abort at the next read of a body that was read ahead", async (session, t) => {
+    const controller = new AbortController();
+    const { body } = await session.fetch(`${t.scope.url}/drip?n=4&gap=1`, { signal: controller.signal });
+    await untilIdle(session);
+    const reason = new Error("enough");
+    controller.abort(reason);
+    assertStrictEquals(await body!.getReader().read().catch((error) => error), reason);
+  }),
   withSession("two reads of a stream may wait at once", async (session, { scope }) => {
     const response = await session.get(`${scope.url}/drip?n=4&gap=5`, { prefetch: false });
     const chunks = response[Symbol.asyncIterator]();

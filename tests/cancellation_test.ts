@@ -132,21 +132,26 @@ Deno.test("Cancellation.forgetWaits() leaves the waits before it to whoever wait
   assertEquals(await Promise.all(before), [{ value: "done" }, { value: "done" }]);
 });
 
-Deno.test("Cancellation keeps nothing of what a wait has ended with", async () => {
+Deno.test("Cancellation keeps nothing of what a wait has ended with, though another one goes on", async () => {
   setFlagsFromString("--expose-gc");
   const gc: () => void = runInNewContext("gc");
-  const cancellation = new Cancellation();
-  const values: WeakRef<object>[] = [];
-  for (let i = 0; i < 100; i++) {
-    const value = new Array(1000).fill(i);
-    values.push(new WeakRef(value));
-    await cancellation.race(Promise.resolve(value));
+  for (const others of [0, 1]) {
+    for (const settled of [Promise.resolve.bind(Promise), Promise.reject.bind(Promise)]) {
+      const cancellation = new Cancellation();
+      for (let i = 0; i < others; i++) cancellation.race(new Promise(() => {}));
+      const values: WeakRef<object>[] = [];
+      for (let i = 0; i < 100; i++) {
+        const value = new Array(1000).fill(i);
+        values.push(new WeakRef(value));
+        await cancellation.race(settled(value)).catch(() => {});
+      }
+      for (let i = 0; i < 3; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 0)); // a WeakRef holds until the end of the turn
+        gc();
+      }
+      const kept = values.filter((value) => value.deref() !== undefined).length;
+      assert(kept <= 2, `${kept}`); // the stack may hold the last ones
+      assert(!cancellation.aborted);
+    }
   }
-  for (let i = 0; i < 3; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 0)); // a WeakRef holds until the end of the turn
-    gc();
-  }
-  const kept = values.filter((value) => value.deref() !== undefined).length;
-  assert(kept <= 2, `${kept}`); // the stack may hold the last ones
-  assert(!cancellation.aborted);
 });

@@ -6,6 +6,7 @@ import { Cancellation } from "../_internal/cancellation.ts";
 import { Slots } from "../_internal/slots.ts";
 import { Upload } from "../_internal/upload.ts";
 import { PoolClosedError } from "../errors.ts";
+import { settle } from "./fake_clock.ts";
 
 const ORIGIN = "https://a.test";
 const URL_OF_ORIGIN = new URL(ORIGIN);
@@ -109,4 +110,29 @@ Deno.test("Attempt.release() aborts what was sent if the upload is still running
   attempt.fetch(URL_OF_ORIGIN, {});
   attempt.release(true, undefined);
   assertEquals([sent[0]!.signal!.aborted, upload.ended], [true, true]);
+});
+
+Deno.test("Attempt waits before the others once more at the origin that it was sent to, and behind them elsewhere", async () => {
+  for (const [origin, next] of [[ORIGIN, "redirected"], ["https://b.test", "other"]] as const) {
+    const { slots, attempt } = setUp();
+    assert(attempt.tryAcquire(ORIGIN));
+    await attempt.fetch(URL_OF_ORIGIN, {});
+    attempt.release(true, undefined);
+    const holder = new Attempt(slots, new Owner());
+    assert(holder.tryAcquire(origin));
+    const granted: string[] = [];
+    const other = new Attempt(slots, new Owner());
+    for (const [name, waiter] of [["other", other], ["redirected", attempt]] as const) {
+      assert(!waiter.tryAcquire(origin));
+      waiter.enqueue(origin, Infinity).then(() => granted.push(name));
+    }
+    holder.release(true, undefined);
+    await settle();
+    assertEquals(granted, [next]);
+    for (const waiter of next === "other" ? [other, attempt] : [attempt, other]) {
+      await settle();
+      waiter.release(true, undefined);
+    }
+    assertEquals([slots.active, slots.queued], [0, 0]);
+  }
 });

@@ -255,7 +255,7 @@ Deno.test("printable() escapes what is not printable, and nothing else", () => {
   assertEquals(printable(text), text);
 });
 
-Deno.test("findCode() knows the words of Windows, of older Denos and of clients that leave out the code", () => {
+Deno.test("findCode() knows the words of Windows, of older Deno and of clients that leave out the code", () => {
   const codes: [words: string, code: string | undefined][] = [
     ["error (os error 10061)", "ECONNREFUSED"],
     ["error (os error 10054)", "ECONNRESET"],

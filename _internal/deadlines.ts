@@ -1,13 +1,5 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
-/** What a sweep has found. */
-export interface Sweep {
-  /** The earliest deadline that has not come, or `Infinity` if there is none. */
-  readonly next: number;
-  /** Ends everything that is due. */
-  readonly end: () => void;
-}
-
 /**
  * One timer for many deadlines, and the clock that measures them.
  *
@@ -208,24 +200,22 @@ export class Deadlines {
 
   /**
    * Lets the process end in spite of the timer, because nobody waits, until a deadline is armed.
-   * Returns `false` if that is not possible: for a faked timer, in browsers and workers, and with
-   * zone.js, whose zones wait for timers too.
+   * Returns `false` if that is not possible: for a faked timer, and in browsers and workers.
    */
   unref(): boolean {
     if (this.#timer?.id?.unref === undefined || this.#timer.stopChecking !== undefined) return false;
-    if ("Zone" in globalThis) return false;
     this.#timer.id.unref();
     return this.#resting = true;
   }
 
   /**
    * Called when there is no deadline. Making and removing a timer for each request would take
-   * longer than all other work for the request, so the timer is kept. There are two exceptions: a
-   * timer that would keep the process alive, and a faked one, which a test would find. Both are
-   * removed.
+   * longer than all other work for the request, so the timer is kept. There are three exceptions: a
+   * timer that would keep the process alive, a faked one, which a test would find, and one of
+   * zone.js, whose zones wait for it. These are removed.
    */
   rest(): void {
-    if (!this.unref()) this.clear();
+    if ("Zone" in globalThis || !this.unref()) this.clear();
   }
 
   /** Removes the timer, because nothing waits any longer. */

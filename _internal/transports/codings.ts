@@ -10,7 +10,7 @@ import { undiciVersion } from "./undici.ts";
 import { isWorkerd } from "../runtime.ts";
 
 /** The options of `fetch()` that decide about decoding: Bun's and workerd's. */
-type Init = RequestInit & { decompress?: boolean; encodeResponseBody?: string };
+type Init = RequestInit & { decompress?: boolean | 0; encodeResponseBody?: string };
 
 /** What a worker's compatibility date has switched on. */
 interface Compatibility {
@@ -44,7 +44,7 @@ export function decodes(coding: string, init: Init): boolean {
   if (Bun !== undefined) {
     // Bun ignores empty and `identity` codings, and does not decode a body with two codings.
     const [first = "", second] = codings.filter((part) => part !== "" && part !== "identity");
-    return Boolean(init.decompress ?? true) && second === undefined && known.test(first);
+    return init.decompress !== false && init.decompress !== 0 && second === undefined && known.test(first);
   }
   // Node decodes zstd from undici 7 on.
   return codings.every((part) => known.test(part) && !(part === "zstd" && undiciVersion() < 7));

@@ -250,7 +250,7 @@ function needsBuffer(body: BodyInit | null | undefined): body is Blob | FormData
  */
 function isPolluted(): boolean {
   for (const _ in {}) return true;
-  return false;
+  return "body" in {} || "size" in {}; // what Deno reads, even if it is not enumerable
 }
 
 /** The last class that {@linkcode isPlatformBlob} found to be the platform's. */

@@ -246,10 +246,10 @@ export const cases: Case[] = [
       withSession(
         `timeout.headers does not run while an upload makes progress: ${what}`,
         async (session, { scope }) => {
-          const response = await session.post(`${scope.url}/upload`, { body: body(20, 30) });
+          const response = await session.post(`${scope.url}/upload`, { body: body(20, 60) });
           assertEquals((await response.json<{ bodyLength: number }>()).bodyLength, 2000);
         },
-        { timeout: { headers: 400 }, needs: ["streamsUploads"] },
+        { timeout: { headers: 1000 }, needs: ["streamsUploads"] },
       ),
       withSession(`timeout.headers passes when an upload stalls: ${what}`, async (session, { scope }) => {
         const start = performance.now();

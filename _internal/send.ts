@@ -66,11 +66,13 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   // The runtime knows the length of a body in memory. Only the caller knows that of a stream.
   const { headers, rest = {} } = exchange.outgoing;
   headers?.delete("content-length");
-  // From Node 24 on, nobody can see whether a `Request` carries a dispatcher.
-  const mayBeMock = platform.sender?.() === undefined || hasOwnClient(exchange.outgoing) || CARRIER in rest;
-  const content = mayBeMock && TEXT.test(headers?.get("content-type") ?? "")
-    ? decodeStrictly(body as Bytes) ?? body
-    : body;
+  // From Node 24 on, nobody can see whether a `Request` carries a dispatcher. A large body stays as
+  // it is then, because most requests carry none.
+  const { byteLength = 0 } = (body ?? {}) as Partial<Bytes>;
+  const carriesMock = (hasOwnClient(exchange.outgoing) || CARRIER in rest) && byteLength <= SMALL_BODY;
+  const isCompared = (platform.sender?.() === undefined || carriesMock) &&
+    TEXT.test(headers?.get("content-type") ?? "");
+  const content = isCompared ? decodeStrictly(body as Bytes) ?? body : body;
   exchange.outgoing = { ...exchange.outgoing, body: content, request: undefined };
 }
 
@@ -132,7 +134,8 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   }
   exchange.refuseLate(response);
   checkResponse(response, exchange);
-  const isOwn = hasOwnClient(outgoing) || CARRIER in init; // the transport removes what had no effect
+  // A transport with sockets removes the carrier if its dispatcher was not used. No other uses it.
+  const isOwn = hasOwnClient(outgoing) || sender === "sockets" && CARRIER in init;
   const hasLength = sender !== undefined && sender === platform.sender?.() && !isOwn;
   const source = new Source(exchange, response, platform, hasLength && sender === "sockets", hasLength);
   const storing = jar && keepCookies(jar, url, response.headers, exchange.cancellation);

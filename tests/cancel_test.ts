@@ -265,8 +265,8 @@ async function run(
   assert(transport.closes > 0);
   const cut = await session.close();
   const isCut = outcome === "session closed" && cut.length === 1;
-  // Who asks a closed session is not cut off. One who read to the end at the very turn of the close
-  // may be.
+  // A request that is made after the close counts as never open, so `close()` does not return it.
+  // If the body ends in the same turn as the close, `close()` may return the request or not.
   assert(isCut || cut.length === 0 || disturbances.length > 0 && cut.length === 1, "what was cut off");
   return { outcome, turns: await promise, lastEvent: world.lastEvent };
 }

@@ -43,8 +43,8 @@ export interface Scope extends AsyncDisposable {
   readonly recording: boolean;
   stats(): Promise<Stats>;
   /**
-   * Resolves as soon as the conditions hold; rejects with what was counted if they did not within
-   * so many ms (250).
+   * Resolves as soon as the conditions hold. If they do not within `within` milliseconds (250), it
+   * rejects, and the error says what was counted.
    */
   wait(conditions: Conditions, within?: number): Promise<Stats>;
   /** Lets `/hold?key=` go on, before or after it was asked for. */

@@ -90,8 +90,8 @@ export abstract class Exchange {
   }
 
   /**
-   * The request's body. A route that wants it asks before its first `await`; else it is read and
-   * dropped.
+   * The request's body. A route that needs the body calls this before its first `await`. Otherwise
+   * the server reads the body and drops it.
    */
   abstract body(): Promise<Uint8Array>;
 

@@ -327,8 +327,8 @@ async function writePattern(exchange: Exchange, length: number, piece = PIECE) {
 }
 
 /**
- * Sends `n` pieces, a gap of so many ms between them; ends early, with `Gone`, when the client
- * leaves.
+ * Sends `n` pieces, and waits `gap` milliseconds before each next one. If the client leaves, it
+ * throws `Gone`.
  */
 async function paced(exchange: Exchange, query: URLSearchParams, piece: (i: number) => Uint8Array) {
   const n = Number(query.get("n") ?? 10);

@@ -342,6 +342,22 @@ export const cases: Case[] = [
     controller.abort(reason);
     assertStrictEquals(await reader.read().catch((error) => error), reason);
   }),
+  ...["an abort", "the idle timeout", "Session.close()"].map((how): Case => ({
+    name: `session.fetch gives up a small body that stalls at ${how}`,
+    async run({ scope }) {
+      const session = new Session(how === "the idle timeout" ? { timeout: { idle: 100 } } : {});
+      const controller = new AbortController();
+      const reading = session.fetch(`${scope.url}/stall/10?of=100`, { signal: controller.signal })
+        .then((response) => failure(response.text()));
+      while (!["prefetch", "streaming"].includes(session.exchanges()[0]!.state)) await pause(5);
+      if (how === "an abort") controller.abort(new Error("enough"));
+      if (how === "Session.close()") await within(10_000, session.close());
+      assert(await within(10_000, reading) instanceof Error);
+      assertIdle(session);
+      await scope.wait({ pending: 0 });
+      await session.close();
+    },
+  })),
   withSession("session.fetch shows an abort at the next read of a body that was read ahead", async (session, t) => {
     const controller = new AbortController();
     const { body } = await session.fetch(`${t.scope.url}/drip?n=4&gap=1`, { signal: controller.signal });

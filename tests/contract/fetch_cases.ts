@@ -342,6 +342,18 @@ export const cases: Case[] = [
     controller.abort(reason);
     assertStrictEquals(await reader.read().catch((error) => error), reason);
   }),
+  {
+    name: "session.fetch rejects as fetch does though the caller's signal aborts right after the session has closed",
+    async run() {
+      const session = new Session({ fetch: () => new Promise(() => {}) });
+      const controller = new AbortController();
+      const sent = failure(session.fetch("http://x.test/", { signal: controller.signal }));
+      const closing = session.close();
+      controller.abort(new Error("too late"));
+      assertInstanceOf(causeOf(await sent), SessionClosedError);
+      await closing;
+    },
+  },
   ...["an abort", "the idle timeout", "Session.close()"].map((how): Case => ({
     name: `session.fetch gives up a small body that stalls at ${how}`,
     async run({ scope }) {

@@ -371,12 +371,19 @@ export const cases: Case[] = [
     },
   })),
   withSession("session.fetch shows an abort at the next read of a body that was read ahead", async (session, t) => {
-    const controller = new AbortController();
-    const { body } = await session.fetch(`${t.scope.url}/drip?n=4&gap=1`, { signal: controller.signal });
-    await untilIdle(session);
-    const reason = new Error("enough");
-    controller.abort(reason);
-    assertStrictEquals(await body!.getReader().read().catch((error) => error), reason);
+    for (const reason of [new Error("enough"), new SessionClosedError()]) {
+      const controller = new AbortController();
+      const { body } = await session.fetch(`${t.scope.url}/drip?n=4&gap=1`, { signal: controller.signal });
+      await untilIdle(session);
+      controller.abort(reason);
+      assertStrictEquals(await body!.getReader().read().catch((error) => error), reason);
+    }
+  }),
+  withSession("session.fetch knows a data: URL where fetch does, however it is written", async (session) => {
+    for (const url of ["data:,hello", "DATA:,hello", " data:,hello", "da\tta:,hello", "\r\nd\nata:,hello"]) {
+      const [ours, theirs] = [session.fetch, fetch].map(async (send) => await (await send(url)).text());
+      assertEquals(await ours.catch(() => "fails"), await theirs.catch(() => "fails"), JSON.stringify(url));
+    }
   }),
   withSession("two reads of a stream may wait at once", async (session, { scope }) => {
     const response = await session.get(`${scope.url}/drip?n=4&gap=5`, { prefetch: false });

@@ -354,6 +354,22 @@ export const cases: Case[] = [
       await closing;
     },
   },
+  {
+    name: "session.fetch settles when it is aborted, though the body of a wrapper never does",
+    async run() {
+      const body = { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) };
+      const headers = new Headers({ "content-length": "5" });
+      const answer = Object.defineProperties(new Response(null, { headers }), { body: { value: body } });
+      const session = new Session({ fetch: () => Promise.resolve(answer) });
+      const controller = new AbortController();
+      const sent = session.fetch("http://x.test/", { signal: controller.signal });
+      while (session.exchanges()[0]!.state !== "streaming") await pause(5);
+      const reason = new Error("enough");
+      controller.abort(reason);
+      assertStrictEquals(await failure((await within(10_000, sent)).text()), reason);
+      await session.close();
+    },
+  },
   ...["an abort", "the idle timeout", "Session.close()"].map((how): Case => ({
     name: `session.fetch gives up a small body that stalls at ${how}`,
     async run({ scope }) {

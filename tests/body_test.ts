@@ -406,6 +406,7 @@ test("bufferBody() takes a body in one piece only where the platform is sure to 
     };
     assertEquals(text(await bufferBody(exchange, source, 10)), "abcd");
     assertEquals(whole, wholly, JSON.stringify(setup));
+    assertEquals(exchange.timing.deadline, Infinity, "its wait is not over");
   }
 });
 

@@ -165,6 +165,27 @@ export const cases: Case[] = [
       }
     },
   },
+  {
+    name: "StreamedResponse.lines() takes a byte order mark from the text's start alone, and shows what is not UTF-8",
+    async run() {
+      const mark = [0xef, 0xbb, 0xbf];
+      const text = Uint8Array.of(...mark, 97, 10, ...mark, 98, 13, 10, 10, 0xff, 10, ...mark);
+      for (let split = 1; split < text.length; split++) {
+        const body = new ReadableStream({
+          start(controller) {
+            for (const part of [text.slice(0, split), text.slice(split)]) controller.enqueue(part);
+            controller.close();
+          },
+        });
+        const session = new Session({ fetch: () => Promise.resolve(new Response(body)) });
+        const response = await session.get("http://x.test/", { prefetch: false });
+        const lines: string[] = [];
+        for await (const line of response.lines()) lines.push(line);
+        assertEquals(lines, ["a", "\ufeffb", "", "\ufffd", "\ufeff"]);
+        await session.close();
+      }
+    },
+  },
   end("a body over the cap", "/endless", async ({ session, response, scope }) => {
     assertEquals(session.exchanges()[0]!.url, `${scope.url}/endless`);
     await response.close();

@@ -341,7 +341,7 @@ export const cases: Case[] = [
         const stuck = failure(session.get(`${scope.url}/hang`));
         while (session.exchanges()[0]!.state !== "headers") await pause(5);
         const closing = session.close({ grace });
-        await pause(10);
+        await pause(10); // in which a grace that is too long for a timer would be over
         assertEquals(session.exchanges().length, 1);
         assertEquals((await promptly(session.close())).length, 1);
         assertEquals((await closing).length, 1);

@@ -377,7 +377,8 @@ export const cases: Case[] = [
       const controller = new AbortController();
       const reading = session.fetch(`${scope.url}/stall/10?of=100`, { signal: controller.signal })
         .then((response) => failure(response.text()));
-      while (!["prefetch", "streaming"].includes(session.exchanges()[0]!.state)) await pause(5);
+      // On a busy machine, the timeout may have ended the exchange before anybody looks.
+      while (/queued|headers/.test(session.exchanges()[0]?.state ?? "")) await pause(5);
       if (how === "an abort") controller.abort(new Error("enough"));
       if (how === "Session.close()") await within(10_000, session.close());
       assert(await within(10_000, reading) instanceof Error);

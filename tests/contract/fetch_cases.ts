@@ -397,7 +397,7 @@ export const cases: Case[] = [
     }
   }),
   withSession("session.fetch knows a data: URL where fetch does, however it is written", async (session) => {
-    for (const url of ["data:,hello", "DATA:,hello", " data:,hello", "da\tta:,hello", "\r\nd\nata:,hello"]) {
+    for (const url of ["data:,hello", "DATA:,hello", " data:,hello", "da\tta:,hello", "\r\nda\nta:,hello"]) {
       const [ours, theirs] = [session.fetch, fetch].map(async (send) => await (await send(url)).text());
       assertEquals(await ours.catch(() => "fails"), await theirs.catch(() => "fails"), JSON.stringify(url));
     }

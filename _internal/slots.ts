@@ -10,7 +10,7 @@ import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
 import { nameDisposal, showAs } from "./classes.ts";
 import { Clock, Deadlines, type Sweep } from "./deadlines.ts";
-import type { Drain } from "./drain.ts";
+import type { Drain, Slot } from "./drain.ts";
 import { type Linked, List } from "./list.ts";
 
 /**
@@ -70,8 +70,8 @@ export class Lease {
   slots: Slots | undefined;
   holder: Holder | undefined;
   readonly queue: Origin;
-  /** The drain's mark of the request that was sent; `undefined` if there is none. */
-  sent: number | undefined;
+  /** The drain's slot, once a request was sent. */
+  sent: Slot | undefined;
   /** The signal of the request that was sent. */
   signal: AbortSignal | null | undefined;
 
@@ -175,12 +175,13 @@ export class Slots {
    * @param makeDrain Makes the drain, which decides when a released slot is free. Without it, a
    * slot is free as soon as it is released.
    */
-  constructor(limits: Limits, send: Send, makeDrain?: (free: (origins: string[]) => void) => Drain) {
+  constructor(limits: Limits, send: Send, makeDrain?: (free: (origins: string[]) => void, limit: number) => Drain) {
     this.#limits = limits;
     this.#send = send;
     this.#deadlines = new Deadlines(this.clock, (now) => this.#sweep(now));
     // Without a limit per origin, no request waits for an origin's slots, so no drain is needed.
-    if (limits.maxConnectionsPerOrigin < Infinity) this.#drain = makeDrain?.((origins) => this.#drained(origins));
+    const limit = limits.maxConnectionsPerOrigin;
+    if (limit < Infinity) this.#drain = makeDrain?.((origins) => this.#drained(origins), limit);
   }
 
   get active(): number {
@@ -262,7 +263,7 @@ export class Slots {
   /** Sends a request over a lease. */
   send(lease: Lease, url: URL, init: RequestInit): Promise<Response> {
     if (this.#onIdle !== undefined) throw new PoolClosedError(lease.holder?.request);
-    lease.sent ??= this.#drain?.sent(lease.origin);
+    lease.sent ??= this.#drain?.sent(lease.origin, init);
     lease.signal = init.signal;
     return this.#send(url, init);
   }
@@ -274,7 +275,7 @@ export class Slots {
     lease.slots = lease.holder = undefined;
     if (this.#queued > 0) queue.lastProgress = this.#lastProgress = this.clock.now();
     if (lease.sent === undefined) this.#free(queue);
-    else this.#drain!.add(queue.name, lease.signal?.aborted === true, lease.sent);
+    else this.#drain!.add(lease.sent, lease.signal?.aborted === true);
     this.#assign();
   }
 

@@ -6,10 +6,10 @@
  * @module
  */
 
-import type { Drain } from "../_internal/drain.ts";
+import type { Drain, Slot } from "../_internal/drain.ts";
 
 /** A slot that drains. */
-interface Slot {
+interface Draining {
   readonly origin: string;
   readonly aborted: boolean;
 }
@@ -19,7 +19,7 @@ export class FakeDrain implements Drain {
   /** Whether somebody waits for a slot. */
   wanted = false;
   /** The slots that drain, in the order in which they came. */
-  slots: Slot[] = [];
+  slots: Draining[] = [];
   /** How many slots of each origin are in use. */
   readonly inUse = new Map<string, number>();
   readonly #free: (origins: string[]) => void;
@@ -33,12 +33,12 @@ export class FakeDrain implements Drain {
     return this.slots.map(({ origin, aborted }) => origin.replace("https://", "") + (aborted ? "!" : "")).join(" ");
   }
 
-  sent(origin: string): number {
+  sent(origin: string): Slot {
     this.inUse.set(origin, (this.inUse.get(origin) ?? 0) + 1);
-    return 0;
+    return { previous: null, next: null, origin, turn: 0, connection: undefined };
   }
 
-  add(origin: string, aborted: boolean): void {
+  add({ origin }: Slot, aborted: boolean): void {
     const inUse = this.inUse.get(origin) ?? 0;
     if (inUse === 0) throw new TypeError(`Nothing was sent over this slot: ${origin}`);
     this.inUse.set(origin, inUse - 1);

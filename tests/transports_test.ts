@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { bunTransport } from "../_internal/transports/bun.ts";
 import { carried } from "../_internal/transports/carried.ts";
+import { CONNECTION, type Connection } from "../_internal/transports/connections.ts";
 import { denoTransport } from "../_internal/transports/deno.ts";
 import { globalFetch, isRuntimeFetch, sendThrough, sessionFetch } from "../_internal/transports/global_fetch.ts";
 import { nodeTransport } from "../_internal/transports/node.ts";
@@ -268,6 +269,65 @@ onDeno(
   },
 );
 
+onDeno("has a client for each connection that its drain gives to a slot", async (network, clients) => {
+  const transport = denoTransport(1000)!;
+  const drain = transport[PLATFORM].drain!(() => {}, 70);
+  const inits = Array.from({ length: 66 }, (): RequestInit => ({}));
+  const slots = inits.map((init) => drain.sent("http://a.test", init));
+  await Promise.all(inits.map((init) => transport.fetch(HTTP, init)));
+  assertEquals(new Set(network.asked.map(({ client }) => client)).size, 66);
+  assertEquals(clients.map(({ options }) => options.poolMaxIdlePerHost), clients.map(() => 1));
+  for (const slot of slots) drain.add(slot, false);
+  drain.flush();
+  assertEquals(clients.map(({ disposed }) => disposed), clients.map((_, i) => i < 2 ? 1 : 0));
+  await transport.close();
+  assertEquals(clients.map(({ disposed }) => disposed), clients.map(() => 1));
+});
+
+onDeno("learns from a request of any kind which version of HTTP a server speaks", async (network) => {
+  for (const [method, connections] of [["GET", 1], ["POST", 1], ["GET", 3]] as const) {
+    const transport = denoTransport(1000)!;
+    const drain = transport[PLATFORM].drain!(() => {}, 4);
+    const used = new Set<unknown>();
+    for (let request = 0; request < 3; request++) {
+      const init: RequestInit = { method };
+      drain.sent("https://a.test", init);
+      network.answers.push(new Response("", { headers: connections === 1 ? {} : { connection: "keep-alive" } }));
+      await transport.fetch(HTTPS, init);
+      used.add((init as { [CONNECTION]?: Connection })[CONNECTION]);
+    }
+    assertEquals(used.size, connections);
+  }
+});
+
+onDeno("closes the idle socket of a connection first if a request cannot use it", async (network, clients) => {
+  const transport = denoTransport(1000)!;
+  const drain = transport[PLATFORM].drain!(() => {}, 4);
+  const used = [];
+  for (const method of ["POST", "GET", "POST", "GET"]) {
+    const init: RequestInit = { method };
+    const slot = drain.sent("http://a.test", init);
+    const disposed = clients.at(-1)?.disposed;
+    const answer = transport.fetch(HTTP, init);
+    if (method === "POST" && disposed !== undefined) assertEquals([clients.length, clients[0]!.disposed], [1, 1]);
+    await answer;
+    used.push(clients.indexOf(network.last.client as FakeClient));
+    drain.add(slot, false);
+  }
+  assertEquals(used, [0, 0, 1, 1]);
+  assertEquals(clients.map(({ options }) => options.poolMaxIdlePerHost), [1, 1]);
+  drain.sent("http://a.test", {}); // keeps its connection
+  const [first, second]: RequestInit[] = [{ method: "POST" }, { method: "POST" }];
+  drain.sent("https://a.test", first!);
+  network.answers.push(new Response(""));
+  await transport.fetch(HTTPS, first!);
+  drain.sent("https://a.test", second!); // over HTTP/2, others use the connection
+  await transport.fetch(HTTPS, second!);
+  assertEquals((network.last.client as FakeClient).options.poolMaxIdlePerHost, 0);
+  assertEquals(clients.map(({ disposed }) => disposed), [1, 0, 0, 0]);
+  await transport.close();
+});
+
 onDeno("gives a fetch of the user's the body as it is, and hides its client from a copy", async (network) => {
   const transport = denoTransport(1000)!;
   globalThis.fetch = usersFetch(network.answer);
@@ -276,6 +336,10 @@ onDeno("gives a fetch of the user's the body as it is, and hides its client from
     assertEquals([network.last.body, network.asked.at(-1)!.client], ["text", undefined]);
     assertEquals((network.last.client as FakeClient).options.poolMaxIdlePerHost, once);
   }
+  const init: RequestInit = {};
+  transport[PLATFORM].drain!(() => {}, 4).sent("http://a.test", init);
+  await transport.fetch(HTTP, init);
+  assertEquals(Object.getOwnPropertySymbols(network.last), []);
   assertEquals([transport.closesSockets, transport[PLATFORM].sender?.()], [false, undefined]);
   // Options must not get lost.
   await denoTransport(1000, { proxy: {} })!.fetch(HTTP, {});

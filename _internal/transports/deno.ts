@@ -8,9 +8,10 @@
  */
 
 import { resultOf } from "../causes.ts";
-import { TurnDrain } from "../drain.ts";
+import { passTurns } from "../drain.ts";
 import { isIdempotent, SMALL_BODY } from "../http.ts";
 import { type Bytes, isWebStream } from "../bytes.ts";
+import { type Client, CONNECTION, Connection, ConnectionDrain, learn, Origin, TURNS } from "./connections.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { setContent, setType, toContent } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
@@ -18,13 +19,11 @@ import { MAX_DELAY, own } from "../options.ts";
 import type { BodyInit } from "../runtime.ts";
 import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
-/** The part of `Deno.HttpClient` that is used here. */
-type Client = Disposable;
-
 /** The part of a client's options that is used here. */
 interface Options {
   readonly poolIdleTimeout?: number;
   readonly poolMaxIdlePerHost?: number;
+  readonly http2?: boolean;
 }
 
 /** What a program asks about its permissions. */
@@ -45,11 +44,14 @@ export interface DenoNamespace {
  */
 const NO_POOL = { poolMaxIdlePerHost: 0 };
 
+/** The options that make a client keep one idle connection to an origin. */
+const ONE = { poolMaxIdlePerHost: 1 };
+
 /** The largest number of origins to remember. */
 const MAX_ORIGINS = 1000;
 
-/** The options of Deno's `fetch()`, including those that are not in the standard. */
-type Init = RequestInit & { client?: Client | null };
+/** The options of a request, including those that are not in the standard. */
+type Init = RequestInit & { client?: Client | null; [CONNECTION]?: Connection };
 
 /**
  * Makes the transport for Deno.
@@ -78,24 +80,20 @@ class DenoTransport implements Adapter {
   readonly #configured: boolean;
   /** Whether idle connections are kept. */
   readonly #pools: boolean;
+  /** All clients that were made and not disposed of. */
+  readonly #clients = new Set<Client>();
+  readonly #remains: Remains<Client>;
   /**
-   * The client that keeps idle connections, and the one that keeps none. Each is made at its first
-   * use, because the environment may name a proxy until then.
+   * What is known of the connections to each origin, for requests that have none of their own: they
+   * were not sent over a pool, or over one that limits no origin.
+   */
+  readonly #others = new Map<string, Connection>();
+  /**
+   * The client of all those requests, and the one that keeps no connection. Like any other, each is
+   * made at its first use, because the environment may name a proxy until then.
    */
   #pooled: Client | undefined;
   #once: Client | undefined;
-  /** Its owners are all clients that were made. */
-  readonly #remains: Remains<Client>;
-  /**
-   * The origins that have answered over TLS. A connection to any other origin cannot be a reused
-   * one.
-   */
-  readonly #answered = new Set<string>();
-  /**
-   * The origins whose last request was disguised. On a connection that has served only such
-   * requests, Deno does not repeat any.
-   */
-  readonly #disguised = new Set<string>();
   #closed = false;
 
   constructor(deno: DenoNamespace, options: Options, configured: boolean) {
@@ -104,13 +102,12 @@ class DenoTransport implements Adapter {
     this.#configured = configured;
     this.#pools = options.poolMaxIdlePerHost !== 0;
     // Deno never closes a client that was garbage-collected.
-    watch(this, this.#remains = { used: false, owners: [], release: dispose });
-    if (configured) this.#client(this.#pools); // refuses wrong options
+    watch(this, this.#remains = { used: false, owners: this.#clients, release: dispose });
+    if (configured) this.#client(new Connection(new Origin(true))); // refuses wrong options
     this[PLATFORM] = makePlatform(this, this.#remains, {
       prefersByob: true,
-      // Deno learns only some turns later that a socket has come back or is closed. Smaller numbers
-      // are enough for most sockets, but not for all.
-      drain: (free) => new TurnDrain(free, 6, 128),
+      drain: (free, limit) =>
+        new ConnectionDrain(free, limit, options.http2 !== false, (connection) => this.#discard(connection)),
     });
   }
 
@@ -123,9 +120,11 @@ class DenoTransport implements Adapter {
     this.#remains.used = true;
     const fetch = globalFetch();
     const idempotent = isIdempotent(init.method ?? "GET");
+    const connection = init[CONNECTION] ?? this.#shared(url.origin);
     if (!isRuntimeFetch(fetch)) {
       // The body stays as it is, because a mock may look at it.
-      const client = this.#client(this.#pools && idempotent);
+      delete init[CONNECTION];
+      const client = this.#client(this.#pools && idempotent ? connection : undefined);
       if (this.#configured) init.client ??= client;
       else if (init.client == null) hide(init, "client", client);
       return sendThrough(fetch, url, init);
@@ -133,48 +132,54 @@ class DenoTransport implements Adapter {
     if (init.client != null) {
       // The client may have idle connections. On those, Deno still repeats a request without a
       // body.
-      if (!idempotent && this.#mayConnect(url)) disguise(init, Infinity);
+      if (!idempotent && this.#mayConnect(url, connection)) disguise(init, Infinity);
       return fetch(url, init);
     }
-    if (!this.#pools || !idempotent) {
-      const reuses = this.#pools && this.#mayConnect(url) && disguise(init);
-      if (reuses) remember(this.#disguised, url.origin);
-      init.client = this.#client(reuses);
-      return fetch(url, init).catch((error) => {
-        // Over HTTP/2, a server may refuse a request that it has not processed: RFC 9113, section
-        // 8.7.
-        if (!causeOf(error).includes("refused stream before") || !this.#isRepeatable(init)) throw error;
-        return fetch(url, init);
-      });
+    if (!this.#pools || !idempotent) return this.#fetchOnce(fetch, url, init, connection);
+    init.client = this.#client(connection);
+    if (!url.href.startsWith("http:") || connection.disguised || needsBuffer(init.body)) {
+      return this.#fetchTwice(fetch, url, init, connection);
     }
-    init.client = this.#client(true);
-    const disguised = this.#disguised.size > 0 && this.#disguised.has(url.origin);
-    if (!url.href.startsWith("http:") || disguised || needsBuffer(init.body)) return this.#fetchTwice(fetch, url, init);
     const { method, ...rest } = init;
     // Deno takes some time to check a method, even the default one.
     return fetch(url.href, method === "GET" ? own(rest) : init);
+  }
+
+  /** Sends a request that must arrive at most once. */
+  async #fetchOnce(fetch: Fetch, url: URL, init: Init, connection: Connection): Promise<Response> {
+    const reuses = this.#pools && this.#mayConnect(url, connection) && disguise(init);
+    if (reuses) connection.disguised = true;
+    init.client = reuses ? this.#client(connection) : await this.#freshClient(connection);
+    if (this.#closed) return refuseClosed();
+    try {
+      return learn(connection, await fetch(url, init));
+    } catch (error) {
+      // Over HTTP/2, a server may refuse a request that it has not processed: RFC 9113, section
+      // 8.7.
+      if (!causeOf(error).includes("refused stream before") || !this.#isRepeatable(init)) throw error;
+      return await fetch(url, init);
+    }
   }
 
   /**
    * Sends a request, and once more if its reused connection was stale and Deno does not repeat it:
    * after a disguised request, and if the server closed a TLS connection without a close alert.
    */
-  async #fetchTwice(fetch: Fetch, url: URL, init: Init): Promise<Response> {
+  async #fetchTwice(fetch: Fetch, url: URL, init: Init, connection: Connection): Promise<Response> {
     if (needsBuffer(init.body)) await setContent(init, toContent(init.body));
     if (this.#closed) return refuseClosed();
-    const { origin } = url;
-    const disguised = this.#disguised.has(origin);
+    const { answered, disguised } = connection;
     try {
       const response = await fetch(url, init);
-      remember(this.#answered, origin);
-      this.#disguised.delete(origin);
-      return response;
+      connection.answered = true;
+      connection.disguised = false;
+      return learn(connection, response);
     } catch (error) {
       const cause = causeOf(error);
-      const stale = this.#answered.has(origin) && cause.includes("without sending TLS") ||
+      const stale = answered && cause.includes("without sending TLS") ||
         disguised && cause.includes("closed before message completed");
       if (!stale || !this.#isRepeatable(init)) throw error;
-      init.client = this.#client(false);
+      init.client = this.#client();
       return await fetch(url, init);
     }
   }
@@ -183,8 +188,8 @@ class DenoTransport implements Adapter {
    * Whether the program may connect to the server. Otherwise Deno refuses the request, and leaves
    * a body that it would read as a stream open, so that the process does not end.
    */
-  #mayConnect({ origin, hostname, port, protocol }: URL): boolean {
-    if (this.#disguised.has(origin)) return true; // it could before, and asking takes some time
+  #mayConnect({ hostname, port, protocol }: URL, { disguised }: Connection): boolean {
+    if (disguised) return true; // it could before, and asking takes some time
     const allows = (query: Query) => {
       const { state, partial } = this.#deno.permissions?.querySync(query) ?? { state: "granted" };
       return state === "granted" && !partial;
@@ -207,29 +212,57 @@ class DenoTransport implements Adapter {
     if (this.#closed) return;
     this.#closed = true;
     unwatch(this);
-    this.#remains.owners.forEach(dispose);
+    this.#clients.forEach(dispose);
   }
 
-  #client(pooled: boolean): Client {
-    return pooled ? this.#pooled ??= this.#makeClient() : this.#once ??= this.#makeClient(NO_POOL);
+  /** What is known of the connections to an origin that requests share. */
+  #shared(origin: string): Connection {
+    let connection = this.#others.get(origin);
+    if (connection === undefined) {
+      if (this.#others.size >= MAX_ORIGINS) this.#others.clear();
+      this.#others.set(origin, connection = new Connection(new Origin(true)));
+    }
+    return connection;
   }
 
-  #makeClient(options: Options = {}): Client {
+  /** The client of a connection. Without one, the client that keeps no connection. */
+  #client(connection?: Connection): Client {
+    if (!this.#pools || connection === undefined) return this.#once ??= this.#makeClient(NO_POOL);
+    if (connection.slots === 0) return this.#pooled ??= this.#makeClient({}); // one of `#others`
+    return connection.client ??= this.#makeClient(ONE);
+  }
+
+  /**
+   * A client without an idle socket. A connection that no other slot has gets it in place of its
+   * own, whose socket is closed first, so that there are not two.
+   */
+  async #freshClient(connection: Connection): Promise<Client> {
+    if (connection.slots !== 1 || connection === connection.origin.shared) return this.#client();
+    if (connection.client !== undefined) {
+      this.#discard(connection);
+      connection.client = undefined;
+      connection.disguised = connection.answered = false;
+      await passTurns(TURNS);
+    }
+    return this.#client(connection);
+  }
+
+  #makeClient(options: Options): Client {
     const client = this.#deno.createHttpClient!(own({ ...this.#options, ...options }));
-    this.#remains.owners.push(client);
+    this.#clients.add(client);
     return client;
+  }
+
+  #discard({ client }: Connection) {
+    if (client === undefined) return;
+    this.#clients.delete(client);
+    dispose(client);
   }
 }
 
 /** What Deno says about why a request failed. */
 function causeOf(error: unknown): string {
   return String((error as Error).cause);
-}
-
-/** Adds an origin. The origins before it are forgotten if there are too many. */
-function remember(origins: Set<string>, origin: string) {
-  if (origins.size >= MAX_ORIGINS) origins.clear();
-  origins.add(origin);
 }
 
 function dispose(client: Client) {

@@ -19,7 +19,7 @@ export interface Remains<T = unknown> {
   /** Whether the transport has sent a request. */
   used: boolean;
   /** The objects that own sockets. */
-  readonly owners: T[];
+  readonly owners: Iterable<T>;
   /** Closes the sockets of an owner. */
   release(owner: T): void;
   /** Reports the dropped transport to the user. Must not throw. */
@@ -27,7 +27,7 @@ export interface Remains<T = unknown> {
 }
 
 const registry = makeRegistry<Remains>(({ used, owners, release, report }) => {
-  owners.forEach(release);
+  for (const owner of owners) release(owner);
   if (used) report?.();
 });
 

@@ -94,9 +94,10 @@ class NodeTransport implements Adapter {
   /** The largest number of sockets to one origin, unless the user has given another one. */
   #connections: number;
   /**
-   * Its owners are the user's dispatcher, or two agents: the second one is for use while a test
-   * fakes timers or turns. Each is made at its first use.
+   * The user's dispatcher, or two agents: the second one is for use while a test fakes timers or
+   * turns. Each is made at its first use.
    */
+  readonly #agents: Agent[];
   readonly #remains: Remains<Agent>;
   /** The global dispatcher that the agents were modelled on. */
   #model: unknown;
@@ -118,7 +119,8 @@ class NodeTransport implements Adapter {
     this.#options = options;
     this.#idle = idle;
     this.#connections = connections;
-    this.#remains = { used: false, owners: dispatcher === undefined ? [] : [dispatcher], release };
+    this.#agents = dispatcher === undefined ? [] : [dispatcher];
+    this.#remains = { used: false, owners: this.#agents, release };
     // The user's dispatcher may have other users.
     if (dispatcher === undefined) watch(this, this.#remains);
     this[PLATFORM] = makePlatform(this, this.#remains, {
@@ -211,14 +213,14 @@ class NodeTransport implements Adapter {
 
   /** Returns the agent to use now. Makes it if there is none yet. */
   #findAgent(): Agent | undefined {
-    const { owners } = this.#remains;
+    const agents = this.#agents;
     const index = Number(areTimersFaked() || areTurnsFaked());
-    const Agent = this.#dispatchers.findAgent(owners[index] === undefined);
+    const Agent = this.#dispatchers.findAgent(agents[index] === undefined);
     // If another dispatcher takes the place of Node's, the environment may have other proxies, too.
     const { latest } = this.#dispatchers;
-    if (latest !== this.#model) owners.splice(0).forEach(release);
+    if (latest !== this.#model) agents.splice(0).forEach(release);
     this.#model = latest;
-    return Agent && (owners[index] ??= this.#makeAgent(Agent));
+    return Agent && (agents[index] ??= this.#makeAgent(Agent));
   }
 
   #makeAgent(Agent: AgentConstructor): Agent {
@@ -254,7 +256,7 @@ class NodeTransport implements Adapter {
   async close() {
     this.#closed = true;
     unwatch(this);
-    const destroyed = this.#remains.owners.map(destroy);
+    const destroyed = this.#agents.map(destroy);
     this.#connecting.end();
     await Promise.all(destroyed);
   }

@@ -50,8 +50,11 @@ export interface Platform {
   /**
    * Makes the drain, which decides when a slot is free again. Without it, a slot is free as soon as
    * its exchange is over.
+   *
+   * @param free What the drain calls with the origins of the slots that became free.
+   * @param limit The largest number of slots of an origin.
    */
-  readonly drain?: (free: (origins: string[]) => void) => Drain;
+  readonly drain?: (free: (origins: string[]) => void, limit: number) => Drain;
   /**
    * Sets the largest number of sockets to one origin, unless the transport has a smaller one. A
    * pool calls it before the first request. Without it, the platform opens no socket while another

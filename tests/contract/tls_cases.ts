@@ -115,7 +115,7 @@ export const cases: Case[] = [
       const scope = await openScope({ tls: 1, h2: 1 });
       const session = new Session();
       try {
-        await session.get(`${scope.url}/bytes/10`);
+        await session.get(`${scope.url}/chunked/10`); // shows Deno's transport that it is HTTP/2
         const held = Array.from({ length: 20 }, (_, i) => session.get(`${scope.url}/hold?key=a&i=${i}`));
         const stream = await session.get(`${scope.url}/endless`, { prefetch: false });
         await scope.wait({ pending: 21 }, 10_000);

@@ -68,7 +68,6 @@ const BROWSER: Capability[] = [
 
 /** What each platform cannot do. Those that are not named can do everything. */
 export const lacking: Partial<Record<Runtime, Capability[]>> = {
-  deno: ["retriesFresh"],
   bun: ["speaksHttp2", "retriesFresh"],
   node22: ["speaksHttp2", "awaitUsing"],
   node24: ["speaksHttp2"],

@@ -80,6 +80,8 @@ export interface ScopeOptions {
    * Speaks TLS, with a certificate that the runtimes were told to trust, or one that they were not.
    */
   tls?: 1 | "untrusted" | "self-signed";
+  /** How long a TLS handshake takes at most, in milliseconds. Each one takes another time. */
+  handshake?: number;
   /** Speaks HTTP/2 and nothing else. Needs `tls`. */
   h2?: 1;
   /** Listens on a Unix socket. */

@@ -8,7 +8,8 @@
 // Control port:
 //   POST /open?host=::1            a fresh listening port with counters of its own: { id, url, port }; with `tls=1` it
 //                                  speaks TLS, with `tls=untrusted` by a certificate of nobody's, `tls=self-signed`
-//                                  by one that is its own issuer, with `h2=1` HTTP/2;
+//                                  by one that is its own issuer, with `h2=1` HTTP/2, with `handshake=20` each handshake
+//                                  takes another time up to 20 ms;
 //                                  with `unix=1` on a Unix socket: its `path`, too; with `fault=NAME` it misbehaves from
 //                                  the accept on, as faults.ts says; with `slow=1` what has no end comes slowly
 //   GET  /stats?id=                what it has counted (scope.ts, Stats)
@@ -47,8 +48,9 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
     const certificate = made?.certificate;
     const fault = query.get("fault") ?? undefined;
     const limit = query.has("limit") ? Number(query.get("limit")) : undefined;
+    const handshake = Number(query.get("handshake") ?? 0);
     const [h2, record, slow] = ["h2", "record", "slow"].map((name) => query.has(name));
-    const scope = new Scope(String(++opened), { certificate, h2, fault, limit, record, slow });
+    const scope = new Scope(String(++opened), { certificate, handshake, h2, fault, limit, record, slow });
     const address = fault === "never-accepts"
       ? await scope.listenDeaf()
       : query.has("refuses")

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
-import { readSync } from "node:fs";
+import { readFileSync, readSync } from "node:fs";
 import { createSecureServer } from "node:http2";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
@@ -64,6 +64,11 @@ export type Outcome = "done" | "aborted" | "killed";
 export interface ScopeOptions {
   /** Speaks TLS, with this certificate. */
   certificate?: Certificate;
+  /**
+   * How long a TLS handshake takes at most, in milliseconds, as if the server were far away. Each
+   * one takes another time.
+   */
+  handshake?: number;
   /** Speaks HTTP/2 and nothing else, over TLS. */
   h2?: boolean;
   /** Misbehaves so from the accept on. */
@@ -110,6 +115,16 @@ function hasLeft(socket: Socket): boolean {
 }
 
 /**
+ * How many connections to a port neither side has closed, as the kernel of Linux knows it. For TLS,
+ * of which nothing may be read here.
+ */
+function countEstablished(port: number): number {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = readFileSync("/proc/net/tcp", "latin1").split("\n").map((row) => row.trim().split(/ +/));
+  return rows.filter(([, address, , state]) => address?.endsWith(local) && state === "01").length;
+}
+
+/**
  * The ports to listen at. Systems give others to those who ask for any, and browsers block none of
  * these.
  */
@@ -149,7 +164,8 @@ export class Scope {
   #watchers = new Set<() => void>();
   #held = new Map<string, { promise: Promise<void>; release: () => void }>();
 
-  constructor(id: string, { certificate, h2, fault, limit = Infinity, record, slow = false }: ScopeOptions = {}) {
+  constructor(id: string, options: ScopeOptions = {}) {
+    const { certificate, handshake = 0, h2, fault, limit = Infinity, record, slow = false } = options;
     this.slow = slow;
     this.arrivals = record ? [] : undefined;
     this.id = id;
@@ -178,6 +194,12 @@ export class Scope {
       this.#server = createTlsServer(options, (socket) => this.#serve(socket, idOf(socket)));
     }
     this.#server.on("tlsClientError", () => {});
+    if (handshake > 0) {
+      const secure = this.#server;
+      this.#server = createServer({ noDelay: true }, (socket) => {
+        setTimeout(() => secure.emit("connection", socket), (this.stats.accepted * 0.37 % 1) * handshake);
+      });
+    }
     this.#server.on("connection", (socket: Socket) => ids.set(key(socket), this.#accept(socket)));
   }
 
@@ -238,8 +260,11 @@ export class Scope {
     stats.open++;
     this.#sockets.add(socket);
     // Of those that were closed before this one was opened, the news may come after this.
-    const left = stats.open > this.#limit ? [...this.#sockets].filter(hasLeft).length : 0;
-    stats.maxOpen = Math.max(stats.maxOpen, stats.open - left);
+    let { open } = stats;
+    if (open > this.#limit) {
+      open = this.#secure ? countEstablished(socket.localPort!) : open - [...this.#sockets].filter(hasLeft).length;
+    }
+    stats.maxOpen = Math.max(stats.maxOpen, open);
     socket.once("close", () => {
       this.#sockets.delete(socket);
       stats.open--;

@@ -1,0 +1,199 @@
+// Copyright 2026 the Hangup authors. MIT license.
+
+/**
+ * The connections of a pool on Deno. Each has a client of its own.
+ *
+ * @module
+ */
+
+import { type Slot, TurnDrain } from "../drain.ts";
+import { headerOf } from "../http.ts";
+import { type Linked, List } from "../list.ts";
+
+/** The key under which the options of a request name its {@linkcode Connection}. */
+export const CONNECTION: unique symbol = Symbol("hangup.connection");
+
+/** The part of `Deno.HttpClient` that is used here. */
+export type Client = Disposable;
+
+/** An origin, and the connections to it. */
+export class Origin {
+  /** Whether a connection has one exchange at a time for certain, as in HTTP/1.1. */
+  http1: boolean;
+  /** The connection of all requests, if it seems to be one over HTTP/2. */
+  shared: Connection | undefined;
+  /** The number of connections, in use or not. */
+  size = 0;
+  /** The connections whose socket is certainly idle. The one that was used last is at the end. */
+  readonly idle: Connection[] = [];
+  /** The connections whose slot still drains, in the order in which they were released. */
+  readonly draining: List<Connection> = new List();
+
+  constructor(http1: boolean) {
+    this.http1 = http1;
+  }
+}
+
+/** A connection. Over HTTP/1.1 it has one exchange at a time. */
+export class Connection implements Linked<Connection> {
+  previous: Connection | null = null;
+  next: Connection | null = null;
+  readonly origin: Origin;
+  /** The client that owns the connection's socket. It is made for the first request. */
+  client: Client | undefined;
+  /** The number of slots that have the connection. */
+  slots = 0;
+  /** The slot that drains, while the connection is in `draining`. */
+  slot: Slot<Connection> | undefined;
+  /** Whether the server has answered over TLS. Otherwise the socket cannot be a reused one. */
+  answered = false;
+  /**
+   * Whether the last request was disguised. On a socket that has served only such requests, Deno
+   * does not repeat any.
+   */
+  disguised = false;
+
+  constructor(origin: Origin) {
+    this.origin = origin;
+  }
+}
+
+/** The headers that HTTP/2 forbids: RFC 9113, section 8.2.2. */
+const HTTP1_HEADERS = ["connection", "keep-alive", "transfer-encoding"];
+
+/**
+ * Learns from a response whether other requests may share its connection. Returns the response.
+ *
+ * Deno does not tell which version of HTTP a server speaks. Over TLS, a body whose length is not
+ * announced comes over HTTP/2 if no header tells where else it ends.
+ */
+export function learn(connection: Connection, response: Response): Response {
+  const { origin } = connection;
+  if (origin.http1) return response;
+  const has = (name: string) => headerOf(response.headers, name) !== null;
+  origin.http1 = HTTP1_HEADERS.some(has);
+  if (origin.http1) origin.shared = undefined;
+  else if (response.body !== null && !has("content-length")) origin.shared ??= connection;
+  return response;
+}
+
+/**
+ * The number of turns after which Deno has learned that a socket is idle or closed. Smaller numbers
+ * are enough for most sockets, but not for all.
+ */
+export const TURNS = 6;
+
+/** The same for a socket that is cut off. */
+const CLOSING_TURNS = 128;
+
+/** The largest number of idle connections. Each takes some 100 KB, most of it its client's. */
+const MAX_IDLE = 64;
+
+/**
+ * Gives each slot a connection of its own, with a client of its own, so that no socket is opened
+ * above the limit.
+ *
+ * A client dials a socket for each request that finds none idle. If another socket comes back
+ * first, the request takes that one, and the dialed socket arrives although nobody needs it. If all
+ * requests shared a client, this would happen again and again while a handshake takes longer than
+ * an answer, and the sockets would be many times the limit.
+ *
+ * Over HTTP/2, a client has one socket for all its requests. So once it is clear that a server
+ * speaks it, all requests share a connection.
+ */
+export class ConnectionDrain extends TurnDrain<Connection> {
+  readonly #limit: number;
+  readonly #http2: boolean;
+  readonly #discard: (connection: Connection) => void;
+  /** The origins that have connections. The one that was used last is at the end. */
+  readonly #origins = new Map<string, Origin>();
+  #idle = 0;
+
+  /**
+   * @param free Called with the origins of the slots that became free.
+   * @param limit The largest number of slots of an origin.
+   * @param http2 Whether Deno may speak HTTP/2.
+   * @param discard Called with a connection that is not used any more.
+   */
+  constructor(
+    free: (origins: string[]) => void,
+    limit: number,
+    http2: boolean,
+    discard: (connection: Connection) => void,
+  ) {
+    super(free, TURNS, CLOSING_TURNS);
+    this.#limit = limit;
+    this.#http2 = http2;
+    this.#discard = discard;
+  }
+
+  override sent(name: string, init: RequestInit & { [CONNECTION]?: Connection }): Slot<Connection> {
+    const origin = this.#origins.get(name) ?? new Origin(!this.#http2 || name.startsWith("http:"));
+    this.#origins.delete(name);
+    this.#origins.set(name, origin);
+    const slot = super.sent(name, init);
+    const connection = slot.connection = init[CONNECTION] = this.#take(name, origin);
+    connection.slots++;
+    return slot;
+  }
+
+  override add(slot: Slot<Connection>, aborted: boolean): void {
+    const connection = slot.connection!;
+    const { origin } = connection;
+    if (!aborted && connection.slots === 1 && connection !== origin.shared) {
+      connection.slot = slot;
+      origin.draining.push(connection);
+    }
+    super.add(slot, aborted);
+  }
+
+  protected override freed({ origin: name, connection }: Slot<Connection>): void {
+    if (connection === undefined) return;
+    const { origin, slot } = connection;
+    if (slot !== undefined) origin.draining.remove(connection);
+    connection.slot = undefined;
+    if (--connection.slots > 0) return;
+    if (origin.shared !== undefined && origin.shared !== connection) return this.#drop(name, connection);
+    origin.idle.push(connection);
+    if (++this.#idle > MAX_IDLE) this.#dropOldest();
+  }
+
+  /**
+   * Takes the shared connection, or an idle one. If none is idle, a draining one is taken as
+   * long as there are few: its socket is almost certainly back. If it is not, its client dials
+   * another one.
+   */
+  #take(name: string, origin: Origin): Connection {
+    const { idle, draining, shared } = origin;
+    for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
+      this.#idle--;
+      if (shared === undefined || shared === connection) return connection;
+      this.#drop(name, connection);
+    }
+    if (shared !== undefined) return shared;
+    const { last } = draining;
+    if (last === null || origin.size > this.#limit / 2) {
+      origin.size++;
+      return new Connection(origin);
+    }
+    draining.remove(last);
+    last.slots = 0;
+    last.slot = last.slot!.connection = undefined;
+    return last;
+  }
+
+  #drop(name: string, connection: Connection): void {
+    if (--connection.origin.size === 0) this.#origins.delete(name);
+    this.#discard(connection);
+  }
+
+  #dropOldest(): void {
+    for (const [name, { idle, shared }] of this.#origins) {
+      const oldest = idle.shift();
+      if (oldest === undefined) continue;
+      this.#idle--;
+      if (oldest === shared) oldest.origin.shared = undefined;
+      return this.#drop(name, oldest);
+    }
+  }
+}

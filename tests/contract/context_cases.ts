@@ -56,7 +56,10 @@ async function startLog(): Promise<Log> {
   return log;
 }
 
-/** On Node 22, each storage that is not disabled takes time for every promise that is made later. */
+/**
+ * Disables the contexts of a case. On Node 22, each that is not disabled takes time for every
+ * promise that is made later.
+ */
 function disabling(test: Case): Case {
   return {
     ...test,

@@ -328,6 +328,20 @@ onDeno("closes the idle socket of a connection first if a request cannot use it"
   await transport.close();
 });
 
+onDeno("makes no client if it is closed while an idle socket is being closed", async (network, clients) => {
+  const transport = denoTransport(1000)!;
+  const drain = transport[PLATFORM].drain!(() => {}, 4);
+  const [first, second]: RequestInit[] = [{}, { method: "POST" }];
+  const slot = drain.sent("http://a.test", first!);
+  await transport.fetch(HTTP, first!);
+  drain.add(slot, false);
+  drain.sent("http://a.test", second!);
+  const answer = transport.fetch(HTTP, second!);
+  await transport.close();
+  await assertRejects(() => answer, TypeError, "the transport is closed");
+  assertEquals([network.asked.length, clients.map(({ disposed }) => disposed)], [1, [1]]);
+});
+
 onDeno("gives a fetch of the user's the body as it is, and hides its client from a copy", async (network) => {
   const transport = denoTransport(1000)!;
   globalThis.fetch = usersFetch(network.answer);

@@ -18,6 +18,7 @@ export type Client = Disposable;
 
 /** An origin, and the connections to it. */
 export class Origin {
+  readonly name: string;
   /** Whether a connection has one exchange at a time for certain, as in HTTP/1.1. */
   http1: boolean;
   /** The connection of all requests, if it seems to be one over HTTP/2. */
@@ -29,12 +30,13 @@ export class Origin {
   /** The connections whose slot still drains, in the order in which they were released. */
   readonly draining: List<Connection> = new List();
 
-  constructor(http1: boolean) {
+  constructor(name: string, http1: boolean) {
+    this.name = name;
     this.http1 = http1;
   }
 }
 
-/** A connection. Over HTTP/1.1 it has one exchange at a time. */
+/** A connection. Over HTTP/1.1 it has one exchange at a time. It is in one list at most. */
 export class Connection implements Linked<Connection> {
   previous: Connection | null = null;
   next: Connection | null = null;
@@ -64,8 +66,9 @@ const HTTP1_HEADERS = ["connection", "keep-alive", "transfer-encoding"];
 /**
  * Learns from a response whether other requests may share its connection. Returns the response.
  *
- * Deno does not tell which version of HTTP a server speaks. Over TLS, a body whose length is not
- * announced comes over HTTP/2 if no header tells where else it ends.
+ * Deno does not tell which version of HTTP a server speaks. Over HTTP/1.1, a header says where a
+ * body ends: `content-length`, `transfer-encoding` or `connection: close`. So a body without any of
+ * them has come over HTTP/2.
  */
 export function learn(connection: Connection, response: Response): Response {
   const { origin } = connection;
@@ -73,7 +76,7 @@ export function learn(connection: Connection, response: Response): Response {
   const has = (name: string) => headerOf(response.headers, name) !== null;
   origin.http1 = HTTP1_HEADERS.some(has);
   if (origin.http1) origin.shared = undefined;
-  else if (response.body !== null && !has("content-length")) origin.shared ??= connection;
+  else if (!has("content-length") && response.body !== null) origin.shared ??= connection;
   return response;
 }
 
@@ -105,9 +108,10 @@ export class ConnectionDrain extends TurnDrain<Connection> {
   readonly #limit: number;
   readonly #http2: boolean;
   readonly #discard: (connection: Connection) => void;
-  /** The origins that have connections. The one that was used last is at the end. */
+  /** The origins that have connections. */
   readonly #origins = new Map<string, Origin>();
-  #idle = 0;
+  /** The idle connections to all origins. The one that was used last is at the end. */
+  readonly #idle: List<Connection> = new List();
 
   /**
    * @param free Called with the origins of the slots that became free.
@@ -128,11 +132,12 @@ export class ConnectionDrain extends TurnDrain<Connection> {
   }
 
   override sent(name: string, init: RequestInit & { [CONNECTION]?: Connection }): Slot<Connection> {
-    const origin = this.#origins.get(name) ?? new Origin(!this.#http2 || name.startsWith("http:"));
-    this.#origins.delete(name);
-    this.#origins.set(name, origin);
+    let origin = this.#origins.get(name);
+    if (origin === undefined) {
+      this.#origins.set(name, origin = new Origin(name, !this.#http2 || name.startsWith("http:")));
+    }
     const slot = super.sent(name, init);
-    const connection = slot.connection = init[CONNECTION] = this.#take(name, origin);
+    const connection = slot.connection = init[CONNECTION] = this.#take(origin);
     connection.slots++;
     return slot;
   }
@@ -147,15 +152,16 @@ export class ConnectionDrain extends TurnDrain<Connection> {
     super.add(slot, aborted);
   }
 
-  protected override freed({ origin: name, connection }: Slot<Connection>): void {
+  protected override freed({ connection }: Slot<Connection>): void {
     if (connection === undefined) return;
     const { origin, slot } = connection;
     if (slot !== undefined) origin.draining.remove(connection);
     connection.slot = undefined;
     if (--connection.slots > 0) return;
-    if (origin.shared !== undefined && origin.shared !== connection) return this.#drop(name, connection);
+    if (origin.shared !== undefined && origin.shared !== connection) return this.#drop(connection);
     origin.idle.push(connection);
-    if (++this.#idle > MAX_IDLE) this.#dropOldest();
+    this.#idle.push(connection);
+    if (this.#idle.size > MAX_IDLE) this.#dropOldest();
   }
 
   /**
@@ -163,12 +169,12 @@ export class ConnectionDrain extends TurnDrain<Connection> {
    * long as there are few: its socket is almost certainly back. If it is not, its client dials
    * another one.
    */
-  #take(name: string, origin: Origin): Connection {
+  #take(origin: Origin): Connection {
     const { idle, draining, shared } = origin;
     for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
-      this.#idle--;
+      this.#idle.remove(connection);
       if (shared === undefined || shared === connection) return connection;
-      this.#drop(name, connection);
+      this.#drop(connection);
     }
     if (shared !== undefined) return shared;
     const { last } = draining;
@@ -182,18 +188,18 @@ export class ConnectionDrain extends TurnDrain<Connection> {
     return last;
   }
 
-  #drop(name: string, connection: Connection): void {
-    if (--connection.origin.size === 0) this.#origins.delete(name);
+  #drop(connection: Connection): void {
+    const { origin } = connection;
+    if (--origin.size === 0) this.#origins.delete(origin.name);
     this.#discard(connection);
   }
 
   #dropOldest(): void {
-    for (const [name, { idle, shared }] of this.#origins) {
-      const oldest = idle.shift();
-      if (oldest === undefined) continue;
-      this.#idle--;
-      if (oldest === shared) oldest.origin.shared = undefined;
-      return this.#drop(name, oldest);
-    }
+    const oldest = this.#idle.first!;
+    const { origin } = oldest;
+    this.#idle.remove(oldest);
+    origin.idle.shift(); // no other one of its origin is older
+    if (oldest === origin.shared) origin.shared = undefined;
+    this.#drop(oldest);
   }
 }

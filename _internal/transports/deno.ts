@@ -103,7 +103,7 @@ class DenoTransport implements Adapter {
     this.#pools = options.poolMaxIdlePerHost !== 0;
     // Deno never closes a client that was garbage-collected.
     watch(this, this.#remains = { used: false, owners: this.#clients, release: dispose });
-    if (configured) this.#client(new Connection(new Origin(true))); // refuses wrong options
+    if (configured) this.#client(this.#shared("")); // refuses wrong options
     this[PLATFORM] = makePlatform(this, this.#remains, {
       prefersByob: true,
       drain: (free, limit) =>
@@ -149,8 +149,10 @@ class DenoTransport implements Adapter {
   async #fetchOnce(fetch: Fetch, url: URL, init: Init, connection: Connection): Promise<Response> {
     const reuses = this.#pools && this.#mayConnect(url, connection) && disguise(init);
     if (reuses) connection.disguised = true;
-    init.client = reuses ? this.#client(connection) : await this.#freshClient(connection);
+    const alone = connection.slots === 1 && connection !== connection.origin.shared;
+    if (!reuses && alone) await this.#closeIdle(connection);
     if (this.#closed) return refuseClosed();
+    init.client = this.#client(reuses || alone ? connection : undefined);
     try {
       return learn(connection, await fetch(url, init));
     } catch (error) {
@@ -220,7 +222,7 @@ class DenoTransport implements Adapter {
     let connection = this.#others.get(origin);
     if (connection === undefined) {
       if (this.#others.size >= MAX_ORIGINS) this.#others.clear();
-      this.#others.set(origin, connection = new Connection(new Origin(true)));
+      this.#others.set(origin, connection = new Connection(new Origin(origin, true)));
     }
     return connection;
   }
@@ -233,18 +235,15 @@ class DenoTransport implements Adapter {
   }
 
   /**
-   * A client without an idle socket. A connection that no other slot has gets it in place of its
-   * own, whose socket is closed first, so that there are not two.
+   * Closes the idle socket of a connection for a request that must have a new one, so that there
+   * are not two.
    */
-  async #freshClient(connection: Connection): Promise<Client> {
-    if (connection.slots !== 1 || connection === connection.origin.shared) return this.#client();
-    if (connection.client !== undefined) {
-      this.#discard(connection);
-      connection.client = undefined;
-      connection.disguised = connection.answered = false;
-      await passTurns(TURNS);
-    }
-    return this.#client(connection);
+  async #closeIdle(connection: Connection): Promise<void> {
+    if (connection.client === undefined) return;
+    this.#discard(connection);
+    connection.client = undefined;
+    connection.disguised = connection.answered = false;
+    await passTurns(TURNS);
   }
 
   #makeClient(options: Options): Client {

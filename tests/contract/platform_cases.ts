@@ -5,7 +5,7 @@ import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/as
 import { createTransport, NetworkError, Pool, Session } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 import { readEcho, withSession } from "../harness/with_session.ts";
-import { pattern } from "../server/client.ts";
+import { pattern, type Scope } from "../server/client.ts";
 
 /** A body that is sent piece by piece. */
 async function* pieces(): AsyncGenerator<Uint8Array> {
@@ -17,6 +17,15 @@ async function* pieces(): AsyncGenerator<Uint8Array> {
  * (docs/limits.md).
  */
 const spare = "Bun" in globalThis ? 2 : 0;
+
+/** Asserts that the sockets of a session keep to its limit. */
+async function assertKeepsLimit(scope: Scope, limit: number, send: (session: Session) => Promise<unknown>[]) {
+  const session = new Session({ baseUrl: scope.url, pool: { maxConnections: limit } });
+  await Promise.all(send(session));
+  await session.close();
+  const { maxOpen } = await scope.stats();
+  assert(maxOpen <= limit + spare, `${maxOpen} sockets at once`);
+}
 
 export const cases: Case[] = [
   {
@@ -59,27 +68,20 @@ export const cases: Case[] = [
     name: "a pool keeps its limit of sockets to an origin also if a TLS handshake takes longer than an answer",
     needs: ["closesSockets"],
     async run({ openScope }) {
-      const limit = 8;
-      const scope = await openScope({ tls: 1, handshake: 200, limit: limit + spare });
-      const session = new Session({ baseUrl: scope.url, pool: { maxConnections: limit } });
-      await Promise.all(Array.from({ length: 200 }, () => session.get("/bytes/20")));
-      await session.close();
-      const { maxOpen } = await scope.stats();
-      assert(maxOpen <= limit + spare, `${maxOpen} sockets at once`);
+      const scope = await openScope({ tls: 1, handshake: 200, limit: 8 + spare });
+      await assertKeepsLimit(scope, 8, (session) => Array.from({ length: 200 }, () => session.get("/bytes/20")));
     },
   },
   {
     name: "a pool keeps its limit of sockets to an origin also if some requests cannot use an idle socket",
     needs: ["closesSockets"],
     async run({ openScope }) {
-      const limit = 4;
-      const scope = await openScope({ limit: limit + spare });
-      const session = new Session({ baseUrl: scope.url, pool: { maxConnections: limit } });
-      const kinds = ["get", "post"] as const;
-      await Promise.all(Array.from({ length: 60 }, (_, i) => session[kinds[i % 2]!]("/echo")));
-      await session.close();
-      const { maxOpen } = await scope.stats();
-      assert(maxOpen <= limit + spare, `${maxOpen} sockets at once`);
+      const scope = await openScope({ limit: 4 + spare });
+      await assertKeepsLimit(
+        scope,
+        4,
+        (session) => Array.from({ length: 60 }, (_, i) => i % 2 === 0 ? session.get("/echo") : session.post("/echo")),
+      );
     },
   },
   {

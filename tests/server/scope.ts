@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFileSync, readSync } from "node:fs";
 import { createSecureServer } from "node:http2";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import process from "node:process";
 import { createServer as createTlsServer } from "node:tls";
 import { Worker } from "node:worker_threads";
 import type { Certificate } from "./certificate.ts";
@@ -115,10 +116,11 @@ function hasLeft(socket: Socket): boolean {
 }
 
 /**
- * How many connections to a port neither side has closed, as the kernel of Linux knows it. For TLS,
- * of which nothing may be read here.
+ * How many connections to a port neither side has closed, as the kernel of Linux knows it; nothing
+ * elsewhere. For TLS, of which nothing may be read here.
  */
-function countEstablished(port: number): number {
+function countEstablished(port: number): number | undefined {
+  if (process.platform !== "linux") return undefined;
   const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const rows = readFileSync("/proc/net/tcp", "latin1").split("\n").map((row) => row.trim().split(/ +/));
   return rows.filter(([, address, , state]) => address?.endsWith(local) && state === "01").length;
@@ -262,7 +264,9 @@ export class Scope {
     // Of those that were closed before this one was opened, the news may come after this.
     let { open } = stats;
     if (open > this.#limit) {
-      open = this.#secure ? countEstablished(socket.localPort!) : open - [...this.#sockets].filter(hasLeft).length;
+      open = this.#secure
+        ? countEstablished(socket.localPort!) ?? open
+        : open - [...this.#sockets].filter(hasLeft).length;
     }
     stats.maxOpen = Math.max(stats.maxOpen, open);
     socket.once("close", () => {

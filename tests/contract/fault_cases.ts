@@ -332,8 +332,9 @@ function faultCase(name: FaultName, { ends, init, needs, reused, gap = 0 }: Expe
           assert(took < 15_000, `it took ${took} ms`);
           assertEquals([session.pool.stats().active, session.exchanges(), watched.listeners], [0, [], 0]);
           if (gap > 0) {
-            // The fault ends the connection, on a busy machine late, and a busy client notices that
-            // late. Node, and a browser in any case, may have another one open.
+            // On a busy machine the fault does its work late, and a busy client notices it late.
+            await bad.wait({ pending: 0 }, 10_000);
+            // Node, and a browser in any case, may have another connection open.
             if (!BROWSERS.has(runtime)) await bad.wait({ open: 0 }, 1000).catch(() => {});
             await pause(gap);
           }

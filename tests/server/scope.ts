@@ -126,6 +126,9 @@ function countEstablished(port: number): number | undefined {
   return rows.filter(([, address, , state]) => address?.endsWith(local) && state === "01").length;
 }
 
+/** The steps in which {@linkcode Scope.until} counts the time. */
+const STEP_MS = 10;
+
 /**
  * The ports to listen at. Systems give others to those who ask for any, and browsers block none of
  * these.
@@ -324,12 +327,13 @@ export class Scope {
 
   /**
    * Resolves to `true` as soon as the condition holds, to `false` when it did not within `ms`, or
-   * was aborted.
+   * was aborted. The time is counted in steps, because on a busy machine this process may not run
+   * for a while, in which it cannot learn what has happened.
    */
   until(condition: (stats: Stats) => boolean, ms: number, signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
       const settle = (met: boolean) => {
-        clearTimeout(timer);
+        clearInterval(timer);
         this.#watchers.delete(check);
         signal.removeEventListener("abort", giveUp);
         resolve(met);
@@ -338,7 +342,11 @@ export class Scope {
         if (condition(this.stats)) settle(true);
       };
       const giveUp = () => settle(false);
-      const timer = setTimeout(giveUp, ms);
+      let left = ms;
+      const timer = setInterval(() => {
+        left -= STEP_MS;
+        if (left <= 0) giveUp();
+      }, STEP_MS);
       this.#watchers.add(check);
       signal.addEventListener("abort", giveUp);
       check();

@@ -542,7 +542,7 @@ const runs: fc.Arbitrary<Run> = fc.integer({ min: 1, max: 4 }).chain((maxConnect
 );
 
 Deno.test("Pool keeps its invariants under random operations, and does what its model does", async () => {
-  await checkModel(runs, 10_000, async (run) => {
+  await checkModel(runs, 6_000, async (run) => {
     const clock = new FakeClock().install();
     try {
       const bench = new Bench(run, clock);

@@ -588,4 +588,4 @@ for (const [what, run] of Object.entries(PINNED)) {
   Deno.test(`Session does what its model does: ${what}`, () => replay(run));
 }
 
-Deno.test("Session does what its model does, under random operations", () => checkModel(runs, 20_000, replay));
+Deno.test("Session does what its model does, under random operations", () => checkModel(runs, 10_000, replay));

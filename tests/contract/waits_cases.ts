@@ -83,17 +83,17 @@ function caught<T>(promise: Promise<T>): Promise<T> {
 /** What a program may wait for when an answer comes while it is busy. Each comes to 100. */
 const BUSY: Record<string, (session: Session, url: string, busy: () => Promise<void>) => Promise<unknown>> = {
   "the headers of a short body": async (session, url, busy) => {
-    const got = caught(session.get(`${url}/later/50`));
+    const got = caught(session.get(`${url}/later/20`));
     await busy();
     return (await got).content.byteLength;
   },
   "the headers of a stream": async (session, url, busy) => {
-    const got = caught(session.get(`${url}/later/50`, { prefetch: false }));
+    const got = caught(session.get(`${url}/later/20`, { prefetch: false }));
     await busy();
     return (await (await got).bytes()).byteLength;
   },
   "the headers of session.fetch": async (session, url, busy) => {
-    const got = caught(session.fetch(`${url}/later/50`));
+    const got = caught(session.fetch(`${url}/later/20`));
     await busy();
     return (await (await got).arrayBuffer()).byteLength;
   },
@@ -307,7 +307,7 @@ export const cases: Case[] = [
       async run({ scope }) {
         let got: unknown;
         // On a busy machine, the server's answer may take as long as the program is busy.
-        for (let ms = 320; got !== 100 && ms < 10_000; ms *= 4) {
+        for (let ms = 160; got !== 100 && ms < 10_000; ms *= 4) {
           const limit = ms / 4;
           const session = new Session({ timeout: { queue: limit, headers: limit, idle: limit, total: ms / 3 } });
           const patience = { queue: 10_000, headers: 10_000, idle: 10_000, total: 10_000 };

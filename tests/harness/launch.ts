@@ -23,9 +23,9 @@ export function makeHome(): Promise<string> {
 
 /**
  * Starts a program, and resolves once it has printed a line that the pattern matches, or at once if
- * there is no pattern. A shell waits
- * beside it for the end of its standard input, which comes with the end of this process even if
- * this is killed. Then the shell kills the program and removes its folder, so that nothing is left.
+ * there is no pattern. A shell waits beside it for the end of its standard input, which comes with
+ * the end of this process even if this is killed. Then the shell kills the program and removes its
+ * folder, so that nothing is left.
  *
  * @param home Where the program keeps its files.
  */

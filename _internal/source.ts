@@ -106,7 +106,7 @@ export class Source {
     const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
     this.announced = empty ? 0 : unknown ? undefined : announced;
     this.length = empty || hasLength || this.announced! > MAX_CREDIBLE_LENGTH ? this.announced : undefined;
-    this.bounded = empty || announced !== undefined;
+    this.bounded = announced !== undefined;
     this.#exchange = exchange;
     this.#fills = prefersByob;
     this.#isNetwork = isNetwork;

@@ -87,11 +87,9 @@ export class Exchanges {
    * @returns The exchanges that this call aborted. Exchanges that were aborted before are left out.
    */
   abort(reason: (request: RequestSummary) => Error): ExchangeInfo[] {
-    if (this.#open.size === 0) return [];
     const aborted: ExchangeInfo[] = [];
     for (const exchange of this.#open) {
-      const info = exchange.info();
-      if (exchange.abort(reason(exchange))) aborted.push(info);
+      if (exchange.abort(reason(exchange))) aborted.push(exchange.info());
     }
     return aborted;
   }

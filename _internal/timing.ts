@@ -157,7 +157,6 @@ export class Timing {
   /** Called when the request joins the queue. */
   queue(): void {
     this.#queuedSince = this.#now ?? this.#clock.now();
-    this.#now = undefined;
   }
 
   /** Called when the request has a lease, whether or not it had to queue. */

@@ -184,7 +184,7 @@ export class Source {
     const block = this.#block ?? new Uint8Array(this.#blockSize);
     this.#block = undefined; // another read may begin before this one ends
     const { done, value } = await reader.read(block);
-    if (done || value === undefined) return END;
+    if (done) return END;
     if (value.byteLength === this.#blockSize) this.#blockSize = Math.min(4 * this.#blockSize, SMALL_BODY);
     if (value.byteLength >= value.buffer.byteLength / 2) return { done, value };
     this.#block = new Uint8Array(value.buffer);

@@ -41,7 +41,7 @@ const selfSigned = makeCertificate("Nobody", true);
 const EXACT = ["open", "pending"] as const;
 const AT_LEAST = ["accepted", "requests", "aborted", "killed"] as const;
 
-async function control(method: string, url: URL, signal: AbortSignal): Promise<unknown> {
+async function control(method: string, url: URL, response: ServerResponse): Promise<unknown> {
   const query = url.searchParams;
   if (method === "POST" && url.pathname === "/open") {
     const made = { "1": trusted, untrusted, "self-signed": selfSigned }[query.get("tls") ?? ""];
@@ -69,7 +69,7 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
     case "GET /stats":
       return scope.stats;
     case "GET /wait": {
-      const met = await scope.until(conditionOf(query), Number(query.get("within") ?? 250), signal);
+      const met = await scope.until(conditionOf(query), Number(query.get("within") ?? 250), response);
       return { met, stats: scope.stats };
     }
     case "POST /release":
@@ -81,7 +81,7 @@ async function control(method: string, url: URL, signal: AbortSignal): Promise<u
     case "POST /close": {
       scopes.delete(scope.id);
       const { arrivals = [] } = scope;
-      await scope.until(() => arrivals.every(({ whole }) => whole !== undefined), 300, signal);
+      await scope.until(() => arrivals.every(({ whole }) => whole !== undefined), 300, response);
       await scope.close();
       return arrivals;
     }
@@ -116,10 +116,8 @@ async function handle(request: IncomingMessage, response: ServerResponse) {
   if (url.pathname === "/blank") {
     return void response.setHeader("content-type", "text/html").end("<!doctype html><title>Hangup</title>");
   }
-  const left = new AbortController();
-  response.on("close", () => left.abort());
   const isNote = request.method === "POST" && url.pathname === "/note";
-  const result = isNote ? await keepNote(request) : await control(request.method ?? "GET", url, left.signal);
+  const result = isNote ? await keepNote(request) : await control(request.method ?? "GET", url, response);
   response.statusCode = result === undefined ? 404 : 200;
   response.setHeader("content-type", "application/json");
   response.end(JSON.stringify(result ?? { error: `No scope or no such call: ${request.method} ${request.url}` }));

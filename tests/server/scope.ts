@@ -1,6 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
 import { Buffer } from "node:buffer";
-import { once } from "node:events";
+import { type EventEmitter, once } from "node:events";
 import { readFileSync, readSync } from "node:fs";
 import { createSecureServer } from "node:http2";
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -327,15 +327,15 @@ export class Scope {
 
   /**
    * Resolves to `true` as soon as the condition holds, to `false` when it did not within `ms`, or
-   * was aborted. The time is counted in steps, because on a busy machine this process may not run
-   * for a while, in which it cannot learn what has happened.
+   * the client that asks has left. The time is counted in steps, because on a busy machine this
+   * process may not run for a while, in which it cannot learn what has happened.
    */
-  until(condition: (stats: Stats) => boolean, ms: number, signal: AbortSignal): Promise<boolean> {
+  until(condition: (stats: Stats) => boolean, ms: number, client: EventEmitter): Promise<boolean> {
     return new Promise((resolve) => {
       const settle = (met: boolean) => {
         clearInterval(timer);
         this.#watchers.delete(check);
-        signal.removeEventListener("abort", giveUp);
+        client.off("close", giveUp);
         resolve(met);
       };
       const check = () => {
@@ -348,7 +348,7 @@ export class Scope {
         if (left <= 0) giveUp();
       }, STEP_MS);
       this.#watchers.add(check);
-      signal.addEventListener("abort", giveUp);
+      client.on("close", giveUp);
       check();
     });
   }

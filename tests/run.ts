@@ -7,7 +7,7 @@
 //   deno task test -- --runtime=firefox,webkit   browsers of the machine's own, which run only where they are asked for
 //   deno task test -- --only=substring       only cases whose "[suite] name" contains it
 //   deno task test -- --suite=pool           only files whose name contains it: contract/pool_cases.ts, pool_test.ts
-//   deno task test -- --jobs=1               this many processes at a time (6; most of the time is spent waiting)
+//   deno task test -- --jobs=1               this many processes at a time (10; most of the time is spent waiting)
 //   deno task test -- --check-matrix         compares the columns of these runtimes with docs/matrix.md, too
 //   deno task test -- --differences=FILE     writes what the suite "differential" notes into a file, and records it as meant
 //   deno task test -- --times                says which suites take longest
@@ -60,7 +60,7 @@ const { values: options } = parseArgs({
     runtime: { type: "string", default: all.join() },
     only: { type: "string", default: "" },
     suite: { type: "string", default: "" },
-    jobs: { type: "string", default: "6" },
+    jobs: { type: "string", default: "10" },
     "write-matrix": { type: "boolean", default: false },
     "check-matrix": { type: "boolean", default: false },
     differences: { type: "string" },

@@ -113,6 +113,15 @@ export class Attempt implements Waiter {
   }
 
   /**
+   * Called when the runtime's own `fetch` has rejected, so that there is nothing to abort. On Node
+   * 24, an abort would still cancel the stream of a form, and an error that nobody can catch would
+   * end the process.
+   */
+  failed(): void {
+    this.#controller = undefined;
+  }
+
+  /**
    * Gives everything back. Later calls do nothing. The request is aborted before its lease is
    * released, so that the next holder of the slot does not find the socket still open.
    *

@@ -314,6 +314,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
    * refused its options.
    */
   sendError(cause: unknown, byRuntime: boolean): unknown {
+    if (byRuntime) this.#attempt.failed();
     if (!this.cancellation.aborted) {
       // A wrapper may have aborted with a signal of its own. Its error is the one to throw.
       const isOurs = resultOf(() => cause instanceof HangupError); // a proxy may throw

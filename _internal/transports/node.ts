@@ -40,6 +40,12 @@ const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
  */
 const CLOSED = new Error("The transport is closed");
 
+/**
+ * Whether a server may be asked to close the connection after its response. Up to version 7, undici
+ * throws an error that nobody can catch if the server does so while a body is read slowly.
+ */
+const ASKS_FOR_CLOSE = undiciVersion() >= 8;
+
 /** How long undici waits for a connection, in milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 
@@ -190,7 +196,8 @@ class NodeTransport implements Adapter {
 
   async #fetchTwice(fetch: Fetch, url: URL, init: Init, agent: Agent): Promise<Response> {
     for (let fresh = false;; fresh = true) {
-      const route = new Route(agent, fresh, this.#configured ? undefined : this.#dispatchers);
+      const once = this.#idle === 0 && agent !== this.#dispatcher && !ASKS_FOR_CLOSE;
+      const route = new Route(agent, fresh, once, this.#configured ? undefined : this.#dispatchers);
       try {
         const response = await this.#send(fetch, url, init, route);
         if (route.used) delete init[CARRIER];
@@ -247,7 +254,7 @@ class NodeTransport implements Adapter {
       keepAliveMaxTimeout: keepAliveTimeout,
       ...this.#options,
       keepAliveTimeout,
-      ...(this.#idle === 0 && { pipelining: 0 }), // a new connection for each request
+      ...(this.#idle === 0 && { pipelining: ASKS_FOR_CLOSE ? 0 : 1 }), // 0: a new connection for each request
       connect: typeof connect === "function" ? connect : own({ ...connect, signal }),
       proxyTls: own({ ...proxyTls, signal }), // for the connections to a proxy, even without TLS
     }));

@@ -23,6 +23,7 @@ interface Socket {
   readonly alpnProtocol?: unknown;
   destroy(): void;
   [FRESH]?: number;
+  [key: symbol]: unknown;
 }
 
 /** A message that undici publishes on its diagnostics channels. */
@@ -53,6 +54,7 @@ export class Route {
   used = false;
   readonly #agent: Agent;
   readonly #fresh: boolean;
+  readonly #once: boolean;
   /**
    * `undefined` if the agent is the user's own or has the user's options. Then no other agent can
    * replace it.
@@ -62,10 +64,15 @@ export class Route {
   #reused = false;
   #bytesRead = 0;
 
-  constructor(agent: Agent, fresh: boolean, dispatchers: Dispatchers | undefined) {
+  /**
+   * @param fresh Whether the request must use a fresh connection.
+   * @param once Whether undici is to close the connection after the response.
+   */
+  constructor(agent: Agent, fresh: boolean, once: boolean, dispatchers: Dispatchers | undefined) {
     watchSockets();
     this.#agent = agent;
     this.#fresh = fresh;
+    this.#once = once;
     this.#dispatchers = dispatchers;
   }
 
@@ -114,6 +121,9 @@ export class Route {
     this.#reused = this.#bytesRead > (socket[FRESH] ??= this.#bytesRead);
     this.refused = this.#fresh && this.#reused && socket.alpnProtocol !== "h2";
     if (this.refused) this.end();
+    if (!this.#once) return;
+    resetKey ??= Object.getOwnPropertySymbols(socket).find(({ description }) => description === "reset");
+    if (resetKey) socket[resetKey] = true;
   }
 
   /** Destroys the socket, unless other requests may share it, as over HTTP/2. */
@@ -130,6 +140,9 @@ const routes = new WeakMap<object, Route>();
 
 /** The key under which a request of undici keeps its handler. */
 let handlerKey: symbol | undefined;
+
+/** The key under which a socket of undici says that it is closed after the response. */
+let resetKey: symbol | undefined;
 
 let watching = false;
 

@@ -2,7 +2,14 @@
 //
 // Promise 2: when `await session.close()` returns, nothing of the session is open or running.
 import { assert, assertEquals, assertIsError, assertRejects } from "@std/assert";
-import { Pool, Session, SessionClosedError, type SessionOptions, type SessionRequestInit } from "../../mod.ts";
+import {
+  NetworkError,
+  Pool,
+  Session,
+  SessionClosedError,
+  type SessionOptions,
+  type SessionRequestInit,
+} from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
 import { catchingAll } from "../harness/uncaught.ts";
 import { watchTimers } from "../harness/watch.ts";
@@ -674,6 +681,20 @@ export const cases: Case[] = [
       },
     }))
   ),
+  ...["at once", "by a redirect"].map((how): Case => ({
+    name: `nothing escapes from a form that goes to a port that fetch refuses ${how}`,
+    async run(t) {
+      const refused = "http://127.0.0.1:25/";
+      const url = how === "at once" ? refused : `${t.scope.url}/redirect/307?to=${encodeURIComponent(refused)}`;
+      const session = new Session();
+      await catchingAll(async () => {
+        assert(await failure(session.post(url, { body: largeForm() })) instanceof NetworkError);
+        await session.close();
+        await pause(50);
+      });
+      await assertNothingOpen(t, session);
+    },
+  })),
   ...Object.entries(UNREAD_FORMS).flatMap(([what, use]) =>
     Object.entries(FORM_RESPONSES).map(([how, make]): Case => ({
       name: `nothing escapes from a Response with ${how} that nobody reads: ${what}`,

@@ -18,7 +18,8 @@ import {
   TimeoutError,
 } from "../../mod.ts";
 import type { Capability, Case, TestContext } from "../harness/case.ts";
-import { readEcho } from "../harness/with_session.ts";
+import { catchingAll } from "../harness/uncaught.ts";
+import { pause, readEcho } from "../harness/with_session.ts";
 import { pattern } from "../server/client.ts";
 
 /**
@@ -250,4 +251,20 @@ export const cases: Case[] = [
       await assertNoSocket(t);
     },
   },
+  ...[70_000, 140_000].map((size): Case => ({
+    name: `a body of get() with prefetch: false may be read slowly: ${size} bytes`,
+    async run(t) {
+      await catchingAll(async () => {
+        const response = await get(`${t.scope.url}/bytes/${size}`, { prefetch: false });
+        let read = 0;
+        await pause(50); // the rest arrives, and the server may end the connection
+        for await (const chunk of response) {
+          read += chunk.byteLength;
+          await pause(50);
+        }
+        assertEquals(read, size);
+      });
+      await assertNoSocket(t);
+    },
+  })),
 ];

@@ -51,7 +51,7 @@ Deno.test("ConnectionDrain gives a slot an idle connection of its origin, the on
 });
 
 Deno.test("ConnectionDrain gives a slot a draining connection while there are few, so that one socket is enough", () => {
-  const { drain, send, release } = create(4);
+  const { drain, send, release } = create(2);
   const connections = new Set<Connection>();
   for (let request = 0; request < 20; request++) {
     const slot = send();
@@ -67,9 +67,9 @@ Deno.test("ConnectionDrain gives a slot a draining connection while there are fe
 Deno.test("ConnectionDrain gives a slot no draining connection if more than half of the slots have one", () => {
   const { send, release } = create(4);
   const slots = [send(), send(), send()];
+  const connections = connectionsOf(slots); // a slot whose connection is taken has none any more
   release(slots[0]!);
-  const slot = send();
-  assertEquals(connectionsOf([...slots, slot]).size, 4);
+  assertEquals(connections.has(send().connection!), false);
 });
 
 Deno.test("ConnectionDrain never has more connections than slots", () => {
@@ -96,7 +96,7 @@ Deno.test("ConnectionDrain never has more connections than slots", () => {
 });
 
 Deno.test("ConnectionDrain gives nobody the connection of an aborted exchange before its slot is free", () => {
-  const { drain, send } = create(1);
+  const { drain, send } = create(4);
   const slot = send();
   const { connection } = slot;
   drain.add(slot, true);
@@ -119,6 +119,47 @@ Deno.test("ConnectionDrain keeps 64 idle connections, and drops those of the ori
   drain.flush();
   assertEquals(dropped, first.slice(0, 16));
   assertEquals(connectionsOf([...Array.from({ length: 40 }, () => send("http://recent.test")), ...recent]).size, 40);
+  const again = Array.from({ length: 40 }, () => send("http://old.test"));
+  assertEquals([...connectionsOf(again)].filter((connection) => dropped.includes(connection)), []);
+});
+
+for (const state of ["draining", "idle"]) {
+  Deno.test(`ConnectionDrain knows what drains after a slot was cut off that had got a connection ${state}`, () => {
+    const { drain, send, release } = create(8);
+    const other = send();
+    const { connection } = other;
+    release(send());
+    if (state === "idle") drain.flush();
+    drain.start();
+    drain.add(send(), true);
+    for (let turn = 0; turn < 125; turn++) turns.take();
+    release(other);
+    for (let turn = 0; turn < 3; turn++) turns.take(); // the one that was cut off is free, the other one drains
+    send();
+    assertStrictEquals(send().connection, connection);
+    drain.stop();
+  });
+}
+
+Deno.test("ConnectionDrain counts the connections of an origin, and forgets it with the last one", () => {
+  const { drain, dropped, send, release } = create(70);
+  const fill = () => {
+    release(...Array.from({ length: 64 }, () => send("http://other.test")));
+    drain.flush();
+  };
+  const slots = Array.from({ length: 36 }, () => send(SECURE));
+  learn(slots[0]!.connection!, HTTP1);
+  release(...slots);
+  drain.flush();
+  fill();
+  assertEquals(dropped.length, 36);
+  const first = send(SECURE);
+  const { connection } = first;
+  release(first);
+  const next = send(SECURE); // few have one
+  assertStrictEquals(next.connection, connection);
+  learn(next.connection!, HTTP2); // what was known of the server is forgotten
+  assertStrictEquals(send(SECURE).connection, connection);
 });
 
 Deno.test("ConnectionDrain shares the first connection that has answered over HTTP/2, and drops the others", () => {
@@ -169,9 +210,20 @@ Deno.test("ConnectionDrain shares no connection if Deno cannot speak HTTP/2", ()
   assertNotStrictEquals(send(SECURE).connection, first.connection);
 });
 
+Deno.test("ConnectionDrain gives nobody a connection in use that was shared until the server spoke HTTP/1.1", () => {
+  const { send, release } = create(4);
+  const first = send(SECURE);
+  learn(first.connection!, HTTP2);
+  release(first);
+  const second = send(SECURE);
+  learn(second.connection!, HTTP1);
+  const { connection } = second;
+  assertNotStrictEquals(send(SECURE).connection, connection);
+});
+
 Deno.test("ConnectionDrain gives up a shared connection when it drops it", () => {
   const { drain, dropped, send, release } = create(70);
-  const first = send(SECURE);
+  const [first] = [send(SECURE), send(SECURE)]; // the other one is in use for longer
   const shared = first.connection!;
   learn(shared, HTTP2);
   const others = Array.from({ length: 64 }, () => send());

@@ -298,6 +298,10 @@ onDeno("learns from a request of any kind which version of HTTP a server speaks"
     }
     assertEquals(used.size, connections);
   }
+  const transport = denoTransport(1000, { http2: false })!;
+  const init: RequestInit & { [CONNECTION]?: Connection } = {};
+  transport[PLATFORM].drain!(() => {}, 4).sent("https://a.test", init);
+  assertEquals(init[CONNECTION]!.origin.http1, true);
 });
 
 onDeno("closes the idle socket of a connection first if a request cannot use it", async (network, clients) => {
@@ -326,6 +330,32 @@ onDeno("closes the idle socket of a connection first if a request cannot use it"
   assertEquals((network.last.client as FakeClient).options.poolMaxIdlePerHost, 0);
   assertEquals(clients.map(({ disposed }) => disposed), [1, 0, 0, 0]);
   await transport.close();
+});
+
+onDeno("closes no connection that is shared, though nobody else uses it now", async (network, clients) => {
+  const transport = denoTransport(1000)!;
+  const drain = transport[PLATFORM].drain!(() => {}, 4);
+  for (const method of ["GET", "POST"]) {
+    const init: RequestInit = { method };
+    const slot = drain.sent("https://a.test", init);
+    network.answers.push(new Response("")); // over HTTP/2
+    await transport.fetch(HTTPS, init);
+    drain.add(slot, false);
+    drain.flush();
+  }
+  assertEquals(clients.map(({ disposed, options }) => [disposed, options.poolMaxIdlePerHost]), [[0, 1], [0, 0]]);
+  await transport.close();
+});
+
+onDeno("sends nothing once it is closed", async (network, clients) => {
+  const transport = denoTransport(1000)!;
+  await transport.close();
+  for (const url of [HTTP, HTTPS]) {
+    for (const method of ["GET", "POST"]) {
+      await assertRejects(() => transport.fetch(url, { method }), TypeError, "the transport is closed");
+    }
+  }
+  assertEquals([network.asked.length, clients.length], [0, 0]);
 });
 
 onDeno("makes no client if it is closed while an idle socket is being closed", async (network, clients) => {
@@ -417,6 +447,22 @@ onDeno("sends once more if the connection that a disguised request used was stal
   const closing = transport.fetch(HTTP, {});
   await transport.close();
   await assertRejects(() => closing, TypeError);
+});
+
+onDeno("knows that no request was disguised on a socket that took the place of another one", async (network) => {
+  const transport = denoTransport(1000)!;
+  const drain = transport[PLATFORM].drain!(() => {}, 4);
+  const send = async (init: RequestInit) => {
+    const slot = drain.sent("http://a.test", init);
+    await transport.fetch(HTTP, init);
+    drain.add(slot, false);
+    drain.flush();
+  };
+  await send({ method: "POST", body: "text" });
+  await send({ method: "POST" });
+  network.answers.push(failing("connection closed before message completed"));
+  await assertRejects(() => send({}), TypeError); // Deno itself has sent it again
+  assertEquals(network.asked.length, 3);
 });
 
 onDeno("forgets origins if there are too many", async (network) => {

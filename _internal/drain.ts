@@ -19,9 +19,10 @@ export interface Drain {
    * Notes that a request is sent over a slot of this origin.
    *
    * @param init The options of the request. The drain may add to them what its transport needs.
+   * @param earlier The slot, if a request was sent over it before.
    * @returns The slot, for {@linkcode Drain.add}.
    */
-  sent(origin: string, init: RequestInit): Slot;
+  sent(origin: string, init: RequestInit, earlier?: Slot): Slot;
   /**
    * Takes a slot whose exchange is over.
    *
@@ -92,8 +93,8 @@ export class TurnDrain<Connection = unknown> implements Drain {
     this.#closingTurns = closingTurns;
   }
 
-  sent(origin: string, _init: RequestInit): Slot<Connection> {
-    return { previous: null, next: null, origin, turn: this.#turn, connection: undefined };
+  sent(origin: string, _init: RequestInit, earlier?: Slot<Connection>): Slot<Connection> {
+    return earlier ?? { previous: null, next: null, origin, turn: this.#turn, connection: undefined };
   }
 
   add(slot: Slot<Connection>, aborted: boolean): void {

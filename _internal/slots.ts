@@ -263,7 +263,7 @@ export class Slots {
   /** Sends a request over a lease. */
   send(lease: Lease, url: URL, init: RequestInit): Promise<Response> {
     if (this.#onIdle !== undefined) throw new PoolClosedError(lease.holder?.request);
-    lease.sent ??= this.#drain?.sent(lease.origin, init);
+    lease.sent = this.#drain?.sent(lease.origin, init, lease.sent);
     lease.signal = init.signal;
     return this.#send(url, init);
   }

@@ -142,7 +142,7 @@ for (const state of ["draining", "idle"]) {
 }
 
 Deno.test("ConnectionDrain counts the connections of an origin, and forgets it with the last one", () => {
-  const { drain, dropped, send, release } = create(70);
+  const { drain, dropped, send, release } = create(64);
   const fill = () => {
     release(...Array.from({ length: 64 }, () => send("http://other.test")));
     drain.flush();
@@ -222,7 +222,7 @@ Deno.test("ConnectionDrain gives nobody a connection in use that was shared unti
 });
 
 Deno.test("ConnectionDrain gives up a shared connection when it drops it", () => {
-  const { drain, dropped, send, release } = create(70);
+  const { drain, dropped, send, release } = create(64);
   const [first] = [send(SECURE), send(SECURE)]; // the other one is in use for longer
   const shared = first.connection!;
   learn(shared, HTTP2);

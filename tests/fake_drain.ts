@@ -33,7 +33,8 @@ export class FakeDrain implements Drain {
     return this.slots.map(({ origin, aborted }) => origin.replace("https://", "") + (aborted ? "!" : "")).join(" ");
   }
 
-  sent(origin: string): Slot {
+  sent(origin: string, _init: RequestInit, earlier?: Slot): Slot {
+    if (earlier !== undefined) return earlier;
     this.inUse.set(origin, (this.inUse.get(origin) ?? 0) + 1);
     return { previous: null, next: null, origin, turn: 0, connection: undefined };
   }

@@ -271,7 +271,7 @@ onDeno(
 
 onDeno("has a client for each connection that its drain gives to a slot", async (network, clients) => {
   const transport = denoTransport(1000)!;
-  const drain = transport[PLATFORM].drain!(() => {}, 70);
+  const drain = transport[PLATFORM].drain!(() => {}, 64);
   const inits = Array.from({ length: 66 }, (): RequestInit => ({}));
   const slots = inits.map((init) => drain.sent("http://a.test", init));
   await Promise.all(inits.map((init) => transport.fetch(HTTP, init)));
@@ -343,7 +343,10 @@ onDeno("closes no connection that is shared, though nobody else uses it now", as
     drain.add(slot, false);
     drain.flush();
   }
-  assertEquals(clients.map(({ disposed, options }) => [disposed, options.poolMaxIdlePerHost]), [[0, 1], [0, 0]]);
+  assertEquals(clients.map(({ disposed, options }) => [disposed, options.poolMaxIdlePerHost]), [[0, undefined], [
+    0,
+    0,
+  ]]);
   await transport.close();
 });
 

@@ -50,8 +50,8 @@ export class Connection implements Linked<Connection> {
   /** Whether the server has answered over TLS. Otherwise the socket cannot be a reused one. */
   answered = false;
   /**
-   * Whether the last request was disguised. On a socket that has served only such requests, Deno
-   * does not repeat any.
+   * Whether Deno read the last request's body as a stream, as it does that of a disguised request.
+   * On a socket that has served only such requests, Deno does not repeat any.
    */
   disguised = false;
 
@@ -89,7 +89,10 @@ export const TURNS = 6;
 /** The same for a socket that is cut off. */
 const CLOSING_TURNS = 128;
 
-/** The largest number of idle connections. Each takes some 100 KB, most of it its client's. */
+/**
+ * The largest number of idle connections, unless the limit of an origin is larger. Each takes some
+ * 100 KB, most of it its client's.
+ */
 const MAX_IDLE = 64;
 
 /**
@@ -131,7 +134,15 @@ export class ConnectionDrain extends TurnDrain<Connection> {
     this.#discard = discard;
   }
 
-  override sent(name: string, init: RequestInit & { [CONNECTION]?: Connection }): Slot<Connection> {
+  override sent(
+    name: string,
+    init: RequestInit & { [CONNECTION]?: Connection },
+    earlier?: Slot<Connection>,
+  ): Slot<Connection> {
+    if (earlier !== undefined) {
+      init[CONNECTION] = earlier.connection;
+      return earlier;
+    }
     let origin = this.#origins.get(name);
     if (origin === undefined) {
       this.#origins.set(name, origin = new Origin(name, !this.#http2 || name.startsWith("http:")));
@@ -161,7 +172,7 @@ export class ConnectionDrain extends TurnDrain<Connection> {
     if (origin.shared !== undefined && origin.shared !== connection) return this.#drop(connection);
     origin.idle.push(connection);
     this.#idle.push(connection);
-    if (this.#idle.size > MAX_IDLE) this.#dropOldest();
+    if (this.#idle.size > Math.max(MAX_IDLE, this.#limit)) this.#dropOldest();
   }
 
   /**

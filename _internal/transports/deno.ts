@@ -47,6 +47,9 @@ const NO_POOL = { poolMaxIdlePerHost: 0 };
 /** The options that make a client keep one idle connection to an origin. */
 const ONE = { poolMaxIdlePerHost: 1 };
 
+/** Matches what Deno says of a connection that the server has closed or reset. */
+const DEAD = /closed before message completed|os error (?:32|104|10053|10054)/;
+
 /** The largest number of origins to remember. */
 const MAX_ORIGINS = 1000;
 
@@ -137,7 +140,10 @@ class DenoTransport implements Adapter {
     }
     if (!this.#pools || !idempotent) return this.#fetchOnce(fetch, url, init, connection);
     init.client = this.#client(connection);
-    if (!url.href.startsWith("http:") || connection.disguised || needsBuffer(init.body)) {
+    const { body } = init;
+    if (
+      !url.href.startsWith("http:") || connection.disguised || body != null && (isWebStream(body) || needsBuffer(body))
+    ) {
       return this.#fetchTwice(fetch, url, init, connection);
     }
     const { method, ...rest } = init;
@@ -148,13 +154,15 @@ class DenoTransport implements Adapter {
   /** Sends a request that must arrive at most once. */
   async #fetchOnce(fetch: Fetch, url: URL, init: Init, connection: Connection): Promise<Response> {
     const reuses = this.#pools && this.#mayConnect(url, connection) && disguise(init);
-    if (reuses) connection.disguised = true;
     const alone = connection.slots === 1 && connection !== connection.origin.shared;
     if (!reuses && alone) await this.#closeIdle(connection);
     if (this.#closed) return refuseClosed();
     init.client = this.#client(reuses || alone ? connection : undefined);
     try {
-      return learn(connection, await fetch(url, init));
+      const response = await fetch(url, init);
+      connection.disguised ||= reuses;
+      connection.answered ||= reuses || alone;
+      return learn(connection, response);
     } catch (error) {
       // Over HTTP/2, a server may refuse a request that it has not processed: RFC 9113, section
       // 8.7.
@@ -165,7 +173,8 @@ class DenoTransport implements Adapter {
 
   /**
    * Sends a request, and once more if its reused connection was stale and Deno does not repeat it:
-   * after a disguised request, and if the server closed a TLS connection without a close alert.
+   * after a body that Deno read as a stream, and if the server closed a TLS connection without a
+   * close alert.
    */
   async #fetchTwice(fetch: Fetch, url: URL, init: Init, connection: Connection): Promise<Response> {
     if (needsBuffer(init.body)) await setContent(init, toContent(init.body));
@@ -174,12 +183,11 @@ class DenoTransport implements Adapter {
     try {
       const response = await fetch(url, init);
       connection.answered = true;
-      connection.disguised = false;
+      connection.disguised = isWebStream(init.body);
       return learn(connection, response);
     } catch (error) {
       const cause = causeOf(error);
-      const stale = answered && cause.includes("without sending TLS") ||
-        disguised && cause.includes("closed before message completed");
+      const stale = answered && cause.includes("without sending TLS") || disguised && DEAD.test(cause);
       if (!stale || !this.#isRepeatable(init)) throw error;
       init.client = this.#client();
       return await fetch(url, init);
@@ -231,7 +239,8 @@ class DenoTransport implements Adapter {
   #client(connection?: Connection): Client {
     if (!this.#pools || connection === undefined) return this.#once ??= this.#makeClient(NO_POOL);
     if (connection.slots === 0) return this.#pooled ??= this.#makeClient({}); // one of `#others`
-    return connection.client ??= this.#makeClient(ONE);
+    // Over TLS, requests may come to share the client, and may turn out to need a socket each.
+    return connection.client ??= this.#makeClient(connection.origin.http1 ? ONE : {});
   }
 
   /**

@@ -40,12 +40,6 @@ const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
  */
 const CLOSED = new Error("The transport is closed");
 
-/**
- * Whether a server may be asked to close the connection after its response. Up to version 7, undici
- * throws an error that nobody can catch if the server does so while a body is read slowly.
- */
-const ASKS_FOR_CLOSE = undiciVersion() >= 8;
-
 /** How long undici waits for a connection, in milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 
@@ -196,7 +190,7 @@ class NodeTransport implements Adapter {
 
   async #fetchTwice(fetch: Fetch, url: URL, init: Init, agent: Agent): Promise<Response> {
     for (let fresh = false;; fresh = true) {
-      const once = this.#idle === 0 && agent !== this.#dispatcher && !ASKS_FOR_CLOSE;
+      const once = agent !== this.#dispatcher && this.#idle === 0 && !asksForClose();
       const route = new Route(agent, fresh, once, this.#configured ? undefined : this.#dispatchers);
       try {
         const response = await this.#send(fetch, url, init, route);
@@ -254,7 +248,7 @@ class NodeTransport implements Adapter {
       keepAliveMaxTimeout: keepAliveTimeout,
       ...this.#options,
       keepAliveTimeout,
-      ...(this.#idle === 0 && { pipelining: ASKS_FOR_CLOSE ? 0 : 1 }), // 0: a new connection for each request
+      ...(this.#idle === 0 && { pipelining: asksForClose() ? 0 : 1 }), // 0: a new connection for each request
       connect: typeof connect === "function" ? connect : own({ ...connect, signal }),
       proxyTls: own({ ...proxyTls, signal }), // for the connections to a proxy, even without TLS
     }));
@@ -296,6 +290,15 @@ class Connecting {
     for (const reference of this.#listeners.keys()) reference.deref()?.();
     this.#listeners.clear();
   }
+}
+
+/**
+ * Whether undici may ask a server to close a connection after its response. Up to version 7, undici
+ * throws an error that nobody can catch if the server does so while a body is read slowly. There, a
+ * {@linkcode Route} has undici close the connection.
+ */
+function asksForClose(): boolean {
+  return undiciVersion() >= 8;
 }
 
 /**

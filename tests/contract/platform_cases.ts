@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { createTransport, NetworkError, Pool, Session } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
-import { readEcho, withSession } from "../harness/with_session.ts";
+import { pause, readEcho, withSession } from "../harness/with_session.ts";
 import { pattern, type Scope } from "../server/client.ts";
 
 /** A body that is sent piece by piece. */
@@ -94,6 +94,34 @@ export const cases: Case[] = [
       await session.close();
       const { maxOpen } = await scope.stats();
       assert(maxOpen <= 4, `${maxOpen} sockets at once`);
+    },
+  },
+  {
+    name: "a pool keeps its limit of sockets over TLS also if a body has ended with its connection",
+    needs: ["closesSockets"],
+    async run({ openScope }) {
+      const scope = await openScope({ tls: 1, limit: 4 + spare });
+      const steps = JSON.stringify(["HTTP/1.1 200 OK\r\n\r\nhello", { then: "close" }]);
+      await assertKeepsLimit(scope, 4, (session) => {
+        const unframed = session.get(`/raw?${new URLSearchParams({ steps })}`).catch(() => {}); // some want its length
+        return [unframed.then(() => Promise.all(Array.from({ length: 100 }, () => session.get("/bytes/20"))))];
+      });
+    },
+  },
+  {
+    name: "requests over one lease, one after another, use one socket",
+    needs: ["closesSockets"],
+    async run({ scope }) {
+      const pool = new Pool({ maxConnections: 1 });
+      const url = new URL(`${scope.url}/bytes/20`);
+      const lease = await pool.acquire(url.origin);
+      for (let i = 0; i < 3; i++) {
+        assertEquals((await (await lease.fetch(url, {})).text()).length, 20);
+        await pause(20); // the body may end before its socket is idle
+      }
+      lease.release();
+      await pool.close();
+      assertEquals((await scope.stats()).accepted, 1);
     },
   },
   {

@@ -3,7 +3,15 @@
 // A server may close an idle connection just as a request arrives. What may be sent again is, once;
 // what may not arrives at most once. What arrived is counted by the server.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { get, NetworkError, patch, post, type PrefetchedResponse, Session } from "../../mod.ts";
+import {
+  get,
+  NetworkError,
+  patch,
+  post,
+  type PrefetchedResponse,
+  Session,
+  type SessionRequestInit,
+} from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 import { foreignBuffer } from "../harness/realm.ts";
 import { header, pause, readEcho, within, withSession } from "../harness/with_session.ts";
@@ -65,6 +73,14 @@ const BODIES: Record<string, () => BodyInit | null | undefined> = {
 const DEATHS: Record<string, string> = {
   "as the request arrives": "/kill-reused",
   "after the request was read": "/kill-reused?read=1",
+};
+
+/** The first request on a connection, after which some runtimes repeat no other by themselves. */
+const SERVED: Record<string, () => SessionRequestInit> = {
+  "a POST": () => ({ method: "POST", json: { a: 1 } }),
+  "a POST without a body": () => ({ method: "POST" }),
+  "a POST of a stream": () => ({ method: "POST", body: stream() }),
+  "a PUT of a stream": () => ({ method: "PUT", body: stream() }),
 };
 
 function repeats(method: string, what: string, body: () => BodyInit | null | undefined, when: string): Case {
@@ -180,20 +196,27 @@ export const cases: Case[] = [
     const { paths } = await scope.stats();
     assertEquals([paths["GET /kill-reused"], paths["POST /kill"]], [2, 1]);
   }, { needs: ["retriesStale", "sendsOnce"] }),
-  withSession("a stale connection that has served a POST alone is replaced", async (session, { scope }) => {
-    for (const method of ["GET", "PUT"]) {
-      const arrived = { [`${method} /kill-reused`]: 2 };
-      const fresh = new Session();
-      await fresh.post(`${scope.url}/echo`, { json: { a: 1 } });
-      await pause(20); // Node hands out the end of a body before the socket
-      assertEquals((await fresh.request(`${scope.url}/kill-reused`, { method })).status, 200);
-      await fresh.close();
-      const { paths } = await scope.stats();
-      assertEquals({ [`${method} /kill-reused`]: paths[`${method} /kill-reused`] }, arrived);
-    }
-    // So is that of a redirect that turned a POST into a GET.
+  ...Object.entries(SERVED).map(([what, init]) =>
+    withSession(`a stale connection that has served ${what} alone is replaced`, async (_, { scope, openScope }) => {
+      const secure = await openScope({ tls: 1 });
+      const deaths = [`${scope.url}/kill-reused`, `${scope.url}/fault/resets-when-reused`, `${secure.url}/kill-reused`];
+      for (const url of deaths) {
+        for (const method of ["GET", "PUT"]) {
+          const session = new Session();
+          await session.request(`${new URL(url).origin}/echo`, init());
+          await pause(20); // Node hands out the end of a body before the socket
+          assertEquals((await session.request(url, { method })).status, 200, `${method} ${url}`);
+          await session.close();
+          const { origin, pathname } = new URL(url);
+          const { paths } = await (origin === scope.url ? scope : secure).stats();
+          assertEquals(paths[`${method} ${pathname}`], 2);
+        }
+      }
+    }, { needs: ["retriesStale", "streamsUploads", "closesSockets"] })
+  ),
+  withSession("a redirect that turned a POST into a GET is followed over a fresh connection", async (session, t) => {
     const path = "/redirect/302?to=/kill-reused";
-    assertEquals((await session.post(scope.url + path, { body: "text" })).status, 200);
+    assertEquals((await session.post(t.scope.url + path, { body: "text" })).status, 200);
   }, RETRIES),
   withSession("a second try that fails is the last one", async (session, { scope }) => {
     await warm(session, scope);

@@ -8,6 +8,7 @@
 
 import type { BodyReader } from "./_internal/body.ts";
 import { ByteCollector, readerOf, UTF8 } from "./_internal/bytes.ts";
+import { escapeMessage } from "./_internal/causes.ts";
 import { nameDisposal, showAs } from "./_internal/classes.ts";
 import { hasBody, headerOf, SMALL_BODY } from "./_internal/http.ts";
 import { describe, own } from "./_internal/options.ts";
@@ -115,6 +116,7 @@ export abstract class HangupResponse {
     try {
       return JSON.parse(UTF8.decode(content));
     } catch (cause) {
+      escapeMessage(cause as Error);
       const type = headerOf(this.headers, "content-type");
       const what = `${content.byteLength} bytes${type === null ? "" : ` of ${describe(type)}`}`;
       const { method, url } = this.line;
@@ -442,6 +444,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     const max = this.#maxBodyBytes;
     let rest = new ByteCollector();
     let first = true;
+    let endsWithCr = false;
     const decode = (bytes: Uint8Array) => {
       const line = (first ? UTF8 : UTF8_WITH_BOM).decode(bytes);
       first = false;
@@ -451,7 +454,9 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
       for (let start = 0; start < chunk.byteLength;) {
         const end = chunk.indexOf(LINE_FEED, start);
         const part = chunk.subarray(start, end < 0 ? undefined : end);
-        if (rest.size + part.byteLength > max) throw new BodyTooLargeError(max, this.line);
+        // A CR at the end is a part of the line's end, or counts as soon as the line goes on.
+        if (part.byteLength > 0) endsWithCr = part.at(-1) === CARRIAGE_RETURN;
+        if (rest.size + part.byteLength - Number(endsWithCr) > max) throw new BodyTooLargeError(max, this.line);
         if (end < 0 || rest.size > 0) rest.append(part);
         if (end < 0) break;
         yield decode(rest.size > 0 ? rest.take() : part);
@@ -592,6 +597,7 @@ showAs(StreamedResponse, ({ status, url, closed }) => ({ status, url: showUrl(ur
 const USED = "it is being read or has been read already";
 
 const LINE_FEED = 10;
+const CARRIAGE_RETURN = 13;
 
 /**
  * Keeps a U+FEFF at the start of a line, because only the start of the whole text can have a byte

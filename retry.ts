@@ -6,7 +6,7 @@
  * @module
  */
 
-import { causes, isPermanent } from "./_internal/causes.ts";
+import { causes, isPermanent, resultOf } from "./_internal/causes.ts";
 import { headerOf, isIdempotent } from "./_internal/http.ts";
 import { HangupError, NetworkError, QueueFullError, TimeoutError } from "./errors.ts";
 import { StatusError } from "./response.ts";
@@ -130,8 +130,10 @@ export function retryAfter(error: unknown): number | undefined {
  */
 function findFailure(error: unknown): HangupError | undefined {
   const [first, second] = causes(error);
-  const failure = first instanceof TypeError ? second : first;
-  return failure instanceof HangupError ? failure : undefined;
+  return resultOf(() => { // a proxy may throw
+    const failure = first instanceof TypeError ? second : first;
+    return failure instanceof HangupError ? failure : undefined;
+  });
 }
 
 const DATE = /^[A-Z]\w+, (\d\d)[ -](\w{3})[ -](\d\d|\d{4}) (\d\d:\d\d):(\d\d) GMT$/;

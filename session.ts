@@ -19,6 +19,7 @@ import {
   isObject,
   MAX_DELAY,
   own,
+  plain,
   refuse,
 } from "./_internal/options.ts";
 import { type Outgoing, prepare, prepareFetch, type RequestDefaults } from "./_internal/prepare.ts";
@@ -640,14 +641,15 @@ function parseBaseUrl(baseUrl: string | URL): URL {
   return url;
 }
 
-function choosePool(pool: Pool | PoolOptions | undefined, fetch: Fetch | undefined): Pool {
-  if (pool !== undefined && !isObject(pool)) refuse('"pool" must be a Pool or options for one', pool);
-  if (pool && !(pool instanceof Pool) && "acquire" in pool) {
+function choosePool(given: Pool | PoolOptions | undefined, fetch: Fetch | undefined): Pool {
+  if (given !== undefined && !isObject(given)) refuse('"pool" must be a Pool or options for one', given);
+  const pool = given instanceof Pool ? given : plain(given ?? {});
+  if (!(pool instanceof Pool) && "acquire" in pool) {
     throw new TypeError('"pool" must be a Pool or options for one: received a Pool of another copy of the module');
   }
   if (fetch === undefined) return pool instanceof Pool ? pool : new Pool(pool);
   checkFunction('"fetch"', fetch);
-  if (pool instanceof Pool || pool?.transport) {
+  if (pool instanceof Pool || pool.transport) {
     throw new TypeError('Cannot create a session as "fetch" and the pool\'s transport exclude each other');
   }
   return new Pool({ ...pool, transport: portable(fetch) });

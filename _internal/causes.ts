@@ -7,7 +7,7 @@
  * @module
  */
 
-import { isObject } from "./options.ts";
+import { isObject, printable } from "./options.ts";
 
 /** Node's codes for failures, with the words by which other runtimes report the same failure. */
 const CODES: readonly [code: string, words: RegExp][] = [
@@ -187,6 +187,18 @@ export function neverSent(thrown: unknown): boolean {
     // These may also come after the request was sent: on Bun, every TLS failure is EPROTO.
     return CONNECTING.test(textOf(error)) || findFailure(code) !== undefined && !/^(?:EPROTO|ETIMEDOUT)$/.test(code!);
   });
+}
+
+/**
+ * Escapes the message of an error that quotes what a server has sent, as a JSON parser's does. It
+ * would otherwise control the terminal that shows it.
+ */
+export function escapeMessage(error: Error): void {
+  const { message, stack } = error;
+  const shown = printable(message);
+  if (shown === message) return;
+  error.message = shown;
+  error.stack = stack?.replace(message, () => shown);
 }
 
 /**

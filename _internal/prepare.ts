@@ -308,7 +308,7 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   // `fetch` converts every primitive to a string, except a symbol, which it refuses.
   if (Object(body) !== body) return body == null || typeof body === "symbol" ? body : String(body);
   if (!isObject(body)) return body;
-  if (body instanceof URLSearchParams) return new URLSearchParams(body);
+  if (body instanceof URLSearchParams) return copyParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
   if (body instanceof FormData) return copyForm(body);
@@ -318,6 +318,14 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   // `fetch` converts any other object to a string. Each runtime treats iterables in its own way, so
   // they stay as they are.
   return Symbol.iterator in body || isSent(body) ? body : String(body);
+}
+
+/** Copies parameters, and what a subclass makes of them: most runtimes send that. */
+function copyParams(params: URLSearchParams): URLSearchParams {
+  const copy = new URLSearchParams(params);
+  if (params.toString === copy.toString) return copy;
+  const text = String(params);
+  return Object.defineProperty(copy, "toString", own({ value: () => text }));
 }
 
 /** Whether `fetch` sends an object as a body, and not its text. */

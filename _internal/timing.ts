@@ -9,7 +9,7 @@
 import type { TimeoutPhase } from "../errors.ts";
 import type { Timeouts } from "../request.ts";
 import type { Clock } from "./deadlines.ts";
-import { checkNumber, isObject, printable } from "./options.ts";
+import { checkNumber, isObject, own, plain, printable } from "./options.ts";
 
 /**
  * The phases of a request that have a timeout here. "upload" takes the place of "headers" while a
@@ -47,10 +47,11 @@ const PHASES = ["queue", "headers", "idle", "total"];
  */
 export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts | undefined): AllTimeouts {
   if (timeout === undefined) return defaults;
-  const given: Timeouts = isObject(timeout) ? timeout : { total: timeout };
+  const isTotal = !isObject(timeout);
+  const given: Timeouts = isTotal ? own({ total: timeout }) : plain(timeout);
   const merged: Record<string, number> = { ...defaults };
   for (const [phase, value] of Object.entries(given)) {
-    const option = given === timeout ? `"timeout.${printable(phase)}"` : '"timeout"';
+    const option = isTotal ? '"timeout"' : `"timeout.${printable(phase)}"`;
     if (!PHASES.includes(phase)) {
       throw new TypeError(`${option} is not known: the timeouts are "queue", "headers", "idle" and "total"`);
     }

@@ -235,6 +235,19 @@ Deno.test("prepare() leaves the type of a form to the platform", () => {
   assertEquals(headersOf(post({ body: "text" })), undefined);
 });
 
+Deno.test("prepare() keeps what a class of parameters makes of them", () => {
+  class Params extends URLSearchParams {
+    override toString() {
+      return super.toString().replaceAll("+", "%20");
+    }
+  }
+  const given = new Params("a=b c");
+  const { body } = post({ body: given });
+  given.set("a", "changed");
+  assert(body instanceof URLSearchParams);
+  assertEquals([String(body), Object.keys(body)], ["a=b%20c", []]);
+});
+
 Deno.test("prepare() refuses a body that is being read or has been read", async () => {
   const locked = new ReadableStream();
   locked.getReader();

@@ -20,3 +20,12 @@ Deno.test("retryAfter() takes a year of two digits for one that is at most 50 ye
   };
   assertEquals(await Promise.all(["20", "21", "70", "71", "19"].map(yearsAfter)), [0, 1, 50, 0, 0]);
 });
+
+Deno.test("isRetriable() and retryAfter() take an error whose prototype cannot be read for another one", () => {
+  const error = new Proxy(new Error("It failed"), {
+    getPrototypeOf() {
+      throw new RangeError("hostile");
+    },
+  });
+  assertEquals([isRetriable(error), retryAfter(error)], [false, undefined]);
+});

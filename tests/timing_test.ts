@@ -269,6 +269,21 @@ Deno.test("mergeTimeouts() takes a number for the total, and keeps what is not g
   assertEquals(mergeTimeouts(TIMEOUTS, {}), TIMEOUTS);
 });
 
+Deno.test("mergeTimeouts() reads accessors of a class, and nothing that all objects inherit", () => {
+  class Times {
+    get headers() {
+      return 9;
+    }
+  }
+  assertEquals(mergeTimeouts(TIMEOUTS, new Times()), { ...TIMEOUTS, headers: 9, upload: 9 });
+  Object.assign(Object.prototype, { headers: 9 });
+  try {
+    assertEquals(mergeTimeouts(TIMEOUTS, 5).upload, TIMEOUTS.upload);
+  } finally {
+    Reflect.deleteProperty(Object.prototype, "headers");
+  }
+});
+
 Deno.test("mergeTimeouts() refuses what is no time, and phases that it does not know", () => {
   for (const value of [0, -1, NaN]) {
     assertRefuses(() => mergeTimeouts(TIMEOUTS, value), '"timeout" must be a positive number', RangeError);

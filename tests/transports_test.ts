@@ -113,6 +113,14 @@ onBun("gives options of its own, unless the request has them", async (network) =
   assertStrictEquals(network.last.session, session);
 });
 
+onBun("switches Bun's own timeout off, unless the request has one", async (network) => {
+  const transport = bunTransport(1000)!;
+  await transport.fetch(HTTP, {});
+  assertEquals(network.last.timeout, false);
+  await transport.fetch(HTTP, { timeout: true } as Init);
+  assertEquals(network.last.timeout, true);
+});
+
 onBun("keeps no idle socket with an idle timeout of 0", async (network) => {
   await bunTransport(0)!.fetch(HTTP, { keepalive: true });
   assertEquals([network.last.keepalive, network.last.session], [false, undefined]);
@@ -154,6 +162,7 @@ onBun("hides its session from a copy that the user's fetch makes", async (networ
   assertEquals([transport.closesSockets, transport[PLATFORM].sender?.()], [false, undefined]);
   await transport.fetch(HTTP, {});
   assertEquals([network.asked.at(-1)!.session, network.last.session instanceof FakeSession], [undefined, true]);
+  assertEquals([network.asked.at(-1)!.timeout, network.last.timeout], [undefined, false]);
   globalThis.fetch = restored;
   assertEquals(transport.closesSockets, true);
 });

@@ -10,6 +10,7 @@ import {
   HangupError,
   Pool,
   type PoolOptions,
+  QueueFullError,
   Session,
   type SessionOptions,
   type SessionRequestInit,
@@ -471,6 +472,34 @@ export const cases: Case[] = [
       await session.close();
     },
   })),
+  {
+    name: "no control character that a server sends gets into the error of a JSON parser",
+    async run() {
+      const session = new Session({ fetch: () => Promise.resolve(new Response("\u001b[31mred")) });
+      const { cause } = await assertRejects(async () => await (await session.get(NOBODY)).json(), SyntaxError);
+      const { message, stack } = cause as Error;
+      assert(!`${message}${stack}`.includes("\u001b"), JSON.stringify([message, stack]));
+      await session.close();
+    },
+  },
+  {
+    name: "the limits of a pool beside a fetch may be computed by a class",
+    async run() {
+      class Limits {
+        get maxConnections() {
+          return 1;
+        }
+        get maxQueued() {
+          return 0;
+        }
+      }
+      const session = new Session({ fetch: () => new Promise(() => {}), pool: new Limits() });
+      const first = session.get(NOBODY).catch(({ name }) => name);
+      await assertRejects(() => session.get(NOBODY), QueueFullError);
+      await session.close();
+      assertEquals(await first, "SessionClosedError");
+    },
+  },
   ...Object.entries(FOREIGN_BODIES).map(([what, make]): Case => ({
     name: `the body of a response may be ${what}`,
     async run() {

@@ -167,6 +167,9 @@ function mocked(
 const LINES: [text: string, lines: string[] | undefined][] = [
   ["abcd\n", ["abcd"]],
   ["abc\r\nefgh", ["abc", "efgh"]],
+  ["abcd\r\nabcd\r", ["abcd", "abcd"]],
+  ["abcd\r\r\n", undefined],
+  ["abcd\re", undefined],
   ["abcde\n", undefined],
   ["ab\nabcde\nab\n", undefined],
   ["abcde", undefined],

@@ -198,7 +198,7 @@ export function escapeMessage(error: Error): void {
   const shown = printable(message);
   if (shown === message) return;
   error.message = shown;
-  error.stack = stack?.replace(message, () => shown);
+  if (stack !== undefined) error.stack = stack.replace(message, () => shown);
 }
 
 /**

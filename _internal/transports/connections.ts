@@ -140,7 +140,7 @@ export class ConnectionDrain extends TurnDrain<Connection> {
     earlier?: Slot<Connection>,
   ): Slot<Connection> {
     if (earlier !== undefined) {
-      init[CONNECTION] = earlier.connection;
+      init[CONNECTION] = earlier.connection!;
       return earlier;
     }
     let origin = this.#origins.get(name);

@@ -475,7 +475,7 @@ export const cases: Case[] = [
   {
     name: "no control character that a server sends gets into the error of a JSON parser",
     async run() {
-      const session = new Session({ fetch: () => Promise.resolve(new Response("\u001b[31mred")) });
+      const session = new Session({ fetch: () => Promise.resolve(new Response("\u001b[31m red")) });
       const { cause } = await assertRejects(async () => await (await session.get(NOBODY)).json(), SyntaxError);
       const { message, stack } = cause as Error;
       assert(!`${message}${stack}`.includes("\u001b"), JSON.stringify([message, stack]));

@@ -8,7 +8,7 @@
 
 import type { BodyReader } from "./_internal/body.ts";
 import { ByteCollector, readerOf, UTF8 } from "./_internal/bytes.ts";
-import { escapeMessage } from "./_internal/causes.ts";
+import { escapeMessage, resultOf } from "./_internal/causes.ts";
 import { nameDisposal, showAs } from "./_internal/classes.ts";
 import { hasBody, headerOf, SMALL_BODY } from "./_internal/http.ts";
 import { describe, own } from "./_internal/options.ts";
@@ -116,7 +116,7 @@ export abstract class HangupResponse {
     try {
       return JSON.parse(UTF8.decode(content));
     } catch (cause) {
-      escapeMessage(cause as Error);
+      resultOf(() => escapeMessage(cause as Error)); // a mock of the parser may throw anything
       const type = headerOf(this.headers, "content-type");
       const what = `${content.byteLength} bytes${type === null ? "" : ` of ${describe(type)}`}`;
       const { method, url } = this.line;

@@ -37,7 +37,7 @@ export const DEFAULT_TIMEOUT = 30_000;
 export const UPLOAD_TIMEOUT = 300_000;
 
 /** The names of the timeouts. */
-const PHASES = ["queue", "headers", "idle", "total"];
+const PHASES: readonly (keyof Timeouts)[] = ["queue", "headers", "idle", "total"];
 
 /**
  * Checks timeouts and completes them.
@@ -47,15 +47,16 @@ const PHASES = ["queue", "headers", "idle", "total"];
  */
 export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts | undefined): AllTimeouts {
   if (timeout === undefined) return defaults;
-  const isTotal = !isObject(timeout);
-  const given: Timeouts = isTotal ? own({ total: timeout }) : plain(timeout);
+  const given: Timeouts = isObject(timeout) ? plain(timeout) : own({ total: timeout });
   const merged: Record<string, number> = { ...defaults };
-  for (const [phase, value] of Object.entries(given)) {
-    const option = isTotal ? '"timeout"' : `"timeout.${printable(phase)}"`;
-    if (!PHASES.includes(phase)) {
-      throw new TypeError(`${option} is not known: the timeouts are "queue", "headers", "idle" and "total"`);
-    }
-    if (value !== undefined) merged[phase] = checkNumber(option, "a positive number of milliseconds", value);
+  const option = (phase: string) => isObject(timeout) ? `"timeout.${printable(phase)}"` : '"timeout"';
+  for (const phase of isObject(timeout) ? Object.keys(timeout) : []) {
+    if (PHASES.some((known) => known === phase)) continue;
+    throw new TypeError(`${option(phase)} is not known: the timeouts are "queue", "headers", "idle" and "total"`);
+  }
+  for (const phase of PHASES) {
+    const value = given[phase];
+    if (value !== undefined) merged[phase] = checkNumber(option(phase), "a positive number of milliseconds", value);
   }
   merged.upload = given.headers ?? defaults.upload;
   return merged as AllTimeouts;

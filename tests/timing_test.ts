@@ -274,6 +274,7 @@ Deno.test("mergeTimeouts() reads accessors of a class, and nothing that all obje
     get headers() {
       return 9;
     }
+    describe() {}
   }
   assertEquals(mergeTimeouts(TIMEOUTS, new Times()), { ...TIMEOUTS, headers: 9, upload: 9 });
   Object.assign(Object.prototype, { headers: 9 });

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkNumber, own, plain } from "../options.ts";
+import { checkNumber, own } from "../options.ts";
 import { bunTransport } from "./bun.ts";
 import { denoTransport } from "./deno.ts";
 import { nodeTransport } from "./node.ts";
@@ -69,7 +69,7 @@ export function checkRequestOptions(options: object): void {
  * new one while another one is still on its way back to its pool.
  */
 export function makeTransport(options: { idleTimeout?: number | undefined }, connections?: number): Adapter {
-  const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...others } = plain(options);
+  const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...others } = own(options);
   const rest = own(others);
   checkNumber('Cannot create a transport as "idleTimeout"', "a non-negative number of milliseconds", idleTimeout);
   checkOptions(rest, OPTIONS, "Cannot create a transport");

@@ -52,7 +52,7 @@ export interface Slot<Connection = unknown> extends Linked<Slot<Connection>> {
 
 const { setImmediate, clearImmediate } = takeTurns();
 
-/** Waits until so many turns of the event loop have passed. Without turns, it does not wait. */
+/** Waits for a number of turns of the event loop. A platform without turns does not wait. */
 export async function passTurns(turns: number): Promise<void> {
   for (; turns > 0 && setImmediate !== undefined; turns--) {
     await new PlatformPromise<void>((resolve) => setImmediate(resolve));

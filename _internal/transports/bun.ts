@@ -77,12 +77,12 @@ class BunTransport implements Adapter {
     this.#remains.used = true;
     for (const [name, value] of this.#options) (init as Record<string, unknown>)[name] ??= value;
     const fetch = globalFetch();
-    const isRuntimes = isRuntimeFetch(fetch);
+    const byRuntime = isRuntimeFetch(fetch);
     // The session has its own timeouts. Bun's ends a request after five minutes without a byte.
-    if (isRuntimes) init.timeout ??= false;
+    if (byRuntime) init.timeout ??= false;
     else if (init.timeout === undefined) hide(init, "timeout", false);
     if (this.#session === undefined) init.keepalive = false;
-    else if (isRuntimes) init.session ??= this.#session;
+    else if (byRuntime) init.session ??= this.#session;
     else if (init.session === undefined) hide(init, "session", this.#session);
     return sendThrough(fetch, url, init);
   }

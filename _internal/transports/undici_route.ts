@@ -119,7 +119,8 @@ export class Route {
     this.#socket = socket;
     this.#bytesRead = socket.bytesRead;
     this.#reused = this.#bytesRead > (socket[FRESH] ??= this.#bytesRead);
-    this.refused = this.#fresh && this.#reused && socket.alpnProtocol !== "h2";
+    if (socket.alpnProtocol === "h2") return; // other requests may share it
+    this.refused = this.#fresh && this.#reused;
     if (this.refused) this.end();
     if (!this.#once) return;
     resetKey ??= Object.getOwnPropertySymbols(socket).find(({ description }) => description === "reset");

@@ -64,6 +64,27 @@ Deno.test("ConnectionDrain gives a slot a draining connection while there are fe
   assertEquals(connections.has(send().connection!), false);
 });
 
+Deno.test("ConnectionDrain knows which draining connections may have no socket yet", () => {
+  const { drain, send, release } = create(4);
+  const headers = (length: number) => ({ headers: { "content-length": String(length) } });
+  const answers = [[HTTP1, true], [new Response("", headers(65_537)), true], [
+    new Response("", headers(65_536)),
+    false,
+  ]];
+  for (const [answer, late] of answers as [Response, boolean][]) {
+    const slot = send();
+    const connection = slot.connection!;
+    learn(connection, answer);
+    release(slot);
+    const next = send();
+    assertStrictEquals(next.connection, connection);
+    assertEquals([connection.alone, connection.late], [true, late]);
+    release(next);
+    drain.flush();
+    assertEquals(connection.late, false);
+  }
+});
+
 Deno.test("ConnectionDrain gives a slot no draining connection if more than half of the slots have one", () => {
   const { send, release } = create(4);
   const slots = [send(), send(), send()];

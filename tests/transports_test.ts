@@ -341,6 +341,27 @@ onDeno("closes the idle socket of a connection first if a request cannot use it"
   await transport.close();
 });
 
+for (const method of ["GET", "POST"]) {
+  onDeno(`sends a ${method} over a draining connection once its socket is back`, async (network) => {
+    const transport = denoTransport(1000)!;
+    const drain = transport[PLATFORM].drain!(() => {}, 4);
+    const send = () => {
+      const init: RequestInit = { method, body: method === "POST" ? "text" : undefined };
+      const slot = drain.sent("http://a.test", init);
+      return transport.fetch(HTTP, init).then(() => drain.add(slot, false));
+    };
+    for (const [length, asked] of [["65537", 1], ["5", 0], ["5", 1]] as const) {
+      network.answers.push(new Response("hello", { headers: { "content-length": length } }));
+      const before = network.asked.length;
+      const sent = send();
+      for (let i = 0; i < 10; i++) await null; // no turn passes
+      assertEquals(network.asked.length - before, asked);
+      await sent;
+    }
+    await transport.close();
+  });
+}
+
 onDeno("closes no connection that is shared, though nobody else uses it now", async (network, clients) => {
   const transport = denoTransport(1000)!;
   const drain = transport[PLATFORM].drain!(() => {}, 4);

@@ -7,7 +7,7 @@
  */
 
 import { type Slot, TurnDrain } from "../drain.ts";
-import { headerOf } from "../http.ts";
+import { announcedLength, headerOf, SMALL_BODY } from "../http.ts";
 import { type Linked, List } from "../list.ts";
 
 /** The key under which the options of a request name its {@linkcode Connection}. */
@@ -54,9 +54,19 @@ export class Connection implements Linked<Connection> {
    * On a socket that has served only such requests, Deno does not repeat any.
    */
   disguised = false;
+  /**
+   * Whether the socket may come back only after the end of the last exchange, because the body was
+   * not read at once.
+   */
+  late = false;
 
   constructor(origin: Origin) {
     this.origin = origin;
+  }
+
+  /** Whether only one slot has the connection, and no other one can get it. */
+  get alone(): boolean {
+    return this.slots === 1 && this !== this.origin.shared;
   }
 }
 
@@ -64,7 +74,8 @@ export class Connection implements Linked<Connection> {
 const HTTP1_HEADERS = ["connection", "keep-alive", "transfer-encoding"];
 
 /**
- * Learns from a response whether other requests may share its connection. Returns the response.
+ * Learns from a response when its connection can be used again, and whether other requests may
+ * share it. Returns the response.
  *
  * Deno does not tell which version of HTTP a server speaks. Over HTTP/1.1, a header says where a
  * body ends: `content-length`, `transfer-encoding` or `connection: close`. So a body without any of
@@ -72,13 +83,21 @@ const HTTP1_HEADERS = ["connection", "keep-alive", "transfer-encoding"];
  */
 export function learn(connection: Connection, response: Response): Response {
   const { origin } = connection;
-  if (origin.http1) return response;
   const has = (name: string) => headerOf(response.headers, name) !== null;
-  origin.http1 = HTTP1_HEADERS.some(has);
-  if (origin.http1) origin.shared = undefined;
-  else if (!has("content-length") && response.body !== null) origin.shared ??= connection;
+  if (!origin.http1) {
+    origin.http1 = HTTP1_HEADERS.some(has);
+    if (origin.http1) origin.shared = undefined;
+    else if (!has("content-length") && response.body !== null) origin.shared ??= connection;
+  }
+  connection.late = (announcedLength(response.headers) ?? Infinity) > SMALL_BODY;
   return response;
 }
+
+/**
+ * The number of turns after which a socket is back if the body was not read at once. All that Deno
+ * has to do until then has begun.
+ */
+export const RETURN_TURNS = 2;
 
 /**
  * The number of turns after which Deno has learned that a socket is idle or closed. Smaller numbers
@@ -155,10 +174,9 @@ export class ConnectionDrain extends TurnDrain<Connection> {
 
   override add(slot: Slot<Connection>, aborted: boolean): void {
     const connection = slot.connection!;
-    const { origin } = connection;
-    if (!aborted && connection.slots === 1 && connection !== origin.shared) {
+    if (!aborted && connection.alone) {
       connection.slot = slot;
-      origin.draining.push(connection);
+      connection.origin.draining.push(connection);
     }
     super.add(slot, aborted);
   }
@@ -168,6 +186,7 @@ export class ConnectionDrain extends TurnDrain<Connection> {
     const { origin, slot } = connection;
     if (slot !== undefined) origin.draining.remove(connection);
     connection.slot = undefined;
+    connection.late = false;
     if (--connection.slots > 0) return;
     if (origin.shared !== undefined && origin.shared !== connection) return this.#drop(connection);
     origin.idle.push(connection);
@@ -177,8 +196,7 @@ export class ConnectionDrain extends TurnDrain<Connection> {
 
   /**
    * Takes the shared connection, or an idle one. If none is idle, a draining one is taken as
-   * long as there are few: its socket is almost certainly back. If it is not, its client dials
-   * another one.
+   * long as there are few: its socket is back, or will be in a moment.
    */
   #take(origin: Origin): Connection {
     const { idle, draining, shared } = origin;

@@ -11,7 +11,16 @@ import { resultOf } from "../causes.ts";
 import { passTurns } from "../drain.ts";
 import { isIdempotent, SMALL_BODY } from "../http.ts";
 import { type Bytes, isWebStream } from "../bytes.ts";
-import { type Client, CONNECTION, Connection, ConnectionDrain, learn, Origin, TURNS } from "./connections.ts";
+import {
+  type Client,
+  CONNECTION,
+  Connection,
+  ConnectionDrain,
+  learn,
+  Origin,
+  RETURN_TURNS,
+  TURNS,
+} from "./connections.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { setContent, setType, toContent } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
@@ -142,20 +151,22 @@ class DenoTransport implements Adapter {
     init.client = this.#client(connection);
     const { body } = init;
     if (
-      !url.href.startsWith("http:") || connection.disguised || body != null && (isWebStream(body) || needsBuffer(body))
+      !url.href.startsWith("http:") || connection.disguised || connection.late ||
+      body != null && (isWebStream(body) || needsBuffer(body))
     ) {
       return this.#fetchTwice(fetch, url, init, connection);
     }
     const { method, ...rest } = init;
     // Deno takes some time to check a method, even the default one.
-    return fetch(url.href, method === "GET" ? own(rest) : init);
+    return fetch(url.href, method === "GET" ? own(rest) : init).then((response) => learn(connection, response));
   }
 
   /** Sends a request that must arrive at most once. */
   async #fetchOnce(fetch: Fetch, url: URL, init: Init, connection: Connection): Promise<Response> {
     const reuses = this.#pools && this.#mayConnect(url, connection) && disguise(init);
-    const alone = connection.slots === 1 && connection !== connection.origin.shared;
+    const { alone, late } = connection;
     if (!reuses && alone) await this.#closeIdle(connection);
+    else if (alone && late) await passTurns(RETURN_TURNS);
     if (this.#closed) return refuseClosed();
     init.client = this.#client(reuses || alone ? connection : undefined);
     try {
@@ -178,6 +189,7 @@ class DenoTransport implements Adapter {
    */
   async #fetchTwice(fetch: Fetch, url: URL, init: Init, connection: Connection): Promise<Response> {
     if (needsBuffer(init.body)) await setContent(init, toContent(init.body));
+    if (connection.alone && connection.late) await passTurns(RETURN_TURNS);
     if (this.#closed) return refuseClosed();
     const { answered, disguised } = connection;
     try {

@@ -126,6 +126,21 @@ export const cases: Case[] = [
       assertEquals((await scope.stats()).accepted, 1);
     },
   },
+  ...(["GET", "POST"] as const).map((method): Case => ({
+    name: `requests one after another use at most two sockets, whatever their bodies are: ${method}`,
+    needs: ["closesSockets"],
+    async run({ openScope }) {
+      for (const path of ["/bytes/20", "/bytes/100000", "/chunked/2000"]) {
+        const scope = await openScope();
+        const session = new Session();
+        const init = { method, ...(method === "POST" && { body: "text" }) };
+        for (let i = 0; i < 20; i++) await session.request(scope.url + path, init);
+        await session.close();
+        const { accepted } = await scope.stats();
+        assert(accepted <= 2, `${accepted} sockets for 20 requests of ${path}`);
+      }
+    },
+  })),
   {
     name: "a request whose body cannot even be begun leaves nothing open",
     async run({ scope }) {

@@ -195,6 +195,9 @@ export interface Surroundings {
   serve?(name: string): Promise<Closable & { url: string }>;
 }
 
+/** A scope for the next case. Some cases do not look at theirs. */
+let spare: Scope | undefined;
+
 /** The first capability that the case needs and the runtime lacks. */
 export function lacks(test: Case, runtime: Runtime): Capability | undefined {
   return test.needs?.find((capability) => lacking[runtime]?.includes(capability));
@@ -228,8 +231,22 @@ export async function runCase(test: Case, { runtime, run, serve }: Surroundings)
     return !lacked;
   };
   const settled = (async () => {
-    const scope = await open(test.records ? { record: 1 } : {});
-    await test.run({ runtime, scope, openScope: open, can, run: run ?? cannotRun, serve: serveNamed });
+    const scope = test.records ? await open({ record: 1 }) : spare ??= await openScope();
+    const context: TestContext = {
+      runtime,
+      get scope() {
+        if (scope === spare) {
+          spare = undefined;
+          opened.push(scope);
+        }
+        return scope;
+      },
+      openScope: open,
+      can,
+      run: run ?? cannotRun,
+      serve: serveNamed,
+    };
+    await test.run(context);
   })();
   try {
     await Promise.race([settled, hung]);

@@ -23,7 +23,7 @@ export function withSession(
       } finally {
         await session.close();
       }
-      await t.scope.wait(t.can("closesSockets") ? { open: 0, pending: 0 } : { pending: 0 });
+      await t.scope.close(t.can("closesSockets") ? { open: 0, pending: 0 } : { pending: 0 });
     },
   };
 }

@@ -53,9 +53,10 @@ export interface Scope extends AsyncDisposable {
   drop(): Promise<void>;
   /**
    * Closes the port and destroys its sockets. Resolves with what arrived, in order, if the scope
-   * was opened with `record`; before it closes, it waits for the rest of the bodies.
+   * was opened with `record`; before it closes, it waits for the rest of the bodies. With
+   * conditions it waits for those first, as `wait()` does.
    */
-  close(): Promise<Arrival[]>;
+  close(conditions?: Conditions): Promise<Arrival[]>;
 }
 
 // Taken before any test replaces it.
@@ -104,31 +105,55 @@ export async function note(text: string): Promise<void> {
   await call("POST", "/note", {}, text);
 }
 
+/** What the counting server says of a scope that it has opened. */
+type Opened = Pick<Scope, "url" | "port" | "path" | "ca" | "recording"> & { id: string };
+
+/** What it says after a wait. */
+interface Waited {
+  met: boolean;
+  stats: Stats;
+  arrivals: Arrival[];
+}
+
+/** How many scopes are opened at once. Nearly every case needs one, and each call takes time. */
+const AHEAD = 16;
+
+/** The scopes that were opened ahead, by their options. */
+const ahead = new Map<string, Opened[]>();
+
 /** Opens a fresh listening port on the counting server. */
 export async function openScope(options: ScopeOptions = {}): Promise<Scope> {
-  type Opened = Pick<Scope, "url" | "port" | "path" | "ca" | "recording"> & { id: string };
-  const { id, ...opened } = await call<Opened>("POST", "/open", {
-    slow: surroundings.HANGUP_SLOW,
-    ...options,
-  });
+  const { id, ...opened } = await takeScope({ slow: surroundings.HANGUP_SLOW, ...options });
   let closing: Promise<Arrival[]> | undefined;
-  const close = () => closing ??= call("POST", "/close", { id });
+  const meet = async (method: string, path: string, conditions: Conditions, within = 250): Promise<Waited> => {
+    if (conditions.open === 0 || conditions.pending === 0) {
+      within = Math.max(within, surroundings.HANGUP_WITHIN ?? 0);
+    }
+    const waited = await call<Waited>(method, path, { id, within, ...conditions });
+    if (waited.met) return waited;
+    const wanted = JSON.stringify(conditions);
+    throw new Error(`Waited ${within} ms for ${wanted} in vain: ${JSON.stringify(waited.stats)}`);
+  };
+  const close = (conditions: Conditions = {}) =>
+    closing ??= meet("POST", "/close", conditions).then(({ arrivals }) => arrivals);
   return {
     ...opened,
     close,
     [Symbol.asyncDispose]: async () => void await close(),
     stats: () => call("GET", "/stats", { id }),
-    async wait(conditions, within = 250) {
-      if (conditions.open === 0 || conditions.pending === 0) {
-        within = Math.max(within, surroundings.HANGUP_WITHIN ?? 0);
-      }
-      const query = { id, within, ...conditions };
-      const { met, stats } = await call<{ met: boolean; stats: Stats }>("GET", "/wait", query);
-      if (met) return stats;
-      const wanted = JSON.stringify(conditions);
-      throw new Error(`Waited ${within} ms for ${wanted} in vain: ${JSON.stringify(stats)}`);
-    },
+    wait: async (conditions, within) => (await meet("GET", "/wait", conditions, within)).stats,
     release: async (key) => void await call("POST", "/release", { id, key }),
     drop: async () => void await call("POST", "/drop", { id }),
   };
+}
+
+async function takeScope(options: ScopeOptions & { slow?: 1 }): Promise<Opened> {
+  const key = JSON.stringify(options);
+  const opened = ahead.get(key) ?? [];
+  ahead.set(key, opened);
+  const isPlain = Object.keys(options).every((name) => name === "slow" || name === "record");
+  if (opened.length === 0) {
+    opened.push(...await call<Opened[]>("POST", "/open", { count: isPlain ? AHEAD : 1, ...options }));
+  }
+  return opened.pop()!;
 }

@@ -6,7 +6,7 @@
 // closes, so that it never outlives who started it.
 //
 // Control port:
-//   POST /open?host=::1            a fresh listening port with counters of its own: { id, url, port }; with `tls=1` it
+//   POST /open?count=1&host=::1    fresh listening ports with counters of their own: [{ id, url, port }]; with `tls=1` each
 //                                  speaks TLS, with `tls=untrusted` by a certificate of nobody's, `tls=self-signed`
 //                                  by one that is its own issuer, with `h2=1` HTTP/2, with `handshake=20` each handshake
 //                                  takes another time up to 20 ms;
@@ -20,8 +20,9 @@
 //   GET  /notes                    the texts that were kept
 //   POST /release?id=&key=         lets /hold?key= go on
 //   POST /drop?id=                 destroys the sockets that are idle now
-//   POST /close?id=                closes the port, destroys its sockets, and says what arrived in a scope opened with
-//                                  `record=1`: once the bodies have, or after 300 ms
+//   POST /close?id=&open=0&within= waits as /wait does, then closes the port and destroys its sockets: { met, stats,
+//                                  arrivals }, which are what arrived in a scope opened with `record=1`, once the bodies
+//                                  have, or after 300 ms
 //   GET  /blank                    an empty page for browsers to start from
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -44,23 +45,7 @@ const AT_LEAST = ["accepted", "requests", "aborted", "killed"] as const;
 async function control(method: string, url: URL, response: ServerResponse): Promise<unknown> {
   const query = url.searchParams;
   if (method === "POST" && url.pathname === "/open") {
-    const made = { "1": trusted, untrusted, "self-signed": selfSigned }[query.get("tls") ?? ""];
-    const certificate = made?.certificate;
-    const fault = query.get("fault") ?? undefined;
-    const limit = query.has("limit") ? Number(query.get("limit")) : undefined;
-    const handshake = Number(query.get("handshake") ?? 0);
-    const [h2, record, slow] = ["h2", "record", "slow"].map((name) => query.has(name));
-    const scope = new Scope(String(++opened), { certificate, handshake, h2, fault, limit, record, slow });
-    const address = fault === "never-accepts"
-      ? await scope.listenDeaf()
-      : query.has("refuses")
-      ? await scope.refuse(Number(url.port))
-      : query.has("unix")
-      ? await scope.listenAt(join(tmpdir(), `hangup-${process.pid}-${scope.id}.sock`))
-      : await scope.listen(query.get("host") ?? "127.0.0.1");
-    scopes.set(scope.id, scope);
-    const { ca } = made ?? trusted;
-    return { id: scope.id, ca, recording: process.env.HANGUP_RECORDING !== undefined, ...address };
+    return await Promise.all(Array.from({ length: Number(query.get("count")) }, () => open(url)));
   }
   if (`${method} ${url.pathname}` === "GET /notes") return notes;
   const scope = scopes.get(query.get("id") ?? "");
@@ -68,10 +53,8 @@ async function control(method: string, url: URL, response: ServerResponse): Prom
   switch (`${method} ${url.pathname}`) {
     case "GET /stats":
       return scope.stats;
-    case "GET /wait": {
-      const met = await scope.until(conditionOf(query), Number(query.get("within") ?? 250), response);
-      return { met, stats: scope.stats };
-    }
+    case "GET /wait":
+      return { met: await wait(scope, query, response), stats: scope.stats };
     case "POST /release":
       scope.release(query.get("key") ?? "");
       return {};
@@ -81,11 +64,38 @@ async function control(method: string, url: URL, response: ServerResponse): Prom
     case "POST /close": {
       scopes.delete(scope.id);
       const { arrivals = [] } = scope;
+      const met = await wait(scope, query, response);
+      const stats = { ...scope.stats };
       await scope.until(() => arrivals.every(({ whole }) => whole !== undefined), 300, response);
       await scope.close();
-      return arrivals;
+      return { met, stats, arrivals };
     }
   }
+}
+
+async function open(url: URL) {
+  const query = url.searchParams;
+  const made = { "1": trusted, untrusted, "self-signed": selfSigned }[query.get("tls") ?? ""];
+  const certificate = made?.certificate;
+  const fault = query.get("fault") ?? undefined;
+  const limit = query.has("limit") ? Number(query.get("limit")) : undefined;
+  const handshake = Number(query.get("handshake") ?? 0);
+  const [h2, record, slow] = ["h2", "record", "slow"].map((name) => query.has(name));
+  const scope = new Scope(String(++opened), { certificate, handshake, h2, fault, limit, record, slow });
+  const address = fault === "never-accepts"
+    ? await scope.listenDeaf()
+    : query.has("refuses")
+    ? await scope.refuse(Number(url.port))
+    : query.has("unix")
+    ? await scope.listenAt(join(tmpdir(), `hangup-${process.pid}-${scope.id}.sock`))
+    : await scope.listen(query.get("host") ?? "127.0.0.1");
+  scopes.set(scope.id, scope);
+  const { ca } = made ?? trusted;
+  return { id: scope.id, ca, recording: process.env.HANGUP_RECORDING !== undefined, ...address };
+}
+
+function wait(scope: Scope, query: URLSearchParams, client: ServerResponse): Promise<boolean> {
+  return scope.until(conditionOf(query), Number(query.get("within") ?? 250), client);
 }
 
 async function keepNote(request: IncomingMessage) {

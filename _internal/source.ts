@@ -170,10 +170,9 @@ export class Source {
   /** Returns the reader of the body, and creates it if need be. There is none after the end. */
   #open(): Reader | undefined {
     if (this.#response === undefined || this.#reader !== undefined) return this.#reader;
-    const { body = readMethods(this.#response) as unknown as ReadableStream } = this.#response;
-    if (this.#fills) this.#reader = getFiller(body);
+    if (this.#fills) this.#reader = getFiller(this.#response);
     this.#fills = this.#reader !== undefined;
-    return this.#reader ??= getReader(body, this.#isNetwork);
+    return this.#reader ??= getReader(this.#response, this.#isNetwork);
   }
 
   /**
@@ -314,18 +313,19 @@ export class Source {
  * @param isNetwork Whether the body is known to come from the network, so that canceling it is
  * safe.
  */
-function getReader(body: ReadableStream | null, isNetwork: boolean): Reader | undefined {
-  if (typeof body?.getReader === "function" || !(Symbol.asyncIterator in Object(body))) {
-    return body ? (isNetwork ? readerOf(body) : openStream(body)) as Reader : undefined;
-  }
-  // The body is another kind of stream: an npm package's `fetch` made it.
-  const iterator: AsyncIterator<Bytes> = (body as unknown as AsyncIterable<Bytes>)[Symbol.asyncIterator]();
+function getReader(response: Response, isNetwork: boolean): Reader | undefined {
+  const { body } = response;
+  if (body === null) return undefined;
+  if (typeof body?.getReader === "function") return (isNetwork ? readerOf(body) : openStream(body)) as Reader;
+  // The body may be another kind of stream: an npm package's `fetch` made it.
+  const iterable: AsyncIterable<Bytes> = Symbol.asyncIterator in Object(body) ? body : readMethods(response);
+  const iterator = iterable[Symbol.asyncIterator]();
   return { read: () => iterator.next() as Promise<Read>, cancel: (reason) => iterator.return?.(reason) };
 }
 
 /**
- * Gives the body of a response without the property `body` as one chunk. Such are the responses of
- * React Native, and mocks that are written by hand.
+ * Gives the body of a response as one chunk, if its `body` is missing or no stream. Such are the
+ * responses of React Native, and mocks that are written by hand.
  */
 async function* readMethods(response: Response): AsyncGenerator<Bytes> {
   if (response.arrayBuffer) return yield new Uint8Array(await response.arrayBuffer());
@@ -333,7 +333,7 @@ async function* readMethods(response: Response): AsyncGenerator<Bytes> {
   yield new TextEncoder().encode(text) as Bytes;
 }
 
-function getFiller(body: ReadableStream | null): Reader | undefined {
+function getFiller({ body }: Response): Reader | undefined {
   try {
     return body?.getReader({ mode: "byob" }) as Reader | undefined;
   } catch {

@@ -72,13 +72,14 @@ const answering = (body: string) => (send: Fetch): Fetch => async (input, init) 
 };
 
 /**
- * Responses without `body`, as of React Native, whatwg-fetch and mocks that are written by hand.
+ * Responses whose `body` is missing or no stream, as of React Native, whatwg-fetch and mocks that are written by hand.
  */
 const BODILESS: Record<string, object> = {
   "arrayBuffer()": { arrayBuffer: () => Promise.resolve(new TextEncoder().encode('{"a":1}').buffer) },
   "text()": { text: () => Promise.resolve('{"a":1}') },
   "json()": { json: () => Promise.resolve({ a: 1 }) },
   "json() at once": { json: () => ({ a: 1 }) },
+  "a body that is a string": { body: '{"a":1}', text: () => Promise.resolve('{"a":1}') },
   "a body that is undefined": { body: undefined, text: () => Promise.resolve('{"a":1}') },
 };
 
@@ -175,7 +176,7 @@ export const cases: Case[] = [
     },
   })),
   ...Object.entries(BODILESS).map(([what, members]): Case => ({
-    name: `a response without a body property is read through its methods: ${what}`,
+    name: `a response without a stream is read through its methods: ${what}`,
     async run() {
       const session = new Session({ fetch: likeness(members), maxBodyBytes: 7 });
       for (const [way, read] of Object.entries(READS)) {

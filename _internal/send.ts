@@ -188,7 +188,9 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
 function isLarge(body: Outgoing["body"]): boolean {
   // The size of a form is not known. The `size` of a URLSearchParams is the number of its pairs.
   if (body instanceof FormData) return true;
-  const content = Object(body instanceof URLSearchParams ? String(body) : body);
+  // On Bun, an empty file loses its type at the first look at its size.
+  const copy = body instanceof Blob ? body.slice() : body;
+  const content = Object(body instanceof URLSearchParams ? String(body) : copy);
   const { length, byteLength, size } = content as { length?: number; byteLength?: number; size?: number };
   return (size ?? byteLength ?? length ?? 0) > SMALL_BODY;
 }

@@ -16,6 +16,8 @@ import {
 
 type Make = () => unknown;
 
+const { Bun } = globalThis as { Bun?: { file(url: URL): Blob } };
+
 const bytes = (length: number) => new Uint8Array(length).fill(97);
 
 function form(value: string | Blob = "1"): FormData {
@@ -48,6 +50,7 @@ const kinds: Record<string, Make> = {
   "a Blob with a type": () => new Blob(["text"], { type: "text/X; charset=UTF-8" }),
   "an empty Blob": () => new Blob([]),
   "an empty Blob with a type": () => new Blob([], { type: "text/x" }),
+  "an empty file, on Bun": () => Bun?.file(new URL("empty.txt", import.meta.url)) ?? "text",
   "a Blob of 70,000 bytes": () => new Blob([bytes(70_000)], { type: "text/x" }),
   "a File": () => file(4),
   "a form": () => form(),

@@ -437,6 +437,14 @@ export const reasons: Reason[] = [
     runtimes: ["deno", "node22", "node24", "node26", "workerd"],
   },
   {
+    id: "url-in-options",
+    what: "The URL is not taken from the options",
+    reason: "The standard has it as the first argument. Only Bun's `fetch` takes an object with a `url`.",
+    situations: /^requests: the options alone, with a url$/,
+    aspects: /./,
+    runtimes: ["bun"],
+  },
+  {
     id: "typeerror",
     what: "A failed connection is a `TypeError`",
     reason: "So says the standard; workerd throws a plain `Error`.",

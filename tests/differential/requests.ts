@@ -56,6 +56,7 @@ const constructions: Situation[] = [
     body: null,
     [Symbol.toStringTag]: "Request",
   }]),
+  call("the options alone, with a url", ({ url }) => [{ url: `${url}/ok`, method: "PUT" }]),
   call("a Request, and a method in init", ({ url }) => [new Request(`${url}/ok`), { method: "DELETE" }]),
   call("a Request, and headers in init", ({ url }) => [
     new Request(`${url}/ok`, { headers: { "x-a": "1" } }),

@@ -7,7 +7,7 @@
  */
 
 import { resultOf } from "./causes.ts";
-import { cannotSend, describe } from "./options.ts";
+import { cannotSend, describe, tagOf } from "./options.ts";
 import type { HeadersInit } from "./runtime.ts";
 
 /**
@@ -28,11 +28,11 @@ export const ORIGIN_HEADERS = ["authorization", "cookie", "host", "proxy-authori
 export function parseHeaders(given: HeadersInit | undefined): Headers | undefined {
   if (given === undefined) return undefined;
   try {
-    // While msw listens, `Headers` is a proxy that may lose headers when it copies a `Headers`, but
-    // not when it copies pairs. Otherwise copy the object itself, because that keeps the case and
-    // order of the names.
-    const isProxied = Headers.prototype.constructor !== Headers;
-    const pairs = isProxied && given instanceof Headers ? [...given as unknown as Iterable<[string, string]>] : given;
+    // While msw listens, `Headers` is a proxy that may lose headers when it copies a `Headers`, and
+    // that of another DOM loses those of the platform's. Neither does when it copies pairs.
+    // Otherwise copy the object itself, because that keeps the case and order of the names.
+    const isOwn = Headers.prototype.constructor === Headers && given instanceof Headers;
+    const pairs = isOwn || tagOf(given) !== "[object Headers]" ? given : [...given as Iterable<[string, string]>];
     const headers = withoutHeaders(pairs, FRAMING_HEADERS);
     // Deno joins cookies with a comma, and a server would take them for one: RFC 6265, section
     // 4.2.1.

@@ -253,7 +253,7 @@ function complete(
   // standard, section 5.4.
   const source = content == null ? (initial?.body === null ? undefined : initial) ?? request : undefined;
   const owner = source && mayHaveBody(source, method) ? source : undefined;
-  if (owner?.bodyUsed || isWebStream(content) && content.locked || isSpent(content)) {
+  if (owner?.bodyUsed || owner?.body?.locked || isWebStream(content) && content.locked || isSpent(content)) {
     throw cannotSend("its body is being read or has been read already");
   }
   if (isStream(content)) checkStream(content, init.duplex);

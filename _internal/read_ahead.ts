@@ -25,6 +25,8 @@ export class ReadAhead {
   /** Why the body broke off. The caller gets the bytes before it first. */
   failure: unknown;
   #bytes: ByteCollector = new ByteCollector();
+  /** Whether somebody has taken bytes. */
+  #taken = false;
   #stopped = false;
 
   /**
@@ -48,8 +50,9 @@ export class ReadAhead {
     } catch (error) {
       if (exchange.over) return; // it is aborted, which ends the body at once
       this.failure = error;
-      // An abort would take the bytes that arrived from the caller's stream.
-      if (this.#bytes.size > 0) source.onAbort = undefined;
+      // An abort would take the bytes that arrived from the caller's stream. If nobody has read
+      // any, it would fail `cancel()`.
+      if (this.#bytes.size > 0 || !this.#taken) source.onAbort = undefined;
       source.abort(error);
       exchange.release(false);
       exchange.end();
@@ -71,6 +74,7 @@ export class ReadAhead {
   /** Returns the same bytes in a collector that can be filled further. */
   takeCollector(): ByteCollector {
     const bytes = this.#bytes;
+    this.#taken = true;
     this.#bytes = new ByteCollector();
     return bytes;
   }

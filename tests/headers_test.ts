@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { parseHeaders, takeCredentials } from "../_internal/headers.ts";
+import { mocking } from "./harness/mocking.ts";
 import { assertRefuses } from "./refusing.ts";
 
 Deno.test("parseHeaders() names a header that is not valid, and never shows its value", () => {
@@ -16,6 +17,17 @@ Deno.test("parseHeaders() names a header that is not valid, and never shows its 
     const { message } = assertRefuses(() => parseHeaders(headers), '"headers" is not valid');
     assert(message.endsWith(problem) && !message.includes("secret"), message);
   }
+});
+
+Deno.test("parseHeaders() copies the headers of another class than the global one", async () => {
+  class Foreign extends Headers {
+    constructor(init?: HeadersInit) {
+      super(init instanceof Headers && !(init instanceof Foreign) ? {} : init); // as happy-dom's
+    }
+  }
+  const own = new Headers({ authorization: "Bearer 1" });
+  const headers = await mocking(globalThis, "Headers", Foreign, () => Promise.resolve(parseHeaders(own)));
+  assertEquals(headers?.get("authorization"), "Bearer 1");
 });
 
 Deno.test("takeCredentials() moves a URL's name and password into the headers", () => {

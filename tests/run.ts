@@ -7,7 +7,7 @@
 //   deno task test -- --runtime=firefox,webkit   browsers of the machine's own, which run only where they are asked for
 //   deno task test -- --only=substring       only cases whose "[suite] name" contains it
 //   deno task test -- --suite=pool           only files whose name contains it: contract/pool_cases.ts, pool_test.ts
-//   deno task test -- --jobs=1               this many processes at a time (10; most of the time is spent waiting)
+//   deno task test -- --jobs=1               this many processes at a time (11; most of the time is spent waiting)
 //   deno task test -- --check-matrix         compares the columns of these runtimes with docs/matrix.md, too
 //   deno task test -- --differences=FILE     writes what the suite "differential" notes into a file, and records it as meant
 //   deno task test -- --times                says which suites take longest
@@ -43,10 +43,7 @@ const all: Runtime[] = ["deno", "bun", "node22", "node24", "node26", "workerd", 
 /** Browsers that no package brings. They run if they are named, and have no column in the page. */
 const machines = ["firefox", "webkit"] as const;
 
-/**
- * The runtimes whose tests take least time come last, the quickest at the end, so that no long one
- * is left alone.
- */
+/** The runtimes whose tests take least time. */
 const QUICK: Runtime[] = ["bun", "workerd", "chromium"];
 
 interface Row extends Result {
@@ -60,7 +57,7 @@ const { values: options } = parseArgs({
     runtime: { type: "string", default: all.join() },
     only: { type: "string", default: "" },
     suite: { type: "string", default: "" },
-    jobs: { type: "string", default: "10" },
+    jobs: { type: "string", default: "11" },
     "write-matrix": { type: "boolean", default: false },
     "check-matrix": { type: "boolean", default: false },
     differences: { type: "string" },
@@ -92,8 +89,8 @@ interface Part {
 }
 
 /**
- * How many processes share the files of a runtime. With one, the slowest runtime would go on by
- * itself when the others have ended, and a core would have nothing to do.
+ * How many processes share the files of a slow runtime. With one, it would go on by itself when the
+ * others have ended, and a core would have nothing to do.
  */
 const PARTS = 2;
 
@@ -103,8 +100,9 @@ if (contract.length === 0 && units.length === 0) throw new RangeError(`No file m
 const temporary = await Deno.makeTempDir();
 
 function partsOf(runtime: Runtime): Part[] {
-  const parts = Array.from({ length: PARTS }, (_, part) => {
-    const ofPart = (files: string[]) => files.filter((_, i) => i % PARTS === part);
+  const length = QUICK.includes(runtime) ? 1 : PARTS;
+  const parts = Array.from({ length }, (_, part) => {
+    const ofPart = (files: string[]) => files.filter((_, i) => i % length === part);
     const report = `${temporary}/${runtime}-${part}.xml`;
     return { runtime, contract: ofPart(contract), units: runtime === "deno" ? ofPart(units) : [], report };
   });
@@ -258,7 +256,7 @@ const results = new Map<Runtime, Row[]>();
     DENO_CERT: ca,
     NODE_EXTRA_CA_CERTS: ca,
   };
-  const waiting = chosen.toSorted((a, b) => QUICK.indexOf(a) - QUICK.indexOf(b)).flatMap(partsOf);
+  const waiting = chosen.flatMap(partsOf);
   const work = async () => {
     for (let part = waiting.shift(); part; part = waiting.shift()) {
       const rows = await runPart(part, surroundings);

@@ -116,6 +116,26 @@ export const cases: Case[] = [
     },
   },
   {
+    name: "a body that is broken can be canceled, if nobody has read it",
+    async run({ scope }) {
+      const session = new Session();
+      const head = "HTTP/1.1 404 Not Found\r\naccess-control-allow-origin: *\r\n";
+      const broken = [
+        [`${head}content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n`, "5\r\nhello\r\n0\r\n\r\n"],
+        [`${head}transfer-encoding: chunked\r\n\r\n`, "5\r\nhello\r\n", 20, { then: "reset" }],
+        [`${head}content-length: 50\r\n\r\n`, "hello", 20, { then: "reset" }],
+      ];
+      for (const steps of broken) {
+        const response = await session.fetch(`${scope.url}/raw?steps=${encodeURIComponent(JSON.stringify(steps))}`);
+        await untilIdle(session);
+        await response.body!.cancel();
+        assertEquals(response.status, 404);
+      }
+      await session.close();
+      await scope.wait({ pending: 0 });
+    },
+  },
+  {
     name: "the stream of a body that breaks off once all that arrived is read fails, though nobody waits for more",
     async run() {
       let body!: ReadableStreamDefaultController<Uint8Array>;
@@ -602,6 +622,9 @@ export const cases: Case[] = [
     locked.getReader();
     const message = "Cannot send the request as its body is being read or has been read already";
     await assertRejects(() => session.fetch(used), TypeError, message);
+    const reading = new Request(`${scope.url}/echo`, { method: "POST", body: "text" });
+    reading.body!.getReader();
+    await assertRejects(() => session.fetch(reading), TypeError, message);
     await assertRejects(() => session.fetch(`${scope.url}/echo`, { method: "POST", body: locked }), TypeError, message);
     assertEquals((await scope.stats()).accepted, 0);
     assertIdle(session);

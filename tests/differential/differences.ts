@@ -413,6 +413,14 @@ export const reasons: Reason[] = [
     varies: true,
   },
   {
+    id: "broken-canceled",
+    what: "A broken body that nobody has read can be canceled",
+    reason: "Whoever does not want an error page need not know of it. Bare `fetch` does so on Deno alone.",
+    situations: /^broken responses: a small body, canceled once it is broken/,
+    aspects: /^(read\.outcome|bodyUsed)$/,
+    varies: true,
+  },
+  {
     id: "aborted-empty",
     what: "An empty body can be read after an abort",
     reason: "As on the other runtimes. Node 22 rejects.",

@@ -555,6 +555,12 @@ const broken: Situation[] = [
   one("chunks that are cut off", "/truncate-chunked/10"),
   one("chunks of 200,000 bytes that are cut off", "/truncate-chunked/200000"),
   one("a body of no bytes that is cut off", "/truncate/0?of=50"),
+  ...["/truncate/10?of=50", "/truncate-chunked/10", "/fault/gzip-not"].map((path) =>
+    one(`a small body, canceled once it is broken: ${path}`, path, {}, async ({ body }) => {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      await body!.cancel();
+    })
+  ),
 ];
 
 export const responses: Situation[] = [

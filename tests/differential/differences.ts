@@ -189,10 +189,10 @@ export const reasons: Reason[] = [
   },
   {
     id: "upload",
-    what: "A stream is always sent in chunks, unless the caller gives its length",
+    what: "A stream is sent in chunks, unless the caller gives its length",
     reason:
       "The session reads it itself, so that it ends with its request. Runtimes know the length of some streams that they " +
-      "have made themselves, such as `blob.stream()`, and tell nobody.",
+      "have made themselves, such as `blob.stream()`, and tell nobody. Deno sends no other length of a stream: give it bytes.",
     situations: /^streams sent: of a (Blob|Response|Request, in init with its headers)$/,
     aspects: /^sent\.1\.headers\.(content-length|transfer-encoding)$/,
     session: /^(nothing|chunked)$/,

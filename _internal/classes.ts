@@ -7,7 +7,7 @@
  * @module
  */
 
-import { own, printable } from "./options.ts";
+import { hide, printable } from "./options.ts";
 
 /** The keys of the method that runtimes call to print an object: Node and Bun, and Deno. */
 const METHODS = ["nodejs.util.inspect.custom", "Deno.customInspect"];
@@ -31,10 +31,8 @@ export function showAs<T extends object>(type: { readonly prototype: T }, facts:
     return `${this.constructor.name} { ${told.join(", ")} }`;
   }
   const { prototype } = type;
-  const define = (key: symbol, value: unknown) =>
-    Object.defineProperty(prototype, key, own({ value, writable: true, configurable: true }));
-  for (const name of METHODS) define(Symbol.for(name), show);
-  if (!(Symbol.toStringTag in prototype)) define(Symbol.toStringTag, prototype.constructor.name);
+  for (const name of METHODS) hide(prototype, Symbol.for(name), show);
+  if (!(Symbol.toStringTag in prototype)) hide(prototype, Symbol.toStringTag, prototype.constructor.name);
 }
 
 /** Functions that give the renamed methods their proper symbols, once a polyfill has made those. */
@@ -48,11 +46,9 @@ const renamed: (() => void)[] = [];
 export function nameDisposal({ prototype }: { readonly prototype: object }, name: "dispose" | "asyncDispose"): void {
   if (Symbol[name] !== undefined) return;
   const value = Reflect.get(prototype, "undefined");
-  const define = (key: symbol) =>
-    Object.defineProperty(prototype, key, own({ value, writable: true, configurable: true }));
   Reflect.deleteProperty(prototype, "undefined");
-  define(Symbol.for(`Symbol.${name}`));
-  renamed.push(() => Symbol[name] && define(Symbol[name]));
+  hide(prototype, Symbol.for(`Symbol.${name}`), value);
+  renamed.push(() => Symbol[name] && hide(prototype, Symbol[name], value));
 }
 
 /**

@@ -41,6 +41,11 @@ function withoutInherited<T extends object>(options: T): T {
   }
 }
 
+/** Adds a property that is not enumerable. */
+export function hide(object: object, key: PropertyKey, value: unknown): void {
+  Object.defineProperty(object, key, own({ value, writable: true, configurable: true }));
+}
+
 export function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }

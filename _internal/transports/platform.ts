@@ -7,9 +7,15 @@
  */
 
 import type { Drain } from "../drain.ts";
-import { cannotSend, own } from "../options.ts";
+import { cannotSend, hide } from "../options.ts";
 import { decodes } from "./codings.ts";
 import type { Remains } from "./dropped.ts";
+
+/**
+ * Adds an option to a request that a copy such as `{ ...init }` does not have. Therefore the
+ * default of a user's wrapper of `fetch`, as in `{ client, ...init }`, takes precedence.
+ */
+export { hide };
 
 /**
  * The key under which an adapter keeps its {@linkcode Platform}. A user's own transport has none.
@@ -114,13 +120,4 @@ export function refuseRequest(reason: string): Promise<never> {
 /** What a transport answers once it is closed. */
 export function refuseClosed(): Promise<never> {
   return Promise.reject(cannotSend("the transport is closed"));
-}
-
-/**
- * Adds an option that is not enumerable, so a copy such as `{ ...init }` does not have it.
- * Therefore the default of a user's wrapper of `fetch`, as in `{ client, ...init }`, takes
- * precedence.
- */
-export function hide(init: object, name: string, value: unknown) {
-  Object.defineProperty(init, name, own({ value, writable: true, configurable: true }));
 }

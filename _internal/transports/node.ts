@@ -147,11 +147,6 @@ class NodeTransport implements Adapter {
   }
 
   fetch(url: URL, init: Init): Promise<Response> {
-    return this.#dispatch(url, init);
-  }
-
-  /** Never calls {@linkcode NodeTransport.fetch}, which a user may have wrapped. */
-  #dispatch(url: URL, init: Init): Promise<Response> {
     if (this.#closed) return refuseClosed();
     const fetch = globalFetch();
     const { dispatcher } = init;
@@ -185,7 +180,7 @@ class NodeTransport implements Adapter {
       return refuseRequest(`${reason}: give it as an option`);
     }
     delete init[CARRIER];
-    return await this.#dispatch(url, init);
+    return await NodeTransport.prototype.fetch.call(this, url, init); // the user may have wrapped `this.fetch`
   }
 
   async #fetchTwice(fetch: Fetch, url: URL, init: Init, agent: Agent): Promise<Response> {

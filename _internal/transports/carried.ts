@@ -9,7 +9,7 @@
 
 import { resultOf } from "../causes.ts";
 import type { DenoNamespace } from "./deno.ts";
-import { undiciVersion } from "./undici.ts";
+import { findKey, undiciVersion } from "./undici.ts";
 
 /**
  * The option that holds the caller's `Request`, if that may carry a dispatcher that cannot be read.
@@ -49,6 +49,6 @@ function isPlatformRequest(request: Request): boolean {
 
 /** Reads the property whose key is the symbol with this description. */
 function read(request: Request, description: string): unknown {
-  const key = Object.getOwnPropertySymbols(request).find((symbol) => symbol.description === description);
+  const key = findKey(request, description);
   return key && (request as unknown as Record<symbol, unknown>)[key];
 }

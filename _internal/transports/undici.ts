@@ -68,6 +68,11 @@ export function undiciVersion(): number {
   return parseInt(process?.versions?.undici ?? "");
 }
 
+/** The key under which a runtime's object keeps something private: a symbol with a description. */
+export function findKey(object: object, description: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(object).find((key) => key.description === description);
+}
+
 /** The dispatchers that undici keeps for the whole process. */
 export class Dispatchers {
   readonly #process: NodeProcess;
@@ -78,7 +83,7 @@ export class Dispatchers {
   /**
    * The dispatcher that {@linkcode Dispatchers.findAgent} checked last, and its `dispatch` method.
    */
-  #dispatcher: Dispatcher | undefined;
+  latest: Dispatcher | undefined;
   #dispatch: unknown;
   /**
    * The constructor of that dispatcher, if the dispatcher is undici's own and has no settings of
@@ -105,8 +110,8 @@ export class Dispatchers {
    */
   findAgent(anew = false): AgentConstructor | undefined {
     const dispatcher = this.#globals[this.#key] as Dispatcher | undefined;
-    if (anew || dispatcher !== this.#dispatcher || dispatcher?.dispatch !== this.#dispatch) {
-      this.#dispatcher = dispatcher;
+    if (anew || dispatcher !== this.latest || dispatcher?.dispatch !== this.#dispatch) {
+      this.latest = dispatcher;
       this.#dispatch = dispatcher?.dispatch;
       // If the environment or the dispatcher cannot be read or changed, the dispatcher counts as
       // the user's.
@@ -115,11 +120,6 @@ export class Dispatchers {
     if (this.#Agent === undefined) return undefined;
     const { closed, destroyed } = dispatcher!;
     return closed || destroyed || dispatcher!.eventNames().length > 0 ? undefined : this.#Agent;
-  }
-
-  /** The dispatcher that {@linkcode Dispatchers.findAgent} has looked at last. */
-  get latest(): unknown {
-    return this.#dispatcher;
   }
 
   /**

@@ -9,7 +9,7 @@
 import { builtin } from "../runtime.ts";
 import { areTurnsFaked } from "../timers.ts";
 import { disown } from "./global_fetch.ts";
-import type { Agent, Dispatchers } from "./undici.ts";
+import { type Agent, type Dispatchers, findKey } from "./undici.ts";
 
 /** The key of the number of bytes that a socket had received when its first request was sent. */
 const FRESH = Symbol("hangup.fresh");
@@ -123,7 +123,7 @@ export class Route {
     this.refused = this.#fresh && this.#reused;
     if (this.refused) this.end();
     if (!this.#once) return;
-    resetKey ??= Object.getOwnPropertySymbols(socket).find(({ description }) => description === "reset");
+    resetKey ??= findKey(socket, "reset");
     if (resetKey) socket[resetKey] = true;
   }
 
@@ -160,9 +160,7 @@ function watchSockets() {
   // Without the channels, no connection counts as reused, so no request is sent twice.
   const channels = builtin<Channels>("node:diagnostics_channel");
   channels?.subscribe("undici:request:create", ({ request }) => {
-    if (dispatching !== undefined) {
-      handlerKey ??= Object.getOwnPropertySymbols(request).find(({ description }) => description === "handler");
-    }
+    if (dispatching !== undefined) handlerKey ??= findKey(request, "handler");
     const route = dispatching ?? (handlerKey && routes.get(request[handlerKey] as object));
     if (route !== undefined) request[ROUTE] = route;
   });

@@ -3,7 +3,7 @@
 import { turns } from "./fake_turns.ts"; // before the module that takes setImmediate
 import { assert, assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import type { Slot } from "../_internal/drain.ts";
-import { CONNECTION, Connection, ConnectionDrain, learn } from "../_internal/transports/connections.ts";
+import { CONNECTION, Connection, ConnectionDrain } from "../_internal/transports/connections.ts";
 
 const A = "http://a.test";
 const SECURE = "https://a.test";
@@ -74,7 +74,7 @@ Deno.test("ConnectionDrain knows which draining connections may have no socket y
   for (const [answer, late] of answers as [Response, boolean][]) {
     const slot = send();
     const connection = slot.connection!;
-    learn(connection, answer);
+    connection.learn(answer);
     release(slot);
     const next = send();
     assertStrictEquals(next.connection, connection);
@@ -169,7 +169,7 @@ Deno.test("ConnectionDrain counts the connections of an origin, and forgets it w
     drain.flush();
   };
   const slots = Array.from({ length: 36 }, () => send(SECURE));
-  learn(slots[0]!.connection!, HTTP1);
+  slots[0]!.connection!.learn(HTTP1);
   release(...slots);
   drain.flush();
   fill();
@@ -179,7 +179,7 @@ Deno.test("ConnectionDrain counts the connections of an origin, and forgets it w
   release(first);
   const next = send(SECURE); // few have one
   assertStrictEquals(next.connection, connection);
-  learn(next.connection!, HTTP2); // what was known of the server is forgotten
+  next.connection!.learn(HTTP2); // what was known of the server is forgotten
   assertStrictEquals(send(SECURE).connection, connection);
 });
 
@@ -190,9 +190,9 @@ Deno.test("ConnectionDrain shares the first connection that has answered over HT
   release(third);
   drain.flush();
   const shared = second.connection!;
-  for (const response of EITHER) learn(first.connection!, response);
-  assertEquals(learn(shared, HTTP2), HTTP2);
-  learn(first.connection!, HTTP2);
+  for (const response of EITHER) first.connection!.learn(response);
+  assertEquals(shared.learn(HTTP2), HTTP2);
+  first.connection!.learn(HTTP2);
   const more = Array.from({ length: 3 }, () => send(SECURE));
   assertEquals(connectionsOf(more), new Set([shared]));
   assertEquals(dropped, [idle]);
@@ -207,11 +207,11 @@ for (const name of ["connection", "keep-alive", "transfer-encoding"]) {
   Deno.test(`ConnectionDrain shares no connection to a server that sends the header ${name}`, () => {
     const { drain, send, release } = create(2);
     const first = send(SECURE);
-    learn(first.connection!, HTTP2);
+    first.connection!.learn(HTTP2);
     const second = send(SECURE);
     assertStrictEquals(second.connection, first.connection);
-    learn(second.connection!, new Response("", { headers: { [name]: "a" } }));
-    learn(second.connection!, HTTP2);
+    second.connection!.learn(new Response("", { headers: { [name]: "a" } }));
+    second.connection!.learn(HTTP2);
     release(first, second);
     drain.flush();
     assertEquals(connectionsOf([send(SECURE), send(SECURE)]).size, 2);
@@ -222,22 +222,22 @@ Deno.test("ConnectionDrain shares no connection if Deno cannot speak HTTP/2", ()
   for (const [origin, http2] of [[A, true], [SECURE, false]] as const) {
     const { send } = create(4, http2);
     const first = send(origin);
-    learn(first.connection!, HTTP2);
+    first.connection!.learn(HTTP2);
     assertNotStrictEquals(send(origin).connection, first.connection);
   }
   const { send } = create(4);
   const first = send(SECURE);
-  learn(first.connection!, HTTP1);
+  first.connection!.learn(HTTP1);
   assertNotStrictEquals(send(SECURE).connection, first.connection);
 });
 
 Deno.test("ConnectionDrain gives nobody a connection in use that was shared until the server spoke HTTP/1.1", () => {
   const { send, release } = create(4);
   const first = send(SECURE);
-  learn(first.connection!, HTTP2);
+  first.connection!.learn(HTTP2);
   release(first);
   const second = send(SECURE);
-  learn(second.connection!, HTTP1);
+  second.connection!.learn(HTTP1);
   const { connection } = second;
   assertNotStrictEquals(send(SECURE).connection, connection);
 });
@@ -246,7 +246,7 @@ Deno.test("ConnectionDrain gives up a shared connection when it drops it", () =>
   const { drain, dropped, send, release } = create(64);
   const [first] = [send(SECURE), send(SECURE)]; // the other one is in use for longer
   const shared = first.connection!;
-  learn(shared, HTTP2);
+  shared.learn(HTTP2);
   const others = Array.from({ length: 64 }, () => send());
   release(first, ...others);
   drain.flush();

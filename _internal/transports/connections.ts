@@ -68,30 +68,30 @@ export class Connection implements Linked<Connection> {
   get alone(): boolean {
     return this.slots === 1 && this !== this.origin.shared;
   }
+
+  /**
+   * Learns from a response when the connection can be used again, and whether other requests may
+   * share it. Returns the response.
+   *
+   * Deno does not tell which version of HTTP a server speaks. Over HTTP/1.1, a header says where a
+   * body ends: `content-length`, `transfer-encoding` or `connection: close`. So a body without any
+   * of them has come over HTTP/2.
+   */
+  learn(response: Response): Response {
+    const { origin } = this;
+    const has = (name: string) => headerOf(response.headers, name) !== null;
+    if (!origin.http1) {
+      origin.http1 = HTTP1_HEADERS.some(has);
+      if (origin.http1) origin.shared = undefined;
+      else if (!has("content-length") && response.body !== null) origin.shared ??= this;
+    }
+    this.late = (announcedLength(response.headers) ?? Infinity) > SMALL_BODY;
+    return response;
+  }
 }
 
 /** The headers that HTTP/2 forbids: RFC 9113, section 8.2.2. */
 const HTTP1_HEADERS = ["connection", "keep-alive", "transfer-encoding"];
-
-/**
- * Learns from a response when its connection can be used again, and whether other requests may
- * share it. Returns the response.
- *
- * Deno does not tell which version of HTTP a server speaks. Over HTTP/1.1, a header says where a
- * body ends: `content-length`, `transfer-encoding` or `connection: close`. So a body without any of
- * them has come over HTTP/2.
- */
-export function learn(connection: Connection, response: Response): Response {
-  const { origin } = connection;
-  const has = (name: string) => headerOf(response.headers, name) !== null;
-  if (!origin.http1) {
-    origin.http1 = HTTP1_HEADERS.some(has);
-    if (origin.http1) origin.shared = undefined;
-    else if (!has("content-length") && response.body !== null) origin.shared ??= connection;
-  }
-  connection.late = (announcedLength(response.headers) ?? Infinity) > SMALL_BODY;
-  return response;
-}
 
 /**
  * The number of turns after which a socket is back if the body was not read at once. All that Deno
@@ -191,7 +191,12 @@ export class ConnectionDrain extends TurnDrain<Connection> {
     if (origin.shared !== undefined && origin.shared !== connection) return this.#drop(connection);
     origin.idle.push(connection);
     this.#idle.push(connection);
-    if (this.#idle.size > Math.max(MAX_IDLE, this.#limit)) this.#dropOldest();
+    if (this.#idle.size <= Math.max(MAX_IDLE, this.#limit)) return;
+    const oldest = this.#idle.first!;
+    this.#idle.remove(oldest);
+    oldest.origin.idle.shift(); // no other one of its origin is older
+    if (oldest === oldest.origin.shared) oldest.origin.shared = undefined;
+    this.#drop(oldest);
   }
 
   /**
@@ -221,14 +226,5 @@ export class ConnectionDrain extends TurnDrain<Connection> {
     const { origin } = connection;
     if (--origin.size === 0) this.#origins.delete(origin.name);
     this.#discard(connection);
-  }
-
-  #dropOldest(): void {
-    const oldest = this.#idle.first!;
-    const { origin } = oldest;
-    this.#idle.remove(oldest);
-    origin.idle.shift(); // no other one of its origin is older
-    if (oldest === origin.shared) origin.shared = undefined;
-    this.#drop(oldest);
   }
 }

@@ -11,22 +11,13 @@ import { resultOf } from "../causes.ts";
 import { passTurns } from "../drain.ts";
 import { isIdempotent, SMALL_BODY } from "../http.ts";
 import { type Bytes, isWebStream } from "../bytes.ts";
-import {
-  type Client,
-  CONNECTION,
-  Connection,
-  ConnectionDrain,
-  learn,
-  Origin,
-  RETURN_TURNS,
-  TURNS,
-} from "./connections.ts";
+import { type Client, CONNECTION, Connection, ConnectionDrain, Origin, RETURN_TURNS, TURNS } from "./connections.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { setContent, setType, toContent } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
-import { MAX_DELAY, own } from "../options.ts";
+import { hide, MAX_DELAY, own } from "../options.ts";
 import type { BodyInit } from "../runtime.ts";
-import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
+import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of a client's options that is used here. */
 interface Options {
@@ -158,7 +149,7 @@ class DenoTransport implements Adapter {
     }
     const { method, ...rest } = init;
     // Deno takes some time to check a method, even the default one.
-    return fetch(url.href, method === "GET" ? own(rest) : init).then((response) => learn(connection, response));
+    return fetch(url.href, method === "GET" ? own(rest) : init).then((response) => connection.learn(response));
   }
 
   /** Sends a request that must arrive at most once. */
@@ -173,7 +164,7 @@ class DenoTransport implements Adapter {
       const response = await fetch(url, init);
       connection.disguised ||= reuses;
       connection.answered ||= reuses || alone;
-      return learn(connection, response);
+      return connection.learn(response);
     } catch (error) {
       // Over HTTP/2, a server may refuse a request that it has not processed: RFC 9113, section
       // 8.7.
@@ -196,7 +187,7 @@ class DenoTransport implements Adapter {
       const response = await fetch(url, init);
       connection.answered = true;
       connection.disguised = isWebStream(init.body);
-      return learn(connection, response);
+      return connection.learn(response);
     } catch (error) {
       const cause = causeOf(error);
       const stale = answered && cause.includes("without sending TLS") || disguised && DEAD.test(cause);

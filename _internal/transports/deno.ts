@@ -297,18 +297,16 @@ function isPolluted(): boolean {
   return "body" in {} || "size" in {}; // what Deno reads, even if it is not enumerable
 }
 
-/** The last class that {@linkcode isPlatformBlob} found to be the platform's. */
+/** The last global `Blob` that {@linkcode isPlatformBlob} found to be the platform's. */
 let platformBlob: typeof Blob | undefined;
 
 /**
- * Whether a class is the platform's `Blob`. Deno sends those of a library as text, which has a
+ * Whether the global `Blob` is the platform's. Deno sends those of a library as text, which has a
  * type.
  */
-function isPlatformBlob(blob: typeof Blob): boolean {
-  if (blob === platformBlob) return true;
-  if (toContent(new blob()).headers.has("content-type")) return false;
-  platformBlob = blob;
-  return true;
+function isPlatformBlob(): boolean {
+  if (Blob !== platformBlob && !toContent(new Blob()).headers.has("content-type")) platformBlob = Blob;
+  return Blob === platformBlob;
 }
 
 /**
@@ -339,7 +337,7 @@ function disguise(init: RequestInit, max = SMALL_BODY): boolean {
   // An empty Blob would be sent chunked, without the `Content-Length: 0` that some servers insist
   // on.
   if (size === 0 || size > max) return false;
-  if (isPolluted() || !isPlatformBlob(Blob)) return false;
+  if (isPolluted() || !isPlatformBlob()) return false;
   // A Blob keeps the Content-Length, which a stream loses. Its type would be lower-cased, so it
   // gets none.
   init.body = new Blob([part as Exclude<typeof part, ArrayBufferView> | Bytes]);

@@ -15,7 +15,7 @@ import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { mergeHeaders, ORIGIN_HEADERS, parseHeaders, refuseUndefined, setMissing, takeCredentials } from "./headers.ts";
 import { isBodiless, isIdempotent } from "./http.ts";
 import { cannotSend, checkLimit, isObject, isPlainObject, isRequest, own, plain, refuse, tagOf } from "./options.ts";
-import { type BodyInit, platformStream, type Referring, type RequestRedirect } from "./runtime.ts";
+import { type BodyInit, platformStream, type Referring } from "./runtime.ts";
 import { checkSignal } from "./signals.ts";
 import { type AllTimeouts, mergeTimeouts } from "./timing.ts";
 import { carried } from "./transports/carried.ts";
@@ -54,7 +54,7 @@ export interface Outgoing extends Settings {
   /** Whether the request can be sent again after a server may have received it. */
   readonly repeatable: Repeatable;
   readonly prefetch: boolean;
-  readonly redirect: RequestRedirect;
+  readonly redirect: NonNullable<RequestInit["redirect"]>;
   readonly signal: AbortSignal | null | undefined;
   /**
    * The `Request` that the signal is a property of. It is kept until the end, because on Node such

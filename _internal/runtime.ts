@@ -55,9 +55,6 @@ export type BodyInit = NonNullable<RequestInit["body"]>;
 /** A value that headers can be made from. */
 export type HeadersInit = NonNullable<RequestInit["headers"]>;
 
-/** How to treat redirects: Fetch standard, section 5.4. */
-export type RequestRedirect = NonNullable<RequestInit["redirect"]>;
-
 /**
  * The options that say which page a request comes from: Fetch standard, section 5.4. Bun and
  * Workers declare none of them.

@@ -36,11 +36,6 @@ interface NodeStream {
   destroy?(): void;
 }
 
-/** The part of `node:stream` that is used here. */
-interface NodeStreams {
-  Readable: { fromWeb(stream: ReadableStream): NodeStream };
-}
-
 /**
  * Whether Node's `fetch` refuses a body because it is a Node stream that was read, or destroyed.
  * Other runtimes send what is left of it.
@@ -60,7 +55,8 @@ const nodeUploads = new WeakSet<object>();
  */
 export function asGiven(body: unknown): unknown {
   if (!nodeUploads.has(Object(body))) return body;
-  const stream = builtin<NodeStreams>("node:stream")?.Readable.fromWeb(body as ReadableStream);
+  const streams = builtin<{ Readable: { fromWeb(stream: unknown): NodeStream } }>("node:stream");
+  const stream = streams?.Readable.fromWeb(body);
   if (stream !== undefined) ignoreErrors(stream);
   return stream ?? body;
 }

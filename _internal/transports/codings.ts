@@ -12,11 +12,6 @@ import { isWorkerd } from "../runtime.ts";
 /** The options of `fetch()` that decide about decoding: Bun's and workerd's. */
 type Init = RequestInit & { decompress?: boolean | 0; encodeResponseBody?: string };
 
-/** What a worker's compatibility date has switched on. */
-interface Compatibility {
-  Cloudflare?: { compatibilityFlags?: Record<string, boolean> };
-}
-
 /**
  * Whether the runtime's `fetch` decodes a body, so that `content-encoding` and `content-length` no
  * longer describe it. No runtime removes these headers.
@@ -30,7 +25,8 @@ export function decodes(coding: string, init: Init): boolean {
   const { Deno, Bun } = globalThis as { Deno?: object; Bun?: object };
   const isCommon = coding === "gzip" || coding === "br";
   if (isWorkerd()) {
-    const { Cloudflare } = globalThis as Compatibility;
+    // What the worker's compatibility date has switched on.
+    const { Cloudflare } = globalThis as { Cloudflare?: { compatibilityFlags?: Record<string, boolean> } };
     const isKnown = coding !== "br" || Cloudflare?.compatibilityFlags?.brotli_content_encoding !== false;
     return isCommon && isKnown && init.encodeResponseBody !== "manual";
   }

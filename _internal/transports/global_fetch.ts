@@ -41,11 +41,6 @@ interface Sending {
   readonly passed: readonly Fetch[];
 }
 
-/** The part of `node:async_hooks` that is used here. */
-interface AsyncHooks {
-  AsyncLocalStorage?: new () => Context;
-}
-
 /**
  * The key under which a session's `fetch` keeps the function that was global before it. All copies
  * of this module share the key, so that each copy recognizes the sessions of the others.
@@ -188,7 +183,7 @@ export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
 }
 
 function makeContext(): Context {
-  const { AsyncLocalStorage } = builtin<AsyncHooks>("node:async_hooks") ?? {};
+  const { AsyncLocalStorage } = builtin<{ AsyncLocalStorage?: new () => Context }>("node:async_hooks") ?? {};
   if (AsyncLocalStorage) return new AsyncLocalStorage();
   // Browsers have no `AsyncLocalStorage`. This replacement follows a request only until the user's
   // function first waits.

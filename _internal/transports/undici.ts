@@ -28,11 +28,6 @@ export interface NodeProcess {
   readonly execArgv: readonly string[];
 }
 
-/** The part of `node:vm` that is used here. */
-interface Vm {
-  runInThisContext(code: string): Globals;
-}
-
 /** Globals of Node, among them the dispatchers under undici's symbols. */
 interface Globals {
   readonly Headers?: unknown;
@@ -169,7 +164,7 @@ function findGlobals(): Globals {
   void globals.Headers;
   if (OLD_DISPATCHER in globals) return globals;
   // In another realm, such as that of a test runner, only the main realm has the dispatchers.
-  const main = builtin<Vm>("node:vm")?.runInThisContext("globalThis") ?? {};
+  const main = builtin<{ runInThisContext(code: string): Globals }>("node:vm")?.runInThisContext("globalThis") ?? {};
   void main.Headers;
   return main;
 }

@@ -148,11 +148,9 @@ export interface ByteSource {
 export function makeStream(source: ByteSource): ReadableStream<Bytes> {
   const PlatformStream = platformStream();
   const strategy = own({ highWaterMark: 0 });
-  try {
-    return new PlatformStream(own(source), strategy) as ReadableStream<Bytes>;
-  } catch {
-    return new PlatformStream(own({ ...source, type: undefined }) as never, strategy) as ReadableStream<Bytes>;
-  }
+  const stream = resultOf(() => new PlatformStream(own(source), strategy)) ??
+    new PlatformStream(own({ ...source, type: undefined }) as never, strategy);
+  return stream as ReadableStream<Bytes>;
 }
 
 /** Whether a value is a stream of the platform or of a polyfill. */

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { resultOf } from "./causes.ts";
 import { refuse } from "./options.ts";
 
 /** An object to call when a signal aborts. A closure would take more memory. */
@@ -47,11 +48,9 @@ function register(signal: AbortSignal): Registration {
 
 function unregister(signal: AbortSignal, handler: () => void): void {
   registrations.delete(signal);
-  try {
-    signal.removeEventListener("abort", handler);
-  } catch {
-    // The signal is not the platform's own. The handler stays, but has no listener to tell.
-  }
+  // If the signal is not the platform's own, this may fail. The handler stays, but has no listener
+  // to tell.
+  resultOf(() => signal.removeEventListener("abort", handler));
 }
 
 /**

@@ -170,7 +170,9 @@ export class Source {
   /** Returns the reader of the body, and creates it if need be. There is none after the end. */
   #open(): Reader | undefined {
     if (this.#response === undefined || this.#reader !== undefined) return this.#reader;
-    if (this.#fills) this.#reader = getFiller(this.#response);
+    const { body } = this.#response;
+    // It fails if the body is not a byte stream: a mock or an instrumented `fetch` made it.
+    if (this.#fills) this.#reader = resultOf(() => body?.getReader({ mode: "byob" })) as Reader | undefined;
     this.#fills = this.#reader !== undefined;
     return this.#reader ??= getReader(this.#response, this.#isNetwork);
   }
@@ -331,12 +333,4 @@ async function* readMethods(response: Response): AsyncGenerator<Bytes> {
   if (response.arrayBuffer) return yield new Uint8Array(await response.arrayBuffer());
   const text = response.text ? await response.text() : JSON.stringify(await response.json());
   yield new TextEncoder().encode(text) as Bytes;
-}
-
-function getFiller({ body }: Response): Reader | undefined {
-  try {
-    return body?.getReader({ mode: "byob" }) as Reader | undefined;
-  } catch {
-    return undefined; // The body is not a byte stream: a mock or an instrumented `fetch` made it.
-  }
 }

@@ -194,7 +194,8 @@ const plain = new WeakMap<object, boolean>();
  * Whether a proxy agent finds in the environment which hosts need no proxy. Nobody can see whether
  * it has a `noProxy` option instead. So this function lets the environment exempt one of two hosts,
  * and observes which inner agents get the requests to them. It replaces those agents meanwhile, so
- * that nothing is sent, and puts everything back before it returns.
+ * that nothing is sent, and puts everything back before it returns. It throws if the agent is
+ * closed or works in another way.
  */
 function exemptsByEnvironment(dispatcher: Dispatcher, env: NodeProcess["env"]): boolean {
   const variable = env.no_proxy === undefined ? "NO_PROXY" : "no_proxy";
@@ -208,8 +209,6 @@ function exemptsByEnvironment(dispatcher: Dispatcher, env: NodeProcess["env"]): 
     for (const host of ["exempt", "other"]) {
       dispatcher.dispatch({ origin: `http://${host}.invalid`, path: "/", method: "GET" }, {});
     }
-  } catch {
-    // It is closed, or works in another way. Then requests go through it as it is.
   } finally {
     try {
       keys.forEach((key, index) => dispatcher[key] = agents[index]);

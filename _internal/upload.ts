@@ -82,7 +82,7 @@ export class Upload {
   readonly stream: ReadableStream<Bytes>;
   /** Whether the source has ended, has failed or was released. */
   ended = false;
-  readonly #source: AnyIterator;
+  readonly #source: AsyncIterator<Bytes, unknown> | Iterator<Bytes, unknown>;
   /** The Node stream that is the source, if it is one. */
   readonly #nodeStream: NodeStream | undefined;
   #controller!: ReadableStreamDefaultController<Bytes>;
@@ -113,7 +113,8 @@ export class Upload {
       }),
       own({ highWaterMark: 0 }),
     );
-    this.#source = isWebStream(body) ? iterate(openStream(body)) : iteratorOf(body);
+    if (isWebStream(body)) this.#source = iterate(openStream(body));
+    else this.#source = Symbol.asyncIterator in body ? body[Symbol.asyncIterator]() : body[Symbol.iterator]();
     if (typeof (body as Partial<NodeStream>).pipe === "function") {
       this.#nodeStream = body as unknown as NodeStream;
       ignoreErrors(this.#nodeStream);
@@ -171,12 +172,6 @@ function checkChunk(chunk: unknown, takesText = false): Bytes {
   if (isBytes(chunk)) return chunk;
   if (takesText && typeof chunk === "string") return new TextEncoder().encode(chunk) as Bytes;
   throw new TypeError(`Cannot send the body as a chunk of its stream is not a Uint8Array: received ${typeof chunk}`);
-}
-
-type AnyIterator = AsyncIterator<Bytes, unknown> | Iterator<Bytes, unknown>;
-
-function iteratorOf(body: AsyncIterable<Bytes> | Iterable<Bytes>): AnyIterator {
-  return Symbol.asyncIterator in body ? body[Symbol.asyncIterator]() : body[Symbol.iterator]();
 }
 
 type Read = Promise<IteratorResult<Bytes>>;

@@ -26,16 +26,12 @@ interface Options {
   readonly http2?: boolean;
 }
 
-/** What a program asks about its permissions. */
-interface Query {
-  name: "net";
-  host?: string;
-}
-
 /** The part of the `Deno` namespace that is used here. */
 export interface DenoNamespace {
   createHttpClient?(options: Options): Client;
-  readonly permissions?: { querySync(descriptor: Query): { state: string; partial?: boolean } };
+  readonly permissions?: {
+    querySync(descriptor: { name: "net"; host?: string }): { state: string; partial?: boolean };
+  };
 }
 
 /**
@@ -203,13 +199,12 @@ class DenoTransport implements Adapter {
    */
   #mayConnect({ hostname, port, protocol }: URL, { disguised }: Connection): boolean {
     if (disguised) return true; // it could before, and asking takes some time
-    const allows = (query: Query) => {
-      const { state, partial } = this.#deno.permissions?.querySync(query) ?? { state: "granted" };
+    const allows = (query: { host?: string }) => {
+      const { state, partial } = this.#deno.permissions?.querySync({ name: "net", ...query }) ?? { state: "granted" };
       return state === "granted" && !partial;
     };
     // Deno keeps each answer about a host in memory, so most programs need only the first one.
-    return allows({ name: "net" }) ||
-      allows({ name: "net", host: `${hostname}:${port || (protocol === "https:" ? 443 : 80)}` });
+    return allows({}) || allows({ host: `${hostname}:${port || (protocol === "https:" ? 443 : 80)}` });
   }
 
   /** Whether a request that failed can be sent once more. */

@@ -9,9 +9,6 @@
 
 import { hide, printable } from "./options.ts";
 
-/** The keys of the method that runtimes call to print an object: Node and Bun, and Deno. */
-const METHODS = ["nodejs.util.inspect.custom", "Deno.customInspect"];
-
 /**
  * Makes runtimes print the instances of a class as one line, such as `Session { open: 3, queued: 12
  * }`, because their contents may be secret or long. Gives them a tag, because Vue takes objects
@@ -31,7 +28,8 @@ export function showAs<T extends object>(type: { readonly prototype: T }, facts:
     return `${this.constructor.name} { ${told.join(", ")} }`;
   }
   const { prototype } = type;
-  for (const name of METHODS) hide(prototype, Symbol.for(name), show);
+  // The keys of the method that runtimes call to print an object: Node and Bun, and Deno.
+  for (const key of ["nodejs.util.inspect.custom", "Deno.customInspect"]) hide(prototype, Symbol.for(key), show);
   if (!(Symbol.toStringTag in prototype)) hide(prototype, Symbol.toStringTag, prototype.constructor.name);
 }
 

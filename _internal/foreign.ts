@@ -10,6 +10,11 @@
 /** For each option of another client, what to use here instead. */
 type Names = Readonly<Record<string, string>>;
 
+/** Makes the entries of options whose replacements differ in the name alone. */
+function each(names: string, use: (name: string) => string): Names {
+  return Object.fromEntries(names.split(" ").map((name) => [name, use(name)]));
+}
+
 /** The options of other clients. */
 const OTHERS: Names = {
   auth: 'the header "authorization", or a URL with a name and password',
@@ -30,10 +35,7 @@ const OTHERS: Names = {
 /** The options that a request does not have. */
 export const REQUEST_OPTIONS_OF_OTHERS: Names = {
   ...OTHERS,
-  baseUrl: 'the session\'s "baseUrl"',
-  cookieJar: 'the session\'s "cookieJar"',
-  fetch: 'the session\'s "fetch"',
-  pool: 'the session\'s "pool"',
+  ...each("baseUrl cookieJar fetch pool", (name) => `the session's "${name}"`),
 };
 
 /** The options that a session does not have. */
@@ -42,14 +44,8 @@ export const SESSION_OPTIONS_OF_OTHERS: Names = {
   baseURL: '"baseUrl"',
   prefixUrl: '"baseUrl"',
   client: '"pool: { transport: createTransport() }" with the client\'s options, or give it with a request',
-  dispatcher: '"pool: { transport: createTransport({ dispatcher }) }"',
-  idleTimeout: '"pool: { idleTimeout }"',
-  maxConnections: '"pool: { maxConnections }"',
-  maxConnectionsPerOrigin: '"pool: { maxConnectionsPerOrigin }"',
-  maxQueued: '"pool: { maxQueued }"',
-  proxy: '"pool: { transport: createTransport({ proxy }) }"',
-  tls: '"pool: { transport: createTransport({ tls }) }"',
-  transport: '"pool: { transport }"',
+  ...each("dispatcher proxy tls", (name) => `"pool: { transport: createTransport({ ${name} }) }"`),
+  ...each("idleTimeout maxConnections maxConnectionsPerOrigin maxQueued transport", (name) => `"pool: { ${name} }"`),
 };
 
 /**

@@ -11,8 +11,8 @@
 type Names = Readonly<Record<string, string>>;
 
 /** Makes the entries of options whose replacements differ in the name alone. */
-function each(names: string, use: (name: string) => string): Names {
-  return Object.fromEntries(names.split(" ").map((name) => [name, use(name)]));
+function each(names: string[], use: (name: string) => string): Names {
+  return Object.fromEntries(names.map((name) => [name, use(name)]));
 }
 
 /** The options of other clients. */
@@ -35,7 +35,7 @@ const OTHERS: Names = {
 /** The options that a request does not have. */
 export const REQUEST_OPTIONS_OF_OTHERS: Names = {
   ...OTHERS,
-  ...each("baseUrl cookieJar fetch pool", (name) => `the session's "${name}"`),
+  ...each(["baseUrl", "cookieJar", "fetch", "pool"], (name) => `the session's "${name}"`),
 };
 
 /** The options that a session does not have. */
@@ -44,8 +44,11 @@ export const SESSION_OPTIONS_OF_OTHERS: Names = {
   baseURL: '"baseUrl"',
   prefixUrl: '"baseUrl"',
   client: '"pool: { transport: createTransport() }" with the client\'s options, or give it with a request',
-  ...each("dispatcher proxy tls", (name) => `"pool: { transport: createTransport({ ${name} }) }"`),
-  ...each("idleTimeout maxConnections maxConnectionsPerOrigin maxQueued transport", (name) => `"pool: { ${name} }"`),
+  ...each(["dispatcher", "proxy", "tls"], (name) => `"pool: { transport: createTransport({ ${name} }) }"`),
+  ...each(
+    ["idleTimeout", "maxConnections", "maxConnectionsPerOrigin", "maxQueued", "transport"],
+    (name) => `"pool: { ${name} }"`,
+  ),
 };
 
 /**

@@ -41,7 +41,11 @@ function withoutInherited<T extends object>(options: T): T {
   }
 }
 
-/** Adds a property that is not enumerable. */
+/**
+ * Adds a property that is not enumerable, so that a copy such as `{ ...init }` does not have it.
+ * Therefore the default of a user's wrapper of `fetch`, as in `{ client, ...init }`, takes
+ * precedence.
+ */
 export function hide(object: object, key: PropertyKey, value: unknown): void {
   Object.defineProperty(object, key, own({ value, writable: true, configurable: true }));
 }

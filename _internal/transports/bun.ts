@@ -9,8 +9,8 @@
 import { decodes } from "./codings.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
-import { MAX_DELAY, own } from "../options.ts";
-import { type Adapter, hide, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
+import { hide, MAX_DELAY, own } from "../options.ts";
+import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Bun.FetchSession` that is used here. */
 interface FetchSession {

@@ -7,15 +7,9 @@
  */
 
 import type { Drain } from "../drain.ts";
-import { cannotSend, hide } from "../options.ts";
+import { cannotSend } from "../options.ts";
 import { decodes } from "./codings.ts";
 import type { Remains } from "./dropped.ts";
-
-/**
- * Adds an option to a request that a copy such as `{ ...init }` does not have. Therefore the
- * default of a user's wrapper of `fetch`, as in `{ client, ...init }`, takes precedence.
- */
-export { hide };
 
 /**
  * The key under which an adapter keeps its {@linkcode Platform}. A user's own transport has none.

@@ -109,7 +109,7 @@ export class Attempt implements Waiter {
   fetch(url: URL, init: RequestInit): Promise<Response> {
     init.signal = (this.#controller = new (Controller ??= findController())()).signal;
     this.#lastOrigin = this.#lease!.origin;
-    return this.#lease!.fetch(url, init);
+    return this.#slots!.send(this.#lease!, url, init);
   }
 
   /**

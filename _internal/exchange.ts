@@ -257,14 +257,16 @@ export class Exchange implements RequestSummary, Holder, AbortListener {
     this.abort(error);
   }
 
-  /** Sends the request over its lease, under the timeout of a phase. */
-  fetch(init: RequestInit, phase: Phase): Promise<Response> {
+  /** Begins the wait for the response's headers, under the timeout of a phase. */
+  beginHeaders(phase: Phase): void {
     this.cancellation.throwIfAborted();
     this.timing.dequeue();
     this.state = "headers";
-    // The timeout comes first, because a mock of `setTimeout` may throw. Nobody would then handle
-    // the rejection of a request that was sent.
     this.beginWait(phase);
+  }
+
+  /** Sends the request over its lease. Throws if the pool is closed, or as the transport does. */
+  fetch(init: RequestInit): Promise<Response> {
     this.#sent++;
     return this.#attempt.fetch(this.outgoing.url, init);
   }

@@ -123,10 +123,12 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   // A user's wrapper or transport may add headers, so it gets a copy for this request alone.
   const given = headers && (sender ? headers : new Headers(headers));
   const init = toInit(outgoing, given, platform);
-  const sent = exchange.fetch(init, isLarge(outgoing.body) ? "upload" : "headers");
+  // The timeout comes first, because a mock of `setTimeout` may throw. Nobody would then handle the
+  // rejection of a request that was sent.
+  exchange.beginHeaders(isLarge(outgoing.body) ? "upload" : "headers");
   let response: Response;
   try {
-    response = await sent;
+    response = await exchange.fetch(init);
   } catch (cause) {
     throw exchange.sendError(cause, sender === "sockets");
   } finally {

@@ -13,6 +13,7 @@ import { Cancellation } from "./cancellation.ts";
 import { explain, isAbort, isCustom, isRefusal, neverSent, redact, resultOf } from "./causes.ts";
 import { type Clock, Deadlines, type Sweep } from "./deadlines.ts";
 import { isIdempotent } from "./http.ts";
+import { type Linked, List } from "./list.ts";
 import type { Outgoing } from "./prepare.ts";
 import { PlatformPromise } from "./runtime.ts";
 import { type AbortListener, addAbortListener, removeAbortListener, throwIfAborted } from "./signals.ts";
@@ -28,7 +29,7 @@ export class Exchanges {
   readonly clock: Clock;
   /** Reports a streamed response that was garbage-collected while it was open. */
   readonly onLeak: (exchange: ExchangeInfo) => void;
-  readonly #open = new Set<Exchange>();
+  readonly #open: List<Exchange> = new List();
   /** The number of open exchanges that somebody waits for. */
   #awaited = 0;
   readonly #deadlines: Deadlines;
@@ -42,12 +43,12 @@ export class Exchanges {
   }
 
   add(exchange: Exchange): void {
-    this.#open.add(exchange);
+    this.#open.push(exchange);
   }
 
   /** @param awaited Whether somebody waited for the exchange. */
   delete(exchange: Exchange, awaited: boolean): void {
-    this.#open.delete(exchange);
+    this.#open.remove(exchange);
     this.count(awaited ? -1 : 0);
   }
 
@@ -87,11 +88,8 @@ export class Exchanges {
    * @returns The exchanges that this call aborted. Exchanges that were aborted before are left out.
    */
   abort(reason: (request: RequestSummary) => Error): ExchangeInfo[] {
-    const aborted: ExchangeInfo[] = [];
-    for (const exchange of this.#open) {
-      if (exchange.abort(reason(exchange))) aborted.push(exchange.info());
-    }
-    return aborted;
+    const aborted = [...this.#open].filter((exchange) => exchange.abort(reason(exchange)));
+    return aborted.map((exchange) => exchange.info());
   }
 
   list(): ExchangeInfo[] {
@@ -131,7 +129,9 @@ export interface OpenBody {
  *
  * A redirected request is still one exchange. It has one attempt for each request that is sent.
  */
-export class Exchange implements RequestSummary, Holder, AbortListener {
+export class Exchange implements RequestSummary, Holder, AbortListener, Linked<Exchange> {
+  previous: Exchange | null = null;
+  next: Exchange | null = null;
   state: ExchangeState = "queued";
   /** The stack trace of the call that made the request, if the session keeps it. */
   stack: string | undefined;

@@ -72,7 +72,8 @@ const answering = (body: string) => (send: Fetch): Fetch => async (input, init) 
 };
 
 /**
- * Responses whose `body` is missing or no stream, as of React Native, whatwg-fetch and mocks that are written by hand.
+ * Responses whose `body` is missing or no stream, as of React Native, whatwg-fetch and mocks that
+ * are written by hand.
  */
 const BODILESS: Record<string, object> = {
   "arrayBuffer()": { arrayBuffer: () => Promise.resolve(new TextEncoder().encode('{"a":1}').buffer) },

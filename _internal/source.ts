@@ -320,8 +320,8 @@ function getReader(response: Response, isNetwork: boolean): Reader | undefined {
   if (body === null) return undefined;
   if (typeof body?.getReader === "function") return (isNetwork ? readerOf(body) : openStream(body)) as Reader;
   // The body may be another kind of stream: an npm package's `fetch` made it.
-  const iterable: AsyncIterable<Bytes> = Symbol.asyncIterator in Object(body) ? body : readMethods(response);
-  const iterator = iterable[Symbol.asyncIterator]();
+  const iterable = Symbol.asyncIterator in Object(body) ? body as unknown : readMethods(response);
+  const iterator: AsyncIterator<Bytes> = (iterable as AsyncIterable<Bytes>)[Symbol.asyncIterator]();
   return { read: () => iterator.next() as Promise<Read>, cancel: (reason) => iterator.return?.(reason) };
 }
 

@@ -266,7 +266,7 @@ const signals: Situation[] = [
     name: "AbortSignal.timeout() before the headers",
     timed: true,
     async run(fetch, at) {
-      const signal = AbortSignal.timeout(60);
+      const signal = AbortSignal.timeout(300);
       return { asked: await ask(() => fetch(`${at.url}/hang`, { signal }), "text", signal), left: await at.left(1) };
     },
   },
@@ -274,7 +274,7 @@ const signals: Situation[] = [
     name: "AbortSignal.timeout() in the body",
     timed: true,
     async run(fetch, { url }) {
-      const signal = AbortSignal.timeout(150);
+      const signal = AbortSignal.timeout(300);
       return await ask(() => fetch(`${url}/stall/100000`, { signal }), "text", signal);
     },
   },

@@ -119,7 +119,7 @@ const targets: Situation[] = [
       return await ask(() => fetch(at.url + to(302, `${nobody}/ok`)));
     },
   },
-  one("to a server that resets", to(302, "/fault/resets-before-status")),
+  { ...one("to a server that resets", to(302, "/fault/resets-before-status")), timed: true },
   one("to a server that closes in the body", to(302, "/truncate/10")),
 ];
 

@@ -46,6 +46,7 @@ const ways: Record<string, () => Promise<void>> = {
   // Not closed, but with nothing in flight: idle sockets and timers hold no process either.
   async unclosed() {
     const session = new Session();
+    kept.push(session); // a collection would warn that it was dropped
     await session.get(`${url}/bytes/10`);
   },
   // Responses that are kept, but that nobody reads any longer.

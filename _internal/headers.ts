@@ -28,12 +28,7 @@ export const ORIGIN_HEADERS = ["authorization", "cookie", "host", "proxy-authori
 export function parseHeaders(given: HeadersInit | undefined): Headers | undefined {
   if (given === undefined) return undefined;
   try {
-    // While msw listens, `Headers` is a proxy that may lose headers when it copies a `Headers`, and
-    // that of another DOM loses those of the platform's. Neither does when it copies pairs.
-    // Otherwise copy the object itself, because that keeps the case and order of the names.
-    const isOwn = Headers.prototype.constructor === Headers && given instanceof Headers;
-    const pairs = isOwn || tagOf(given) !== "[object Headers]" ? given : [...given as Iterable<[string, string]>];
-    const headers = withoutHeaders(pairs, FRAMING_HEADERS);
+    const headers = withoutHeaders(copyable(given), FRAMING_HEADERS);
     // Deno joins cookies with a comma, and a server would take them for one: RFC 6265, section
     // 4.2.1.
     const cookies = Array.isArray(given) ? given.filter(([name = ""]) => /^cookie$/i.test(name)) : [];
@@ -43,6 +38,18 @@ export function parseHeaders(given: HeadersInit | undefined): Headers | undefine
     if (!(error instanceof TypeError)) throw error; // the caller's own iterator or toString() has failed
     throw cannotSend(`"headers" is not valid: ${describeBadHeader(given)}`);
   }
+}
+
+/**
+ * Returns headers in the form in which the global `Headers` copies all of them.
+ *
+ * While msw listens, that is a proxy which may lose headers when it copies a `Headers`, and that of
+ * another DOM loses those of the platform's. Neither does when it copies pairs. Otherwise it is the
+ * object itself, because that keeps the case and order of the names.
+ */
+export function copyable(given: HeadersInit): HeadersInit {
+  const isOwn = Headers.prototype.constructor === Headers && given instanceof Headers;
+  return isOwn || tagOf(given) !== "[object Headers]" ? given : [...given as Iterable<[string, string]>];
 }
 
 /** Copies headers, except those with these names. */

@@ -10,6 +10,7 @@ import type { Redirect, Repeatable } from "../request.ts";
 import { type Bytes, makeStream, readerOf, UTF8 } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import { showAs } from "./classes.ts";
+import { copyable } from "./headers.ts";
 import { hasBody, headerOf } from "./http.ts";
 import { own } from "./options.ts";
 import { isWorkerd, type ResponseType } from "./runtime.ts";
@@ -151,7 +152,7 @@ function defineClass(): ResponseClass {
       // Code that passes a response on reads the platform's own values. If it refuses a status,
       // that is 502, "Bad Gateway".
       const statusText = PHRASE.test(head.statusText) ? head.statusText : "";
-      const init = own({ status: status >= 200 && status <= 599 ? status : 502, statusText, headers });
+      const init = own({ status: status >= 200 && status <= 599 ? status : 502, statusText, headers: copyable(headers) });
       const filled = hasBody(head.method, status);
       const content = filled ? body instanceof Uint8Array ? body : body?.stream() ?? null : null;
       super(content, init);

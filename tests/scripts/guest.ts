@@ -690,14 +690,19 @@ async function frozen(before: boolean) {
   return [...results, await nameOf(session.get("200"))];
 }
 
-/** Compares the responses of a session with those of happy-dom, whose globals were there before. */
-async function inHappyDom() {
+/**
+ * Compares the responses of a session with those of the global `fetch`, where happy-dom's globals
+ * were there before.
+ *
+ * @param withFetch Whether its `fetch` is one of them. Otherwise it is the platform's.
+ */
+async function inHappyDom(withFetch: boolean) {
   const { GlobalWindow } = await import("happy-dom");
   const window = new GlobalWindow({ url });
   for (const name of ["AbortController", "AbortSignal", "Blob", "FormData", "Headers", "Request", "Response"]) {
     Object.defineProperty(globalThis, name, { value: window[name as "Headers"], configurable: true, writable: true });
   }
-  use(window.fetch.bind(window));
+  if (withFetch) use(window.fetch.bind(window));
   const { Session } = await load();
   const session = new Session();
   const describe = async (sent: Promise<Response>) => {
@@ -791,7 +796,8 @@ const situations: Record<string, () => unknown> = {
   "wrong dispatchers": wrongDispatchers,
   "request": perRequest,
   "realm": inRealm,
-  "happy-dom": inHappyDom,
+  "happy-dom": () => inHappyDom(true),
+  "happy-dom's classes": () => inHappyDom(false),
   "frozen": () => frozen(detail === "before"),
   "warned": warned,
   "dropped": dropped,

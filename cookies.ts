@@ -18,7 +18,7 @@
  * const cookies = new Set<string>();
  * const cookieJar: CookieJar = {
  *   getCookieString: () => [...cookies].join("; "),
- *   setCookie: (cookie) => cookies.add(cookie.split(";")[0]),
+ *   setCookie: (cookie) => cookies.add(cookie.split(";", 1).join()),
  * };
  * const answer = () => Promise.resolve(new Response(null, { headers: { "set-cookie": "id=1; HttpOnly" } }));
  * await using session = new Session({ cookieJar, fetch: answer });

@@ -7,10 +7,18 @@
  */
 
 /**
- * The options of the standard `fetch`, as your project's own types define them. `undefined` leaves
- * an option out.
+ * The options of `fetch`, as your project's own types define them: the standard's, and those that
+ * your runtime adds. `undefined` leaves an option out.
  */
-export type StandardRequestInit = { [Name in keyof RequestInit]?: RequestInit[Name] | undefined };
+// Deno and Bun have an overload whose options are more than `RequestInit`. Bun's `timeout` is left
+// out, because that of a session is another one.
+export type StandardRequestInit = typeof globalThis.fetch extends {
+  // deno-lint-ignore no-explicit-any -- whatever they take and return
+  (input: any, init?: infer Init): any;
+  // deno-lint-ignore no-explicit-any
+  (input: any, init?: infer Init): any;
+} ? { [Name in Exclude<keyof NonNullable<Init>, "timeout">]?: NonNullable<Init>[Name] | undefined }
+  : never;
 
 /**
  * Options for a request: those of the standard `fetch` (Fetch standard, section 5.4,
@@ -21,7 +29,9 @@ export type StandardRequestInit = { [Name in keyof RequestInit]?: RequestInit[Na
  * `<P extends boolean = true>(init?: SessionRequestInit<P>)` returns a
  * {@linkcode ResponseFor}`<P>`.
  *
- * @typeParam P The type of `prefetch`, which decides the type of the response.
+ * @typeParam P The type of `prefetch`, which decides the type of the response. Give it as a boolean,
+ * such as `prefetch: !streamed`: if it may be left out, as in `streamed ? { prefetch: false } : {}`,
+ * TypeScript takes it for given.
  */
 export interface SessionRequestInit<P extends boolean = true> extends StandardRequestInit {
   /**

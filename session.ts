@@ -171,9 +171,12 @@ export interface SessionOptions {
   traceLeaks?: boolean | undefined;
 }
 
-/** A function that sends a request, as the standard `fetch` does: Fetch standard, section 5.6. */
-// deno-lint-ignore no-explicit-any -- whatever URL, Request and options a runtime's own types name
-export type Fetch = (input: any, init?: any) => Promise<Response>;
+/**
+ * A function that sends a request, as the standard `fetch` does: Fetch standard, section 5.6. A
+ * session gives it a `URL` and options.
+ */
+// The type of a method, whose parameters may be narrower or wider: whatever a `fetch` declares.
+export type Fetch = { fetch(url: URL, init: RequestInit): Promise<Response> }["fetch"];
 
 /** Options for {@linkcode Session.close}. */
 export interface CloseOptions {
@@ -323,7 +326,8 @@ export class Session implements AsyncDisposable {
     const report = onLeak ?? warnOfLeak;
     checkFunction('"onLeak"', report);
     this.#borrowed = options.pool instanceof Pool;
-    this.pool = choosePool(options.pool, options.fetch);
+    const fetch = options.fetch as typeof globalThis.fetch | undefined;
+    this.pool = choosePool(options.pool, fetch);
     this.#exchanges = new Exchanges(this.pool[SLOTS].clock, report);
     this.pool[PLATFORM].onDropped?.(warnOfDrop);
     this.fetch = sessionFetch((input, init) => {
@@ -332,9 +336,9 @@ export class Session implements AsyncDisposable {
       // standard, section 4.4.
       const url = String((input as Request)?.url ?? input).replace(/[\t\n\r]/g, "");
       if (/^[\0- ]*(?:data|blob):/i.test(url)) return globalFetch()(input, init);
-      if (GIVES_WEB_SOCKETS && isUpgrade(input, init)) return (options.fetch ?? globalFetch())(input, init);
+      if (GIVES_WEB_SOCKETS && isUpgrade(input, init)) return (fetch ?? globalFetch())(input, init);
       return this.#perform(() => prepareFetch(input, init, dropInDefaults), respondAsFetch, asFetchError);
-    }, options.fetch) as Session["fetch"];
+    }, fetch) as Session["fetch"];
   }
 
   /** Whether `close()` was called. */
@@ -641,7 +645,7 @@ function parseBaseUrl(baseUrl: string | URL): URL {
   return url;
 }
 
-function choosePool(given: Pool | PoolOptions | undefined, fetch: Fetch | undefined): Pool {
+function choosePool(given: Pool | PoolOptions | undefined, fetch: typeof globalThis.fetch | undefined): Pool {
   if (given !== undefined && !isObject(given)) refuse('"pool" must be a Pool or options for one', given);
   const pool = given instanceof Pool ? given : plain(given ?? {});
   if (!(pool instanceof Pool) && "acquire" in pool) {

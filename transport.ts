@@ -87,7 +87,8 @@ export interface TransportOptions {
    */
   idleTimeout?: number | undefined;
   /** An option of the runtime's own. */
-  [option: string]: unknown;
+  // deno-lint-ignore no-explicit-any -- with `unknown`, an interface such as `Agent.Options` would not fit
+  [option: string]: any;
 }
 
 /**

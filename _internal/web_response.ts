@@ -152,7 +152,11 @@ function defineClass(): ResponseClass {
       // Code that passes a response on reads the platform's own values. If it refuses a status,
       // that is 502, "Bad Gateway".
       const statusText = PHRASE.test(head.statusText) ? head.statusText : "";
-      const init = own({ status: status >= 200 && status <= 599 ? status : 502, statusText, headers: copyable(headers) });
+      const init = own({
+        status: status >= 200 && status <= 599 ? status : 502,
+        statusText,
+        headers: copyable(headers) as Headers,
+      });
       const filled = hasBody(head.method, status);
       const content = filled ? body instanceof Uint8Array ? body : body?.stream() ?? null : null;
       super(content, init);

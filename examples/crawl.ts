@@ -38,7 +38,7 @@ async function visit(url: string): Promise<void> {
 }
 
 function linksOf(html: string, base: string): string[] {
-  return Array.from(html.matchAll(/<a\b[^>]*\bhref="([^"#]+)/gi), ([, href]) => URL.parse(href, base))
+  return Array.from(html.matchAll(/<a\b[^>]*\bhref="([^"#]+)/gi), ([, href = ""]) => URL.parse(href, base))
     .filter((url) => url?.origin === start.origin)
     .map((url) => url!.href);
 }

@@ -378,7 +378,8 @@ Deno.test("prepare() and prepareFetch() read the options of a class's instance, 
       return "theirs";
     }
   }
-  for (const outgoing of [get(URL_A, new Options()), prepareFetch(URL_A, new Options(), DEFAULTS)]) {
+  const options = () => new Options() as object;
+  for (const outgoing of [get(URL_A, options()), prepareFetch(URL_A, options(), DEFAULTS)]) {
     assertEquals([outgoing.method, outgoing.rest as unknown], ["PUT", { client: "theirs" }]);
   }
   class Foreign {

@@ -232,6 +232,12 @@ export const undefinedOptions: [SessionOptions, SessionRequestInit, PoolOptions,
   { grace: maybe.number },
 ];
 createTransport({ idleTimeout: maybe.number });
+/** As the options of a runtime's own are declared. */
+interface AgentOptions {
+  connections?: number;
+  connect?: (options: object) => void;
+}
+export const ofAgent = (options: AgentOptions): Transport => createTransport(options);
 get(url, { prefetch: undefined, signal: maybe.signal });
 export const standardInit: StandardRequestInit = { signal: maybe.signal };
 /** The options of a standard request are options of ours. */
@@ -242,13 +248,17 @@ for (
   const send of [
     async () => await Promise.resolve(new Response()),
     async (url: URL) => await fetch(url),
-    (input: string, init: { headers: Record<string, string> }) => Promise.resolve(new Response(input, init)),
+    (url: URL, init: { headers: Record<string, string> }) => Promise.resolve(new Response(url.pathname, init)),
+    (input: string | URL, init?: RequestInit) => fetch(input, init),
     globalThis.fetch,
   ]
 ) {
   const given: Fetch = send;
   new Session({ fetch: given });
 }
+new Session({ fetch: ({ pathname }, { method }) => Promise.resolve(new Response(`${method} ${pathname}`)) });
+// @ts-expect-error -- it gets a URL
+new Session({ fetch: (url: string) => fetch(url.slice(1)) });
 export const nested = (session: Session): Session => new Session({ fetch: session.fetch });
 /** As libraries name it that are for every platform. */
 export const wide = (session: Session): (input: string | URL | Request, init?: RequestInit) => Promise<Response> =>

@@ -317,7 +317,7 @@ export const cases: Case[] = [
       if (runtime !== "workerd") return; // only there a Request has such a property
       const seen: unknown[] = [];
       const session = new Session({
-        fetch(_, init) {
+        fetch(_, init: RequestInit & { cf?: unknown }) {
           seen.push(init.cf);
           return Promise.resolve(new Response());
         },

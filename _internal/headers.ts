@@ -7,7 +7,7 @@
  */
 
 import { resultOf } from "./causes.ts";
-import { cannotSend, describe, tagOf } from "./options.ts";
+import { cannotSend, describe, own, tagOf } from "./options.ts";
 import type { HeadersInit } from "./runtime.ts";
 
 /**
@@ -50,6 +50,18 @@ export function parseHeaders(given: HeadersInit | undefined): Headers | undefine
 export function copyable(given: HeadersInit): HeadersInit {
   const isOwn = Headers.prototype.constructor === Headers && given instanceof Headers;
   return isOwn || tagOf(given) !== "[object Headers]" ? given : [...given as Iterable<[string, string]>];
+}
+
+/**
+ * Copies headers for a function of the user's. Each header is a property as well, because many
+ * wrappers of `fetch` know only objects: `{ ...init.headers, "x-trace": id }`.
+ */
+export function spreadable(headers: Headers): Headers {
+  const copy = new Headers(headers);
+  const define = (value: string, name: string) =>
+    name in copy || Object.defineProperty(copy, name, own({ value, writable: true, enumerable: true }));
+  headers.forEach(define);
+  return copy;
 }
 
 /** Copies headers, except those with these names. */

@@ -12,6 +12,7 @@ import type { Redirect } from "../request.ts";
 import { bufferBody } from "./body.ts";
 import { type Bytes, decodeStrictly } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
+import { spreadable } from "./headers.ts";
 import { hasBody, SMALL_BODY } from "./http.ts";
 import { keepCookies, withCookies } from "./jar.ts";
 import { own } from "./options.ts";
@@ -121,7 +122,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   // it.
   const sender = platform.sender?.();
   // A user's wrapper or transport may add headers, so it gets a copy for this request alone.
-  const given = headers && (sender ? headers : new Headers(headers));
+  const given = headers && (sender ? headers : spreadable(headers));
   const init = toInit(outgoing, given, platform);
   // The timeout comes first, because a mock of `setTimeout` may throw. Nobody would then handle the
   // rejection of a request that was sent.

@@ -243,6 +243,20 @@ export const cases: Case[] = [
     },
   })),
   ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name: `a wrapper may take the headers for a plain object, as most callers of fetch give one: ${place}`,
+    async run({ scope }) {
+      const spreading = (send: Fetch): Fetch => (input, init) =>
+        send(input, { ...init, headers: { ...init?.headers as Record<string, string>, "x-added": "1" } });
+      await run(spreading, { headers: { "x-mine": "a", "get": "b" } }, async (session) => {
+        const headers = { "content-type": "text/x" };
+        for (const send of [session.post.bind(session), session.fetch]) {
+          const echo = await readEcho(await send(`${scope.url}/echo`, { method: "POST", body: "text", headers }));
+          assertEquals(["x-mine", "content-type", "x-added"].map((name) => header(echo, name)), ["a", "text/x", "1"]);
+        }
+      });
+    },
+  })),
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
     name: `an abort right after text() of a small body shows, though a wrapper has sent it: ${place}`,
     async run({ scope }) {
       await run((send) => (input, init) => send(input, init), {}, async (session) => {

@@ -8,7 +8,7 @@
 
 import { followPolyfill, nameDisposal, showAs } from "./_internal/classes.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
-import { PlatformPromise } from "./_internal/runtime.ts";
+import { withResolvers } from "./_internal/runtime.ts";
 import {
   type AbortListener,
   addAbortListener,
@@ -185,7 +185,7 @@ class Acquisition implements Holder, Waiter, AbortListener {
 
   /** Waits for a lease. Call it right after `tryAcquire()` found no free slot. */
   wait(origin: string, timeout: number, signal: AbortSignal | null | undefined): Promise<Lease> {
-    const { promise, resolve, reject } = PlatformPromise.withResolvers<Lease>();
+    const { promise, resolve, reject } = withResolvers<Lease>();
     this.#resolve = resolve;
     this.#reject = reject;
     this.#leaseRequest = this.#slots.enqueue(origin, timeout, this, this);
@@ -412,10 +412,10 @@ export class Pool implements AsyncDisposable {
     if (this.#closing !== undefined) return this.#closing;
     // Set `#closing` before the first callback runs, because the callback may call back into the
     // pool.
-    const { promise, resolve } = PlatformPromise.withResolvers<void>();
+    const { promise, resolve } = withResolvers<void>();
     this.#closing = promise;
     const failures: unknown[] = [];
-    const idle = PlatformPromise.withResolvers<void>();
+    const idle = withResolvers<void>();
     this[SLOTS].close(idle.resolve, failures);
     resolve(this.#closeTransport(idle.promise, failures));
     return promise;
@@ -442,7 +442,7 @@ export class Pool implements AsyncDisposable {
 }
 
 nameDisposal(Pool, "asyncDispose");
-showAs(Pool, (pool) => {
+showAs(Pool, "Pool", (pool) => {
   const { active, queued } = pool.stats();
   return { active, queued, closed: pool.closed };
 });

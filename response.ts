@@ -589,9 +589,13 @@ function passedOn(response: Response): Response {
   return response;
 }
 
-showAs(PrefetchedResponse, ({ status, url, content }) => ({ status, url: showUrl(url), bytes: content.byteLength }));
+showAs(
+  PrefetchedResponse,
+  "PrefetchedResponse",
+  ({ status, url, content }) => ({ status, url: showUrl(url), bytes: content.byteLength }),
+);
 nameDisposal(StreamedResponse, "asyncDispose");
-showAs(StreamedResponse, ({ status, url, closed }) => ({ status, url: showUrl(url), closed }));
+showAs(StreamedResponse, "StreamedResponse", ({ status, url, closed }) => ({ status, url: showUrl(url), closed }));
 
 /** Why a body that was read can no longer be read. */
 const USED = "it is being read or has been read already";

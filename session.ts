@@ -628,7 +628,7 @@ export class Session implements AsyncDisposable {
 }
 
 nameDisposal(Session, "asyncDispose");
-showAs(Session, (session) => {
+showAs(Session, "Session", (session) => {
   const exchanges = session.exchanges();
   const queued = exchanges.filter(({ state }) => state === "queued").length;
   return { open: exchanges.length - queued, queued, closed: session.closed };

@@ -7,7 +7,7 @@
  */
 
 import type { Cancellation } from "./cancellation.ts";
-import { builtin, PlatformPromise } from "./runtime.ts";
+import { builtin, withResolvers } from "./runtime.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
 import { undiciVersion } from "./transports/undici.ts";
 import type { Upload } from "./upload.ts";
@@ -88,7 +88,7 @@ export class Attempt implements Waiter {
   enqueue(origin: string, timeout: number): Promise<void> {
     const again = origin === this.#lastOrigin;
     this.#leaseRequest = this.#slots!.enqueue(origin, timeout, this.#owner, this, again);
-    const wait = this.#wait = PlatformPromise.withResolvers<void>();
+    const wait = this.#wait = withResolvers<void>();
     this.#owner.cancellation.add(wait.reject);
     return wait.promise;
   }

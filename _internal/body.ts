@@ -169,9 +169,7 @@ export class BodyReader {
     if (!this.#hasStream) return null;
     return makeStream({
       type: "bytes",
-      start: (controller) => {
-        this.#source.onAbort = failWeakly(controller, this.#toError);
-      },
+      start: (controller) => this.#source.failOnAbort(controller, this.#toError),
       pull: async (controller) => {
         this.disturbed = true;
         let read: Read;
@@ -228,19 +226,4 @@ export class BodyReader {
     if (this.#signal?.aborted) this.#exchange.byCaller = true;
     throwIfAborted(this.#signal);
   }
-}
-
-/**
- * Returns a function that makes a stream fail and holds only a weak reference to it. The exchange
- * keeps this function, and must not keep a stream that the caller has dropped. It is a separate
- * function because all closures of one scope share the variables that any of them needs.
- */
-function failWeakly(controller: ReadableByteStreamController, toError: (error: unknown) => unknown) {
-  const held = typeof WeakRef === "function" ? new WeakRef(controller) : holdStrongly(controller);
-  return (reason: unknown) => held.deref()?.error(toError(reason));
-}
-
-/** Takes the place of a `WeakRef`, which some versions of workerd lack. */
-function holdStrongly<T>(value: T): { deref(): T } {
-  return { deref: () => value };
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { PlatformPromise } from "./runtime.ts";
+import { withResolvers } from "./runtime.ts";
 
 /** Rejects the promise of a pending wait. */
 type Reject = (reason: unknown) => void;
@@ -50,7 +50,7 @@ export class Cancellation {
 
   /** Settles as `work` does, or rejects as soon as the request is aborted. */
   race<T>(work: Promise<T>): Promise<T> {
-    const { promise, resolve, reject } = PlatformPromise.withResolvers<T>();
+    const { promise, resolve, reject } = withResolvers<T>();
     this.add(reject);
     work.then((value) => {
       this.forget(reject);

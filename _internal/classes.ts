@@ -15,9 +15,14 @@ import { hide, printable } from "./options.ts";
  * without one for plain data, and puts them into proxies.
  *
  * @param type The class.
+ * @param name Its name, which a minifier may have changed.
  * @param facts Returns the properties of an instance to print.
  */
-export function showAs<T extends object>(type: { readonly prototype: T }, facts: (instance: T) => object): void {
+export function showAs<T extends object>(
+  type: { readonly prototype: T },
+  name: string,
+  facts: (instance: T) => object,
+): void {
   function show(this: T): string {
     let told: string[] = [];
     try {
@@ -25,12 +30,12 @@ export function showAs<T extends object>(type: { readonly prototype: T }, facts:
     } catch {
       // A test double or a proxy lacks the private fields.
     }
-    return `${this.constructor.name} { ${told.join(", ")} }`;
+    return `${this.constructor === type ? name : this.constructor.name} { ${told.join(", ")} }`;
   }
   const { prototype } = type;
   // The keys of the method that runtimes call to print an object: Node and Bun, and Deno.
   for (const key of ["nodejs.util.inspect.custom", "Deno.customInspect"]) hide(prototype, Symbol.for(key), show);
-  if (!(Symbol.toStringTag in prototype)) hide(prototype, Symbol.toStringTag, prototype.constructor.name);
+  if (!(Symbol.toStringTag in prototype)) hide(prototype, Symbol.toStringTag, name);
 }
 
 /** Functions that give the renamed methods their proper symbols, once a polyfill has made those. */

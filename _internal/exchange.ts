@@ -15,7 +15,7 @@ import { type Clock, Deadlines, type Sweep } from "./deadlines.ts";
 import { isIdempotent } from "./http.ts";
 import { type Linked, List } from "./list.ts";
 import type { Outgoing } from "./prepare.ts";
-import { PlatformPromise } from "./runtime.ts";
+import { withResolvers } from "./runtime.ts";
 import { type AbortListener, addAbortListener, removeAbortListener, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
@@ -63,7 +63,7 @@ export class Exchanges {
    * that comes later leaves no timer either.
    */
   close(): Promise<void> {
-    this.#idle ??= PlatformPromise.withResolvers();
+    this.#idle ??= withResolvers();
     this.#rest();
     return this.#idle.promise;
   }

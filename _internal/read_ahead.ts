@@ -52,7 +52,7 @@ export class ReadAhead {
       this.failure = error;
       // An abort would take the bytes that arrived from the caller's stream. If nobody has read
       // any, it would fail `cancel()`.
-      if (this.#bytes.size > 0 || !this.#taken) source.onAbort = undefined;
+      if (this.#bytes.size > 0 || !this.#taken) source.spareStream();
       source.abort(error);
       exchange.release(false);
       exchange.end();

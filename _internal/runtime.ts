@@ -9,9 +9,20 @@
 
 /**
  * The class of the promises of async functions, even if a library has replaced the global one. Such
- * a class may lack `withResolvers()`, or lose the async context.
+ * a class may lose the async context.
  */
 export const PlatformPromise: PromiseConstructor = (async () => {})().constructor as PromiseConstructor;
+
+/**
+ * Returns a promise and the functions that settle it. If a compiler has replaced the async
+ * functions, for zone.js in particular, the class is that of a library and may have no such method.
+ */
+export function withResolvers<T>(): PromiseWithResolvers<T> {
+  if (PlatformPromise.withResolvers !== undefined) return PlatformPromise.withResolvers();
+  let resolve!: PromiseWithResolvers<T>["resolve"], reject!: PromiseWithResolvers<T>["reject"];
+  const promise = new PlatformPromise<T>((...functions) => [resolve, reject] = functions);
+  return { promise, resolve, reject };
+}
 
 let PlatformStream: typeof ReadableStream | undefined;
 

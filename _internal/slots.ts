@@ -104,7 +104,7 @@ export class Lease {
 }
 
 nameDisposal(Lease, "dispose");
-showAs(Lease, ({ origin, released }) => ({ origin, released }));
+showAs(Lease, "Lease", ({ origin, released }) => ({ origin, released }));
 
 /** An origin, and the list of the requests that wait for its slots. */
 export class Origin extends List<LeaseRequest> {

@@ -58,8 +58,6 @@ export class Source {
    * a cap applies.
    */
   bounded: boolean;
-  /** Called when the exchange is aborted. */
-  onAbort: ((reason: unknown) => void) | undefined;
   readonly #exchange: Exchange;
   /** Whether the body's reader is a BYOB reader or, if there is none yet, is to be one. */
   #fills: boolean;
@@ -82,6 +80,9 @@ export class Source {
    */
   #blockSize = 4096;
   #received = 0;
+  /** The caller's stream, and what converts the error that it fails with. */
+  #stream: { deref(): ReadableByteStreamController | undefined } | undefined;
+  #toError: ((error: unknown) => unknown) | undefined;
   /** The number of empty chunks since the last one with bytes. */
   #empty = 0;
 
@@ -276,12 +277,28 @@ export class Source {
     }
   }
 
+  /**
+   * Makes the caller's stream fail if the exchange is aborted. Holds it weakly, because the exchange
+   * must not keep a stream that the caller has dropped. A function that did so would keep it, once a
+   * minifier has moved that function to where the stream is known.
+   */
+  failOnAbort(controller: ReadableByteStreamController, toError: (error: unknown) => unknown): void {
+    // Some versions of workerd have no `WeakRef`.
+    this.#stream = typeof WeakRef === "function" ? new WeakRef(controller) : { deref: () => controller };
+    this.#toError = toError;
+  }
+
+  /** Lets the caller's stream go on with what it has if the exchange is aborted. */
+  spareStream(): void {
+    this.#stream = undefined;
+  }
+
   /** Stops reading, because the exchange is aborted. */
   abort(reason: unknown): void {
     const response = this.#response;
     const reader = this.#reader;
     this.#response = this.#reader = undefined;
-    this.onAbort?.(reason);
+    this.#stream?.deref()?.error(this.#toError!(reason));
     // A reader that is not the platform's own may also throw. Its failure does not matter here.
     if (reader !== undefined) (async () => await reader.cancel(reason))().catch(() => {});
     else if (response !== undefined) cancelBody(response);

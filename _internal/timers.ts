@@ -6,7 +6,7 @@
  * @module
  */
 
-import { builtin, PlatformPromise } from "./runtime.ts";
+import { builtin, withResolvers } from "./runtime.ts";
 
 /** The functions of a platform for timers and turns of the event loop. */
 interface Timers {
@@ -111,7 +111,7 @@ export function afterReal(ms: number, callback: () => void): () => void {
  * timer.
  */
 export function delay(ms: number): [late: Promise<undefined>, removeTimer: () => void] {
-  const { promise, resolve } = PlatformPromise.withResolvers<undefined>();
+  const { promise, resolve } = withResolvers<undefined>();
   return [promise, afterReal(ms, () => resolve(undefined))];
 }
 

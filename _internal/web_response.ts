@@ -338,7 +338,7 @@ function defineClass(): ResponseClass {
   }
   // Hide the class, so that callers see a standard `Response`.
   Object.defineProperty(WebResponse.prototype, "constructor", own({ value: Response, enumerable: false }));
-  showAs(WebResponse, ({ status, url, bodyUsed }) => ({ status, url: showUrl(url), bodyUsed }));
+  showAs(WebResponse, "Response", ({ status, url, bodyUsed }) => ({ status, url: showUrl(url), bodyUsed }));
   return WebResponse as unknown as ResponseClass;
 }
 

@@ -272,12 +272,13 @@ test("Source.abort() cancels the body, also one that nobody has begun to read", 
     const stream = new ReadableStream<Bytes>({ type: "bytes", cancel: (reason) => void (canceled = reason) });
     const { source } = arrive({ body: stream, prefersByob: prefersByob === true });
     const told: unknown[] = [];
-    source.onAbort = (reason) => told.push(reason);
+    const controller = { error: (reason: unknown) => told.push(reason) } as never;
+    source.failOnAbort(controller, (reason) => `${reason}!`);
     if (prefersByob === false) source.read().catch(() => {});
     if (prefersByob === true) source.readInto(new ByteCollector(), 10).catch(() => {});
     source.abort("enough");
     await settle();
-    assertEquals([canceled, told, source.open], [prefersByob === undefined ? undefined : "enough", ["enough"], false]);
+    assertEquals([canceled, told, source.open], [prefersByob === undefined ? undefined : "enough", ["enough!"], false]);
   }
 });
 

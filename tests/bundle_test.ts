@@ -1,8 +1,9 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assert, assertEquals } from "@std/assert";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import ts from "typescript59";
+import { runScript } from "./harness/run_script.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -16,12 +17,12 @@ interface Bundle {
   text: string;
 }
 
+async function bundle(...args: string[]): Promise<Bundle> {
+  return JSON.parse((await runScript("scripts/bundle.ts", ...args)).stdout);
+}
+
 Deno.test("the module bundled for browsers is the module alone, and reads no global of other runtimes at load", async () => {
-  const script = fileURLToPath(new URL("scripts/bundle.ts", import.meta.url));
-  const { stdout, success } = await new Deno.Command(Deno.execPath(), { args: ["run", "-A", "--no-check", script] })
-    .output();
-  assert(success);
-  const { inputs, text }: Bundle = JSON.parse(new TextDecoder().decode(stdout));
+  const { inputs, text } = await bundle();
   for (const [path, { imports }] of Object.entries(inputs)) {
     assert(/^(_internal\/(transports\/)?)?\w+\.ts$/.test(path), path);
     for (const { path, external } of imports) assert(!external, path);
@@ -36,6 +37,36 @@ Deno.test("the module bundled for browsers is the module alone, and reads no glo
   const load = new Function("traps", `with (traps) { const globalThis = traps; ${text}; return hangup; }`);
   assertEquals(typeof load(traps).Session, "function");
   assertEquals(read, []);
+});
+
+Deno.test("the module minified by terser, as webpack's is, keeps its promises of garbage and its classes' names", async () => {
+  const file = await Deno.makeTempFile({ suffix: ".js" });
+  await Deno.writeTextFile(file, (await bundle("minify")).text);
+  const { stdout } = await runScript("scripts/minified.ts", file);
+  await Deno.remove(file);
+  assertEquals(JSON.parse(stdout), {
+    shown: [
+      "Session { open: 0, queued: 0, closed: false }",
+      "[object Session]",
+      "Pool { active: 0, queued: 0, closed: false }",
+      'StreamedResponse { status: 200, url: "http://x.test/", closed: false }',
+    ],
+    leaks: 11,
+    open: 0,
+  });
+});
+
+Deno.test("the module works where async functions are compiled for another Promise, as Angular does for zone.js", async () => {
+  class OldPromise<T> extends Promise<T> {
+    static override withResolvers = undefined as never;
+  }
+  const { text } = await bundle("as it is", "es2016");
+  const { Session }: typeof import("../mod.ts") = new Function("Promise", `${text}; return hangup`)(OldPromise);
+  const session = new Session({ pool: { maxConnections: 1 }, fetch: () => Promise.resolve(new Response("hello")) });
+  const sent = session.get("http://x.test/");
+  assert(sent instanceof OldPromise);
+  const texts = await Promise.all([sent, session.fetch("http://x.test/")].map(async (sent) => (await sent).text()));
+  assertEquals([await Promise.all(texts), await session.close()], [["hello", "hello"], []]);
 });
 
 /** The shipped files, relative to the root. */

@@ -1,17 +1,13 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assert, assertEquals } from "@std/assert";
-import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import type * as hangup from "../mod.ts";
 import { Session } from "../mod.ts";
+import { runScript } from "./harness/run_script.ts";
 
 Deno.test("where there is no Symbol.asyncDispose, no method is named undefined, and esbuild's await using finds it", async () => {
-  const script = fileURLToPath(new URL("scripts/bundle.ts", import.meta.url));
-  const { stdout, success } = await new Deno.Command(Deno.execPath(), { args: ["run", "-A", "--no-check", script] })
-    .output();
-  assert(success);
-  const { text } = JSON.parse(new TextDecoder().decode(stdout));
+  const { text } = JSON.parse((await runScript("scripts/bundle.ts")).stdout);
   const symbols: Record<PropertyKey, symbol | undefined> = { dispose: undefined, asyncDispose: undefined };
   // Not over `Symbol` itself, whose properties no proxy may hide.
   const symbol = new Proxy((description?: string) => Symbol(description), {

@@ -160,13 +160,12 @@ const keyOf = (isNew: boolean) => isNew ? NEW_DISPATCHER : OLD_DISPATCHER;
 
 function findGlobals(): Globals {
   const globals = globalThis as Globals;
-  // Reading any of undici's globals loads undici, which creates the dispatchers.
-  void globals.Headers;
-  if (OLD_DISPATCHER in globals) return globals;
+  // Reading any of undici's globals loads undici, which creates the dispatchers. The value is used,
+  // because a minifier may leave out a read whose value is not.
+  if (globals.Headers !== undefined && OLD_DISPATCHER in globals) return globals;
   // In another realm, such as that of a test runner, only the main realm has the dispatchers.
   const main = builtin<{ runInThisContext(code: string): Globals }>("node:vm")?.runInThisContext("globalThis") ?? {};
-  void main.Headers;
-  return main;
+  return main.Headers === undefined ? {} : main;
 }
 
 function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor | undefined {

@@ -17,6 +17,7 @@ import {
   checkMethods,
   checkNumber,
   isObject,
+  isRequest,
   MAX_DELAY,
   own,
   plain,
@@ -334,7 +335,7 @@ export class Session implements AsyncDisposable {
       // Only the runtime can read these URLs, and they need no connection. A URL's parser ignores
       // control characters and spaces at its start, and line breaks and tabs anywhere: URL
       // standard, section 4.4.
-      const url = String((input as Request)?.url ?? input).replace(/[\t\n\r]/g, "");
+      const url = String(isRequest(input) ? input.url : input).replace(/[\t\n\r]/g, "");
       if (/^[\0- ]*(?:data|blob):/i.test(url)) return globalFetch()(input, init);
       if (GIVES_WEB_SOCKETS && isUpgrade(input, init)) return (fetch ?? globalFetch())(input, init);
       return this.#perform(() => prepareFetch(input, init, dropInDefaults), respondAsFetch, asFetchError);

@@ -29,7 +29,7 @@ const CODES: readonly [code: string, words: RegExp][] = [
   ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", /peer certificate: UnknownIssuer/],
   ["EPROTO", /\(Connect\): received (?:corrupt|fatal)/],
   ["ERR_UNSAFE_PORT", /^\w*: bad port$|Requests to port \d+ are blocked/],
-  ["ERR_ACCESS_DENIED", /^\w*: Requires net access /],
+  ["ERR_ACCESS_DENIED", /^\w*: Requires net access |\(Connect\): Requires net access /],
 ];
 
 /**

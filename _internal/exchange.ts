@@ -93,7 +93,7 @@ export class Exchanges {
   }
 
   list(): ExchangeInfo[] {
-    return Array.from(this.#open, (exchange) => exchange.info());
+    return [...this.#open].map((exchange) => exchange.info());
   }
 
   #sweep(now: number): Sweep {

@@ -147,6 +147,7 @@ const CODES: [error: unknown, code: string | undefined, unsent: boolean][] = [
   // The server says this about the client's certificate, and may have read the request.
   [coded("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"), "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", false],
   [new Error('Requires net access to "a.test:443", run again with the --allow-net flag'), "ERR_ACCESS_DENIED", true],
+  [new Error(`${DENO}Requires net access to "127.0.0.1:80", run again with`), "ERR_ACCESS_DENIED", true],
   [new TypeError("fetch failed", { cause: new Error("bad port") }), "ERR_UNSAFE_PORT", true],
   [new TypeError("Fetch failed: Requests to port 25 are blocked"), "ERR_UNSAFE_PORT", true],
   // happy-dom quotes Node's message, and leaves out its code.

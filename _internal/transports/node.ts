@@ -7,6 +7,7 @@
  * @module
  */
 
+import { resultOf } from "../causes.ts";
 import { Clock } from "../deadlines.ts";
 import { TurnDrain } from "../drain.ts";
 import { headerOf, isIdempotent } from "../http.ts";
@@ -36,9 +37,10 @@ const DEAD = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
 
 /**
  * The error to destroy all agents with. Without it, undici would make an error for each agent, and
- * its stack trace takes longer than the rest of a close.
+ * its stack trace takes longer than the rest of a close. It is not made at load, because Node 22
+ * cannot put an error into a snapshot.
  */
-const CLOSED = new Error("The transport is closed");
+let closed: Error | undefined;
 
 /** How long undici waits for a connection, in milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
@@ -202,7 +204,8 @@ class NodeTransport implements Adapter {
 
   #send(fetch: Fetch, url: URL, init: Init, route: Route): Promise<Response> {
     const request = wholeRequest(fetch, url, init);
-    if (request !== undefined) return this.#dispatchers.instead(route, () => fetch(request, init));
+    const sent = request && this.#dispatchers.instead(route, () => fetch(request, init));
+    if (sent !== undefined) return sent;
     init.dispatcher = route as unknown as NonNullable<Init["dispatcher"]>;
     return sendThrough(fetch, url, init);
   }
@@ -282,7 +285,7 @@ class Connecting {
   removeEventListener() {}
 
   end() {
-    for (const reference of this.#listeners.keys()) reference.deref()?.();
+    for (const reference of this.#listeners.keys()) resultOf(() => reference.deref()?.());
     this.#listeners.clear();
   }
 }
@@ -332,7 +335,7 @@ function release(agent: Agent) {
  */
 async function destroy(agent: Agent): Promise<void> {
   try {
-    await agent.destroy(CLOSED);
+    await agent.destroy(closed ??= new Error("The transport is closed"));
   } catch {
     await agent.close().catch((error) => {
       if (error.code !== "UND_ERR_DESTROYED") throw error;

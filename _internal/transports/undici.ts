@@ -118,12 +118,12 @@ export class Dispatchers {
   }
 
   /**
-   * Replaces the global dispatcher with a route for one call. `fetch` looks up the global one
-   * before it returns, and only if its `Request` carries no dispatcher.
+   * Replaces the global dispatcher with a route for one call, unless the globals are frozen. `fetch`
+   * looks up the global one before it returns, and only if its `Request` carries no dispatcher.
    */
-  instead<T>(route: object | false, call: () => T): T {
+  instead<T>(route: object | false, call: () => T): T | undefined {
     const before = this.#globals[this.#key];
-    this.#globals[this.#key] = route;
+    if (!Reflect.set(this.#globals, this.#key, route)) return undefined;
     try {
       return call();
     } finally {
@@ -142,8 +142,7 @@ export class Dispatchers {
     const body = Object.assign(new Blob(["-"]), { stream: () => stream });
     try {
       const init = own({ method: "POST", body, redirect: "follow", signal: null } as const);
-      await this.instead(false, () => fetch(request, init));
-      return true;
+      return await this.instead(false, () => fetch(request, init)) !== undefined;
     } catch (error) {
       return (error as { code?: unknown }).code !== "ERR_ASSERTION";
     }

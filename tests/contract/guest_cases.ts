@@ -109,6 +109,9 @@ export const cases: Case[] = [
       assertEquals(text, "in the shop: 3 left");
     },
   })),
+  onNode("a Request is sent where the global object is frozen", async (t) => {
+    assertEquals(await run(t, "frozen globals"), [200, 200]);
+  }),
   {
     name: "responses have what those of happy-dom have, where its globals were there first",
     needs: ["processes"],

@@ -690,6 +690,18 @@ async function frozen(before: boolean) {
   return [...results, await nameOf(session.get("200"))];
 }
 
+/** Freezes the global object, with what the runtime keeps in it. */
+async function frozenGlobals() {
+  const { Session } = await load();
+  await outcome(own(url));
+  Object.freeze(globalThis);
+  const session = new Session();
+  const request = () => new Request(`${url}/echo`, { method: "POST", body: "text" });
+  const results = [await outcome(session.request(request())), await outcome(session.fetch(request()))];
+  await session.close();
+  return results;
+}
+
 /**
  * Compares the responses of a session with those of the global `fetch`, where happy-dom's globals
  * were there before.
@@ -799,6 +811,7 @@ const situations: Record<string, () => unknown> = {
   "happy-dom": () => inHappyDom(true),
   "happy-dom's classes": () => inHappyDom(false),
   "frozen": () => frozen(detail === "before"),
+  "frozen globals": frozenGlobals,
   "warned": warned,
   "dropped": dropped,
 };

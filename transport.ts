@@ -52,7 +52,8 @@ export interface Transport {
    * @param init The options of the standard `fetch`. The object belongs to the transport, which may
    * add to it.
    * @returns The response. If the promise rejects, its reason becomes the `cause` of a
-   * {@linkcode NetworkError}.
+   * {@linkcode NetworkError}. But an error of a class of your own, and what frameworks throw to
+   * redirect, reach the caller as they are.
    */
   fetch(url: URL, init: RequestInit): Promise<Response>;
   /**

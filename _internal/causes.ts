@@ -7,7 +7,7 @@
  * @module
  */
 
-import { isObject, printable } from "./options.ts";
+import { isObject, printable, tagOf } from "./options.ts";
 
 /** Node's codes for failures, with the words by which other runtimes report the same failure. */
 const CODES: readonly [code: string, words: RegExp][] = [
@@ -133,19 +133,26 @@ export function isPermanent(code: string | undefined): boolean {
   return findFailure(code)?.[2] === true;
 }
 
+/** Matches the codes that HTTP clients give their failures of the network. */
+const NETWORK_CODE = /^(?:E[A-Z\d]+$|ERR_|UND_ERR_|UNABLE_TO_)|CERT/;
+
 /**
- * Whether the class of an error is the user's own, as that of an error from a hook, so that it is
- * no failure of the network.
+ * Whether a wrapper or a hook has thrown this on purpose, so that it is no failure of the network:
+ * what is of a class of its own, a `Response`, and the errors by which React's servers redirect,
+ * which have a `digest`.
  *
  * The errors of another HTTP client have classes of their own too, but its failures of the network
  * have a code.
  */
 export function isCustom(thrown: unknown): boolean {
   // Proxies and accessors may throw. An error with those does not count.
-  return resultOf(() =>
-    thrown instanceof Error && findCode(thrown) === undefined && explain(thrown) === undefined &&
-    Reflect.get(globalThis, thrown.constructor.name) !== thrown.constructor
-  ) === true;
+  return resultOf(() => {
+    // An error of another realm is no instance of `Error`, and its class may be none of its own.
+    if (!isObject(thrown) || !(thrown instanceof Error) && "message" in thrown) return false;
+    if (NETWORK_CODE.test(findCode(thrown) ?? "") || explain(thrown) !== undefined) return false;
+    return "digest" in thrown || tagOf(thrown) === "[object Response]" ||
+      Reflect.get(globalThis, thrown.constructor.name) !== thrown.constructor;
+  }) === true;
 }
 
 /** Whether an error says that a signal has aborted, or has timed out. */

@@ -39,7 +39,7 @@ export type Read = { done: false; value: Bytes } | { done: true; value?: Bytes |
 interface Reader {
   /** @param view What a BYOB reader fills: Streams standard, section 4.5. */
   read(view?: Bytes): PromiseLike<Read>;
-  cancel(reason: unknown): unknown;
+  cancel(): unknown;
 }
 
 const END: Read = { done: true, value: undefined };
@@ -299,8 +299,9 @@ export class Source {
     const reader = this.#reader;
     this.#response = this.#reader = undefined;
     this.#stream?.deref()?.error(this.#toError!(reason));
-    // A reader that is not the platform's own may also throw. Its failure does not matter here.
-    if (reader !== undefined) (async () => await reader.cancel(reason))().catch(() => {});
+    // A reader that is not the platform's own may also throw. Its failure does not matter here. It
+    // gets no reason, because the streams of some packages throw that where nobody can catch it.
+    if (reader !== undefined) (async () => await reader.cancel())().catch(() => {});
     else if (response !== undefined) cancelBody(response);
   }
 
@@ -339,7 +340,7 @@ function getReader(response: Response, isNetwork: boolean): Reader | undefined {
   // The body may be another kind of stream: an npm package's `fetch` made it.
   const iterable = Symbol.asyncIterator in Object(body) ? body as unknown : readMethods(response);
   const iterator: AsyncIterator<Bytes> = (iterable as AsyncIterable<Bytes>)[Symbol.asyncIterator]();
-  return { read: () => iterator.next() as Promise<Read>, cancel: (reason) => iterator.return?.(reason) };
+  return { read: () => iterator.next() as Promise<Read>, cancel: () => iterator.return?.() };
 }
 
 /**

@@ -296,6 +296,12 @@ Deno.test("isCustom() knows the user's own classes, unless their errors are of t
   assertEquals([coded("ECONNRESET"), Object.assign(new Own(), { code: "ECONNRESET" })].map(isCustom), [false, false]);
   assertEquals(isCustom(new Own("Unable to connect. Is the computer able to access the url?")), false);
   assertEquals(isCustom(new Own("a", { cause: reset })), false);
+  assertEquals(isCustom(Object.assign(new Own(), { code: "TOKEN_EXPIRED" })), true);
+  class Redirect {
+    location = "/login";
+  }
+  const digest = Object.assign(new Error("NEXT_REDIRECT"), { digest: "NEXT_REDIRECT;replace;/login;307;" });
+  assertEquals([new Redirect(), new Response(), digest, {}].map(isCustom), [true, true, true, false]);
   class Thrown {
     message = "mine";
   }

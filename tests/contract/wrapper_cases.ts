@@ -176,6 +176,20 @@ export const cases: Case[] = [
       });
     },
   })),
+  ...Object.entries(LEAVES).map(([way, leave]): Case => ({
+    name: `the stream of a user's fetch is canceled without a reason, which some packages throw: ${way}`,
+    async run() {
+      let reason: unknown = "not canceled";
+      const stream = new ReadableStream({
+        pull: (controller) => controller.enqueue(new Uint8Array(9)),
+        cancel: (given) => void (reason = given),
+      });
+      await withSession({ fetch: () => Promise.resolve(new Response(stream)) }, async (session) => {
+        await leave(session, "http://x.test/");
+      });
+      assertEquals(reason, undefined);
+    },
+  })),
   ...Object.entries(BODILESS).map(([what, members]): Case => ({
     name: `a response without a stream is read through its methods: ${what}`,
     async run() {

@@ -18,7 +18,7 @@ import { keepCookies, withCookies } from "./jar.ts";
 import { own } from "./options.ts";
 import type { Outgoing } from "./prepare.ts";
 import { followRedirect, isRedirect, refuseRedirect } from "./redirect.ts";
-import { Source } from "./source.ts";
+import { hasMethods, Source } from "./source.ts";
 import { CARRIER } from "./transports/carried.ts";
 import { globalFetch, isRuntimeFetch } from "./transports/global_fetch.ts";
 import type { Platform } from "./transports/platform.ts";
@@ -219,8 +219,8 @@ function checkResponse(response: Response, exchange: Exchange): void {
     if (typeof status !== "number" || !headers.get || !headers.has) throw new TypeError("It has no status or headers");
     used = bodyUsed;
     // Look at the methods first, because on Bun, reading `body` turns the body into a stream.
-    const canRead = response.arrayBuffer ?? response.text ?? response.json ?? response.body;
-    if (canRead === undefined && hasBody(exchange.method, status)) throw new TypeError("It has no body");
+    const canRead = hasMethods(response) || response.body !== undefined;
+    if (!canRead && hasBody(exchange.method, status)) throw new TypeError("It has no body");
   } catch (cause) {
     throw new NetworkError('The value that "fetch" returned is not a Response', exchange, cause);
   }

@@ -13,6 +13,7 @@ import { resultOf } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, hasBody, SMALL_BODY } from "./http.ts";
 import type { ResponseType } from "./runtime.ts";
+import { tagOf } from "./options.ts";
 import { delay } from "./timers.ts";
 import { cancelBody, openStream } from "./transports/forms.ts";
 import type { Platform } from "./transports/platform.ts";
@@ -129,7 +130,7 @@ export class Source {
    * turns the body into a stream, which keeps the process alive even if nobody reads it.
    */
   get hasStream(): boolean {
-    return this.#response !== undefined && (this.#isNetwork || this.#response.body !== null);
+    return this.#response !== undefined && (this.#isNetwork || !isEmpty(this.#response));
   }
 
   /**
@@ -334,13 +335,23 @@ export class Source {
  * safe.
  */
 function getReader(response: Response, isNetwork: boolean): Reader | undefined {
+  if (isEmpty(response)) return undefined;
   const { body } = response;
-  if (body === null) return undefined;
   if (typeof body?.getReader === "function") return (isNetwork ? readerOf(body) : openStream(body)) as Reader;
   // The body may be another kind of stream: an npm package's `fetch` made it.
   const iterable = Symbol.asyncIterator in Object(body) ? body as unknown : readMethods(response);
   const iterator: AsyncIterator<Bytes> = (iterable as AsyncIterable<Bytes>)[Symbol.asyncIterator]();
   return { read: () => iterator.next() as Promise<Read>, cancel: () => iterator.return?.() };
+}
+
+/** Whether a response has no body. In a mock that is written by hand, `body` may be missing or wrong. */
+function isEmpty(response: Response): boolean {
+  return response.body === null && (tagOf(response) === "[object Response]" || !hasMethods(response));
+}
+
+/** Whether a response has a method that reads its body. */
+export function hasMethods({ arrayBuffer, text, json }: Partial<Response>): boolean {
+  return (arrayBuffer ?? text ?? json) !== undefined;
 }
 
 /**

@@ -234,7 +234,9 @@ export function bodyOf(
  */
 function copyFromMemory(request: Request): Request | undefined {
   const options = { method: "POST", mode: "no-cors", cache: "default", integrity: "", signal: null };
-  return resultOf(() => new Request(request, own(options as RequestInit)));
+  // A `Request` of npm's undici can be copied by its own class alone.
+  const RequestClass = request instanceof Request ? Request : Object(request).constructor as typeof Request;
+  return resultOf(() => new RequestClass(request, own(options as RequestInit)));
 }
 
 let tells: boolean | undefined;

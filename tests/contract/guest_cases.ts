@@ -109,6 +109,9 @@ export const cases: Case[] = [
       assertEquals(text, "in the shop: 3 left");
     },
   })),
+  onNode("a Request of npm's undici keeps its length, and its body through a redirect", async (t) => {
+    assertEquals(await run(t, "request of undici"), [[["content-length", "4"]], "text"]);
+  }),
   onNode("a Request is sent where the global object is frozen", async (t) => {
     assertEquals(await run(t, "frozen globals"), [200, 200]);
   }),

@@ -81,6 +81,7 @@ const BODILESS: Record<string, object> = {
   "json()": { json: () => Promise.resolve({ a: 1 }) },
   "json() at once": { json: () => ({ a: 1 }) },
   "a body that is a string": { body: '{"a":1}', text: () => Promise.resolve('{"a":1}') },
+  "a body that is null": { body: null, text: () => Promise.resolve('{"a":1}') },
   "a body that is undefined": { body: undefined, text: () => Promise.resolve('{"a":1}') },
 };
 
@@ -230,9 +231,11 @@ export const cases: Case[] = [
         const error = await session.get("http://x.test/").catch((error) => error);
         assertEquals([error.name, error.cause?.message], ["NetworkError", "It has no body"]);
       });
-      await withSession({ fetch: likeness({}, 204) }, async (session) => {
-        assertEquals((await session.get("http://x.test/")).content.byteLength, 0);
-      });
+      for (const empty of [likeness({}, 204), likeness({ body: null })]) {
+        await withSession({ fetch: empty }, async (session) => {
+          assertEquals((await session.get("http://x.test/")).content.byteLength, 0);
+        });
+      }
     },
   },
   ...Object.entries(PLACES).map(([place, run]): Case => ({

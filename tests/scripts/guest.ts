@@ -323,6 +323,7 @@ async function mockedByMsw() {
 /** The part of npm's undici that is used here, the same in each version. */
 interface Undici {
   fetch: Fetch;
+  Request: typeof Request;
   install?(): void;
   setGlobalDispatcher(dispatcher: object): void;
   getGlobalDispatcher(): object;
@@ -690,6 +691,17 @@ async function frozen(before: boolean) {
   return [...results, await nameOf(session.get("200"))];
 }
 
+/** Sends a `Request` of npm's undici through a session over its `fetch`. */
+async function requestOfUndici() {
+  const { Session } = await load();
+  const undici = await importUndici(ownVersion);
+  const session = new Session({ fetch: undici.fetch });
+  const request = new undici.Request(`${url}/redirect/307?to=/echo`, { method: "POST", body: "text" });
+  const { headers, body } = await (await session.fetch(request)).json();
+  await session.close();
+  return [headers.filter(([name]: [string]) => /length|transfer/.test(name)), body];
+}
+
 /** Freezes the global object, with what the runtime keeps in it. */
 async function frozenGlobals() {
   const { Session } = await load();
@@ -812,6 +824,7 @@ const situations: Record<string, () => unknown> = {
   "happy-dom's classes": () => inHappyDom(false),
   "frozen": () => frozen(detail === "before"),
   "frozen globals": frozenGlobals,
+  "request of undici": requestOfUndici,
   "warned": warned,
   "dropped": dropped,
 };

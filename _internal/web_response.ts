@@ -7,13 +7,13 @@
  */
 
 import type { Redirect, Repeatable } from "../request.ts";
-import { type Bytes, makeStream, readerOf, UTF8 } from "./bytes.ts";
+import { type Bytes, isWebStream, makeStream, readerOf, UTF8 } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import { showAs } from "./classes.ts";
 import { copyable } from "./headers.ts";
 import { hasBody, headerOf } from "./http.ts";
 import { own } from "./options.ts";
-import { isWorkerd, type ResponseType } from "./runtime.ts";
+import { isWorkerd, mainRealm, platformStream, type ResponseType } from "./runtime.ts";
 import { throwIfAborted } from "./signals.ts";
 import { showUrl, withoutFragment } from "./url.ts";
 
@@ -120,12 +120,21 @@ export function takeResponse(): ResponseClass {
   return OwnResponse ??= defineClass();
 }
 
-function defineClass(): ResponseClass {
-  // The platform's own class, even if the global one is a proxy of it, as with nock and msw, or a
-  // subclass, as with @hono/node-server. Those expect fields that a subclass of theirs does not
-  // have.
+/**
+ * Returns the platform's own class, even if the global one is a proxy of it, as with nock and msw,
+ * or a subclass, as with @hono/node-server. Those expect fields that a subclass of theirs does not
+ * have. If a test runner on Node has a realm of its own, whose class takes no streams, as that of
+ * jest-fetch-mock, this is the class of the main realm.
+ */
+function platformResponse(): typeof Response {
   const { constructor } = resultOf(() => Response.error()) ?? Response.prototype;
-  const BaseResponse = constructor as new (...args: ConstructorParameters<typeof Response>) => Base;
+  const found = constructor as typeof Response;
+  const takesStreams = resultOf(() => isWebStream(new found(new (platformStream())()).body)) === true;
+  return takesStreams ? found : mainRealm<{ Response?: typeof Response }>()?.Response ?? found;
+}
+
+function defineClass(): ResponseClass {
+  const BaseResponse = platformResponse() as unknown as new (...args: ConstructorParameters<typeof Response>) => Base;
 
   /**
    * A `Response` with values that its constructor does not accept: the URL, the type, a status

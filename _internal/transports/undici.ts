@@ -9,7 +9,7 @@
 
 import { resultOf } from "../causes.ts";
 import { isObject, isPlainObject, own } from "../options.ts";
-import { builtin, isWorkerd, platformStream } from "../runtime.ts";
+import { isWorkerd, mainRealm, platformStream } from "../runtime.ts";
 
 /** The part of undici's `Agent` and `EnvHttpProxyAgent` that is used here. */
 export interface Agent {
@@ -163,7 +163,7 @@ function findGlobals(): Globals {
   // because a minifier may leave out a read whose value is not.
   if (globals.Headers !== undefined && OLD_DISPATCHER in globals) return globals;
   // In another realm, such as that of a test runner, only the main realm has the dispatchers.
-  const main = builtin<{ runInThisContext(code: string): Globals }>("node:vm")?.runInThisContext("globalThis") ?? {};
+  const main = mainRealm<Globals>() ?? {};
   return main.Headers === undefined ? {} : main;
 }
 

@@ -623,13 +623,17 @@ async function inRealm() {
     format: "iife",
     globalName: "Hangup",
   });
-  const realm = createContext();
-  for (const name of Object.getOwnPropertyNames(globalThis)) {
-    // Node warns of those that store things.
-    if (!(name in runInContext("globalThis", realm)) && !/storage/i.test(name)) {
-      realm[name] = Reflect.get(globalThis, name);
+  const makeRealm = (globals: object = {}) => {
+    const realm = createContext();
+    for (const name of Object.getOwnPropertyNames(globalThis)) {
+      // Node warns of those that store things.
+      if (!(name in runInContext("globalThis", realm)) && !/storage/i.test(name)) {
+        realm[name] = Reflect.get(globalThis, name);
+      }
     }
-  }
+    return Object.assign(realm, globals);
+  };
+  const realm = makeRealm();
   const { createTransport, Session }: typeof Hangup = runInContext(`${script!.text}; Hangup`, realm);
   const session = new Session();
   const configured = new Session({ pool: { transport: createTransport({ connect: { timeout: 5000 } }) } });
@@ -644,6 +648,22 @@ async function inRealm() {
   ];
   await session.close();
   await configured.close();
+  // As that of node-fetch, which jest-fetch-mock makes global.
+  class OldResponse {
+    readonly headers = new Headers();
+    readonly #text: string;
+    constructor(body: unknown) {
+      this.#text = String(body);
+    }
+    text() {
+      return Promise.resolve(this.#text);
+    }
+  }
+  const mocked: typeof Hangup = runInContext(`${script!.text}; Hangup`, makeRealm({ Response: OldResponse }));
+  const over = new mocked.Session();
+  const response = await over.fetch(`${url}/bytes/10`);
+  results.push([response.status, response.headers.get("content-length"), (await response.clone().text()).length]);
+  await over.close();
   return results;
 }
 

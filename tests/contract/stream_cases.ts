@@ -322,7 +322,7 @@ export const cases: Case[] = [
     await scope.wait({ pending: 0 }, 10_000);
     const error = await assertRejects(() => response.bytes(), TimeoutError);
     assertEquals(error.phase, "total");
-  }, { timeout: { total: 200 } }),
+  }, { timeout: { total: 500 } }),
   end("abort", "/endless", async ({ response, controller }) => {
     const reason = { why: "changed my mind" };
     controller.abort(reason);

@@ -135,8 +135,8 @@ export interface Exit {
   code: number | null;
   stdout: string;
   stderr: string;
-  /** From start to exit. */
-  ms: number;
+  /** The time from its last line to its exit, in milliseconds. */
+  rest: number;
 }
 
 /** What a case is given. */

@@ -22,13 +22,15 @@ export function runScript(given: string | Script, ...args: string[]): Promise<Ex
     : "bun" in process.versions
     ? tests ? ["test"] : []
     : [...cache, ...tests ? ["--test"] : v8];
-  const began = performance.now();
   const child = spawn(process.execPath, [...flags, file, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });
-  let stdout = "", stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text);
+  let stdout = "", stderr = "", last = performance.now();
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+    last = performance.now();
+  });
   child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text);
   // Less than a case's limit, so that a process that hangs is reported as such.
   const timer = setTimeout(() => child.kill("SIGKILL"), 40_000);
@@ -36,7 +38,7 @@ export function runScript(given: string | Script, ...args: string[]): Promise<Ex
     child.on("error", reject);
     child.on("close", (code) => {
       clearTimeout(timer);
-      resolve({ code, stdout, stderr, ms: Math.round(performance.now() - began) });
+      resolve({ code, stdout, stderr, rest: Math.round(performance.now() - last) });
     });
   });
 }

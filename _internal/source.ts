@@ -40,7 +40,7 @@ export type Read = { done: false; value: Bytes } | { done: true; value?: Bytes |
 interface Reader {
   /** @param view What a BYOB reader fills: Streams standard, section 4.5. */
   read(view?: Bytes): PromiseLike<Read>;
-  cancel(): unknown;
+  cancel(reason: unknown): unknown;
 }
 
 const END: Read = { done: true, value: undefined };
@@ -302,7 +302,7 @@ export class Source {
     this.#stream?.deref()?.error(this.#toError!(reason));
     // A reader that is not the platform's own may also throw. Its failure does not matter here. It
     // gets no reason, because the streams of some packages throw that where nobody can catch it.
-    if (reader !== undefined) (async () => await reader.cancel())().catch(() => {});
+    if (reader !== undefined) (async () => await reader.cancel(undefined))().catch(() => {});
     else if (response !== undefined) cancelBody(response);
   }
 

@@ -29,9 +29,9 @@ export type StandardRequestInit = typeof globalThis.fetch extends {
  * `<P extends boolean = true>(init?: SessionRequestInit<P>)` returns a
  * {@linkcode ResponseFor}`<P>`.
  *
- * @typeParam P The type of `prefetch`, which decides the type of the response. Give it as a boolean,
- * such as `prefetch: !streamed`: if it may be left out, as in `streamed ? { prefetch: false } : {}`,
- * TypeScript takes it for given.
+ * @typeParam P The type of `prefetch`, which decides the type of the response. Give it as a
+ * boolean, such as `prefetch: !streamed`: if it may be left out, as in
+ * `streamed ? { prefetch: false } : {}`, TypeScript takes it for given.
  */
 export interface SessionRequestInit<P extends boolean = true> extends StandardRequestInit {
   /**

@@ -6,7 +6,9 @@
  * @module
  */
 
+import { HangupError } from "../errors.ts";
 import type { Cancellation } from "./cancellation.ts";
+import { resultOf } from "./causes.ts";
 import { builtin, withResolvers } from "./runtime.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
 import { undiciVersion } from "./transports/undici.ts";
@@ -32,6 +34,15 @@ let Controller: typeof AbortController | undefined;
 function findController(): typeof AbortController {
   const util = undiciVersion() > 0 ? builtin<Util>("node:util") : undefined;
   return (util?.transferableAbortController().constructor ?? GlobalController) as typeof AbortController;
+}
+
+/**
+ * Returns the reason to abort a request with. Node's `fetch` empties the stack of the reason that
+ * it rejects with, so it gets an object that inherits from the error of this module.
+ */
+function standIn(reason: unknown): unknown {
+  const isOurs = resultOf(() => reason instanceof HangupError); // a proxy may throw
+  return isOurs ? Object.create(reason as HangupError) : reason;
 }
 
 /** The exchange that an attempt belongs to, which is the user of its lease. */
@@ -130,7 +141,7 @@ export class Attempt implements Waiter {
    * @param reason The reason for closing the connection, if there is one.
    */
   release(reuse: boolean, reason: unknown): void {
-    if (!reuse || this.upload?.ended === false) this.#controller?.abort(this.left ? undefined : reason);
+    if (!reuse || this.upload?.ended === false) this.#controller?.abort(this.left ? undefined : standIn(reason));
     this.upload?.end(reason);
     if (this.#leaseRequest !== undefined) this.#slots?.cancel(this.#leaseRequest, reason);
     this.#lease?.release();

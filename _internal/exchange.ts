@@ -108,6 +108,22 @@ export class Exchanges {
   }
 }
 
+/** The errors whose stack is final. */
+const shown = new WeakSet<object>();
+
+/**
+ * Makes the stack of an error of this module show the call that failed. The error was made by a
+ * timer or deep inside, and engines tell who awaits a promise only at the last one of a chain.
+ */
+function showCaller(error: unknown): void {
+  resultOf(() => {
+    if (!(error instanceof HangupError) || shown.has(error)) return;
+    shown.add(error);
+    const engine = Error as { captureStackTrace?(error: object, below: unknown): void };
+    engine.captureStackTrace?.(error, Exchange.prototype.endWith);
+  });
+}
+
 /** Converts the error of an exchange into the one that its caller gets. */
 export type ToError = (error: unknown, exchange: Exchange) => unknown;
 
@@ -247,10 +263,12 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
    *
    * @param toError Converts the error.
    */
-  drive<T>(work: Promise<T>, toError: ToError): Promise<T> {
-    return this.cancellation.race(work).catch((error) => {
+  async drive<T>(work: Promise<T>, toError: ToError): Promise<T> {
+    try {
+      return await this.cancellation.race(work);
+    } catch (error) {
       throw this.endWith(error, toError);
-    });
+    }
   }
 
   onClose(error: PoolClosedError): void {
@@ -320,6 +338,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
     if (!this.cancellation.aborted) {
       // A wrapper may have aborted with a signal of its own. Its error is the one to throw.
       const isOurs = resultOf(() => cause instanceof HangupError); // a proxy may throw
+      if (isOurs) shown.add(cause as HangupError); // of the user's `fetch`, so it stays as it is
       if (isOurs || isCustom(cause) || !byRuntime && isAbort(cause)) return cause;
       if (byRuntime && isRefusal(cause)) {
         redact(cause, this.outgoing.url);
@@ -373,10 +392,14 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
    * @param toError Converts the error.
    */
   endWith(error: unknown, toError: ToError): unknown {
-    if (this.#exchanges === undefined) return toError(error, this);
-    this.abort(error);
-    this.end();
-    return toError(this.cancellation.reason, this);
+    let reason = error;
+    if (this.#exchanges !== undefined) {
+      this.abort(error);
+      this.end();
+      reason = this.cancellation.reason;
+    }
+    if (!this.byCaller) showCaller(reason);
+    return toError(reason, this);
   }
 
   /** Aborts because the deadline has passed. */

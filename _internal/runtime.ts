@@ -60,7 +60,9 @@ export function builtin<T>(name: string): T | undefined {
   return process?.getBuiltinModule?.(name);
 }
 
-/** Returns the globals of the main realm, on Node: a test runner may run the module in another one. */
+/**
+ * Returns the globals of the main realm, on Node. A test runner may run the module in another one.
+ */
 export function mainRealm<T>(): T | undefined {
   return builtin<{ runInThisContext(code: string): T }>("node:vm")?.runInThisContext("globalThis");
 }

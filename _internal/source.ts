@@ -279,9 +279,9 @@ export class Source {
   }
 
   /**
-   * Makes the caller's stream fail if the exchange is aborted. Holds it weakly, because the exchange
-   * must not keep a stream that the caller has dropped. A function that did so would keep it, once a
-   * minifier has moved that function to where the stream is known.
+   * Makes the caller's stream fail if the exchange is aborted. Holds it weakly, because the
+   * exchange must not keep a stream that the caller has dropped. A function that did so would keep
+   * it, once a minifier has moved that function to where the stream is known.
    */
   failOnAbort(controller: ReadableByteStreamController, toError: (error: unknown) => unknown): void {
     // Some versions of workerd have no `WeakRef`.
@@ -344,7 +344,10 @@ function getReader(response: Response, isNetwork: boolean): Reader | undefined {
   return { read: () => iterator.next() as Promise<Read>, cancel: () => iterator.return?.() };
 }
 
-/** Whether a response has no body. In a mock that is written by hand, `body` may be missing or wrong. */
+/**
+ * Whether a response has no body. In a mock that is written by hand, `body` may be `null` although
+ * a method gives one.
+ */
 function isEmpty(response: Response): boolean {
   return response.body === null && (tagOf(response) === "[object Response]" || !hasMethods(response));
 }

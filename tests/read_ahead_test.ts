@@ -30,6 +30,7 @@ class Bench {
     const source = {
       owns: () => false,
       abort: (error: unknown) => this.log.push(error),
+      spareStream() {},
       get open() {
         return isOpen();
       },

@@ -1046,7 +1046,7 @@ onNode("keeps the user's options, and refuses those beside a dispatcher", async 
 });
 
 onNode("finds the dispatcher of the main realm", async (network) => {
-  const main = { [NEW]: new Agent() };
+  const main = { Headers, [NEW]: new Agent() };
   const vm = { runInThisContext: () => main, subscribe() {} };
   const process = { versions: { undici: "8.0.0" }, env: {}, execArgv: [], getBuiltinModule: () => vm };
   await withGlobals({ process }, async () => {

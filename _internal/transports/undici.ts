@@ -118,8 +118,9 @@ export class Dispatchers {
   }
 
   /**
-   * Replaces the global dispatcher with a route for one call, unless the globals are frozen. `fetch`
-   * looks up the global one before it returns, and only if its `Request` carries no dispatcher.
+   * Replaces the global dispatcher with a route for one call, unless the globals are frozen.
+   * `fetch` looks up the global one before it returns, and only if its `Request` carries no
+   * dispatcher.
    */
   instead<T>(route: object | false, call: () => T): T | undefined {
     const before = this.#globals[this.#key];

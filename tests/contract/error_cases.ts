@@ -2,7 +2,7 @@
 //
 // What errors tell: Node's code for each failure of the network, on every runtime that tells, and
 // nothing of what the server or another realm put there.
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { get, isRetriable, NetworkError, Session } from "../../mod.ts";
 import type { Capability, Case, Runtime, TestContext } from "../harness/case.ts";
 
@@ -93,7 +93,34 @@ const WRONG: Record<string, object> = {
 const { process } = globalThis as { process?: { getBuiltinModule?(id: string): { inspect(value: unknown): string } } };
 const inspect = process?.getBuiltinModule?.("node:util")?.inspect ?? String;
 
+/** Requests that fail, each in another way, at a server that resets, hangs or answers 404. */
+const STACKS: Record<string, (session: Session, url: string) => Promise<unknown>> = {
+  "the network": (session, url) => session.get(`${url}/fault/resets-before-status`),
+  "session.fetch": (session, url) => session.fetch(`${url}/fault/resets-before-status`),
+  "a call without a session": (_, url) => get(`${url}/fault/resets-before-status`),
+  "a timeout": (session, url) => session.get(`${url}/hang`, { timeout: 50 }),
+  "a status": (session, url) => session.get(`${url}/status/404`, { throwIfNotOk: true }),
+  "a body of a session that is closed": async (session, url) => {
+    const response = await session.get(`${url}/endless`, { prefetch: false });
+    for await (const _ of response) await session.close();
+  },
+};
+
 export const cases: Case[] = [
+  ...Object.entries(STACKS).map(([what, send]): Case => ({
+    name: `the stack of an error shows the call that failed: ${what}`,
+    async run({ scope }) {
+      if (!("captureStackTrace" in Error)) return; // engines that do not tell who awaits a promise
+      const session = new Session();
+      async function callOfMine() {
+        return await send(session, scope.url);
+      }
+      const error: Error = await callOfMine().then(String, (error) => error);
+      assertStringIncludes(error.stack!, "callOfMine");
+      assert(error.stack!.startsWith(`${error.name}: ${error.message}`), error.stack);
+      await session.close();
+    },
+  })),
   ...Object.entries(FAILURES).map(([what, { where, code, elsewhere, passes, needs }]): Case => ({
     name: `NetworkError has Node's code, and isRetriable() knows whether to try again: ${what}`,
     needs,

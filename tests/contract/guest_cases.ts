@@ -120,7 +120,8 @@ export const cases: Case[] = [
     needs: ["processes"],
     async run(t) {
       if (t.runtime === "deno") return; // happy-dom's own `fetch` needs Node's modules as Node and Bun have them
-      // The platform's `fetch` takes only its own signals, and on Bun nobody can find their class any more.
+      // The platform's `fetch` takes only its own signals. On Bun, nobody can find their class any
+      // more.
       for (const way of t.runtime === "bun" ? ["happy-dom"] : ["happy-dom", "happy-dom's classes"]) {
         for (const [own, fetched, passedOn] of await run(t, way)) assertEquals([fetched, passedOn], [own, own], way);
       }

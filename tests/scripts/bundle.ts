@@ -1,8 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 //
 // Bundles the module for browsers and prints the bundle and what went into it. A process of its
-// own, as esbuild's outlasts its calls. Arguments: "minify", for terser to minify it as webpack does;
-// a target of esbuild's.
+// own, as esbuild's outlasts its calls. Arguments: "minify", for terser to minify it as webpack
+// does; a target of esbuild's.
 import { build, stop } from "esbuild";
 import process from "node:process";
 import { fileURLToPath } from "node:url";

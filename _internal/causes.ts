@@ -134,7 +134,7 @@ export function isPermanent(code: string | undefined): boolean {
 }
 
 /** Matches the codes that HTTP clients give their failures of the network. */
-const NETWORK_CODE = /^(?:E[A-Z\d]+$|ERR_|UND_ERR_|UNABLE_TO_)|CERT/;
+const NETWORK_CODE = /^(?:E[A-Z\d]+$|(?:ERR|UND_ERR|HPE|Z|UNABLE_TO|INVALID)_|HOSTNAME_MISMATCH$)|CERT/;
 
 /**
  * Whether a wrapper or a hook has thrown this on purpose, so that it is no failure of the network:

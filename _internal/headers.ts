@@ -7,7 +7,7 @@
  */
 
 import { resultOf } from "./causes.ts";
-import { cannotSend, describe, own, tagOf } from "./options.ts";
+import { cannotSend, describe, hide, own, tagOf } from "./options.ts";
 import type { HeadersInit } from "./runtime.ts";
 
 /**
@@ -54,13 +54,25 @@ export function copyable(given: HeadersInit): HeadersInit {
 
 /**
  * Copies headers for a function of the user's. Each header is a property as well, because many
- * wrappers of `fetch` know only objects: `{ ...init.headers, "x-trace": id }`.
+ * wrappers of `fetch` know only objects: `{ ...init.headers, Authorization: token }`. The names have
+ * the case that such wrappers mostly write; in another case, both values would be sent.
  */
 export function spreadable(headers: Headers): Headers {
   const copy = new Headers(headers);
-  const define = (value: string, name: string) =>
-    name in copy || Object.defineProperty(copy, name, own({ value, writable: true, enumerable: true }));
-  headers.forEach(define);
+  const update = (name: string) => {
+    const key = name.toLowerCase().replace(/(?:^|-)[a-z]/g, (letter) => letter.toUpperCase());
+    Reflect.deleteProperty(copy, key);
+    const descriptor = { value: copy.get(name), enumerable: true, writable: true, configurable: true };
+    if (descriptor.value !== null && !(key in copy)) Object.defineProperty(copy, key, own(descriptor));
+  };
+  for (const method of ["append", "set", "delete"] as const) {
+    const change = copy[method].bind(copy) as typeof copy.append;
+    hide(copy, method, (name: string, value: string) => {
+      change(name, value);
+      update(name);
+    });
+  }
+  headers.forEach((_, name) => update(name));
   return copy;
 }
 

@@ -9,7 +9,7 @@
 
 import type { CookieJar } from "../cookies.ts";
 import type { Repeatable, SessionRequestInit, StandardRequestInit } from "../request.ts";
-import { isWebStream } from "./bytes.ts";
+import { type Bytes, isWebStream } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import { refuseForeign, REQUEST_OPTIONS_OF_OTHERS } from "./foreign.ts";
 import { mergeHeaders, ORIGIN_HEADERS, parseHeaders, refuseUndefined, setMissing, takeCredentials } from "./headers.ts";
@@ -310,6 +310,7 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   if (!isObject(body)) return body;
   if (body instanceof URLSearchParams) return copyParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
+  if (isBuffer(body)) return body.constructor.from(body); // wrappers may use its methods
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
   if (body instanceof FormData) return copyForm(body);
   const tag = tagOf(body);
@@ -318,6 +319,12 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   // `fetch` converts any other object to a string. Each runtime treats iterables in its own way, so
   // they stay as they are.
   return Symbol.iterator in body || isSent(body) ? body : String(body);
+}
+
+/** Whether a body is a `Buffer` of Node. */
+function isBuffer(body: object): body is Bytes & { constructor: { from(bytes: Bytes): Bytes } } {
+  const { Buffer } = globalThis as { Buffer?: { isBuffer(value: object): boolean } };
+  return Buffer?.isBuffer(body) === true;
 }
 
 /** Copies parameters, and what a subclass makes of them: most runtimes send that. */

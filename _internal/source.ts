@@ -9,7 +9,7 @@
 
 import { NetworkError } from "../errors.ts";
 import { type ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
-import { resultOf } from "./causes.ts";
+import { isAbort, isCustom, resultOf } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
 import { announcedLength, hasBody, SMALL_BODY } from "./http.ts";
 import type { ResponseType } from "./runtime.ts";
@@ -308,6 +308,8 @@ export class Source {
 
   #readError(cause: unknown): unknown {
     if (resultOf(() => cause instanceof NetworkError)) return cause; // one of this module already
+    // A wrapper may have aborted the body with a signal of its own, as by a timeout.
+    if (!this.#isNetwork && !this.#exchange.over && (isCustom(cause) || isAbort(cause))) return cause;
     return this.#exchange.networkError(cause, "The connection failed before the end of the body");
   }
 

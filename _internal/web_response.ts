@@ -49,6 +49,7 @@ interface Base {
   readonly bodyUsed: boolean;
   clone(): Response;
   text(): Promise<string>;
+  textStream(): ReadableStream<string>;
   json(): Promise<unknown>;
   arrayBuffer(): Promise<ArrayBuffer>;
   blob(): ReturnType<Response["blob"]>;
@@ -84,6 +85,8 @@ type ResponseClass = new (
  * garbage-collected.
  */
 const copies = new WeakMap<Response, Response>();
+
+const USED = "Cannot read the body as it is being read or has been read already";
 
 /** A reason phrase that every platform accepts. */
 const PHRASE = /^[ -~]*$/;
@@ -288,6 +291,13 @@ function defineClass(): ResponseClass {
       return new Uint8Array(await this.#read("arrayBuffer", ({ buffer }) => buffer));
     }
 
+    override textStream(): ReadableStream<string> {
+      const { body } = this;
+      if (!(this.#content instanceof Uint8Array)) return super.textStream();
+      if (this.bodyUsed || body!.locked) throw new TypeError(USED);
+      return body!.pipeThrough(new TextDecoderStream() as TransformStream<Bytes, string>);
+    }
+
     override blob(): ReturnType<Response["blob"]> {
       return this.#read("blob", (content) => rebuild(content, this.headers).blob());
     }
@@ -336,11 +346,13 @@ function defineClass(): ResponseClass {
       const platforms = BaseResponse.prototype; // not `super`: see #read()
       const stream = this.#content instanceof Uint8Array ? this.#stream : Reflect.get(platforms, "body", this);
       const used = this.bodyUsed || stream?.locked;
-      if (used) throw new TypeError("Cannot read the body as it is being read or has been read already");
+      if (used) throw new TypeError(USED);
       if (stream) readerOf(stream);
     }
   }
 
+  // It is new in the Fetch standard, and no platform has it since long.
+  if (!("textStream" in BaseResponse.prototype)) Reflect.deleteProperty(WebResponse.prototype, "textStream");
   // As those of the platform's class, the members are enumerable.
   for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(WebResponse.prototype))) {
     Object.defineProperty(WebResponse.prototype, name, own({ ...member, enumerable: true }));

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { parseHeaders, takeCredentials } from "../_internal/headers.ts";
+import { parseHeaders, spreadable, takeCredentials } from "../_internal/headers.ts";
 import { mocking } from "./harness/mocking.ts";
 import { assertRefuses } from "./refusing.ts";
 
@@ -28,6 +28,20 @@ Deno.test("parseHeaders() copies the headers of another class than the global on
   const own = new Headers({ authorization: "Bearer 1" });
   const headers = await mocking(globalThis, "Headers", Foreign, () => Promise.resolve(parseHeaders(own)));
   assertEquals(headers?.get("authorization"), "Bearer 1");
+});
+
+Deno.test("spreadable() makes each header a property, as it is now", () => {
+  const given = new Headers({ "x-a": "1", accept: "a/b", get: "c", __proto__: "d" });
+  const headers = spreadable(given);
+  assertEquals(Object.entries(headers), [["Accept", "a/b"], ["Get", "c"], ["X-A", "1"]]);
+  headers.append("accept", "c/d");
+  headers.set("X-New", "2");
+  headers.delete("X-A");
+  assertEquals(Object.entries(headers), [["Get", "c"], ["Accept", "a/b, c/d"], ["X-New", "2"]]);
+  assertEquals([...headers], [...new Headers(headers)]);
+  const loose = headers as unknown as Record<string, string>;
+  delete loose["Accept"]; // throws if it is not possible
+  assertEquals([loose["Accept"], given.get("accept")], [undefined, "a/b"]);
 });
 
 Deno.test("takeCredentials() moves a URL's name and password into the headers", () => {

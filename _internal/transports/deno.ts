@@ -15,7 +15,7 @@ import { type Client, CONNECTION, Connection, ConnectionDrain, Origin, RETURN_TU
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { setContent, setType, toContent } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
-import { hide, MAX_DELAY, own } from "../options.ts";
+import { hide, MAX_DELAY, own, plain } from "../options.ts";
 import type { BodyInit } from "../runtime.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
@@ -114,7 +114,10 @@ class DenoTransport implements Adapter {
     return isRuntimeFetch();
   }
 
-  fetch(url: URL, init: Init): Promise<Response> {
+  fetch(url: URL, given: Init): Promise<Response> {
+    // A copy, because a wrapper of this transport may use the options once more. They may also be a
+    // `Request`.
+    const init = { ...plain(given) };
     if (this.#closed) return refuseClosed();
     this.#remains.used = true;
     const fetch = globalFetch();

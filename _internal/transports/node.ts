@@ -15,7 +15,7 @@ import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { type Remains, unwatch, watch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
-import { checkMethods, describe, MAX_DELAY, own } from "../options.ts";
+import { checkMethods, describe, MAX_DELAY, own, plain } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed, refuseRequest } from "./platform.ts";
 import { areTimersFaked, areTurnsFaked } from "../timers.ts";
 import { type Agent, type AgentConstructor, Dispatchers, findNode, undiciVersion } from "./undici.ts";
@@ -206,8 +206,9 @@ class NodeTransport implements Adapter {
     const request = wholeRequest(fetch, url, init);
     const sent = request && this.#dispatchers.instead(route, () => fetch(request, init));
     if (sent !== undefined) return sent;
-    init.dispatcher = route as unknown as NonNullable<Init["dispatcher"]>;
-    return sendThrough(fetch, url, init);
+    // A copy, because a wrapper of this transport may use the options once more. They may also be a
+    // `Request`.
+    return sendThrough(fetch, url, { ...plain(init), dispatcher: route } as unknown as Init);
   }
 
   /** Returns the agent to use now. Makes it if there is none yet. */

@@ -2,7 +2,7 @@
 //
 // What wrappers, mocks and middleware around `fetch` do to requests and responses: the same as to
 // those of bare `fetch`.
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { BodyTooLargeError, createTransport, Session, type SessionOptions, type Transport } from "../../mod.ts";
 import type { Case } from "../harness/case.ts";
 import { mocking } from "../harness/mocking.ts";
@@ -262,17 +262,80 @@ export const cases: Case[] = [
   ...Object.entries(PLACES).map(([place, run]): Case => ({
     name: `a wrapper may take the headers for a plain object, as most callers of fetch give one: ${place}`,
     async run({ scope }) {
-      const spreading = (send: Fetch): Fetch => (input, init) =>
-        send(input, { ...init, headers: { ...init?.headers as Record<string, string>, "x-added": "1" } });
-      await run(spreading, { headers: { "x-mine": "a", "get": "b" } }, async (session) => {
+      const spreading = (send: Fetch): Fetch => (input, init) => {
+        const given = init?.headers as Record<string, string>;
+        return send(input, { ...init, headers: { "Content-Type": "text/y", ...given, Authorization: "new" } });
+      };
+      await run(spreading, { headers: { "x-mine": "a", "get": "b", authorization: "old" } }, async (session) => {
         const headers = { "content-type": "text/x" };
         for (const send of [session.post.bind(session), session.fetch]) {
           const echo = await readEcho(await send(`${scope.url}/echo`, { method: "POST", body: "text", headers }));
-          assertEquals(["x-mine", "content-type", "x-added"].map((name) => header(echo, name)), ["a", "text/x", "1"]);
+          const names = ["x-mine", "get", "content-type", "authorization"];
+          assertEquals(names.map((name) => header(echo, name)), ["a", "b", "text/x", "new"]);
         }
       });
     },
   })),
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name: `a wrapper's own timeout ends a body with its error: ${place}`,
+    async run({ scope }) {
+      const limited = (send: Fetch): Fetch => async (input, init) => {
+        const controller = new AbortController();
+        const response = await send(input, { ...init, signal: AbortSignal.any([init!.signal!, controller.signal]) });
+        controller.abort(new DOMException("enough", "TimeoutError"));
+        return response;
+      };
+      await run(limited, {}, async (session) => {
+        for (const send of [session.get.bind(session), session.fetch]) {
+          const read = async () => await (await send(`${scope.url}/stall/100000`)).text();
+          const { name } = await read().catch((error) => error);
+          assertMatch(name, /^(?:Timeout|Abort)Error$/); // some runtimes forget the reason
+        }
+      });
+    },
+  })),
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name: `a wrapper may send the same options twice, or a Request made of them: ${place}`,
+    needs: ["streamsUploads"],
+    async run({ scope }) {
+      const bodies: unknown[] = [];
+      const twice = (send: Fetch): Fetch => async (input, init) => {
+        const { body } = init!;
+        await (await send(input, init)).body?.cancel();
+        bodies.push(init!.body === body);
+        await (await send(input, init)).body?.cancel();
+        const request = new Request(String(input), { ...init, redirect: "follow" });
+        request.headers.set("x-added", "1");
+        return await send(new URL(request.url), request);
+      };
+      await run(twice, {}, async (session) => {
+        for (const send of [session.post.bind(session), session.fetch]) {
+          const echo = await readEcho(await send(`${scope.url}/echo`, { method: "POST", body: "text" }));
+          assertEquals([echo.method, echo.body, header(echo, "x-added")], ["POST", "text", "1"]);
+        }
+      });
+      assertEquals([bodies, (await scope.stats()).requests], [[true, true], 6]);
+    },
+  })),
+  {
+    name: "a wrapper gets a Buffer as a Buffer, whose bytes are those at the call",
+    async run() {
+      const { Buffer } = globalThis as { Buffer?: { from(text: string): Uint8Array<ArrayBuffer> } };
+      if (Buffer === undefined) return; // not on all platforms
+      const texts: string[] = [];
+      const answer: Fetch = (_, init) => {
+        texts.push(String(init!.body));
+        return Promise.resolve(new Response());
+      };
+      await withSession({ fetch: answer, pool: { maxConnections: 1 } }, async (session) => {
+        const body = Buffer.from("text");
+        const sent = [session.post("http://x.test/", { body }), session.post("http://x.test/", { body })];
+        body.fill(0);
+        await Promise.all(sent);
+      });
+      assertEquals(texts, ["text", "text"]);
+    },
+  },
   ...Object.entries(PLACES).map(([place, run]): Case => ({
     name: `an abort right after text() of a small body shows, though a wrapper has sent it: ${place}`,
     async run({ scope }) {

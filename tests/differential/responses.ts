@@ -278,7 +278,28 @@ const readings: Situation[] = [
 const bytesOf = (promise: Promise<ReadableStreamReadResult<Uint8Array>>) =>
   promise.then(({ done, value }) => [done, value && latin1(value)]);
 
+/** Not every runtime has `textStream()`. */
+const textStream: Steps[string] = async (response) => {
+  const { textStream } = response as { textStream?(): ReadableStream<string> };
+  if (textStream === undefined) return "no such method";
+  let length = 0;
+  for await (const text of textStream.call(response)) length += text.length;
+  return length;
+};
+
 const bodies: Situation[] = [
+  steps("textStream()", content("", "\xc3\xa4"), { textStream, text }),
+  steps("textStream() of a large body", "/bytes/200000", { textStream, text }),
+  steps("textStream() of 204", "/status/204", { textStream }),
+  steps("textStream() after text()", content("", "hello"), { text, textStream }),
+  steps("textStream() of a body that is locked", content("", "hello"), {
+    lock: ({ body }) => void body?.getReader(),
+    textStream,
+  }),
+  steps("textStream() of a clone", content("", "hello"), {
+    clone: (response) => textStream(response.clone()),
+    textStream,
+  }),
   steps("text() twice", content("", "hello"), { first: text, second: text }),
   steps("text() twice of a large body", "/bytes/200000", { first: size, second: size }),
   steps("text() twice of nothing", content("", ""), { first: text, second: text }),

@@ -174,7 +174,8 @@ export interface SessionOptions {
 
 /**
  * A function that sends a request, as the standard `fetch` does: Fetch standard, section 5.6. A
- * session gives it a `URL` and options.
+ * session gives it a `URL` and options. The type is for functions that a session calls; for one
+ * that you call yourself, write `typeof fetch`.
  */
 // The type of a method, whose parameters may be narrower or wider: whatever a `fetch` declares.
 export type Fetch = { fetch(url: URL, init: RequestInit): Promise<Response> }["fetch"];

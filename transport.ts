@@ -52,8 +52,9 @@ export interface Transport {
    * @param init The options of the standard `fetch`. The object belongs to the transport, which may
    * add to it.
    * @returns The response. If the promise rejects, its reason becomes the `cause` of a
-   * {@linkcode NetworkError}. But an error of a class of your own, and what frameworks throw to
-   * redirect, reach the caller as they are.
+   * {@linkcode NetworkError}. But an error of a class of your own reaches the caller as it is,
+   * unless its `code` looks like one of Node's, such as `ECONNRESET` or `ERR_TLS_…`. So does what
+   * frameworks throw to redirect.
    */
   fetch(url: URL, init: RequestInit): Promise<Response>;
   /**

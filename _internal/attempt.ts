@@ -38,11 +38,14 @@ function findController(): typeof AbortController {
 
 /**
  * Returns the reason to abort a request with. Node's `fetch` empties the stack of the reason that
- * it rejects with, so it gets an object that inherits from the error of this module.
+ * it rejects with, so it gets a copy of an error of this module.
  */
 function standIn(reason: unknown): unknown {
-  const isOurs = resultOf(() => reason instanceof HangupError); // a proxy may throw
-  return isOurs ? Object.create(reason as HangupError) : reason;
+  return resultOf(() => {
+    if (!(undiciVersion() > 0 && reason instanceof HangupError)) return reason;
+    const { message, cause } = reason;
+    return Object.setPrototypeOf(Object.assign(new Error(message, { cause }), reason), Object.getPrototypeOf(reason));
+  }) ?? reason;
 }
 
 /** The exchange that an attempt belongs to, which is the user of its lease. */

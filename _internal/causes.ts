@@ -7,7 +7,7 @@
  * @module
  */
 
-import { isObject, printable, tagOf } from "./options.ts";
+import { isObject, isPlainObject, printable, tagOf } from "./options.ts";
 
 /** Node's codes for failures, with the words by which other runtimes report the same failure. */
 const CODES: readonly [code: string, words: RegExp][] = [
@@ -147,12 +147,18 @@ const NETWORK_CODE = /^(?:E[A-Z\d]+$|(?:ERR|UND_ERR|HPE|Z|UNABLE_TO|INVALID)_|HO
 export function isCustom(thrown: unknown): boolean {
   // Proxies and accessors may throw. An error with those does not count.
   return resultOf(() => {
-    // An error of another realm is no instance of `Error`, and its class may be none of its own.
-    if (!isObject(thrown) || !(thrown instanceof Error) && "message" in thrown) return false;
-    if (NETWORK_CODE.test(findCode(thrown) ?? "") || explain(thrown) !== undefined) return false;
-    return "digest" in thrown || tagOf(thrown) === "[object Response]" ||
-      Reflect.get(globalThis, thrown.constructor.name) !== thrown.constructor;
+    if (!isObject(thrown) || NETWORK_CODE.test(findCode(thrown) ?? "") || explain(thrown) !== undefined) return false;
+    if ("digest" in thrown || isResponse(thrown)) return true;
+    // The class of an error, event or object of another realm is not global here either.
+    const isForeign = "message" in thrown || "target" in thrown || isPlainObject(thrown);
+    if (!(thrown instanceof Error) && isForeign) return false;
+    return Reflect.get(globalThis, thrown.constructor.name) !== thrown.constructor;
   }) === true;
+}
+
+/** Whether a wrapper has thrown a `Response`, as the loaders of some frameworks do. */
+export function isResponse(thrown: unknown): boolean {
+  return tagOf(thrown) === "[object Response]";
 }
 
 /** Whether an error says that a signal has aborted, or has timed out. */

@@ -10,7 +10,7 @@ import { HangupError, NetworkError, type PoolClosedError, TimeoutError } from ".
 import type { ExchangeInfo, ExchangeState, Repeatable, RequestSummary } from "../request.ts";
 import { Attempt } from "./attempt.ts";
 import { Cancellation } from "./cancellation.ts";
-import { explain, isAbort, isCustom, isRefusal, neverSent, redact, resultOf } from "./causes.ts";
+import { explain, isAbort, isCustom, isRefusal, isResponse, neverSent, redact, resultOf } from "./causes.ts";
 import { type Clock, Deadlines, type Sweep } from "./deadlines.ts";
 import { isIdempotent } from "./http.ts";
 import { type Linked, List } from "./list.ts";
@@ -113,11 +113,12 @@ const shown = new WeakSet<object>();
 
 /**
  * Makes the stack of an error of this module show the call that failed. The error was made by a
- * timer or deep inside, and engines tell who awaits a promise only at the last one of a chain.
+ * timer or deep inside, and engines tell who awaits a promise only at the last one of a chain. But
+ * the stack of an error of `close()` shows who has closed.
  */
 function showCaller(error: unknown): void {
   resultOf(() => {
-    if (!(error instanceof HangupError) || shown.has(error)) return;
+    if (!(error instanceof HangupError) || /ClosedError$/.test(error.name) || shown.has(error)) return;
     shown.add(error);
     const engine = Error as { captureStackTrace?(error: object, below: unknown): void };
     engine.captureStackTrace?.(error, Exchange.prototype.endWith);
@@ -339,6 +340,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
       // A wrapper may have aborted with a signal of its own. Its error is the one to throw.
       const isOurs = resultOf(() => cause instanceof HangupError); // a proxy may throw
       if (isOurs) shown.add(cause as HangupError); // of the user's `fetch`, so it stays as it is
+      if (isResponse(cause)) this.#attempt.failed(); // an abort would end its body
       if (isOurs || isCustom(cause) || !byRuntime && isAbort(cause)) return cause;
       if (byRuntime && isRefusal(cause)) {
         redact(cause, this.outgoing.url);
@@ -436,8 +438,11 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
     this.#attempt.end(!aborted, reason);
     if (aborted) this.source?.abort(reason);
     this.source = undefined;
-    // A response that is kept refers to this exchange.
-    if (this.outgoing.signalOwner !== undefined) this.outgoing = { ...this.outgoing, signalOwner: undefined };
+    // A response or an error that is kept refers to this exchange.
+    const { body, signalOwner } = this.outgoing;
+    if (body != null || signalOwner !== undefined) {
+      this.outgoing = { ...this.outgoing, body: undefined, request: undefined, signalOwner: undefined };
+    }
     exchanges.delete(this, this.#awaited);
   }
 

@@ -125,7 +125,7 @@ export function prepare(
   const standard: Standard = own(rest);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
   refuseUndefined(standard.headers);
-  if (isPlain(standard.body)) refuse('"body" must be what fetch() takes; to send JSON, use "json"', standard.body);
+  if (isMistaken(standard.body)) refuse(NO_BODY, standard.body);
   method ??= standard.method;
   if (method !== undefined) standard.method = normalizeMethod(method);
   if (isStream(standard.body)) standard.duplex = "half";
@@ -352,13 +352,16 @@ function toJson(value: unknown, method: string, url: URL): string {
   throw cannotSend(`"json" cannot be converted to JSON: ${method} ${displayUrl(url)}`, { cause });
 }
 
+const NO_BODY =
+  '"body" must be what fetch() takes; to send JSON, use "json", and of a response its "body" or "content"';
+
 /**
- * Whether a value is an object literal, an array or a `Map`, which `fetch` does not accept as a
- * body.
+ * Whether a value is an object literal, an array, a `Map` or a response, of which `fetch` would
+ * send the text "[object Object]" and the like.
  */
-function isPlain(value: unknown): boolean {
+function isMistaken(value: unknown): boolean {
   return isObject(value) && !(Symbol.asyncIterator in value) &&
-    (Array.isArray(value) || value instanceof Map || isPlainObject(value));
+    (Array.isArray(value) || value instanceof Map || isPlainObject(value) || /Response\]$/.test(tagOf(value)));
 }
 
 function normalizeMethod(method: string): string {

@@ -234,9 +234,20 @@ export function bodyOf(
  */
 function copyFromMemory(request: Request): Request | undefined {
   const options = { method: "POST", mode: "no-cors", cache: "default", integrity: "", signal: null };
-  // A `Request` of npm's undici can be copied by its own class alone.
-  const RequestClass = request instanceof Request ? Request : Object(request).constructor as typeof Request;
-  return resultOf(() => new RequestClass(request, own(options as RequestInit)));
+  return resultOf(() => {
+    const RequestClass = request instanceof Request ? Request : classOf(request);
+    return new RequestClass(request, own(options as RequestInit));
+  });
+}
+
+/**
+ * Returns the class of a `Request` of npm's undici, which no other class can copy. It is the base
+ * class, because the constructor of a subclass may take something else.
+ */
+function classOf(request: object): typeof Request {
+  let prototype = Object.getPrototypeOf(request);
+  while (!Object.hasOwn(prototype, Symbol.toStringTag)) prototype = Object.getPrototypeOf(prototype);
+  return prototype.constructor;
 }
 
 let tells: boolean | undefined;

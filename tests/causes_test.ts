@@ -301,7 +301,10 @@ Deno.test("isCustom() knows the user's own classes, unless their errors are of t
     location = "/login";
   }
   const digest = Object.assign(new Error("NEXT_REDIRECT"), { digest: "NEXT_REDIRECT;replace;/login;307;" });
-  assertEquals([new Redirect(), new Response(), digest, {}].map(isCustom), [true, true, true, false]);
+  assertEquals([new Redirect(), new Response(), digest].map(isCustom), [true, true, true]);
+  class Progress extends Event {}
+  const parser = Object.assign(new Own(), { code: "HPE_INVALID_CONSTANT" });
+  assertEquals([{}, [], new Progress("error"), parser].map(isCustom), [false, false, false, false]);
   class Thrown {
     message = "mine";
   }

@@ -429,7 +429,7 @@ const expected: [Class, string, Provoke][] = [
   [TypeError, "Cannot send the request as a GET request has no body", () => refuse({ body: "a" })],
   [
     TypeError,
-    '"body" must be what fetch() takes; to send JSON, use "json": received object',
+    '"body" must be what fetch() takes; to send JSON, use "json", and of a response its "body" or "content": received object',
     () => refuse({ method: "POST", body: wrong({ name: "secret" }) }),
   ],
   [TypeError, '"params" is not an option here: use "query"', () => refuse(wrong({ params: { page: 1 } }))],

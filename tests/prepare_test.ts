@@ -178,9 +178,16 @@ Deno.test("prepare() makes JSON of what it is told to, with the type unless ther
   for (const body of [null, undefined]) assertEquals(post({ json: 1, body }).body, "1");
 });
 
-Deno.test("prepare() refuses plain objects as bodies", () => {
-  for (const body of [{ a: 1 }, [], Object.create(null), new Map(), JSON.parse("{}")]) {
-    assertRefuses(() => post({ body }), 'to send JSON, use "json": received object');
+Deno.test("prepare() refuses plain objects and responses as bodies", () => {
+  class PrefetchedResponse {
+    readonly [Symbol.toStringTag] = "PrefetchedResponse";
+  }
+  const responses = [new Response("text"), new PrefetchedResponse() as never];
+  for (const body of [{ a: 1 }, [], Object.create(null), new Map(), JSON.parse("{}"), ...responses]) {
+    assertRefuses(
+      () => post({ body }),
+      'to send JSON, use "json", and of a response its "body" or "content": received object',
+    );
   }
   for (
     const body of ["text", new Uint8Array(), new FormData(), new Blob(), new URLSearchParams(), new ReadableStream()]

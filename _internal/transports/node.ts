@@ -204,8 +204,10 @@ class NodeTransport implements Adapter {
 
   #send(fetch: Fetch, url: URL, init: Init, route: Route): Promise<Response> {
     const request = wholeRequest(fetch, url, init);
-    const sent = request && this.#dispatchers.instead(route, () => fetch(request, init));
-    if (sent !== undefined) return sent;
+    if (request !== undefined) {
+      const sent = this.#dispatchers.instead(route, () => fetch(request, init));
+      return sent ?? (this.#configured ? refuseRequest(UNREACHED) : fetch(request, init));
+    }
     // A copy, because a wrapper of this transport may use the options once more. They may also be a
     // `Request`.
     return sendThrough(fetch, url, { ...plain(init), dispatcher: route } as unknown as Init);

@@ -33,6 +33,15 @@ const DROPPED: Record<string, string> = {
   "a Response of session.fetch of which a clone is read ahead": "/drip?…",
 };
 
+const ofErrors: Case = {
+  name: "an error that is kept holds nothing of the request's body",
+  needs: ["processes"],
+  async run(t) {
+    const { names, held } = await collected(t, "error of an upload");
+    assertEquals([names, held], [["TimeoutError", "NetworkError"], 0]);
+  },
+};
+
 const dropping: Case = {
   name: "a stream that is dropped while open is aborted and reported once, whatever was dropped of it",
   needs: ["processes"],
@@ -105,6 +114,7 @@ const SIGNALED = [
 ];
 
 export const cases: Case[] = [
+  ofErrors,
   {
     name: "the signal of a Request that was collected aborts the request, wherever it is",
     needs: ["processes"],

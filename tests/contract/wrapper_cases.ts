@@ -277,6 +277,21 @@ export const cases: Case[] = [
     },
   })),
   ...Object.entries(PLACES).map(([place, run]): Case => ({
+    name: `a Response that a wrapper throws reaches the caller with its body: ${place}`,
+    async run({ scope }) {
+      const throwing = (send: Fetch): Fetch => async (input, init) => {
+        throw await send(input, init);
+      };
+      await run(throwing, {}, async (session) => {
+        for (const send of [session.get.bind(session), session.fetch]) {
+          const thrown = await send(`${scope.url}/bytes/100000`).then(() => undefined, (thrown) => thrown);
+          assertEquals((await thrown.arrayBuffer()).byteLength, 100_000);
+        }
+        assertEquals(session.exchanges(), []);
+      });
+    },
+  })),
+  ...Object.entries(PLACES).map(([place, run]): Case => ({
     name: `a wrapper's own timeout ends a body with its error: ${place}`,
     async run({ scope }) {
       const limited = (send: Fetch): Fetch => async (input, init) => {

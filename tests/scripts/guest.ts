@@ -716,10 +716,19 @@ async function requestOfUndici() {
   const { Session } = await load();
   const undici = await importUndici(ownVersion);
   const session = new Session({ fetch: undici.fetch });
-  const request = new undici.Request(`${url}/redirect/307?to=/echo`, { method: "POST", body: "text" });
-  const { headers, body } = await (await session.fetch(request)).json();
+  class Own extends undici.Request {
+    constructor(path: string) {
+      super(url + path, { method: "POST", body: "text" });
+    }
+  }
+  const results: unknown[] = [];
+  const path = "/redirect/307?to=/echo";
+  for (const request of [new undici.Request(url + path, { method: "POST", body: "text" }), new Own(path)]) {
+    const { headers, body } = await (await session.fetch(request)).json();
+    results.push(headers.filter(([name]: [string]) => /length|transfer/.test(name)), body);
+  }
   await session.close();
-  return [headers.filter(([name]: [string]) => /length|transfer/.test(name)), body];
+  return results;
 }
 
 /** Freezes the global object, with what the runtime keeps in it. */

@@ -129,7 +129,7 @@ export abstract class HangupResponse {
 
   /** Returns the body as a `Blob` with the response's media type. */
   async blob(): Promise<Blob> {
-    return new Blob([await this.read()], own({ type: headerOf(this.headers, "content-type") ?? "" }));
+    return await rebuild(await this.read(), this.headers).blob();
   }
 
   /**
@@ -215,8 +215,9 @@ export class PrefetchedResponse extends HangupResponse {
   }
 
   /** Returns a copy of the body. */
-  override bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return Promise.resolve(this.content.slice());
+  override async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    await undefined;
+    return this.content.slice();
   }
 
   /**

@@ -127,6 +127,9 @@ export interface SessionOptions {
    * binding, another `fetch`. It then owns its sockets, and `close()` does not close them. To add
    * middleware that uses the session's own sockets, write a {@linkcode Transport}.
    *
+   * It is called for each redirect as well, with `redirect: "manual"`. So it must let a redirect
+   * pass, and add credentials only for an origin that may have them.
+   *
    * @example Answer by URL, in a test
    * ```ts
    * import { Session } from "@hangup/session";

@@ -45,6 +45,9 @@ export interface Transport {
    * redirect, because `init.redirect` is `"manual"`. Browsers are the exception, because there
    * `"manual"` hides the redirect.
    *
+   * A wrapper passes `init.signal` on, alone or in an `AbortSignal.any()`: otherwise neither a
+   * timeout nor `close()` ends the request.
+   *
    * A wrapper that sends a request more than once reads or cancels the bodies of all responses that
    * it does not return. As with bare `fetch`, each of them holds a socket until then.
    *

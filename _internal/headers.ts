@@ -54,8 +54,8 @@ export function copyable(given: HeadersInit): HeadersInit {
 
 /**
  * Copies headers for a function of the user's. Each header is a property as well, because many
- * wrappers of `fetch` know only objects: `{ ...init.headers, Authorization: token }`. The names have
- * the case that such wrappers mostly write; in another case, both values would be sent.
+ * wrappers of `fetch` know only objects: `{ ...init.headers, Authorization: token }`. The names
+ * have the case that such wrappers mostly write; in another case, both values would be sent.
  */
 export function spreadable(headers: Headers): Headers {
   const copy = new Headers(headers);

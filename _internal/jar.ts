@@ -50,10 +50,12 @@ function nameOf(cookie: string): string {
 
 /**
  * Returns the values of the headers `Set-Cookie`. The headers of an npm package or a mock may lack
- * the method, or have one that throws or returns no list.
+ * the method, or have one that throws or returns no list. They may join the values with a comma,
+ * which dates have, too.
  */
 function setCookies(headers: Headers): string[] {
-  return resultOf(() => [...headers.getSetCookie()]) ?? [];
+  return resultOf(() => [...headers.getSetCookie()]) ??
+    resultOf(() => headers.get("set-cookie")!.split(/,\s*(?=[^;,=\s]+=)/)) ?? [];
 }
 
 /**

@@ -52,6 +52,15 @@ Deno.test("keepCookies() stores one cookie after the other, and none once the re
   assertEquals(log, ["a=1 https://a.test/page", "stored", "b=2 https://a.test/page", "stored"]);
 });
 
+Deno.test("keepCookies() splits the cookies of headers that join them, as those of node-fetch", async () => {
+  const log: string[] = [];
+  const jar = { getCookieString: () => "", setCookie: (cookie: string) => void log.push(cookie) };
+  const cookies = ["a=1; Expires=Wed, 21 Oct 2099 07:28:00 GMT; Path=/", "b=2, 3", "c=x=y"];
+  const headers = { get: () => cookies.join(", ") } as unknown as Headers;
+  await keepCookies(jar, URL_A, headers, { aborted: false });
+  assertEquals(log, cookies);
+});
+
 Deno.test("keepCookies() takes headers without a list of cookies for those without any", async () => {
   const jar = { getCookieString: () => "", setCookie: () => assert(false) };
   for (const getSetCookie of [undefined, () => 5, () => assert(false)]) {

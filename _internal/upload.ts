@@ -9,10 +9,12 @@
 import { ByteCollector, type Bytes, isBytes, isWebStream } from "./bytes.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { resultOf } from "./causes.ts";
+import { passTurns } from "./drain.ts";
 import { isObject, own, tagOf } from "./options.ts";
 import { type BodyInit, builtin, isWorkerd, platformStream } from "./runtime.ts";
 import { delay } from "./timers.ts";
 import { openStream, type StreamReader } from "./transports/forms.ts";
+import { undiciVersion } from "./transports/undici.ts";
 
 /** A body that can be sent only once. */
 export type StreamBody = ReadableStream<Bytes> | AsyncIterable<Bytes> | Iterable<Bytes>;
@@ -159,13 +161,23 @@ export class Upload {
     this.#demand?.();
     this.#controller.error(reason);
     // This is never awaited, because it may never settle.
-    (async () => await this.#source.return?.(reason))().catch(() => {});
+    later(() => this.#source.return?.(reason)).catch(() => {});
     // The iterator of a Node stream does not close the stream and its file if no read has begun, or
     // until a pending one ends. So destroy the stream. But leave a request that a server has
     // received to the server, because it shares its socket with the answer.
     const stream = this.#nodeStream;
     if (stream !== undefined) resultOf(() => "socket" in stream || stream.destroy?.());
   }
+}
+
+/**
+ * Calls a function that cancels a stream. Up to Node 24, the web stream of a Node stream may be
+ * about to enqueue a chunk. If it is canceled before that, an error that nobody can catch ends the
+ * process. So on Node, this waits for a turn of the event loop.
+ */
+async function later(cancel: () => unknown): Promise<void> {
+  if (undiciVersion() > 0) await passTurns(1);
+  await cancel();
 }
 
 function checkChunk(chunk: unknown, takesText = false): Bytes {
@@ -282,7 +294,7 @@ async function readAhead(reader: StreamReader, cancellation: Cancellation): Prom
       if (!isFirst && counted > MAX_AHEAD) return resume(reader, bytes.take());
     }
   } catch (error) {
-    reader.cancel(error).catch(() => {});
+    later(() => reader.cancel(error)).catch(() => {});
     throw error;
   } finally {
     removeTimer();

@@ -3,7 +3,7 @@
 // The module is a guest: a `fetch`, dispatcher or client that the user chose is used, whenever it
 // was chosen.
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { createTransport, NetworkError, Session, type SessionOptions } from "../../mod.ts";
+import { createTransport, NetworkError, QueueFullError, Session, type SessionOptions } from "../../mod.ts";
 import type { Case, TestContext } from "../harness/case.ts";
 import { mocking } from "../harness/mocking.ts";
 import { catchingAll } from "../harness/uncaught.ts";
@@ -387,6 +387,30 @@ export const cases: Case[] = [
       await held;
       await queueing.close();
       await asking.close();
+    },
+  },
+  {
+    name: "the web stream of a Node stream whose request is refused ends no process",
+    needs: ["processes"],
+    async run() {
+      const { PassThrough, Readable } = await import("node:stream");
+      const session = new Session({ pool: { maxConnections: 1, maxQueued: 0 }, fetch: () => new Promise(() => {}) });
+      const held = session.get("http://x.test/").catch(() => {});
+      const makeBody = () => {
+        const stream = new PassThrough();
+        stream.write("text");
+        return Readable.toWeb(stream) as ReadableStream;
+      };
+      const options = () => ({ method: "POST", body: makeBody(), duplex: "half" });
+      await catchingAll(async () => {
+        for (let i = 0; i < 5; i++) {
+          await assertRejects(() => session.post("http://x.test/", options()), QueueFullError);
+          await assertRejects(() => session.fetch(new Request("http://x.test/", options())), TypeError);
+          await pause(2);
+        }
+      });
+      await session.close();
+      await held;
     },
   },
   {

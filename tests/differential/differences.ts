@@ -374,7 +374,7 @@ export const reasons: Reason[] = [
       "So says the standard. On Bun, bare bodies have no BYOB readers, and count as used as soon as they have a reader; on " +
       "workerd the end of an empty body comes with an empty chunk.",
     situations:
-      /^reading: (a BYOB reader|a reader that lets go|two readers|clone\(\) of a body that is locked|a reader of an empty body)/,
+      /^reading: (a BYOB reader|a reader that lets go|two readers|(clone|textStream)\(\) of a body that is locked|a reader of an empty body)/,
     aspects: /^(\w+\.(outcome|bodyUsed)|first\.value)$/,
     runtimes: ["bun", "workerd"],
   },

@@ -129,7 +129,7 @@ export abstract class HangupResponse {
 
   /** Returns the body as a `Blob` with the response's media type. */
   async blob(): Promise<Blob> {
-    return await rebuild(await this.read(), this.headers).blob();
+    return new Blob([await this.read()], own({ type: headerOf(this.headers, "content-type") ?? "" }));
   }
 
   /**

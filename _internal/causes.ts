@@ -158,7 +158,7 @@ export function isCustom(thrown: unknown): boolean {
 
 /** Whether a wrapper has thrown a `Response`, as the loaders of some frameworks do. */
 export function isResponse(thrown: unknown): boolean {
-  return tagOf(thrown) === "[object Response]";
+  return resultOf(() => tagOf(thrown)) === "[object Response]"; // a proxy may throw
 }
 
 /** Whether an error says that a signal has aborted, or has timed out. */

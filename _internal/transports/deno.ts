@@ -117,7 +117,7 @@ class DenoTransport implements Adapter {
   fetch(url: URL, given: Init): Promise<Response> {
     // A copy, because a wrapper of this transport may use the options once more. They may also be a
     // `Request`.
-    const init = { ...plain(given) };
+    const init = own({ ...plain(given) });
     if (this.#closed) return refuseClosed();
     this.#remains.used = true;
     const fetch = globalFetch();

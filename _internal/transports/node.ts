@@ -210,7 +210,7 @@ class NodeTransport implements Adapter {
     }
     // A copy, because a wrapper of this transport may use the options once more. They may also be a
     // `Request`.
-    return sendThrough(fetch, url, { ...plain(init), dispatcher: route } as unknown as Init);
+    return sendThrough(fetch, url, own({ ...plain(init), dispatcher: route }) as unknown as Init);
   }
 
   /** Returns the agent to use now. Makes it if there is none yet. */

@@ -117,7 +117,7 @@ export const cases: Case[] = [
   },
   {
     name: "a body that is broken can be canceled, if nobody has read it",
-    async run({ scope }) {
+    async run({ runtime, scope }) {
       const session = new Session();
       const head = "HTTP/1.1 404 Not Found\r\naccess-control-allow-origin: *\r\n";
       const broken = [
@@ -125,7 +125,8 @@ export const cases: Case[] = [
         [`${head}transfer-encoding: chunked\r\n\r\n`, "5\r\nhello\r\n", 20, { then: "reset" }],
         [`${head}content-length: 50\r\n\r\n`, "hello", 20, { then: "reset" }],
       ];
-      for (const steps of broken) {
+      // Node 22 does not notice each time that a coded body is broken: bare `fetch` waits for ever.
+      for (const steps of runtime === "node22" ? broken.slice(1) : broken) {
         const response = await session.fetch(`${scope.url}/raw?steps=${encodeURIComponent(JSON.stringify(steps))}`);
         await untilIdle(session);
         await response.body!.cancel();

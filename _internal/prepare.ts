@@ -310,7 +310,7 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   if (!isObject(body)) return body;
   if (body instanceof URLSearchParams) return copyParams(body);
   if (body instanceof ArrayBuffer) return body.slice(0);
-  if (isBuffer(body)) return body.constructor.from(body); // wrappers may use its methods
+  if (ArrayBuffer.isView(body) && isBuffer(body)) return body.constructor.from(body);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
   if (body instanceof FormData) return copyForm(body);
   const tag = tagOf(body);
@@ -321,10 +321,12 @@ function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefine
   return Symbol.iterator in body || isSent(body) ? body : String(body);
 }
 
-/** Whether a body is a `Buffer` of Node. */
-function isBuffer(body: object): body is Bytes & { constructor: { from(bytes: Bytes): Bytes } } {
-  const { Buffer } = globalThis as { Buffer?: { isBuffer(value: object): boolean } };
-  return Buffer?.isBuffer(body) === true;
+/**
+ * Whether bytes are a `Buffer` of Node, which stays one, because wrappers may use its methods. A
+ * look at the global class would take Deno some milliseconds.
+ */
+function isBuffer(bytes: object): bytes is Bytes & { constructor: { from(bytes: Bytes): Bytes } } {
+  return bytes.constructor?.name === "Buffer";
 }
 
 /** Copies parameters, and what a subclass makes of them: most runtimes send that. */

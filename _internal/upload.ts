@@ -161,23 +161,13 @@ export class Upload {
     this.#demand?.();
     this.#controller.error(reason);
     // This is never awaited, because it may never settle.
-    later(() => this.#source.return?.(reason)).catch(() => {});
+    (async () => await this.#source.return?.(reason))().catch(() => {});
     // The iterator of a Node stream does not close the stream and its file if no read has begun, or
     // until a pending one ends. So destroy the stream. But leave a request that a server has
     // received to the server, because it shares its socket with the answer.
     const stream = this.#nodeStream;
     if (stream !== undefined) resultOf(() => "socket" in stream || stream.destroy?.());
   }
-}
-
-/**
- * Calls a function that cancels a stream. Up to Node 24, the web stream of a Node stream may be
- * about to enqueue a chunk. If it is canceled before that, an error that nobody can catch ends the
- * process. So on Node, this waits for a turn of the event loop.
- */
-async function later(cancel: () => unknown): Promise<void> {
-  if (undiciVersion() > 0) await passTurns(1);
-  await cancel();
 }
 
 function checkChunk(chunk: unknown, takesText = false): Bytes {
@@ -195,7 +185,17 @@ type Read = Promise<IteratorResult<Bytes>>;
  * @param begun The reads that have begun.
  */
 function iterate(reader: StreamReader, begun: Read[] = []): AsyncIterator<Bytes, unknown> {
-  return { next: () => begun.shift() ?? reader.read(), return: (reason) => reader.cancel(reason) as Promise<never> };
+  return { next: () => begun.shift() ?? reader.read(), return: (reason) => cancel(reader, reason) as Promise<never> };
+}
+
+/**
+ * Cancels a stream. Up to Node 24, the web stream of a Node stream may be about to enqueue a chunk.
+ * If it is canceled before that, an error that nobody can catch ends the process. So there, this
+ * waits for a turn of the event loop.
+ */
+async function cancel(reader: StreamReader, reason: unknown): Promise<void> {
+  if (undiciVersion() < 8) await passTurns(1);
+  await reader.cancel(reason);
 }
 
 /**
@@ -294,7 +294,7 @@ async function readAhead(reader: StreamReader, cancellation: Cancellation): Prom
       if (!isFirst && counted > MAX_AHEAD) return resume(reader, bytes.take());
     }
   } catch (error) {
-    later(() => reader.cancel(error)).catch(() => {});
+    cancel(reader, error).catch(() => {});
     throw error;
   } finally {
     removeTimer();

@@ -236,6 +236,25 @@ function largeForm(): FormData {
 
 export const cases: Case[] = [
   {
+    name: "the source of an upload is released when close() returns, though it aborts its own request",
+    async run() {
+      const session = new Session({ fetch: () => Promise.resolve(new Response()) });
+      const controller = new AbortController();
+      let released = 0;
+      const body = {
+        [Symbol.asyncIterator]() {
+          controller.abort("enough");
+          const next = () => Promise.resolve({ done: false as const, value: new Uint8Array(1) });
+          return { next, return: () => Promise.resolve({ done: true as const, value: released++ }) };
+        },
+      };
+      const options = { body: body as unknown as ReadableStream, signal: controller.signal };
+      assertEquals(await session.post("http://x.test/", options).catch((reason) => reason), "enough");
+      await session.close();
+      assertEquals(released, 1);
+    },
+  },
+  {
     name: "Session.close() ends everything at once",
     async run(t) {
       const { scope, can } = t;

@@ -15,7 +15,7 @@
 export type StandardRequestInit = typeof globalThis.fetch extends {
   // deno-lint-ignore no-explicit-any -- whatever they take and return
   (input: any, init?: infer Init): any;
-  // deno-lint-ignore no-explicit-any
+  // deno-lint-ignore no-explicit-any -- as above: the options alone are inferred, from both overloads
   (input: any, init?: infer Init): any;
 } ? { [Name in Exclude<keyof NonNullable<Init>, "timeout">]?: NonNullable<Init>[Name] | undefined }
   : never;

@@ -340,7 +340,8 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
       // A wrapper may have aborted with a signal of its own. Its error is the one to throw.
       const isOurs = resultOf(() => cause instanceof HangupError); // a proxy may throw
       if (isOurs) shown.add(cause as HangupError); // of the user's `fetch`, so it stays as it is
-      if (isResponse(cause)) this.#attempt.failed(); // an abort would end its body
+      // Its body is the caller's now, as over bare `fetch`. An abort would end it.
+      if (isResponse(cause)) this.#attempt.failed();
       if (isOurs || isCustom(cause) || !byRuntime && isAbort(cause)) return cause;
       if (byRuntime && isRefusal(cause)) {
         redact(cause, this.outgoing.url);

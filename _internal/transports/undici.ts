@@ -143,6 +143,7 @@ export class Dispatchers {
     const body = Object.assign(new Blob(["-"]), { stream: () => stream });
     try {
       const init = own({ method: "POST", body, redirect: "follow", signal: null } as const);
+      // Where the globals are frozen, nobody can see it, and it counts as none.
       return await this.instead(false, () => fetch(request, init)) !== undefined;
     } catch (error) {
       return (error as { code?: unknown }).code !== "ERR_ASSERTION";

@@ -33,8 +33,8 @@ export interface Situation {
   /** Aspects that depend on time, and are not compared. */
   unsteady?: RegExp;
   /**
-   * Whether the outcome depends on how busy the machine is, as with a short time limit: if the two
-   * differ, both meet it again.
+   * Whether the outcome depends on how busy the machine is, as with a short time limit, or on when
+   * garbage is collected: if the two differ, both meet it again.
    */
   timed?: boolean;
   run(fetch: Fetch, at: Place): Promise<unknown>;

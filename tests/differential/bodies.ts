@@ -248,7 +248,7 @@ const streams: Situation[] = [
     async run(fetch, { url }) {
       const response = await fetch(`${url}/chunked/100000`);
       const asked = await ask(() => fetch(`${url}/ok`, streaming(wrong(response.body))));
-      return { asked, used: response.bodyUsed }; // Node cancels the body of a response that is collected
+      return { asked, status: response.status }; // Node cancels the body of a response that is collected
     },
   },
   {

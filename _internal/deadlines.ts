@@ -157,11 +157,8 @@ export class Deadlines {
   #early = false;
   /** Identifies the pass that reads input before a sweep, while there is one. */
   #reading: object | undefined;
-  /**
-   * While a sweep runs: the earliest deadline that was armed meanwhile, and whether `clear()` was
-   * called, so that the deadline that the sweep returns is out of date.
-   */
-  #during: { armed: number; cleared: boolean } | undefined;
+  /** Whether `clear()` was called during the sweep, so that the deadline it returns is outdated. */
+  #cleared = false;
   readonly #clock: Clock;
 
   /**
@@ -180,10 +177,6 @@ export class Deadlines {
    * @param now The present time, if the caller knows it.
    */
   arm(deadline: number, now = this.#clock.now()): void {
-    if (this.#during !== undefined) {
-      this.#during.armed = Math.min(this.#during.armed, deadline);
-      return;
-    }
     // Only workerd loses real timers. If one seems lost on another platform, the clock has jumped.
     if (now > this.#due + LOST_AFTER && (isWorkerd() || this.#timer?.stopChecking !== undefined)) {
       this.#drop();
@@ -221,7 +214,7 @@ export class Deadlines {
   /** Removes the timer, because nothing waits any longer. */
   clear(): void {
     this.#resting = false;
-    if (this.#during !== undefined) Object.assign(this.#during, { armed: Infinity, cleared: true });
+    this.#cleared = true;
     this.#drop();
   }
 
@@ -261,7 +254,6 @@ export class Deadlines {
   /** Replaces the timer. If a mock of `setTimeout()` throws, the old timer stays. */
   #start(deadline: number, now: number, { setTimeout: make, clearTimeout: remove } = globals): void {
     const due = Math.min(Math.max(deadline, this.#pause), this.#due);
-    if (due === Infinity) return;
     // Round up, and never to 0: timers take whole milliseconds, and an early timer would fire again
     // and again.
     const delay = Math.min(Math.max(Math.ceil(due - now - ROUNDING), 1), MAX_DELAY);
@@ -317,7 +309,7 @@ export class Deadlines {
 
   #run(): void {
     this.#drop();
-    const during = this.#during = { armed: Infinity, cleared: false };
+    this.#cleared = false;
     const start = this.#clock.now();
     let next = start; // if something throws, the rest is due at once
     try {
@@ -327,8 +319,7 @@ export class Deadlines {
       sweep.end();
       next = sweep.next;
     } finally {
-      this.#during = undefined;
-      this.#restart(Math.min(during.cleared ? Infinity : next, during.armed), this.#clock.now());
+      if (!this.#cleared && next < this.#due) this.#restart(next, this.#clock.now());
     }
   }
 }

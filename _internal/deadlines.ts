@@ -80,10 +80,6 @@ export class Clock {
   #last = 0;
   #ahead = 0;
 
-  constructor() {
-    this.now();
-  }
-
   /**
    * The time of `performance.now()`. It never goes back, does not jump when a test starts or stops
    * faking the clock, and stands still while a mock gives no time.

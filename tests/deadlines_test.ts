@@ -307,6 +307,24 @@ Deno.test(
 );
 
 Deno.test(
+  "Deadlines.arm() lets turns of input pass before it sweeps, though the fakes that lost its timer are gone",
+  withDeadlines(({ clock, deadlines, left, sweeps }) => {
+    left.add(1100);
+    {
+      using _ = fakeTimers();
+      deadlines.arm(1100);
+    }
+    clock.advance(1101); // a busy event loop, so that nothing has noticed yet
+    deadlines.arm(9000);
+    assertEquals([turns.pending, clock.pending, sweeps], [1, 0, []]);
+    takeTurns();
+    assertEquals([sweeps, [...left]], [[2101], []]);
+    deadlines.clear();
+    return Promise.resolve();
+  }),
+);
+
+Deno.test(
   "Deadlines.arm() sweeps at once if its timer was lost on workerd",
   withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
     left.add(1100);

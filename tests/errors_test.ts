@@ -723,6 +723,13 @@ for (const [type, message, provoke] of expected) {
   });
 }
 
+Deno.test("an error of this module that the user's fetch throws keeps its stack", async () => {
+  const error = new NetworkError("Cannot find the service");
+  const { stack } = error;
+  await using session = new Session({ fetch: () => Promise.reject(error) });
+  assertEquals(await session.get(url).catch((error) => error.stack), stack);
+});
+
 Deno.test("TimeoutError names five of those that hold the slots, and counts the others", () => {
   const holders = [1, 2, 3, 4, 5, 6, 7].map((id) => ({ method: "GET", url: `${origin}/${id}` }));
   assertEquals(

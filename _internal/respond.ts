@@ -98,13 +98,13 @@ function end(exchange: Exchange, content: Bytes): Bytes {
 
 /** Hands the exchange over to a streamed response. */
 async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof asFetchError): Promise<BodyReader> {
-  const { source, outgoing, storing } = arrival;
+  const { source, storing } = arrival;
   if (storing !== undefined) await exchange.withTimeout("headers", storing);
   exchange.cancellation.throwIfAborted();
   exchange.state = "streaming";
   // The caller may keep the response, and with it the exchange, for a long time. Drop what was
   // sent.
-  exchange.outgoing = { ...outgoing, body: undefined, rest: undefined, signal: undefined, jar: undefined };
+  exchange.outgoing = { ...exchange.outgoing, body: undefined, rest: undefined, signal: undefined, jar: undefined };
   return new BodyReader(exchange, source, toError);
 }
 
@@ -125,13 +125,13 @@ export function asFetchError(error: unknown, { byCaller }: Exchange): unknown {
 }
 
 function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): ResponseHead {
-  const { response, outgoing, init, history } = arrival;
-  const { method, url: { href }, headers: sent } = outgoing;
+  const { response, init, history } = arrival;
+  const { method, url: { href, origin }, headers: sent } = exchange.outgoing;
   const { status, statusText, headers, type, redirected } = response;
   const coding = headerOf(headers, "content-encoding");
   // Whether any request on the way went to another origin than the last one. See "main fetch" in
   // section 4.1 of the Fetch standard.
-  const visitsOthers = platform.policies && history.some(({ url }) => new URL(url).origin !== outgoing.url.origin);
+  const visitsOthers = platform.policies && history.some(({ url }) => new URL(url).origin !== origin);
   return {
     status,
     statusText,

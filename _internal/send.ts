@@ -28,8 +28,6 @@ import { bodyOf, isStream } from "./upload.ts";
 export interface Arrival {
   readonly response: Response;
   readonly source: Source;
-  /** The request that this response answers. */
-  readonly outgoing: Outgoing;
   readonly init: RequestInit;
   readonly history: readonly Redirect[];
   /** Settles when the jar has taken the response's cookies. */
@@ -51,7 +49,7 @@ export function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
     ? sendOnce(exchange, platform)
     : openBody(exchange, request, platform).then(() => sendOnce(exchange, platform));
   // Most responses are final. An async function would cost each of them some time.
-  return arrival.then((arrival) => isFinal(arrival) ? arrival : follow(exchange, platform, arrival));
+  return arrival.then((arrival) => isFinal(exchange.outgoing, arrival) ? arrival : follow(exchange, platform, arrival));
 }
 
 /** Takes the body out of the caller's `Request`. */
@@ -81,14 +79,15 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
 const TEXT = /^text\/|json|urlencoded/i;
 
 /** Whether a response is what the caller asked for, without a redirect or a check to come. */
-function isFinal({ response, outgoing: { redirect, rest } }: Arrival): boolean {
+function isFinal({ redirect, rest }: Outgoing, { response }: Arrival): boolean {
   return (redirect === "manual" || !isRedirect(response)) && (rest === undefined || own(rest).integrity === undefined);
 }
 
 /** Follows the redirects, and checks the last body. */
 async function follow(exchange: Exchange, platform: Platform, arrival: Arrival): Promise<Arrival> {
   for (;;) {
-    const { response, source, outgoing, storing, history } = arrival;
+    const { response, source, storing, history } = arrival;
+    const { outgoing } = exchange;
     const redirected = outgoing.redirect !== "manual" && isRedirect(response);
     if (redirected && outgoing.redirect === "error") {
       throw refuseRedirect('The response is a redirect, and "redirect" is "error"', exchange);
@@ -142,7 +141,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   const hasLength = sender !== undefined && sender === platform.sender?.() && !isOwn;
   const source = new Source(exchange, response, platform, hasLength && sender === "sockets", hasLength);
   const storing = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
-  return { response, source, outgoing, init, history, storing };
+  return { response, source, init, history, storing };
 }
 
 /**
@@ -171,7 +170,7 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
   const refuse = (cause?: unknown) =>
     new NetworkError('The body is not the one that "integrity" asks for', exchange, cause);
   if (!hasBody(exchange.method, arrival.response.status)) throw refuse();
-  const content = await bufferBody(exchange, arrival.source, arrival.outgoing.maxBodyBytes);
+  const content = await bufferBody(exchange, arrival.source, exchange.outgoing.maxBodyBytes);
   const url = URL.createObjectURL(new Blob([content]));
   try {
     await (await globalFetch()(url, own({ integrity }))).body?.cancel();

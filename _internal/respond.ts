@@ -36,7 +36,8 @@ export async function respond(exchange: Exchange, platform: Platform): Promise<P
     if (isTooLarge) new PrefetchedResponse(head, new Uint8Array(0)).throwIfNotOk();
     throw error;
   }
-  const response = new PrefetchedResponse(head, end(exchange, content));
+  exchange.end();
+  const response = new PrefetchedResponse(head, content);
   return throwIfNotOk ? response.throwIfNotOk() : response;
 }
 
@@ -68,7 +69,9 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
     // From here on, an abort shows when the caller reads the body, as with the standard `fetch`.
     exchange.cancellation.forgetWaits();
     const content = await exchange.cancellation.race(prefetchBody(exchange, arrival, max));
-    return webResponse(head, end(exchange, content), fetched);
+    exchange.cancellation.throwIfAborted();
+    exchange.end();
+    return webResponse(head, content, fetched);
   } catch (error) {
     const failure = exchange.endWith(error, asFetchError);
     const stream = () => makeStream({ type: "bytes", pull: (controller) => controller.error(failure) });
@@ -81,19 +84,11 @@ function prefetchBody(exchange: Exchange, { source, storing }: Arrival, max: num
   exchange.state = "prefetch";
   const content = bufferBody(exchange, source, max);
   return storing === undefined ? content : content.then(async (content) => {
-    exchange.cancellation.throwIfAborted();
     // Release the connection first, so that a slow jar does not hold it.
     exchange.release(true);
     await exchange.withTimeout("headers", storing);
     return content;
   });
-}
-
-/** Ends the exchange, because its body is in memory. */
-function end(exchange: Exchange, content: Bytes): Bytes {
-  exchange.cancellation.throwIfAborted();
-  exchange.end();
-  return content;
 }
 
 /** Hands the exchange over to a streamed response. */

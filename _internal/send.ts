@@ -56,8 +56,7 @@ export function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
 async function openBody(exchange: Exchange, request: Request, platform: Platform): Promise<void> {
   const { cancellation } = exchange;
   const opened = bodyOf(request, cancellation, platform.followsRedirects);
-  if (isStream(opened)) return exchange.upload(opened);
-  const body = await exchange.withTimeout("headers", opened).catch((cause) => {
+  const body = isStream(opened) ? opened : await exchange.withTimeout("headers", opened).catch((cause) => {
     throw exchange.networkError(cause, "Cannot send the body as its stream failed");
   });
   cancellation.throwIfAborted();

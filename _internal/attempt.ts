@@ -89,17 +89,13 @@ export class Attempt implements Waiter {
     this.#owner = owner;
   }
 
-  /** Takes a lease if a slot is free, unless there is one. Returns whether there is one now. */
-  tryAcquire(origin: string): boolean {
-    this.#lease ??= this.#slots!.tryAcquire(origin, this.#owner);
-    return this.#lease !== undefined;
-  }
-
   /**
-   * Waits for a lease. Call it right after `tryAcquire()` found no free slot. The promise rejects
-   * if the exchange is aborted.
+   * Takes a lease, unless there is one. Returns `undefined` if a slot is free, and otherwise a
+   * promise that resolves when the pool grants a lease, or rejects if the exchange is aborted.
    */
-  enqueue(origin: string, timeout: number): Promise<void> {
+  acquire(origin: string, timeout: number): Promise<void> | undefined {
+    this.#lease ??= this.#slots!.tryAcquire(origin, this.#owner);
+    if (this.#lease !== undefined) return undefined;
     const again = origin === this.#lastOrigin;
     this.#leaseRequest = this.#slots!.enqueue(origin, timeout, this.#owner, this, again);
     const wait = this.#wait = withResolvers<void>();

@@ -242,17 +242,13 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
     this.outgoing = { ...this.outgoing, body: upload.stream };
   }
 
-  /**
-   * Takes a lease, unless there is one. Returns `undefined` if a slot is free, and otherwise a
-   * promise that resolves when the pool grants a lease, or rejects if the exchange is aborted.
-   */
+  /** See {@linkcode Attempt.acquire}. */
   acquire(): Promise<void> | undefined {
     this.cancellation.throwIfAborted();
     const { url, timeouts } = this.outgoing;
-    const origin = originOf(url);
-    if (this.#attempt.tryAcquire(origin)) return undefined;
-    this.timing.queue();
-    return this.#attempt.enqueue(origin, timeouts.queue);
+    const waiting = this.#attempt.acquire(originOf(url), timeouts.queue);
+    if (waiting !== undefined) this.timing.queue();
+    return waiting;
   }
 
   /**

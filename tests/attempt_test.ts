@@ -1,6 +1,6 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { Attempt } from "../_internal/attempt.ts";
 import { Cancellation } from "../_internal/cancellation.ts";
 import { Slots } from "../_internal/slots.ts";
@@ -48,9 +48,8 @@ function setUp() {
 function setUpWaiting() {
   const { slots, owner, attempt } = setUp();
   const holder = new Attempt(slots, new Owner());
-  assert(holder.tryAcquire(ORIGIN));
-  assert(!attempt.tryAcquire(ORIGIN));
-  const wait = attempt.enqueue(ORIGIN, Infinity);
+  assertEquals(holder.acquire(ORIGIN, Infinity), undefined);
+  const wait = attempt.acquire(ORIGIN, Infinity)!;
   wait.catch(() => {});
   assertEquals([slots.active, slots.queued], [1, 1]);
   return { slots, owner, attempt, holder, wait };
@@ -58,7 +57,7 @@ function setUpWaiting() {
 
 Deno.test("Attempt takes a free slot, sends over it, and gives it back once", () => {
   const { slots, sent, attempt } = setUp();
-  assert(attempt.tryAcquire(ORIGIN));
+  assertEquals(attempt.acquire(ORIGIN, Infinity), undefined);
   attempt.fetch(URL_OF_ORIGIN, {});
   attempt.release(true, undefined);
   attempt.release(false, "too late");
@@ -66,7 +65,7 @@ Deno.test("Attempt takes a free slot, sends over it, and gives it back once", ()
   assertEquals(sent.map(({ signal }) => signal!.aborted), [false]);
 });
 
-Deno.test("Attempt.enqueue() resolves with the grant, and an abort that comes later rejects nothing", async () => {
+Deno.test("Attempt.acquire() resolves with the grant, and an abort that comes later rejects nothing", async () => {
   const { slots, owner, attempt, holder, wait } = setUpWaiting();
   assertEquals(owner.cancellation.waits.size, 1);
   holder.release(true, undefined);
@@ -77,7 +76,7 @@ Deno.test("Attempt.enqueue() resolves with the grant, and an abort that comes la
   assertEquals([slots.active, slots.queued], [0, 0]);
 });
 
-Deno.test("Attempt.enqueue() rejects with the reason of an abort, and leaves the queue", async () => {
+Deno.test("Attempt.acquire() rejects with the reason of an abort, and leaves the queue", async () => {
   const { slots, owner, attempt, holder, wait } = setUpWaiting();
   const reason = new Error("enough");
   owner.cancellation.abort(reason);
@@ -88,7 +87,7 @@ Deno.test("Attempt.enqueue() rejects with the reason of an abort, and leaves the
   assertEquals(slots.active, 0);
 });
 
-Deno.test("Attempt.enqueue() rejects if the pool refuses the request", async () => {
+Deno.test("Attempt.acquire() rejects if the pool refuses the request", async () => {
   const { slots, wait } = setUpWaiting();
   slots.close(() => {}, []);
   await assertRejects(() => wait, PoolClosedError);
@@ -96,7 +95,7 @@ Deno.test("Attempt.enqueue() rejects if the pool refuses the request", async () 
 
 Deno.test("Attempt.release() aborts what was sent, unless its body was read to the end", () => {
   const { slots, sent, attempt } = setUp();
-  assert(attempt.tryAcquire(ORIGIN));
+  assertEquals(attempt.acquire(ORIGIN, Infinity), undefined);
   attempt.fetch(URL_OF_ORIGIN, {});
   attempt.release(false, "enough");
   assertEquals(slots.active, 0);
@@ -105,7 +104,7 @@ Deno.test("Attempt.release() aborts what was sent, unless its body was read to t
 
 Deno.test("Attempt.release() aborts what was sent if the upload is still running, and ends the upload", () => {
   const { sent, attempt } = setUp();
-  assert(attempt.tryAcquire(ORIGIN));
+  assertEquals(attempt.acquire(ORIGIN, Infinity), undefined);
   const upload = attempt.upload = new Upload(new ReadableStream(), () => {}, () => {});
   attempt.fetch(URL_OF_ORIGIN, {});
   attempt.release(true, undefined);
@@ -115,16 +114,15 @@ Deno.test("Attempt.release() aborts what was sent if the upload is still running
 Deno.test("Attempt waits before the others once more at the origin that it was sent to, and behind them elsewhere", async () => {
   for (const [origin, next] of [[ORIGIN, "redirected"], ["https://b.test", "other"]] as const) {
     const { slots, attempt } = setUp();
-    assert(attempt.tryAcquire(ORIGIN));
+    assertEquals(attempt.acquire(ORIGIN, Infinity), undefined);
     await attempt.fetch(URL_OF_ORIGIN, {});
     attempt.release(true, undefined);
     const holder = new Attempt(slots, new Owner());
-    assert(holder.tryAcquire(origin));
+    assertEquals(holder.acquire(origin, Infinity), undefined);
     const granted: string[] = [];
     const other = new Attempt(slots, new Owner());
     for (const [name, waiter] of [["other", other], ["redirected", attempt]] as const) {
-      assert(!waiter.tryAcquire(origin));
-      waiter.enqueue(origin, Infinity).then(() => granted.push(name));
+      waiter.acquire(origin, Infinity)!.then(() => granted.push(name));
     }
     holder.release(true, undefined);
     await settle();

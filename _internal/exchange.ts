@@ -44,6 +44,7 @@ export class Exchanges {
 
   add(exchange: Exchange): void {
     this.#open.push(exchange);
+    this.#awaited++;
   }
 
   /** @param awaited Whether somebody waited for the exchange. */
@@ -52,10 +53,17 @@ export class Exchanges {
     this.count(awaited ? -1 : 0);
   }
 
-  /** Called when somebody begins or ceases to wait for an exchange. */
+  /**
+   * Called when somebody begins or ceases to wait for an exchange. Lets the process end if nobody
+   * waits for any.
+   */
   count(change: -1 | 0 | 1): void {
     this.#awaited += change;
-    this.#rest();
+    if (this.#awaited > 0) return;
+    if (this.#open.size > 0) return void this.#deadlines.unref();
+    if (this.#idle === undefined) return this.#deadlines.rest();
+    this.#deadlines.clear();
+    this.#idle.resolve();
   }
 
   /**
@@ -64,17 +72,8 @@ export class Exchanges {
    */
   close(): Promise<void> {
     this.#idle ??= withResolvers();
-    this.#rest();
+    this.count(0);
     return this.#idle.promise;
-  }
-
-  /** Lets the process end if nobody waits for an exchange. */
-  #rest(): void {
-    if (this.#awaited > 0) return;
-    if (this.#open.size > 0) return void this.#deadlines.unref();
-    if (this.#idle === undefined) return this.#deadlines.rest();
-    this.#deadlines.clear();
-    this.#idle.resolve();
   }
 
   /** Makes sure that {@linkcode Exchange.expire} is called once `deadline` has come. */
@@ -166,7 +165,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
   /** The caller's signal, while it is listened to. */
   #signal: AbortSignal | undefined;
   /** Whether somebody waits for the exchange: see {@linkcode Timing.awaited}. */
-  #awaited = false;
+  #awaited = true;
   /** The number of requests that a server may have received. */
   #sent = 0;
   /** The report on a response that was garbage-collected while it was open. */
@@ -180,7 +179,6 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
     // Arm the timer first, because a mock of `setTimeout` may throw.
     exchanges.arm(this.timing.deadline);
     exchanges.add(this);
-    this.#count();
   }
 
   get method(): string {

@@ -330,17 +330,16 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
    */
   sendError(cause: unknown, byRuntime: boolean): unknown {
     if (byRuntime) this.#attempt.failed();
-    if (!this.cancellation.aborted) {
-      // A wrapper may have aborted with a signal of its own. Its error is the one to throw.
-      const isOurs = resultOf(() => cause instanceof HangupError); // a proxy may throw
-      if (isOurs) shown.add(cause as HangupError); // of the user's `fetch`, so it stays as it is
-      // Its body is the caller's now, as over bare `fetch`. An abort would end it.
-      if (isResponse(cause)) this.#attempt.failed();
-      if (isOurs || isCustom(cause) || !byRuntime && isAbort(cause)) return cause;
-      if (byRuntime && isRefusal(cause)) {
-        redact(cause, this.outgoing.url);
-        return cause;
-      }
+    if (this.cancellation.aborted) return this.cancellation.reason;
+    // Its body is the caller's now, as over bare `fetch`. An abort would end it.
+    if (isResponse(cause)) this.#attempt.failed();
+    const isOurs = resultOf(() => cause instanceof HangupError); // a proxy may throw
+    if (isOurs) shown.add(cause as HangupError); // of the user's `fetch`, so it stays as it is
+    // A wrapper may have aborted with a signal of its own. Its error is the one to throw.
+    if (isOurs || isCustom(cause) || !byRuntime && isAbort(cause)) return cause;
+    if (byRuntime && isRefusal(cause)) {
+      redact(cause, this.outgoing.url);
+      return cause;
     }
     const unsent = neverSent(cause);
     if (unsent) this.#sent--;

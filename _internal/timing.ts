@@ -158,7 +158,7 @@ export class Timing {
 
   /** Called when the request joins the queue. */
   queue(): void {
-    this.#queuedSince = this.#now ?? this.#clock.now();
+    this.#queuedSince = this.#now;
   }
 
   /** Called when the request has a lease, whether or not it had to queue. */

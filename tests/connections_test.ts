@@ -40,6 +40,15 @@ Deno.test("ConnectionDrain gives each slot a connection of its own", () => {
   assertEquals(connectionsOf(slots).size, 4);
 });
 
+Deno.test("ConnectionDrain gives a later request over the same slot the same connection", () => {
+  const { drain, send } = create(8);
+  const slot = send();
+  const later: { [CONNECTION]?: Connection } = {};
+  assertStrictEquals(drain.sent(A, later, slot), slot);
+  assertStrictEquals(later[CONNECTION], slot.connection);
+  assertEquals(slot.connection!.slots, 1);
+});
+
 Deno.test("ConnectionDrain gives a slot an idle connection of its origin, the one that was used last", () => {
   const { drain, send, release } = create(4);
   const [first, second, other] = [send(), send(), send("http://b.test")];

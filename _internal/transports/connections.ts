@@ -8,7 +8,6 @@
 
 import { type Slot, TurnDrain } from "../drain.ts";
 import { announcedLength, headerOf, SMALL_BODY } from "../http.ts";
-import { type Linked, List } from "../list.ts";
 
 /** The key under which the options of a request name its {@linkcode Connection}. */
 export const CONNECTION: unique symbol = Symbol("hangup.connection");
@@ -27,8 +26,8 @@ export class Origin {
   size = 0;
   /** The connections whose socket is certainly idle. The one that was used last is at the end. */
   readonly idle: Connection[] = [];
-  /** The connections whose slot still drains, in the order in which they were released. */
-  readonly draining: List<Connection> = new List();
+  /** The draining slots whose connection can be taken, in the order in which they are freed. */
+  readonly draining: Slot<Connection>[] = [];
 
   constructor(name: string, http1: boolean) {
     this.name = name;
@@ -36,17 +35,13 @@ export class Origin {
   }
 }
 
-/** A connection. Over HTTP/1.1 it has one exchange at a time. It is in one list at most. */
-export class Connection implements Linked<Connection> {
-  previous: Connection | null = null;
-  next: Connection | null = null;
+/** A connection. Over HTTP/1.1 it has one exchange at a time. */
+export class Connection {
   readonly origin: Origin;
   /** The client that owns the connection's socket. It is made for the first request. */
   client: Client | undefined;
   /** The number of slots that have the connection. */
   slots = 0;
-  /** The slot that drains, while the connection is in `draining`. */
-  slot: Slot<Connection> | undefined;
   /** Whether the server has answered over TLS. Otherwise the socket cannot be a reused one. */
   answered = false;
   /**
@@ -133,7 +128,7 @@ export class ConnectionDrain extends TurnDrain<Connection> {
   /** The origins that have connections. */
   readonly #origins = new Map<string, Origin>();
   /** The idle connections to all origins. The one that was used last is at the end. */
-  readonly #idle: List<Connection> = new List();
+  readonly #idle = new Set<Connection>();
 
   /**
    * @param free Called with the origins of the slots that became free.
@@ -158,42 +153,38 @@ export class ConnectionDrain extends TurnDrain<Connection> {
     init: RequestInit & { [CONNECTION]?: Connection },
     earlier?: Slot<Connection>,
   ): Slot<Connection> {
-    if (earlier !== undefined) {
-      init[CONNECTION] = earlier.connection!;
-      return earlier;
-    }
     let origin = this.#origins.get(name);
     if (origin === undefined) {
       this.#origins.set(name, origin = new Origin(name, !this.#http2 || name.startsWith("http:")));
     }
-    const slot = super.sent(name, init);
-    const connection = slot.connection = init[CONNECTION] = this.#take(origin);
-    connection.slots++;
+    const slot = super.sent(name, init, earlier);
+    if (slot.connection === undefined) {
+      slot.connection = this.#take(origin);
+      slot.connection.slots++;
+    }
+    init[CONNECTION] = slot.connection;
     return slot;
   }
 
   override add(slot: Slot<Connection>, aborted: boolean): void {
-    const connection = slot.connection!;
-    if (!aborted && connection.alone) {
-      connection.slot = slot;
-      connection.origin.draining.push(connection);
-    }
+    const { alone, origin } = slot.connection!;
+    if (!aborted && alone) origin.draining.push(slot);
     super.add(slot, aborted);
   }
 
-  protected override freed({ connection }: Slot<Connection>): void {
+  protected override freed(slot: Slot<Connection>): void {
+    const { connection } = slot;
     if (connection === undefined) return;
-    const { origin, slot } = connection;
-    if (slot !== undefined) origin.draining.remove(connection);
-    connection.slot = undefined;
+    const { origin } = connection;
+    if (origin.draining[0] === slot) origin.draining.shift();
     connection.late = false;
     if (--connection.slots > 0) return;
     if (origin.shared !== undefined && origin.shared !== connection) return this.#drop(connection);
     origin.idle.push(connection);
-    this.#idle.push(connection);
+    this.#idle.add(connection);
     if (this.#idle.size <= Math.max(MAX_IDLE, this.#limit)) return;
-    const oldest = this.#idle.first!;
-    this.#idle.remove(oldest);
+    const oldest = this.#idle.values().next().value!;
+    this.#idle.delete(oldest);
     oldest.origin.idle.shift(); // no other one of its origin is older
     if (oldest === oldest.origin.shared) oldest.origin.shared = undefined;
     this.#drop(oldest);
@@ -206,20 +197,20 @@ export class ConnectionDrain extends TurnDrain<Connection> {
   #take(origin: Origin): Connection {
     const { idle, draining, shared } = origin;
     for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
-      this.#idle.remove(connection);
+      this.#idle.delete(connection);
       if (shared === undefined || shared === connection) return connection;
       this.#drop(connection);
     }
     if (shared !== undefined) return shared;
-    const { last } = draining;
-    if (last === null || origin.size > this.#limit / 2) {
+    const slot = origin.size > this.#limit / 2 ? undefined : draining.pop();
+    if (slot === undefined) {
       origin.size++;
       return new Connection(origin);
     }
-    draining.remove(last);
-    last.slots = 0;
-    last.slot = last.slot!.connection = undefined;
-    return last;
+    const connection = slot.connection!;
+    connection.slots = 0;
+    slot.connection = undefined;
+    return connection;
   }
 
   #drop(connection: Connection): void {

@@ -77,13 +77,11 @@ class BunTransport implements Adapter {
     this.#remains.used = true;
     for (const [name, value] of this.#options) (init as Record<string, unknown>)[name] ??= value;
     const fetch = globalFetch();
-    const byRuntime = isRuntimeFetch(fetch);
+    const give = isRuntimeFetch(fetch) ? Reflect.set : hide;
     // The session has its own timeouts. Bun's ends a request after five minutes without a byte.
-    if (byRuntime) init.timeout ??= false;
-    else if (init.timeout === undefined) hide(init, "timeout", false);
+    if (init.timeout == null) give(init, "timeout", false);
     if (this.#session === undefined) init.keepalive = false;
-    else if (byRuntime) init.session ??= this.#session;
-    else if (init.session === undefined) hide(init, "session", this.#session);
+    else if (init.session == null) give(init, "session", this.#session);
     return sendThrough(fetch, url, init);
   }
 

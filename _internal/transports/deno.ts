@@ -263,9 +263,7 @@ class DenoTransport implements Adapter {
   }
 
   #discard({ client }: Connection) {
-    if (client === undefined) return;
-    this.#clients.delete(client);
-    dispose(client);
+    if (client !== undefined && this.#clients.delete(client)) dispose(client);
   }
 }
 

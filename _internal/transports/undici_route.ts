@@ -29,7 +29,8 @@ interface Socket {
 /** A message that undici publishes on its diagnostics channels. */
 interface Message {
   readonly request: { [ROUTE]?: Route; [key: symbol]: unknown };
-  readonly socket?: Socket;
+  /** Only the channel "undici:client:sendHeaders" has it, and always. */
+  readonly socket: Socket;
 }
 
 /** The part of `node:diagnostics_channel` that is used here. */
@@ -165,6 +166,6 @@ function watchSockets() {
     if (route !== undefined) request[ROUTE] = route;
   });
   channels?.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
-    if (socket !== undefined) request[ROUTE]?.sent(socket);
+    request[ROUTE]?.sent(socket);
   });
 }

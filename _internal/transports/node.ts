@@ -57,8 +57,7 @@ const CONNECT_TIMEOUT = 10_000;
  * through a dispatcher of the user's, which they cannot reach.
  */
 export function nodeTransport(idleTimeout: number, options: Options = {}, connections = Infinity): Adapter | undefined {
-  const process = findNode();
-  if (process === undefined) return undefined;
+  if (findNode() === undefined) return undefined;
   if (Object.hasOwn(options, "proxy")) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
   }
@@ -71,7 +70,7 @@ export function nodeTransport(idleTimeout: number, options: Options = {}, connec
       throw new TypeError(`Cannot create a transport as ${reason}`);
     }
   }
-  return new NodeTransport(new Dispatchers(process), dispatcher ?? undefined, others, idleTimeout, connections);
+  return new NodeTransport(dispatcher ?? undefined, others, idleTimeout, connections);
 }
 
 /** Why options of an `Agent` cannot be used. */
@@ -84,7 +83,7 @@ function ignoresDispatchers(): boolean {
 
 class NodeTransport implements Adapter {
   readonly [PLATFORM]: Platform;
-  readonly #dispatchers: Dispatchers;
+  readonly #dispatchers = new Dispatchers();
   /** The user's own dispatcher. */
   readonly #dispatcher: Agent | undefined;
   /** Whether the user has given options. If so, a request that cannot use them must fail. */
@@ -105,14 +104,7 @@ class NodeTransport implements Adapter {
   #model: unknown;
   #closed = false;
 
-  constructor(
-    dispatchers: Dispatchers,
-    dispatcher: Agent | undefined,
-    options: Options,
-    idle: number,
-    connections: number,
-  ) {
-    this.#dispatchers = dispatchers;
+  constructor(dispatcher: Agent | undefined, options: Options, idle: number, connections: number) {
     this.#dispatcher = dispatcher;
     this.#configured = dispatcher !== undefined || Object.keys(options).length > 0;
     if (this.#configured && (!this.#hasAgents || ignoresDispatchers())) {

@@ -70,11 +70,10 @@ export function findKey(object: object, description: string): symbol | undefined
 
 /** The dispatchers that undici keeps for the whole process. */
 export class Dispatchers {
-  readonly #process: NodeProcess;
   /** The key under which `fetch` finds its dispatcher. */
-  readonly #key: symbol;
+  readonly #key = keyOf(undiciVersion() >= 8);
   /** The globals that have the dispatchers. */
-  readonly #globals: Globals;
+  readonly #globals = findGlobals();
   /**
    * The dispatcher that {@linkcode Dispatchers.findAgent} checked last, and its `dispatch` method.
    */
@@ -85,12 +84,6 @@ export class Dispatchers {
    * the user.
    */
   #Agent: AgentConstructor | undefined;
-
-  constructor(process: NodeProcess) {
-    this.#process = process;
-    this.#key = keyOf(undiciVersion() >= 8);
-    this.#globals = findGlobals();
-  }
 
   /**
    * Finds the constructor of the dispatcher that bare `fetch` uses, so that our agents fit this
@@ -110,7 +103,7 @@ export class Dispatchers {
       this.#dispatch = dispatcher?.dispatch;
       // If the environment or the dispatcher cannot be read or changed, the dispatcher counts as
       // the user's.
-      this.#Agent = dispatcher && resultOf(() => agentOf(dispatcher, this.#process));
+      this.#Agent = dispatcher && resultOf(() => agentOf(dispatcher));
     }
     if (this.#Agent === undefined) return undefined;
     const { closed, destroyed } = dispatcher!;
@@ -169,7 +162,7 @@ function findGlobals(): Globals {
   return main.Headers === undefined ? {} : main;
 }
 
-function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor | undefined {
+function agentOf(dispatcher: Dispatcher): AgentConstructor | undefined {
   const constructor = dispatcher.constructor as unknown as AgentConstructor;
   // `compose()` makes a proxy object that differs only in its `dispatch`.
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
@@ -178,6 +171,7 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
   const { name } = constructor;
   if (name === "EnvHttpProxyAgent") {
     // The result is not kept, because the environment may change.
+    const process = findNode()!;
     const isNodes = usesEnvProxy(process) && isAlike(dispatcher, new constructor({})) &&
       exemptsByEnvironment(dispatcher, process.env);
     return isNodes ? constructor : undefined;

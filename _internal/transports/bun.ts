@@ -7,7 +7,7 @@
  */
 
 import { decodes } from "./codings.ts";
-import { type Remains, unwatch, watch } from "./dropped.ts";
+import { type Remains, unwatch } from "./dropped.ts";
 import { globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { hide, MAX_DELAY, own } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
@@ -61,7 +61,6 @@ class BunTransport implements Adapter {
   constructor(session: FetchSession | undefined, options: Init) {
     this.#session = session;
     this.#options = Object.entries(options);
-    watch(this, this.#remains);
     this[PLATFORM] = makePlatform(this, this.#remains, {
       decodes: (coding, init: Init) => decodes(coding, own({ ...options, ...init })),
     });

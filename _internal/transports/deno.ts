@@ -12,7 +12,7 @@ import { passTurns } from "../drain.ts";
 import { isIdempotent, SMALL_BODY } from "../http.ts";
 import { type Bytes, isWebStream } from "../bytes.ts";
 import { type Client, CONNECTION, Connection, ConnectionDrain, Origin, RETURN_TURNS, TURNS } from "./connections.ts";
-import { type Remains, unwatch, watch } from "./dropped.ts";
+import { type Remains, unwatch } from "./dropped.ts";
 import { setContent, setType, toContent } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { hide, MAX_DELAY, own, plain } from "../options.ts";
@@ -79,9 +79,12 @@ class DenoTransport implements Adapter {
   readonly #configured: boolean;
   /** Whether idle connections are kept. */
   readonly #pools: boolean;
-  /** All clients that were made and not disposed of. */
+  /**
+   * All clients that were made and not disposed of. Deno never closes one that was
+   * garbage-collected.
+   */
   readonly #clients = new Set<Client>();
-  readonly #remains: Remains<Client>;
+  readonly #remains: Remains<Client> = { used: false, owners: this.#clients, release: dispose };
   /**
    * What is known of the connections to each origin, for requests that have none of their own: they
    * were not sent over a pool, or over one that limits no origin.
@@ -100,8 +103,6 @@ class DenoTransport implements Adapter {
     this.#options = options;
     this.#configured = configured;
     this.#pools = options.poolMaxIdlePerHost !== 0;
-    // Deno never closes a client that was garbage-collected.
-    watch(this, this.#remains = { used: false, owners: this.#clients, release: dispose });
     if (configured) this.#client(this.#shared("")); // refuses wrong options
     this[PLATFORM] = makePlatform(this, this.#remains, {
       prefersByob: true,

@@ -13,7 +13,7 @@ import { TurnDrain } from "../drain.ts";
 import { headerOf, isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
-import { type Remains, unwatch, watch } from "./dropped.ts";
+import { type Remains, unwatch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { checkMethods, describe, MAX_DELAY, own, plain } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed, refuseRequest } from "./platform.ts";
@@ -114,9 +114,8 @@ class NodeTransport implements Adapter {
     this.#idle = idle;
     this.#connections = connections;
     this.#agents = dispatcher === undefined ? [] : [dispatcher];
-    this.#remains = { used: false, owners: this.#agents, release };
     // The user's dispatcher may have other users.
-    if (dispatcher === undefined) watch(this, this.#remains);
+    this.#remains = { used: false, owners: dispatcher === undefined ? this.#agents : [], release };
     this[PLATFORM] = makePlatform(this, this.#remains, {
       ...(dispatcher !== undefined && { sender: () => undefined }),
       policies: true,

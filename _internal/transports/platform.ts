@@ -9,7 +9,7 @@
 import type { Drain } from "../drain.ts";
 import { cannotSend } from "../options.ts";
 import { decodes } from "./codings.ts";
-import type { Remains } from "./dropped.ts";
+import { type Remains, watch } from "./dropped.ts";
 
 /**
  * The key under which an adapter keeps its {@linkcode Platform}. A user's own transport has none.
@@ -92,11 +92,12 @@ export function facts(known: Partial<Platform> = {}): Platform {
 }
 
 /**
- * Makes the `Platform` of a transport that has sockets of its own. The user may replace its
- * `fetch`.
+ * Makes the `Platform` of a transport that has sockets of its own, and has its remains released if
+ * it is dropped. The user may replace its `fetch`.
  */
 export function makePlatform(transport: Adapter, remains: Remains, known: Partial<Platform>): Platform {
   const { fetch } = transport;
+  watch(transport, remains);
   const sender = () => transport.fetch === fetch && transport.closesSockets ? "sockets" : undefined;
   return facts({ transport, sender, onDropped: (report) => remains.report = report, ...known });
 }

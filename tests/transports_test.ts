@@ -293,6 +293,19 @@ onDeno("has a client for each connection that its drain gives to a slot", async 
   assertEquals(clients.map(({ disposed }) => disposed), clients.map(() => 1));
 });
 
+onDeno("drops a connection that has no client, because its requests had their own", async (_, clients) => {
+  const transport = denoTransport(1000)!;
+  const freed: string[] = [];
+  const drain = transport[PLATFORM].drain!((origins) => freed.push(...origins), 64);
+  const inits = Array.from({ length: 66 }, () => ({ client: new FakeClient({}) }) as Init);
+  const slots = inits.map((init) => drain.sent("http://a.test", init));
+  await Promise.all(inits.map((init) => transport.fetch(HTTP, init)));
+  for (const slot of slots) drain.add(slot, false);
+  drain.flush();
+  assertEquals([freed.length, clients], [66, []]);
+  await transport.close();
+});
+
 onDeno("learns from a request of any kind which version of HTTP a server speaks", async (network) => {
   for (const [method, connections] of [["GET", 1], ["POST", 1], ["GET", 3]] as const) {
     const transport = denoTransport(1000)!;

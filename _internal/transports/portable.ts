@@ -23,12 +23,7 @@ import { type Adapter, facts, PLATFORM, refuseClosed, refuseRequest } from "./pl
  */
 export function portable(fetch?: Fetch, options?: object): Adapter {
   let closed = false;
-  const platform = facts({
-    followsRedirects: hidesRedirects(),
-    decodes: (coding, init) => decodes(coding, { ...options, ...init }),
-  });
-  const transport: Adapter = {
-    [PLATFORM]: platform,
+  const transport = {
     closesSockets: false,
     fetch(url: URL, init: RequestInit): Promise<Response> {
       if (closed) return refuseClosed();
@@ -43,9 +38,13 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
     },
   };
   const { fetch: ours } = transport;
-  const sender = () => isRuntimeFetch(fetch ?? globalFetch()) && transport.fetch === ours ? "fetch" : undefined;
-  Object.assign(platform, { transport, sender });
-  return transport;
+  const platform = facts({
+    transport,
+    followsRedirects: hidesRedirects(),
+    sender: () => isRuntimeFetch(fetch ?? globalFetch()) && transport.fetch === ours ? "fetch" : undefined,
+    decodes: (coding, init) => decodes(coding, { ...options, ...init }),
+  });
+  return Object.assign(transport, { [PLATFORM]: platform });
 }
 
 let hidden: boolean | undefined;

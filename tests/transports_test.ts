@@ -451,6 +451,26 @@ onDeno("sends once more over TLS if a reused connection died without a farewell"
   assertEquals(network.asked.length, 6);
 });
 
+onDeno(
+  "knows after a request that must arrive at most once whether its socket can be a reused one",
+  async (network) => {
+    for (const [alone, asked] of [[true, 3], [false, 2]] as const) {
+      const transport = denoTransport(1000)!;
+      const drain = transport[PLATFORM].drain!(() => {}, 4);
+      const before = network.asked.length;
+      network.answers.push(new Response("", { headers: { connection: "keep-alive" } }), OVER_TLS);
+      const inits: RequestInit[] = [{ method: "POST" }, {}];
+      let slot: ReturnType<typeof drain.sent> | undefined;
+      // Without a connection of its own, the first one goes over a socket that is closed after it.
+      if (alone) { for (const init of inits) slot = drain.sent("https://a.test", init, slot); }
+      await transport.fetch(HTTPS, inits[0]!);
+      await transport.fetch(HTTPS, inits[1]!).catch(() => {});
+      assertEquals(network.asked.length - before, asked);
+      await transport.close();
+    }
+  },
+);
+
 /** How Deno's `fetch` fails for this cause. */
 const failing = (cause: string) => Object.assign(new TypeError("fetch failed"), { cause });
 

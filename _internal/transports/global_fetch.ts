@@ -165,7 +165,6 @@ export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
         const isBack = sending?.href && (!sending.chosen || sending.fetch === own) &&
           sending.href === (isRequest(input) ? input.url : String(input));
         if (!isBack) return perform(input, init);
-        if (isRuntimeFetch(behind)) return behind(input, init);
         // The function before may call this session again, if it has made the session itself.
         if (sending.passed.includes(fetch)) return runtimeFetch?.(input, init) ?? refuseRequest(ENDLESS);
         const passed = [...sending.passed, fetch];

@@ -10,25 +10,12 @@ import { BodyTooLargeError } from "../errors.ts";
 import { ByteCollector, type Bytes, makeStream } from "./bytes.ts";
 import type { Exchange, ToError } from "./exchange.ts";
 import { ReadAhead } from "./read_ahead.ts";
-import { makeRegistry } from "./runtime.ts";
 import { throwIfAborted } from "./signals.ts";
 import type { Read, Source } from "./source.ts";
 import { afterReal } from "./timers.ts";
 
 /** How long to wait for the start of an error page, in milliseconds. */
 const ERROR_PAGE_TIME = 2000;
-
-// Garbage collection is only a safety net: it ends the exchange of a response that was dropped
-// while open.
-const dropped = makeRegistry<Exchange>((exchange) => exchange.leak());
-
-/**
- * Stops waiting for the garbage collection of an exchange's reader. The registry would keep the
- * exchange in memory until then, and on a busy Deno for much longer.
- */
-function forget(exchange: Exchange): void {
-  dropped?.unregister(exchange);
-}
 
 /**
  * Reads the whole body into memory. Does not end the exchange.
@@ -64,7 +51,7 @@ export async function bufferBody(
 export class BodyReader {
   readonly #exchange: Exchange;
   readonly #source: Source;
-  readonly #toError: (error: unknown) => unknown;
+  readonly #toError: ToError;
   /** Whether there is a body, even if it is empty. A user's `fetch` may give none. */
   readonly #hasStream: boolean;
   /** Whether somebody has read from the stream, or has canceled it. */
@@ -83,15 +70,10 @@ export class BodyReader {
   constructor(exchange: Exchange, source: Source, toError: ToError = (error) => error) {
     this.#exchange = exchange;
     this.#source = source;
-    this.#toError = (error) => {
-      forget(exchange);
-      return toError(error, exchange);
-    };
+    this.#toError = toError;
     this.#hasStream = source.hasStream;
-    if (this.#hasStream) {
-      exchange.handOver();
-      dropped?.register(this, exchange, exchange);
-    } else exchange.end();
+    if (this.#hasStream) exchange.handOver(this);
+    else exchange.end();
   }
 
   /** Whether the connection has been given back. */
@@ -114,7 +96,7 @@ export class BodyReader {
     }
     this.#throwIfFailed();
     const read = await this.#source.read();
-    if (read.done) this.#end();
+    if (read.done) this.#exchange.end();
     return read;
   }
 
@@ -129,7 +111,7 @@ export class BodyReader {
     this.#throwIfAborted();
     this.#throwIfFailed();
     const content = await bufferBody(this.#exchange, this.#source, max, this.#ahead?.takeCollector());
-    this.#end();
+    this.#exchange.end();
     return content;
   }
 
@@ -157,7 +139,6 @@ export class BodyReader {
 
   /** Gives the connection back. The unread part of the body is lost. Later calls do nothing. */
   close(): void {
-    forget(this.#exchange);
     this.#exchange.close();
   }
 
@@ -188,7 +169,7 @@ export class BodyReader {
         try {
           this.#throwIfAborted();
         } catch (error) {
-          throw this.#toError(error);
+          throw this.#toError(error, this.#exchange);
         } finally {
           this.close();
         }
@@ -209,11 +190,6 @@ export class BodyReader {
     this.#ahead = new ReadAhead(this.#exchange, this.#source, max, awaited);
     // An abort shows when the body is read, as with the standard `fetch`.
     if (awaited) await this.#exchange.cancellation.race(this.#ahead.done).catch(() => {});
-  }
-
-  #end(): void {
-    forget(this.#exchange);
-    this.#exchange.end();
   }
 
   /** Throws if the body broke off while it was read ahead. */

@@ -15,7 +15,7 @@ import { type Clock, Deadlines, type Sweep } from "./deadlines.ts";
 import { isIdempotent } from "./http.ts";
 import { type Linked, List } from "./list.ts";
 import type { Outgoing } from "./prepare.ts";
-import { withResolvers } from "./runtime.ts";
+import { makeRegistry, withResolvers } from "./runtime.ts";
 import { type AbortListener, addAbortListener, removeAbortListener, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
 import { type Phase, Timing } from "./timing.ts";
@@ -126,6 +126,12 @@ function showCaller(error: unknown): void {
 
 /** Converts the error of an exchange into the one that its caller gets. */
 export type ToError = (error: unknown, exchange: Exchange) => unknown;
+
+/**
+ * Garbage collection is only a safety net: it ends the exchange of a response that was dropped
+ * while open.
+ */
+const dropped = makeRegistry<Exchange>((exchange) => exchange.leak());
 
 /** The body that is being read. Reading stops when the exchange is aborted. */
 export interface OpenBody {
@@ -360,8 +366,13 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
   /**
    * Gives the response to the caller. From now on no call waits for the exchange, so an abort ends
    * it directly.
+   *
+   * @param owner The object that the caller's response reads with. If it is garbage-collected,
+   * nobody can read on.
    */
-  handOver(): void {
+  handOver(owner: object): void {
+    this.state = "streaming";
+    dropped?.register(owner, this, this);
     this.timing.handOver();
     this.#count();
     this.cancellation.forgetWaits();
@@ -437,6 +448,9 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
     if (body != null || signalOwner !== undefined) {
       this.outgoing = { ...this.outgoing, body: undefined, request: undefined, signalOwner: undefined };
     }
+    // The registry would keep the exchange in memory until the garbage collection of its owner, and
+    // on a busy Deno for much longer.
+    if (this.state === "streaming") dropped?.unregister(this);
     exchanges.delete(this, this.#awaited);
   }
 

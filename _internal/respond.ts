@@ -96,7 +96,6 @@ async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof a
   const { source, storing } = arrival;
   if (storing !== undefined) await exchange.withTimeout("headers", storing);
   exchange.cancellation.throwIfAborted();
-  exchange.state = "streaming";
   // The caller may keep the response, and with it the exchange, for a long time. Drop what was
   // sent.
   exchange.outgoing = { ...exchange.outgoing, body: undefined, rest: undefined, signal: undefined, jar: undefined };

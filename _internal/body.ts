@@ -6,7 +6,6 @@
  * @module
  */
 
-import { BodyTooLargeError } from "../errors.ts";
 import { ByteCollector, type Bytes, makeStream } from "./bytes.ts";
 import type { Exchange, ToError } from "./exchange.ts";
 import { ReadAhead } from "./read_ahead.ts";
@@ -16,29 +15,6 @@ import { afterReal } from "./timers.ts";
 
 /** How long to wait for the start of an error page, in milliseconds. */
 const ERROR_PAGE_TIME = 2000;
-
-/**
- * Reads the whole body into memory. Does not end the exchange.
- *
- * @param ahead The bytes that were read ahead.
- * @throws {BodyTooLargeError} If the body is longer than `max` bytes. The rest is not read.
- */
-export async function bufferBody(
-  exchange: Exchange,
-  source: Source,
-  max: number,
-  ahead?: ByteCollector,
-): Promise<Bytes> {
-  source.bounded = true;
-  if (!source.open) return ahead?.take() ?? new Uint8Array(0);
-  if ((source.length ?? 0) > max) throw new BodyTooLargeError(max, exchange);
-  if (source.isSmall) return await source.readWhole();
-  const bytes = ahead ?? new ByteCollector(source.length);
-  await source.readInto(bytes, max);
-  exchange.cancellation.throwIfAborted();
-  if (bytes.size > max) throw new BodyTooLargeError(max, exchange);
-  return bytes.take();
-}
 
 /**
  * Reads the body of a response for the caller who owns it. Ends the exchange at the end of the
@@ -110,7 +86,7 @@ export class BodyReader {
     while (this.#ahead?.reading !== undefined) await this.#exchange.withTimeout("idle", this.#ahead.reading);
     this.#throwIfAborted();
     this.#throwIfFailed();
-    const content = await bufferBody(this.#exchange, this.#source, max, this.#ahead?.takeCollector());
+    const content = await this.#source.readAll(max, this.#ahead?.takeCollector());
     this.#exchange.end();
     return content;
   }

@@ -8,7 +8,7 @@
 
 import { BodyTooLargeError, HangupError, type NetworkError } from "../errors.ts";
 import { PrefetchedResponse, StreamedResponse } from "../response.ts";
-import { BodyReader, bufferBody } from "./body.ts";
+import { BodyReader } from "./body.ts";
 import { type Bytes, makeStream } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
@@ -82,7 +82,7 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
 /** Reads the body into memory. */
 function prefetchBody(exchange: Exchange, { source, storing }: Arrival, max: number): Promise<Bytes> {
   exchange.state = "prefetch";
-  const content = bufferBody(exchange, source, max);
+  const content = source.readAll(max);
   return storing === undefined ? content : content.then(async (content) => {
     // Release the connection first, so that a slow jar does not hold it.
     exchange.release(true);

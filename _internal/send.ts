@@ -9,7 +9,6 @@
 
 import { NetworkError, TooManyRedirectsError } from "../errors.ts";
 import type { Redirect } from "../request.ts";
-import { bufferBody } from "./body.ts";
 import { type Bytes, decodeStrictly } from "./bytes.ts";
 import type { Exchange } from "./exchange.ts";
 import { spreadable } from "./headers.ts";
@@ -169,7 +168,7 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
   const refuse = (cause?: unknown) =>
     new NetworkError('The body is not the one that "integrity" asks for', exchange, cause);
   if (!hasBody(exchange.method, arrival.response.status)) throw refuse();
-  const content = await bufferBody(exchange, arrival.source, exchange.outgoing.maxBodyBytes);
+  const content = await arrival.source.readAll(exchange.outgoing.maxBodyBytes);
   const url = URL.createObjectURL(new Blob([content]));
   try {
     await (await globalFetch()(url, own({ integrity }))).body?.cancel();

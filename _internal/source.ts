@@ -7,8 +7,8 @@
  * @module
  */
 
-import { NetworkError } from "../errors.ts";
-import { type ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
+import { BodyTooLargeError, NetworkError } from "../errors.ts";
+import { ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
 import { isAbort, isCustom, resultOf } from "./causes.ts";
 import type { Exchange, ToError } from "./exchange.ts";
 import { announcedLength, hasBody, SMALL_BODY } from "./http.ts";
@@ -157,6 +157,24 @@ export class Source {
     }
   }
 
+  /**
+   * Reads the whole body into memory. Does not end the exchange.
+   *
+   * @param ahead The bytes that were read ahead.
+   * @throws {BodyTooLargeError} If the body is longer than `max` bytes. The rest is not read.
+   */
+  async readAll(max: number, ahead?: ByteCollector): Promise<Bytes> {
+    this.bounded = true;
+    if (!this.open) return ahead?.take() ?? new Uint8Array(0);
+    if ((this.length ?? 0) > max) throw new BodyTooLargeError(max, this.#exchange);
+    if (this.isSmall) return await this.#readWhole();
+    const bytes = ahead ?? new ByteCollector(this.length);
+    await this.readInto(bytes, max);
+    this.#exchange.cancellation.throwIfAborted();
+    if (bytes.size > max) throw new BodyTooLargeError(max, this.#exchange);
+    return bytes.take();
+  }
+
   /** Whether nobody else uses the memory of a chunk that was read. */
   owns(chunk: Bytes): boolean {
     return this.#fills || this.#isNetwork && chunk.byteLength === chunk.buffer.byteLength;
@@ -214,7 +232,7 @@ export class Source {
   }
 
   /** Reads the whole body at once. Call it only if {@linkcode Source.isSmall}. */
-  readWhole(): Promise<Bytes> {
+  #readWhole(): Promise<Bytes> {
     this.#exchange.beginWait("idle");
     return this.#response!.arrayBuffer().then((buffer) => {
       this.#exchange.endWait();

@@ -8,7 +8,7 @@
  */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { BodyReader, bufferBody } from "../_internal/body.ts";
+import { BodyReader } from "../_internal/body.ts";
 import { ByteCollector, type Bytes } from "../_internal/bytes.ts";
 import { Clock } from "../_internal/deadlines.ts";
 import { Exchange, Exchanges } from "../_internal/exchange.ts";
@@ -173,12 +173,12 @@ test("Source has no body to read where HTTP has none, and cancels what is there"
   for (const setup of cases) {
     const headers = { "content-length": "1000" };
     const body = setup.method === "HEAD" ? new Body("what a mock has given") : undefined;
-    const { exchange, source } = arrive({ body: body?.stream ?? null, headers, ...setup });
+    const { source } = arrive({ body: body?.stream ?? null, headers, ...setup });
     assertEquals([source.length, source.open, source.hasStream], [0, false, false]);
     if (body) assertEquals(body.canceled, undefined);
     assertEquals(await source.read(), { done: true, value: undefined });
     assertEquals(await source.discard(), true);
-    assertEquals((await bufferBody(exchange, source, 0)).byteLength, 0);
+    assertEquals((await source.readAll(0)).byteLength, 0);
   }
 });
 
@@ -202,8 +202,8 @@ test("Source takes any number of chunks that have bytes, and of empty ones betwe
       },
     });
   };
-  const { exchange, source } = arrive({ body: many() });
-  assertEquals((await bufferBody(exchange, source, Infinity)).byteLength, count);
+  const { source } = arrive({ body: many() });
+  assertEquals((await source.readAll(Infinity)).byteLength, count);
   const streamed = arrive({ body: many() }).source;
   let size = 0;
   for (let read = await streamed.read(); !read.done; read = await streamed.read()) size += read.value.byteLength;
@@ -213,12 +213,12 @@ test("Source takes any number of chunks that have bytes, and of empty ones betwe
 test("Source.read() rejects a body that is shorter or longer than announced", async () => {
   for (const prefersByob of [false, true]) {
     for (const [announced, ...chunks] of [["4", "abc"], ["4", "abc", "de"], ["0", "a"], ["3", "abc", "d"], ["1"]]) {
-      const { exchange, source } = arrive({
+      const { source } = arrive({
         body: byteStream(...chunks),
         headers: { "content-length": announced! },
         prefersByob,
       });
-      const error = await assertRejects(() => bufferBody(exchange, source, 100), NetworkError);
+      const error = await assertRejects(() => source.readAll(100), NetworkError);
       assert(error.message.includes(`of the body arrived where ${announced} were announced`), error.message);
     }
   }
@@ -232,9 +232,9 @@ test("Source.read() rejects chunks that are no bytes", async () => {
     const message = "a chunk of it is not a Uint8Array";
     await assertRejects(() => source.read(), NetworkError, message);
     const whole = new Body("ab");
-    const { exchange, source: all } = arrive({ body: whole.stream });
+    const { source: all } = arrive({ body: whole.stream });
     whole.sendAny(chunk);
-    await assertRejects(() => bufferBody(exchange, all, 10), NetworkError, message);
+    await assertRejects(() => all.readAll(10), NetworkError, message);
   }
 });
 
@@ -352,12 +352,12 @@ test("Source.isSmall is for short bodies that the platform ends and nothing else
   assertEquals(source.isSmall, false); // a part of it was read
 });
 
-test("bufferBody() gives the whole body, however it is read", async () => {
+test("Source.readAll() gives the whole body, however it is read", async () => {
   for (const prefersByob of [false, true]) {
     for (const headers of [undefined, { "content-length": "6" }]) {
       for (const stream of [() => byteStream("abc", "def"), () => new Body("abc", "def").end().stream]) {
         const { exchange, source } = arrive({ body: stream(), headers, prefersByob });
-        const content = await bufferBody(exchange, source, 6);
+        const content = await source.readAll(6);
         assertEquals([text(content), content.buffer.byteLength, source.open], ["abcdef", 6, false]);
         assertEquals(exchange.over, false);
       }
@@ -365,31 +365,31 @@ test("bufferBody() gives the whole body, however it is read", async () => {
   }
 });
 
-test("bufferBody() gives no bytes of a response without a stream", async () => {
-  const { exchange, source } = arrive({ body: null });
+test("Source.readAll() gives no bytes of a response without a stream", async () => {
+  const { source } = arrive({ body: null });
   assertEquals([source.open, source.hasStream], [true, false]);
-  assertEquals((await bufferBody(exchange, source, 0)).byteLength, 0);
+  assertEquals((await source.readAll(0)).byteLength, 0);
 });
 
-test("bufferBody() refuses a body that is longer than the cap", async () => {
+test("Source.readAll() refuses a body that is longer than the cap", async () => {
   for (const prefersByob of [false, true]) {
     const cases = [[0, "a"], [3, "abcd"], [3, "ab", "cd"], [5000, "x".repeat(4096), "x".repeat(4096)]] as const;
     for (const [max, ...chunks] of cases) {
-      const { exchange, source } = arrive({ body: byteStream(...chunks), prefersByob });
-      const error = await assertRejects(() => bufferBody(exchange, source, max), BodyTooLargeError);
+      const { source } = arrive({ body: byteStream(...chunks), prefersByob });
+      const error = await assertRejects(() => source.readAll(max), BodyTooLargeError);
       assertEquals(error.url, "https://a.test/page");
     }
   }
 });
 
-test("bufferBody() reads nothing of a body that is announced to be too long", async () => {
+test("Source.readAll() reads nothing of a body that is announced to be too long", async () => {
   const body = new Body();
-  const { exchange, source } = arrive({ body: body.stream, headers: { "content-length": "4" } });
-  await assertRejects(() => bufferBody(exchange, source, 3), BodyTooLargeError);
+  const { source } = arrive({ body: body.stream, headers: { "content-length": "4" } });
+  await assertRejects(() => source.readAll(3), BodyTooLargeError);
   assertEquals(body.pulls, 0);
 });
 
-test("bufferBody() takes a body in one piece only where the platform is sure to end it", async () => {
+test("Source.readAll() takes a body in one piece only where the platform is sure to end it", async () => {
   const headers = { "content-length": "4" };
   const cases: [wholly: boolean, setup: Setup][] = [
     [true, { headers, endsBodies: true }],
@@ -405,18 +405,18 @@ test("bufferBody() takes a body in one piece only where the platform is sure to 
       whole = true;
       return arrayBuffer();
     };
-    assertEquals(text(await bufferBody(exchange, source, 10)), "abcd");
+    assertEquals(text(await source.readAll(10)), "abcd");
     assertEquals(whole, wholly, JSON.stringify(setup));
     assertEquals(exchange.timing.deadline, Infinity, "its wait is not over");
   }
 });
 
-test("bufferBody() makes the bytes that arrive progress of the exchange, and a stream does not", () =>
+test("Source.readAll() makes the bytes that arrive progress of the exchange, and a stream does not", () =>
   onClock(async (clock) => {
     const body = new Body();
     const { exchange, source } = arrive({ body: body.stream });
     assertEquals(exchange.progress, undefined);
-    const content = bufferBody(exchange, source, 10);
+    const content = source.readAll(10);
     await clock.tick(100);
     body.send("a");
     await settle();

@@ -22,8 +22,6 @@ const ENOUGH = 1 / 16;
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-const NO_BYTES: Bytes = new Uint8Array(0);
-
 export const UTF8: TextDecoder = new TextDecoder();
 
 /** Decodes UTF-8. Returns `undefined` if the bytes are none. */
@@ -47,7 +45,7 @@ export class ByteCollector {
   size = 0;
   /** The blocks that are full. */
   readonly #full: Bytes[] = [];
-  #block: Bytes = NO_BYTES;
+  #block: Bytes = new Uint8Array(0);
   /** The number of bytes used in the current block. */
   #used = 0;
   readonly #announced: number;
@@ -113,7 +111,6 @@ export class ByteCollector {
    * afterwards.
    */
   take(): Bytes {
-    if (this.size === 0) return new Uint8Array(0);
     if (this.#full.length > 0) this.#join(this.size);
     return this.#used === this.#block.byteLength ? this.#block : this.#block.slice(0, this.#used);
   }

@@ -13,7 +13,7 @@ import { nameDisposal, showAs } from "./_internal/classes.ts";
 import { hasBody, headerOf, SMALL_BODY } from "./_internal/http.ts";
 import { describe, own } from "./_internal/options.ts";
 import { showUrl } from "./_internal/url.ts";
-import { rebuild, type ResponseHead, webResponse } from "./_internal/web_response.ts";
+import { rebuild, type ResponseHead, USED, webResponse } from "./_internal/web_response.ts";
 import { BodyTooLargeError, HangupError } from "./errors.ts";
 import type { Redirect, RequestSummary, SentRequest } from "./request.ts";
 
@@ -597,9 +597,6 @@ showAs(
 );
 nameDisposal(StreamedResponse, "asyncDispose");
 showAs(StreamedResponse, "StreamedResponse", ({ status, url, closed }) => ({ status, url: showUrl(url), closed }));
-
-/** Why a body that was read can no longer be read. */
-const USED = "it is being read or has been read already";
 
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;

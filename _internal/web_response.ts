@@ -86,7 +86,8 @@ type ResponseClass = new (
  */
 const copies = new WeakMap<Response, Response>();
 
-const USED = "Cannot read the body as it is being read or has been read already";
+/** Why a body that was read can no longer be read. */
+export const USED = "it is being read or has been read already";
 
 /** A reason phrase that every platform accepts. */
 const PHRASE = /^[ -~]*$/;
@@ -294,7 +295,7 @@ function defineClass(): ResponseClass {
     override textStream(): ReadableStream<string> {
       const { body } = this;
       if (!(this.#content instanceof Uint8Array)) return super.textStream();
-      if (this.bodyUsed || body!.locked) throw new TypeError(USED);
+      if (this.bodyUsed || body!.locked) throw new TypeError(`Cannot read the body as ${USED}`);
       return body!.pipeThrough(new TextDecoderStream() as TransformStream<Bytes, string>);
     }
 
@@ -343,10 +344,8 @@ function defineClass(): ResponseClass {
 
     /** Locks the stream of the body, if it has been made, so that nobody else reads it. */
     #lock(): void {
-      const platforms = BaseResponse.prototype; // not `super`: see #read()
-      const stream = this.#content instanceof Uint8Array ? this.#stream : Reflect.get(platforms, "body", this);
-      const used = this.bodyUsed || stream?.locked;
-      if (used) throw new TypeError(USED);
+      const stream = this.#content instanceof Uint8Array ? this.#stream : this.body;
+      if (this.bodyUsed || stream?.locked) throw new TypeError(`Cannot read the body as ${USED}`);
       if (stream) readerOf(stream);
     }
   }

@@ -259,9 +259,7 @@ function defineClass(): ResponseClass {
 
     override clone(): Response {
       const content = this.#content;
-      // Nobody can have changed headers that came.
-      const { headers } = this;
-      const head = headers === this.#head.headers ? this.#head : { ...this.#head, headers, decoded: false };
+      const head = { ...this.#head, headers: this.headers, decoded: false };
       if (content instanceof Uint8Array) {
         // The stream is teed: whoever has it can no longer read it, and `body` is another one.
         this.#lock();

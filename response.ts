@@ -216,8 +216,7 @@ export class PrefetchedResponse extends HangupResponse {
 
   /** Returns a copy of the body. */
   override async bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    await undefined;
-    return this.content.slice();
+    return (await this.read()).slice();
   }
 
   /**

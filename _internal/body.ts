@@ -161,7 +161,6 @@ export class BodyReader {
    * @param awaited Whether the caller waits until no more is read ahead.
    */
   async readAhead(max: number, signal: AbortSignal | null | undefined, awaited = false): Promise<void> {
-    if (this.closed) return;
     this.#signal = signal;
     this.#ahead = new ReadAhead(this.#exchange, this.#source, max, awaited);
     // An abort shows when the body is read, as with the standard `fetch`.

@@ -9,14 +9,8 @@
 import { followPolyfill, nameDisposal, showAs } from "./_internal/classes.ts";
 import { checkFunction, checkMethods, checkNumber, isObject, own, refuse } from "./_internal/options.ts";
 import { withResolvers } from "./_internal/runtime.ts";
-import {
-  type AbortListener,
-  addAbortListener,
-  checkSignal,
-  removeAbortListener,
-  throwIfAborted,
-} from "./_internal/signals.ts";
-import { type Holder, type LeaseRequest, SLOTS, Slots, type Waiter } from "./_internal/slots.ts";
+import { addAbortListener, checkSignal, removeAbortListener, throwIfAborted } from "./_internal/signals.ts";
+import { SLOTS, Slots } from "./_internal/slots.ts";
 import { DEFAULT_TIMEOUT } from "./_internal/timing.ts";
 import { DEFAULT_IDLE_TIMEOUT, makeTransport } from "./_internal/transports/choose.ts";
 import { type Adapter, facts, PLATFORM, type Platform } from "./_internal/transports/platform.ts";
@@ -165,56 +159,6 @@ export interface PoolStats {
 const DEFAULT_MAX_CONNECTIONS = 128;
 const DEFAULT_MAX_CONNECTIONS_PER_ORIGIN = 64;
 
-/** One call of {@linkcode Pool.acquire}. It may wait for a lease, and then holds it. */
-class Acquisition implements Holder, Waiter, AbortListener {
-  readonly request: RequestSummary | undefined;
-  readonly onClose: AcquireOptions["onClose"];
-  readonly #slots: Slots;
-  #leaseRequest: LeaseRequest | undefined;
-  #signal: AbortSignal | null | undefined;
-  // Two fields, because the object that `withResolvers()` returns would take more memory while the
-  // call waits.
-  #resolve: ((lease: Lease) => void) | undefined;
-  #reject: ((reason: unknown) => void) | undefined;
-
-  constructor(slots: Slots, request: RequestSummary | undefined, onClose: AcquireOptions["onClose"]) {
-    this.#slots = slots;
-    this.request = request;
-    this.onClose = onClose;
-  }
-
-  /** Waits for a lease. Call it right after `tryAcquire()` found no free slot. */
-  wait(origin: string, timeout: number, signal: AbortSignal | null | undefined): Promise<Lease> {
-    const { promise, resolve, reject } = withResolvers<Lease>();
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#leaseRequest = this.#slots.enqueue(origin, timeout, this, this);
-    this.#signal = signal;
-    try {
-      if (signal) addAbortListener(signal, this);
-    } catch (error) {
-      // The signal is not the platform's own. Cancel the request; otherwise nobody would own its
-      // lease.
-      this.onAbort(error);
-    }
-    return promise;
-  }
-
-  grant(lease: Lease): void {
-    if (this.#signal) removeAbortListener(this.#signal, this);
-    this.#resolve!(lease);
-  }
-
-  refuse(reason: unknown): void {
-    if (this.#signal) removeAbortListener(this.#signal, this);
-    this.#reject!(reason);
-  }
-
-  onAbort(reason: unknown): void {
-    this.#slots.cancel(this.#leaseRequest!, reason);
-  }
-}
-
 /**
  * Limits the exchanges open at once, queues the other requests, and owns the sockets.
  *
@@ -357,9 +301,26 @@ export class Pool implements AsyncDisposable {
       checkNumber(subject("timeout"), "a positive number of milliseconds", timeout);
       if (!this.closed) throwIfAborted(signal);
       const slots = this[SLOTS];
-      const call = new Acquisition(slots, request, onClose?.bind(options));
-      const lease = slots.tryAcquire(origin, call);
-      return lease === undefined ? call.wait(origin, timeout, signal) : Promise.resolve(lease);
+      const holder = { request, onClose: onClose?.bind(options) };
+      const lease = slots.tryAcquire(origin, holder);
+      if (lease !== undefined) return Promise.resolve(lease);
+      const { promise, resolve, reject } = withResolvers<Lease>();
+      const listener = { onAbort: (reason: unknown) => slots.cancel(leaseRequest, reason) };
+      // Stops listening before it settles the promise.
+      const ending = <T>(settle: (value: T) => void) =>
+        !signal ? settle : (value: T) => {
+          removeAbortListener(signal, listener);
+          settle(value);
+        };
+      const leaseRequest = slots.enqueue(origin, timeout, holder, { grant: ending(resolve), refuse: ending(reject) });
+      try {
+        if (signal) addAbortListener(signal, listener);
+      } catch (error) {
+        // The signal is not the platform's own. Cancel the request; otherwise nobody would own its
+        // lease.
+        slots.cancel(leaseRequest, error);
+      }
+      return promise;
     } catch (error) {
       return Promise.reject(error);
     }

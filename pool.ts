@@ -239,8 +239,7 @@ export class Pool implements AsyncDisposable {
     if (transport !== undefined) checkMethods(subject("transport"), transport, "fetch", "close");
     this.#transport = transport ?? makeTransport({ idleTimeout });
     const platform = (this.#transport as Partial<Adapter>)[PLATFORM];
-    const isWrapped = platform?.transport !== undefined && platform.transport !== this.#transport;
-    this[PLATFORM] = isWrapped ? facts() : platform ?? facts();
+    this[PLATFORM] = platform?.transport === this.#transport ? platform : facts();
     this[PLATFORM].limit?.(maxConnectionsPerOrigin);
     const send = (url: URL, init: RequestInit) => this.#transport.fetch(url, init);
     this[SLOTS] = new Slots({ maxConnections, maxConnectionsPerOrigin, maxQueued }, send, this[PLATFORM].drain);

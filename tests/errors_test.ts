@@ -253,7 +253,8 @@ const wrong = (value: unknown) => value as never;
 /** A network gives fewer bytes than it announces. */
 async function readShort() {
   const fetch = answer("abc", { headers: { "content-length": "5" } });
-  const transport = { [PLATFORM]: facts({ sender: () => "fetch" }), closesSockets: false, fetch, close() {} };
+  const transport = { [PLATFORM]: facts(), closesSockets: false, fetch, close() {} };
+  transport[PLATFORM] = facts({ transport, sender: () => "fetch" });
   await using session = new Session({ pool: { transport } });
   await session.get(secret);
 }

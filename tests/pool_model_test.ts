@@ -15,7 +15,7 @@ import * as fc from "fast-check";
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import { addAbortListener, removeAbortListener } from "../_internal/signals.ts";
 import { type Holder, type Lease as Slot, SLOTS } from "../_internal/slots.ts";
-import { type Adapter, facts, PLATFORM } from "../_internal/transports/platform.ts";
+import { type Adapter, facts, PLATFORM, type Platform } from "../_internal/transports/platform.ts";
 import { type Lease, Pool } from "../pool.ts";
 import type { Transport } from "../transport.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
@@ -221,10 +221,12 @@ class Bench {
     const { operations: _, drains, ...options } = run;
     this.clock = clock;
     this.model = new Model(run);
-    const platform = facts(drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {});
+    const drain: Platform["drain"] = (free) => this.drain = new FakeDrain(free);
     const transport: Transport & Adapter = {
       closesSockets: true,
-      [PLATFORM]: platform,
+      get [PLATFORM]() {
+        return facts({ transport, ...(drains && { drain }) });
+      },
       fetch: () => Promise.resolve(new Response()),
       close: () => void this.transportClosed++,
     };

@@ -25,7 +25,8 @@ class ScriptedTransport implements Transport {
   onClose: () => void | Promise<void> = () => {};
 
   constructor(drains = false) {
-    this[PLATFORM] = facts(drains ? { drain: (free) => this.drain = new FakeDrain(free) } : {});
+    const drain: Platform["drain"] = (free) => this.drain = new FakeDrain(free);
+    this[PLATFORM] = facts({ transport: this, ...(drains && { drain }) });
   }
 
   async fetch(url: URL, init: RequestInit): Promise<Response> {

@@ -110,7 +110,7 @@ export class ScriptedCall {
 
 /** Sends nothing: each call waits for the test to answer it. */
 export class ScriptedTransport implements Adapter {
-  readonly [PLATFORM]: Platform = facts({ sender: () => "fetch" });
+  readonly [PLATFORM]: Platform = facts({ transport: this, sender: () => "fetch" });
   readonly closesSockets = true;
   readonly followsRedirects = false;
   readonly calls: ScriptedCall[] = [];

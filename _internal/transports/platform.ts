@@ -19,8 +19,8 @@ export const PLATFORM: unique symbol = Symbol("hangup.platform");
 /** Facts of a platform that neither the transport's user nor the pool can know. */
 export interface Platform {
   /**
-   * The transport that the facts are about, if they depend on it. They do not hold for a user's
-   * `Proxy` of that transport, or for an object that inherits from it.
+   * The transport that the facts are about. They do not hold for a user's `Proxy` of that
+   * transport, or for an object that inherits from it.
    */
   readonly transport?: object;
   /**

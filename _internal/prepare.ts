@@ -95,15 +95,13 @@ const REQUEST_DEFAULTS = {
 } as const;
 
 /**
- * The options of `new Request()` that a `Request` does not have as properties on every platform.
+ * The other options of `new Request()`. A `Request` does not have the last three as properties on
+ * every platform.
  */
-const UNREADABLE_OPTIONS = ["duplex", "priority", "window"];
-
-/** The standard options that {@linkcode prepareFetch} does not name. */
-const OTHER_OPTIONS = [...Object.keys(REQUEST_DEFAULTS), ...UNREADABLE_OPTIONS];
+const OTHER_OPTIONS = ["method", "headers", "body", "redirect", "signal", "duplex", "priority", "window"];
 
 /** All standard options. */
-const STANDARD_OPTIONS = ["method", "headers", "body", "redirect", "signal", ...OTHER_OPTIONS];
+const STANDARD_OPTIONS = [...OTHER_OPTIONS, ...Object.keys(REQUEST_DEFAULTS)];
 
 /**
  * Checks the arguments of `Session.request()` and completes them with the session's defaults.
@@ -121,7 +119,7 @@ export function prepare(
   if (Symbol.iterator in init || isSent(init)) refuse('A body is given as "body", not as the options', init);
   const given = plain(init);
   const { prefetch, throwIfNotOk, json, query, timeout, maxBodyBytes, maxRedirects, ...rest } = given;
-  addHidden(rest, given, STANDARD_OPTIONS);
+  addHidden(rest, given);
   const standard: Standard = own(rest);
   refuseForeign(given, REQUEST_OPTIONS_OF_OTHERS);
   refuseUndefined(standard.headers);
@@ -151,18 +149,14 @@ export function prepareFetch(
   defaults: RequestDefaults,
 ): Outgoing {
   if (!hasOptions(init)) return complete(input, {}, defaults);
-  const request = isRequest(init) ? init : undefined;
-  // The options that a `Request` has are its accessors, which a spread would leave out.
-  const { method, headers, body, redirect, signal, ...rest } = request || typeof init === "function"
-    ? init as SessionRequestInit
-    : plain(init);
-  for (const name of OUR_OPTIONS) delete rest[name];
-  if (request === undefined) addHidden(rest, own(init), OTHER_OPTIONS);
-  const standard: Standard = { ...rest, headers, redirect, signal, body: request ? undefined : body };
+  if (isRequest(init)) return complete(input, {}, defaults, init);
+  const standard: Standard & SessionRequestInit<boolean> = typeof init === "function" ? {} : { ...plain(init) };
+  for (const name of OUR_OPTIONS) delete standard[name];
+  addHidden(standard, own(init));
+  const { method } = standard;
   // The runtime itself decides which methods it can send, and in which form.
-  if (method !== undefined) standard.method = USUAL_METHOD.test(method) ? method : asRequest({ method }).method;
-  if (request !== undefined) inherit(standard, request);
-  return complete(input, standard, defaults, request);
+  if (method !== undefined && !USUAL_METHOD.test(method)) standard.method = asRequest({ method }).method;
+  return complete(input, standard, defaults);
 }
 
 /** Whether there are options. Refuses what is neither an object nor nothing. */
@@ -173,11 +167,11 @@ function hasOptions<T extends object>(init: T | null | undefined): init is T {
 }
 
 /**
- * Adds the options that a copy of the given ones left out, because they are not enumerable or a
- * `Proxy` does not list them.
+ * Adds the standard options that a copy of the given ones left out, because they are not enumerable
+ * or a `Proxy` does not list them.
  */
-function addHidden(copy: object, given: object, names: readonly string[]): void {
-  for (const name of names) {
+function addHidden(copy: object, given: object): void {
+  for (const name of STANDARD_OPTIONS) {
     if (Object.hasOwn(copy, name)) continue; // a getter is called once
     const value = (given as Record<string, unknown>)[name];
     if (value !== undefined) Object.assign(copy, { [name]: value });
@@ -206,7 +200,8 @@ function checkStream(body: StreamBody, duplex: unknown): void {
 /**
  * Checks the standard options and completes them with the defaults.
  *
- * @param initial The `Request` that was given as the options.
+ * @param initial The `Request` that was given as the options. All that it says takes precedence
+ * over what `input` says, except the URL.
  */
 function complete(
   input: string | URL | Request,
@@ -219,19 +214,19 @@ function complete(
 ): Outgoing {
   const init = own(options);
   const request = isRequest(input) ? input : undefined;
+  const model = initial ?? request;
   const {
-    method = request?.method ?? "GET",
-    headers: ownHeaders = request?.headers,
-    redirect = request?.redirect ?? "follow",
-    signal = request?.signal,
+    method = model?.method ?? "GET",
+    headers: ownHeaders = model?.headers,
+    redirect = model?.redirect ?? "follow",
+    signal = model?.signal,
     body,
     ...rest
   } = init;
+  // A `Request` that is the options carries nothing.
+  if (request !== undefined) Object.assign(rest, { ...carried(request), ...rest });
   // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
-  if (request !== undefined) {
-    Object.assign(rest, { ...carried(request), ...rest }); // a `Request` that is the options carries nothing
-    inherit(rest, request, Object.values(init).every((value) => value === undefined));
-  }
+  if (model !== undefined) inherit(rest, model, Object.values(init).every((value) => value === undefined));
   const hasRest = Object.keys(rest).length > 0;
   if (hasRest) checkOptions(rest);
   checkSignal('"signal"', signal);
@@ -276,7 +271,7 @@ function complete(
     throwIfNotOk: defaults.throwIfNotOk,
     redirect,
     signal,
-    signalOwner: initial ?? (init.signal === undefined ? request : undefined),
+    signalOwner: init.signal === undefined ? model : undefined,
     timeouts: defaults.timeouts,
     maxBodyBytes: defaults.maxBodyBytes,
     maxRedirects: defaults.maxRedirects,
@@ -385,7 +380,7 @@ function normalizeMethod(method: string): string {
  * finds what is wrong with them.
  */
 function checkOptions(rest: Standard): void {
-  const known: readonly string[] = [...requestOptions(), ...UNREADABLE_OPTIONS];
+  const known: readonly string[] = [...requestOptions(), ...OTHER_OPTIONS];
   // "half" is the only value of `duplex`, and every upload has it, so it needs no check.
   const toCheck = ([name, value]: [string, unknown]) => value !== undefined && value !== "half" && known.includes(name);
   const given = Object.entries(rest).filter(toCheck);
@@ -422,7 +417,7 @@ function defines(prototype: object, name: string): boolean {
  * signal, and those about the referrer if `withReferrer` is false. Options that are given already
  * take precedence.
  */
-function inherit(rest: Standard, request: Request, withReferrer = true): void {
+function inherit(rest: Standard, request: Request, withReferrer: boolean): void {
   const given = own(rest);
   for (const name of requestOptions()) {
     if (!withReferrer && name.startsWith("referrer")) continue;

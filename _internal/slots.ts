@@ -139,7 +139,7 @@ export interface Limits {
  * - `#held` lists the leases. `#taken` counts the leases and the draining slots; it is at most
  *   `maxConnections`. Each origin's `taken` counts its share, and is at most
  *   `maxConnectionsPerOrigin`.
- * - `#queued` is the sum of the origins' sizes.
+ * - `queued` is the sum of the origins' sizes.
  * - `#ready` lists the origins that have both a waiting request and a free slot of their own. The
  *   first one is served next.
  * - `#taken` is below `maxConnections` only if `#ready` is empty.
@@ -158,7 +158,8 @@ export class Slots {
   readonly #ready: List<Origin> = new List();
   readonly #held: List<Lease> = new List();
   #taken = 0;
-  #queued = 0;
+  /** The number of requests that wait. */
+  queued = 0;
   /**
    * The origin of the last request. It stays in `#origins` even if it is unused, because sequential
    * requests mostly go to one origin.
@@ -188,10 +189,6 @@ export class Slots {
     return this.#held.size;
   }
 
-  get queued(): number {
-    return this.#queued;
-  }
-
   /**
    * The counts of each origin that has a lease or a waiting request. The object has no prototype.
    */
@@ -214,10 +211,10 @@ export class Slots {
     const { maxQueued } = this.#limits;
     const origin = this.#origin(name);
     // Free all draining slots rather than refuse the request.
-    if (this.#queued >= maxQueued && !this.#isFree(origin)) this.#drain?.flush();
+    if (this.queued >= maxQueued && !this.#isFree(origin)) this.#drain?.flush();
     // No request can be waiting for a free slot here: see the invariants.
     if (this.#isFree(origin)) return this.#hold(origin, holder);
-    if (this.#queued >= maxQueued) throw new QueueFullError(maxQueued, holder.request);
+    if (this.queued >= maxQueued) throw new QueueFullError(maxQueued, holder.request);
     return undefined;
   }
 
@@ -246,7 +243,7 @@ export class Slots {
     let next = again ? origin.first : null;
     while (next?.again) next = next.next;
     origin.insert(request, next);
-    if (this.#queued++ === 0) this.#drain?.start();
+    if (this.queued++ === 0) this.#drain?.start();
     this.#update(origin);
     return request;
   }
@@ -273,7 +270,7 @@ export class Slots {
     const { queue } = lease;
     this.#held.remove(lease);
     lease.slots = lease.holder = undefined;
-    if (this.#queued > 0) queue.lastProgress = this.#lastProgress = this.clock.now();
+    if (this.queued > 0) queue.lastProgress = this.#lastProgress = this.clock.now();
     if (lease.sent === undefined) this.#free(queue);
     else this.#drain!.add(lease.sent, lease.signal?.aborted === true);
     this.#assign();
@@ -287,7 +284,7 @@ export class Slots {
    */
   close(onIdle: () => void, failures: unknown[]): void {
     this.#onIdle = onIdle;
-    const waiting = this.#queued === 0 ? [] : [...this.#origins.values()].flatMap((origin) => [...origin]);
+    const waiting = this.queued === 0 ? [] : [...this.#origins.values()].flatMap((origin) => [...origin]);
     const held = this.#held.size === 0 ? [] : [...this.#held];
     for (const request of waiting) this.#remove(request);
     this.#assign();
@@ -345,7 +342,7 @@ export class Slots {
     origin.remove(request);
     request.waiting = false;
     this.#update(origin);
-    if (--this.#queued > 0) return;
+    if (--this.queued > 0) return;
     this.#deadlines.clear();
     this.#drain?.stop();
   }

@@ -77,10 +77,7 @@ const OUR_OPTIONS = ["prefetch", "throwIfNotOk", "json", "query", "timeout", "ma
 /** Methods that every runtime knows. */
 const USUAL_METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/;
 
-/**
- * The properties of a `Request` that are passed on, each with its default. Defaults are not passed
- * on.
- */
+/** The properties of a `Request` that are passed on, each with its default. */
 const REQUEST_DEFAULTS = {
   cache: "default",
   credentials: "same-origin",
@@ -226,7 +223,10 @@ function complete(
   // A `Request` that is the options carries nothing.
   if (request !== undefined) Object.assign(rest, { ...carried(request), ...rest });
   // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
-  if (model !== undefined) inherit(rest, model, Object.values(init).every((value) => value === undefined));
+  const withReferrer = Object.values(init).every((value) => value === undefined);
+  // If both are a `Request`, the defaults of the second one replace what the first one says.
+  const implied = initial !== undefined && request !== undefined ? {} : REQUEST_DEFAULTS;
+  if (model !== undefined) inherit(rest, model, withReferrer, implied);
   const hasRest = Object.keys(rest).length > 0;
   if (hasRest) checkOptions(rest);
   checkSignal('"signal"', signal);
@@ -414,14 +414,21 @@ function defines(prototype: object, name: string): boolean {
  * Copies a `Request`'s properties to the options, except method, URL, headers, body, redirect and
  * signal, and those about the referrer if `withReferrer` is false. Options that are given already
  * take precedence.
+ *
+ * @param implied The values that need not be copied.
  */
-function inherit(rest: Standard, request: Request, withReferrer: boolean): void {
+function inherit(
+  rest: Standard,
+  request: Request,
+  withReferrer: boolean,
+  implied: Partial<typeof REQUEST_DEFAULTS>,
+): void {
   const given = own(rest);
   for (const name of requestOptions()) {
     if (!withReferrer && name.startsWith("referrer")) continue;
     // A service worker may get a `Request` for a navigation. With options, its mode becomes
     // "same-origin": Fetch standard, section 5.4.
     const value = (request[name] as unknown) === "navigate" ? "same-origin" : request[name];
-    if (value !== undefined && value !== REQUEST_DEFAULTS[name]) Object.assign(rest, { [name]: given[name] ?? value });
+    if (value !== undefined && value !== own(implied)[name]) Object.assign(rest, { [name]: given[name] ?? value });
   }
 }

@@ -107,6 +107,14 @@ const constructions: Situation[] = [
     new Request(`${url}/ok`, { headers: { "x-a": "1" } }),
     new Request("http://elsewhere.invalid/", { method: "DELETE", headers: { "x-b": "1" } }),
   ]),
+  call("a Request as init of a Request with a cache", ({ url }) => [
+    new Request(`${url}/ok`, { cache: "no-store" }),
+    new Request(`${url}/ok`),
+  ]),
+  call("a Request with a cache as init of a Request", ({ url }) => [
+    new Request(`${url}/ok`),
+    new Request(`${url}/ok`, { cache: "no-store" }),
+  ]),
   call("a Request with redirect: manual as init", ({ url }) => [
     `${url}/redirect/302?to=/ok`,
     new Request("http://elsewhere.invalid/", { redirect: "manual" }),

@@ -222,11 +222,12 @@ function complete(
   } = init;
   // A `Request` that is the options carries nothing.
   if (request !== undefined) Object.assign(rest, { ...carried(request), ...rest });
-  // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
-  const withReferrer = Object.values(init).every((value) => value === undefined);
-  // If both are a `Request`, the defaults of the second one replace what the first one says.
-  const implied = initial !== undefined && request !== undefined ? {} : REQUEST_DEFAULTS;
-  if (model !== undefined) inherit(rest, model, withReferrer, implied);
+  if (model !== undefined) {
+    // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
+    const withReferrer = Object.values(init).every((value) => value === undefined);
+    // If both are a `Request`, the defaults of the second one replace what the first one says.
+    inherit(rest, model, withReferrer, initial !== undefined && request !== undefined ? {} : REQUEST_DEFAULTS);
+  }
   const hasRest = Object.keys(rest).length > 0;
   if (hasRest) checkOptions(rest);
   checkSignal('"signal"', signal);

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { makeTransport } from "./_internal/transports/choose.ts";
 import type { SessionRequestInit } from "./request.ts";
 import { StreamedResponse } from "./response.ts";
 import { type RequestInput, type ResponseFor, Session } from "./session.ts";
@@ -47,8 +48,10 @@ async function once<P extends boolean>(
   input: RequestInput,
   init: SessionRequestInit<P> | undefined,
 ): Promise<ResponseFor<P>> {
-  // No connection is used twice, so the transport keeps none.
-  const session = new Session({ pool: { idleTimeout: 0 } });
+  // No connection is used twice, so the transport keeps none, and opens one at a time. The
+  // transport has the limit rather than the pool: with a limit in the pool, a redirect would wait
+  // until the slot of the request before it has drained.
+  const session = new Session({ pool: { transport: makeTransport({ idleTimeout: 0 }, 1) } });
   let streaming = false;
   try {
     const response = await session[method](input, init);

@@ -774,7 +774,7 @@ function agentOf({ dispatcher }: Init): Agent {
 }
 
 onNode("makes one agent, as the global one is made", async (network) => {
-  const transport = nodeTransport(1000)!;
+  const transport = nodeTransport(1000, {}, 5)!;
   assertEquals([transport.closesSockets, transport[PLATFORM].sender?.()], [true, "sockets"]);
   const agents: Agent[] = [];
   for (const url of [HTTP, HTTPS, HTTP]) {
@@ -782,17 +782,17 @@ onNode("makes one agent, as the global one is made", async (network) => {
     agents.push(agentOf(network.last));
   }
   assertEquals(new Set(agents).size, 1);
-  assertEquals(agents[0]!.settings.keepAliveTimeout, 1000);
+  const { connections, keepAliveTimeout } = agents[0]!.settings;
+  assertEquals([connections, keepAliveTimeout], [5, 1000]);
   await transport.close();
   assertEquals(agents[0]!.destroyed, 1);
   await assertRejects(() => transport.fetch(HTTP, {}), TypeError, "the transport is closed");
 });
 
-onNode("takes the smallest limit of connections of its pools", async (network) => {
-  for (const [first, second, connections] of [[5, 9, 5], [9, 5, 5], [Infinity, 5, 5], [5, Infinity, 5]] as const) {
-    const transport = nodeTransport(1000)!;
-    transport[PLATFORM].limit!(first);
-    transport[PLATFORM].limit!(second);
+onNode("takes a pool's limit of connections, unless it has a smaller one", async (network) => {
+  for (const [own, pools, connections] of [[5, 9, 5], [9, 5, 5], [Infinity, 5, 5], [5, Infinity, 5]] as const) {
+    const transport = nodeTransport(1000, {}, own)!;
+    transport[PLATFORM].limit!(pools);
     await transport.fetch(HTTP, {});
     assertEquals(agentOf(network.last).settings.connections, connections);
   }
@@ -1071,9 +1071,7 @@ onNode("uses a dispatcher of the user's, whatever the global one is", async (net
 
 onNode("keeps the user's options, and refuses those beside a dispatcher", async (network) => {
   const given = { keepAliveTimeout: 5, headersTimeout: 6, bodyTimeout: 7, connections: 8 };
-  const transport = nodeTransport(1000, given)!;
-  transport[PLATFORM].limit!(1);
-  await transport.fetch(HTTP, {});
+  await nodeTransport(1000, given, 1)!.fetch(HTTP, {});
   const { connect: _, proxyTls: __, ...settings } = agentOf(network.last).settings;
   assertEquals(settings, { ...given, keepAliveMaxTimeout: 5 });
   const message = '"dispatcher" and "connect" exclude each other';

@@ -65,13 +65,15 @@ export function checkRequestOptions(options: object): void {
  * Makes the transport for the platform.
  *
  * @param options The options for its sockets.
+ * @param connections The largest number of sockets to one origin, on a platform that could open a
+ * new one while another one is still on its way back to its pool.
  */
-export function makeTransport(options: { idleTimeout?: number | undefined }): Adapter {
+export function makeTransport(options: { idleTimeout?: number | undefined }, connections?: number): Adapter {
   const { idleTimeout = DEFAULT_IDLE_TIMEOUT, ...others } = own(options);
   const rest = own(others);
   checkNumber('Cannot create a transport as "idleTimeout"', "a non-negative number of milliseconds", idleTimeout);
   checkOptions(rest, OPTIONS, "Cannot create a transport");
   return denoTransport(idleTimeout, rest) ?? bunTransport(idleTimeout, rest) ??
-    nodeTransport(idleTimeout, rest) ??
+    nodeTransport(idleTimeout, rest, connections) ??
     portable(undefined, Object.keys(rest).length > 0 ? rest : undefined);
 }

@@ -50,12 +50,13 @@ const CONNECT_TIMEOUT = 10_000;
  *
  * @param idleTimeout Time in milliseconds that an idle socket is kept.
  * @param options Options of undici's `Agent`, or a `dispatcher` to use and to close.
+ * @param connections The largest number of sockets to one origin.
  * @returns The transport, or `undefined` on another platform.
  * @throws {TypeError} If there is a `proxy` option, which would have no effect. If `dispatcher` is
  * not a dispatcher, or there are other options beside it. If there are options, but `fetch` goes
  * through a dispatcher of the user's, which they cannot reach.
  */
-export function nodeTransport(idleTimeout: number, options: Options = {}): Adapter | undefined {
+export function nodeTransport(idleTimeout: number, options: Options = {}, connections = Infinity): Adapter | undefined {
   if (findNode() === undefined) return undefined;
   if (Object.hasOwn(options, "proxy")) {
     throw new TypeError('Cannot create a transport as Node has no option "proxy": give a "dispatcher"');
@@ -69,7 +70,7 @@ export function nodeTransport(idleTimeout: number, options: Options = {}): Adapt
       throw new TypeError(`Cannot create a transport as ${reason}`);
     }
   }
-  return new NodeTransport(dispatcher ?? undefined, others, idleTimeout);
+  return new NodeTransport(dispatcher ?? undefined, others, idleTimeout, connections);
 }
 
 /** Why options of an `Agent` cannot be used. */
@@ -92,7 +93,7 @@ class NodeTransport implements Adapter {
   readonly #options: Options;
   readonly #idle: number;
   /** The largest number of sockets to one origin, unless the user has given another one. */
-  #connections = Infinity;
+  #connections: number;
   /**
    * The user's dispatcher, or two agents: the second one is for use while a test fakes timers or
    * turns. Each is made at its first use.
@@ -103,7 +104,7 @@ class NodeTransport implements Adapter {
   #model: unknown;
   #closed = false;
 
-  constructor(dispatcher: Agent | undefined, options: Options, idle: number) {
+  constructor(dispatcher: Agent | undefined, options: Options, idle: number, connections: number) {
     this.#dispatcher = dispatcher;
     this.#configured = dispatcher !== undefined || Object.keys(options).length > 0;
     if (this.#configured && (!this.#hasAgents || ignoresDispatchers())) {
@@ -111,6 +112,7 @@ class NodeTransport implements Adapter {
     }
     this.#options = options;
     this.#idle = idle;
+    this.#connections = connections;
     this.#agents = dispatcher === undefined ? [] : [dispatcher];
     // The user's dispatcher may have other users.
     this.#remains = { used: false, owners: dispatcher === undefined ? this.#agents : [], release };

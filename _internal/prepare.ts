@@ -302,13 +302,15 @@ function mayHaveBody({ body }: Request, method: string): boolean {
  */
 function snapshot(body: BodyInit | null | undefined): BodyInit | null | undefined {
   // `fetch` converts every primitive to a string, except a symbol, which it refuses.
-  if (!isObject(body)) return body == null || typeof body === "symbol" ? body : String(body);
+  if (Object(body) !== body) return body == null || typeof body === "symbol" ? body : String(body);
+  if (!isObject(body)) return body;
   if (body instanceof URLSearchParams) return copyParams(body);
+  if (body instanceof ArrayBuffer) return body.slice(0);
   if (ArrayBuffer.isView(body) && isBuffer(body)) return body.constructor.from(body);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
   if (body instanceof FormData) return copyForm(body);
   const tag = tagOf(body);
-  if (BUFFERS.test(tag)) return (body as BodyInit & ArrayBuffer).slice(0);
+  if (BUFFERS.test(tag)) return new Uint8Array(body as BodyInit & ArrayBuffer).slice();
   if (tag === "[object String]") return String(body);
   // `fetch` converts any other object to a string. Each runtime treats iterables in its own way, so
   // they stay as they are.

@@ -204,11 +204,12 @@ function exemptsByEnvironment(dispatcher: Dispatcher, env: NodeProcess["env"]): 
       dispatcher.dispatch({ origin: `http://${host}.invalid`, path: "/", method: "GET" }, {});
     }
   } finally {
-    // The dispatcher may be frozen, and the environment may keep its variables. Either way, put
-    // back the rest.
-    keys.forEach((key, index) => Reflect.set(dispatcher, key, agents[index]));
-    env[variable] = exempt ?? "";
-    if (exempt === undefined) delete env[variable];
+    try {
+      keys.forEach((key, index) => dispatcher[key] = agents[index]);
+    } finally {
+      env[variable] = exempt ?? "";
+      if (exempt === undefined) delete env[variable];
+    }
   }
   return asked.join() === "no proxy agent,http proxy agent";
 }

@@ -55,7 +55,8 @@ export function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
 async function openBody(exchange: Exchange, request: Request, platform: Platform): Promise<void> {
   const { cancellation } = exchange;
   const opened = bodyOf(request, cancellation, platform.followsRedirects);
-  const body = isStream(opened) ? opened : await exchange.withTimeout("headers", opened).catch((cause) => {
+  if (isStream(opened)) return exchange.upload(opened);
+  const body = await exchange.withTimeout("headers", opened).catch((cause) => {
     throw exchange.networkError(cause, "Cannot send the body as its stream failed");
   });
   cancellation.throwIfAborted();

@@ -146,7 +146,13 @@ export function prepareFetch(
   defaults: RequestDefaults,
 ): Outgoing {
   if (!hasOptions(init)) return complete(input, {}, defaults);
-  if (isRequest(init)) return complete(input, {}, defaults, init);
+  if (isRequest(init)) {
+    // The user may have added options of the runtime, such as a dispatcher. Those of the standard
+    // are read from the class.
+    const ours: readonly string[] = OUR_OPTIONS;
+    const added = Object.entries(init).filter(([name]) => !ours.includes(name) && !defines(Request.prototype, name));
+    return complete(input, Object.fromEntries(added), defaults, init);
+  }
   const standard: Standard & SessionRequestInit<boolean> = typeof init === "function" ? {} : { ...plain(init) };
   for (const name of OUR_OPTIONS) delete standard[name];
   addHidden(standard, own(init));
@@ -224,7 +230,7 @@ function complete(
   if (request !== undefined) Object.assign(rest, { ...carried(request), ...rest });
   if (model !== undefined) {
     // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
-    const withReferrer = Object.values(init).every((value) => value === undefined);
+    const withReferrer = model === initial || Object.values(init).every((value) => value === undefined);
     // If both are a `Request`, the defaults of the second one replace what the first one says.
     inherit(rest, model, withReferrer, initial !== undefined && request !== undefined ? {} : REQUEST_DEFAULTS);
   }

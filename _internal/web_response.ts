@@ -342,7 +342,9 @@ function defineClass(): ResponseClass {
 
     /** Locks the stream of the body, if it has been made, so that nobody else reads it. */
     #lock(): void {
-      const stream = this.#content instanceof Uint8Array ? this.#stream : this.body;
+      const platforms = BaseResponse.prototype; // not `super`: see #read()
+      // A user may have given the response a `body` of its own.
+      const stream = this.#content instanceof Uint8Array ? this.#stream : Reflect.get(platforms, "body", this);
       if (this.bodyUsed || stream?.locked) throw new TypeError(`Cannot read the body as ${USED}`);
       if (stream) readerOf(stream);
     }

@@ -371,6 +371,15 @@ Deno.test("prepareFetch() passes on all that a Request in the place of the optio
   assertStrictEquals(signalOwner, init);
 });
 
+Deno.test("prepareFetch() passes on the runtime's options that a user has added to such a Request, but not ours", () => {
+  const client = {};
+  const init = Object.assign(new Request("https://b.test/", { referrer: "https://c.test/" }), { client, timeout: 1 });
+  const { rest, timeouts } = prepareFetch(URL_A, init as never, DEFAULTS);
+  assertStrictEquals((rest as { client?: unknown }).client, client);
+  assertEquals("timeout" in rest!, false);
+  assertStrictEquals(timeouts, DEFAULTS.timeouts);
+});
+
 Deno.test("prepareFetch() writes the name of a usual method as HTTP does, and leaves others as they are", () => {
   const methodOf = (method: string) => prepareFetch(URL_A, { method }, DEFAULTS).method;
   assertEquals(["post", "Put", "patch", "report"].map(methodOf), ["POST", "PUT", "patch", "report"]);

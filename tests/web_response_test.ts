@@ -129,6 +129,11 @@ Deno.test("WebResponse is read by the reader of its body, if that can read all o
   const text = locked.text();
   assertEquals([body!.locked, locked.bodyUsed], [true, true]);
   assertEquals(await text, "bytes");
+  const teed = read(() => Promise.resolve(bytes));
+  const [first, second] = teed.body!.tee();
+  Object.defineProperty(teed, "body", { value: first });
+  await assertRejects(() => teed.text(), TypeError);
+  assertEquals(await new Response(second).text(), "stream");
   const copied = read(() => Promise.resolve(bytes));
   const clone = copied.clone();
   assertEquals([await copied.text(), await clone.text()], ["stream", "stream"]);

@@ -70,6 +70,8 @@ export function findKey(object: object, description: string): symbol | undefined
 
 /** The dispatchers that undici keeps for the whole process. */
 export class Dispatchers {
+  /** Node's process. A program may replace the global one later. */
+  readonly #process = findNode()!;
   /** The key under which `fetch` finds its dispatcher. */
   readonly #key = keyOf(undiciVersion() >= 8);
   /** The globals that have the dispatchers. */
@@ -103,7 +105,7 @@ export class Dispatchers {
       this.#dispatch = dispatcher?.dispatch;
       // If the environment or the dispatcher cannot be read or changed, the dispatcher counts as
       // the user's.
-      this.#Agent = dispatcher && resultOf(() => agentOf(dispatcher));
+      this.#Agent = dispatcher && resultOf(() => agentOf(dispatcher, this.#process));
     }
     if (this.#Agent === undefined) return undefined;
     const { closed, destroyed } = dispatcher!;
@@ -162,7 +164,7 @@ function findGlobals(): Globals {
   return main.Headers === undefined ? {} : main;
 }
 
-function agentOf(dispatcher: Dispatcher): AgentConstructor | undefined {
+function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor | undefined {
   const constructor = dispatcher.constructor as unknown as AgentConstructor;
   // `compose()` makes a proxy object that differs only in its `dispatch`.
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
@@ -171,7 +173,6 @@ function agentOf(dispatcher: Dispatcher): AgentConstructor | undefined {
   const { name } = constructor;
   if (name === "EnvHttpProxyAgent") {
     // The result is not kept, because the environment may change.
-    const process = findNode()!;
     const isNodes = usesEnvProxy(process) && isAlike(dispatcher, new constructor({})) &&
       exemptsByEnvironment(dispatcher, process.env);
     return isNodes ? constructor : undefined;

@@ -78,6 +78,7 @@ export const cases: Case[] = [
   unread("/status/404?body=100000", 404),
   unread("/status/500?body=100000", 500),
   unread("/redirect/302?to=/bytes/10", 200),
+  unread("/redirect/302?to=/bytes/10&body=100000", 200),
   failing("headers that never come", "/hang", TimeoutError, { timeout: { headers: 100 } }),
   failing("a body that stops", "/stall/1000", TimeoutError, { timeout: { idle: 100 } }),
   failing("a deadline in the headers", "/hang", TimeoutError, { timeout: 100 }),

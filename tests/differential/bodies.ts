@@ -29,6 +29,12 @@ function form(value: string | Blob = "1"): FormData {
 
 const file = (size: number) => new File([bytes(size)], 'a"ü\n.txt', { type: "text/x" });
 
+class OwnBuffer extends ArrayBuffer {
+  override get [Symbol.toStringTag](): "ArrayBuffer" {
+    return wrong("Own");
+  }
+}
+
 /** Bodies made from memory. */
 const kinds: Record<string, Make> = {
   "a string": () => "text",
@@ -46,6 +52,7 @@ const kinds: Record<string, Make> = {
   "a Float64Array": () => new Float64Array([1, 2]),
   "an ArrayBuffer": () => bytes(4).buffer,
   "an empty ArrayBuffer": () => new ArrayBuffer(0),
+  "an ArrayBuffer with a tag of its own": () => new OwnBuffer(4),
   "a Blob": () => new Blob(["text"]),
   "a Blob with a type": () => new Blob(["text"], { type: "text/X; charset=UTF-8" }),
   "an empty Blob": () => new Blob([]),

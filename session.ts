@@ -8,7 +8,7 @@
 
 import { resultOf } from "./_internal/causes.ts";
 import { followPolyfill, nameDisposal, showAs } from "./_internal/classes.ts";
-import { Exchange, Exchanges, type ToError } from "./_internal/exchange.ts";
+import { Exchange, Exchanges } from "./_internal/exchange.ts";
 import { refuseForeign, SESSION_OPTIONS_OF_OTHERS } from "./_internal/foreign.ts";
 import { parseHeaders, refuseUndefined } from "./_internal/headers.ts";
 import {
@@ -597,20 +597,20 @@ export class Session implements AsyncDisposable {
       if (rest !== undefined && this.pool[PLATFORM].sender?.() !== undefined) checkRequestOptions(rest);
       return outgoing;
     };
-    return this.#perform(makeOutgoing, respond, asIs) as Promise<ResponseFor<P>>;
+    return this.#perform(makeOutgoing, respond) as Promise<ResponseFor<P>>;
   }
 
   /** Sends a request as one exchange. It never throws: wrong arguments reject too. */
   #perform<T>(
     makeOutgoing: () => Outgoing,
     makeResponse: (exchange: Exchange, platform: Platform) => Promise<T>,
-    toError: ToError,
+    toError?: (error: unknown) => unknown,
   ): Promise<T> {
     let exchange: Exchange | undefined;
     try {
       const outgoing = makeOutgoing();
       const { signal, body, jar, request } = outgoing;
-      exchange = new Exchange(this.#exchanges, this.pool[SLOTS], outgoing);
+      exchange = new Exchange(this.#exchanges, this.pool[SLOTS], outgoing, toError);
       // A user's `Error.prepareStackTrace` may throw, or return something other than a string.
       if (this.#traceLeaks) exchange.stack = resultOf(() => new Error().stack?.replace(/^Error\n/, ""));
       // Take charge of the stream before anything else can fail, so that a stream that is never
@@ -622,12 +622,12 @@ export class Session implements AsyncDisposable {
       // waits. If there is a jar or the body of a `Request`, begin the work first, because reading
       // them must not hold a slot.
       const waiting = jar === undefined && request === undefined ? exchange.acquire() : undefined;
-      const drive = () => exchange!.drive(makeResponse(exchange!, this.pool[PLATFORM]), toError);
+      const drive = () => exchange!.drive(makeResponse(exchange!, this.pool[PLATFORM]));
       return waiting === undefined ? drive() : waiting.then(drive, (error) => {
-        throw exchange!.endWith(error, toError);
+        throw exchange!.endWith(error);
       });
     } catch (error) {
-      return Promise.reject(exchange ? exchange.endWith(error, toError) : error);
+      return Promise.reject(exchange ? exchange.endWith(error) : error);
     }
   }
 }
@@ -638,9 +638,6 @@ showAs(Session, "Session", (session) => {
   const queued = exchanges.filter(({ state }) => state === "queued").length;
   return { open: exchanges.length - queued, queued, closed: session.closed };
 });
-
-/** Only `Session.fetch` converts its errors. All others stay as they are. */
-const asIs = (error: unknown): unknown => error;
 
 function parseBaseUrl(baseUrl: string | URL): URL {
   const url = resultOf(() => new URL(baseUrl));

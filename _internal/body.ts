@@ -7,7 +7,7 @@
  */
 
 import { ByteCollector, type Bytes, makeStream } from "./bytes.ts";
-import type { Exchange, ToError } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { throwIfAborted } from "./signals.ts";
 import type { Read, Source } from "./source.ts";
@@ -27,7 +27,6 @@ const ERROR_PAGE_TIME = 2000;
 export class BodyReader {
   readonly #exchange: Exchange;
   readonly #source: Source;
-  readonly #toError: ToError;
   /** Whether there is a body, even if it is empty. A user's `fetch` may give none. */
   readonly #hasStream: boolean;
   /** Whether somebody has read from the stream, or has canceled it. */
@@ -38,15 +37,10 @@ export class BodyReader {
    */
   #signal: AbortSignal | null | undefined;
 
-  /**
-   * Hands the exchange over to the caller.
-   *
-   * @param toError Converts an error into the one that reads reject with.
-   */
-  constructor(exchange: Exchange, source: Source, toError: ToError = (error) => error) {
+  /** Hands the exchange over to the caller. */
+  constructor(exchange: Exchange, source: Source) {
     this.#exchange = exchange;
     this.#source = source;
-    this.#toError = toError;
     this.#hasStream = source.hasStream;
     if (this.#hasStream) exchange.handOver(this);
     else exchange.end();
@@ -59,7 +53,7 @@ export class BodyReader {
 
   /** The next chunk, or `done` at the end of the body. */
   read(): Promise<Read> {
-    return this.#exchange.drive(this.#read(), this.#toError);
+    return this.#exchange.drive(this.#read());
   }
 
   async #read(): Promise<Read> {
@@ -78,7 +72,7 @@ export class BodyReader {
 
   /** The whole body in memory. */
   readAll(max: number): Promise<Bytes> {
-    return this.#exchange.drive(this.#readAll(max), this.#toError);
+    return this.#exchange.drive(this.#readAll(max));
   }
 
   async #readAll(max: number): Promise<Bytes> {
@@ -126,7 +120,7 @@ export class BodyReader {
     if (!this.#hasStream) return null;
     return makeStream({
       type: "bytes",
-      start: (controller) => this.#source.failOnAbort(controller, this.#toError),
+      start: (controller) => this.#source.failOnAbort(controller),
       pull: async (controller) => {
         this.disturbed = true;
         let read: Read;
@@ -145,7 +139,7 @@ export class BodyReader {
         try {
           this.#throwIfAborted();
         } catch (error) {
-          throw this.#toError(error, this.#exchange);
+          throw this.#exchange.toError(error);
         } finally {
           this.close();
         }

@@ -124,8 +124,7 @@ function showCaller(error: unknown): void {
   });
 }
 
-/** Converts the error of an exchange into the one that its caller gets. */
-export type ToError = (error: unknown, exchange: Exchange) => unknown;
+const asIs = (error: unknown): unknown => error;
 
 /**
  * Garbage collection is only a safety net: it ends the exchange of a response that was dropped
@@ -172,13 +171,16 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
   #signal: AbortSignal | undefined;
   /** Whether somebody waits for the exchange: see {@linkcode Timing.awaited}. */
   #awaited = true;
+  readonly #convert: (error: unknown) => unknown;
   /** The number of requests that a server may have received. */
   #sent = 0;
   /** The report on a response that was garbage-collected while it was open. */
   #leaked: ExchangeInfo | undefined;
 
-  constructor(exchanges: Exchanges, slots: Slots, outgoing: Outgoing) {
+  /** @param convert Converts an error into the one that the caller gets. */
+  constructor(exchanges: Exchanges, slots: Slots, outgoing: Outgoing, convert = asIs) {
     this.#exchanges = exchanges;
+    this.#convert = convert;
     this.#attempt = new Attempt(slots, this);
     this.outgoing = outgoing;
     this.timing = new Timing(exchanges.clock, outgoing.timeouts);
@@ -261,14 +263,12 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
    *
    * Only this waits for the abort. The work itself may go on until its next step, so it looks
    * before each step whether the exchange is aborted.
-   *
-   * @param toError Converts the error.
    */
-  async drive<T>(work: Promise<T>, toError: ToError): Promise<T> {
+  async drive<T>(work: Promise<T>): Promise<T> {
     try {
       return await this.cancellation.race(work);
     } catch (error) {
-      throw this.endWith(error, toError);
+      throw this.endWith(error);
     }
   }
 
@@ -395,10 +395,8 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
   /**
    * Ends the exchange because of an error. Returns the error to throw: the first reason, unless the
    * exchange had ended before.
-   *
-   * @param toError Converts the error.
    */
-  endWith(error: unknown, toError: ToError): unknown {
+  endWith(error: unknown): unknown {
     let reason = error;
     if (this.#exchanges !== undefined) {
       this.abort(error);
@@ -406,7 +404,15 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
       reason = this.cancellation.reason;
     }
     if (!this.byCaller) showCaller(reason);
-    return toError(reason, this);
+    return this.toError(reason);
+  }
+
+  /**
+   * Returns the error that the caller gets. The caller's own reason stays as it is, even if it is
+   * an error of this module.
+   */
+  toError(error: unknown): unknown {
+    return this.byCaller ? error : this.#convert(error);
   }
 
   /** Aborts because the deadline has passed. */

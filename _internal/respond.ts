@@ -60,7 +60,7 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
   }
   const fetched = { signal };
   if ((arrival.source.length ?? Infinity) > max) {
-    const reader = await handOver(exchange, arrival, asFetchError);
+    const reader = await handOver(exchange, arrival);
     // If a wrapper announces a small body, the body most likely is small: wait for all of it.
     await reader.readAhead(max, signal, (arrival.source.announced ?? Infinity) <= max);
     return webResponse(head, reader, fetched);
@@ -73,7 +73,7 @@ export async function respondAsFetch(exchange: Exchange, platform: Platform): Pr
     exchange.end();
     return webResponse(head, content, fetched);
   } catch (error) {
-    const failure = exchange.endWith(error, asFetchError);
+    const failure = exchange.endWith(error);
     const stream = () => makeStream({ type: "bytes", pull: (controller) => controller.error(failure) });
     return webResponse(head, { stream, readAll: () => Promise.reject(failure) }, fetched);
   }
@@ -92,22 +92,21 @@ function prefetchBody(exchange: Exchange, { source, storing }: Arrival, max: num
 }
 
 /** Hands the exchange over to a streamed response. */
-async function handOver(exchange: Exchange, arrival: Arrival, toError?: typeof asFetchError): Promise<BodyReader> {
-  const { source, storing } = arrival;
+async function handOver(exchange: Exchange, { source, storing }: Arrival): Promise<BodyReader> {
   if (storing !== undefined) await exchange.withTimeout("headers", storing);
   exchange.cancellation.throwIfAborted();
   // The caller may keep the response, and with it the exchange, for a long time. Drop what was
   // sent.
   exchange.outgoing = { ...exchange.outgoing, body: undefined, rest: undefined, signal: undefined, jar: undefined };
-  return new BodyReader(exchange, source, toError);
+  return new BodyReader(exchange, source);
 }
 
 /**
  * Converts an error into the one that the standard `fetch` rejects with (Fetch standard, section
- * 5.6). The caller's own reason stays as it is, even if it is an error of this module.
+ * 5.6).
  */
-export function asFetchError(error: unknown, { byCaller }: Exchange): unknown {
-  if (byCaller || !(error instanceof HangupError)) return error;
+export function asFetchError(error: unknown): unknown {
+  if (!(error instanceof HangupError)) return error;
   const cause = error.cause as Partial<NetworkError>;
   // The cause may be missing, or its getters may throw.
   const { name, code: theirs } = resultOf(() => ({ name: cause.name, code: cause.code })) ?? {};

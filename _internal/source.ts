@@ -10,7 +10,7 @@
 import { BodyTooLargeError, NetworkError } from "../errors.ts";
 import { ByteCollector, type Bytes, isBytes, readerOf } from "./bytes.ts";
 import { isAbort, isCustom, resultOf } from "./causes.ts";
-import type { Exchange, ToError } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
 import { announcedLength, hasBody, SMALL_BODY } from "./http.ts";
 import type { ResponseType } from "./runtime.ts";
 import { tagOf } from "./options.ts";
@@ -81,9 +81,8 @@ export class Source {
    */
   #blockSize = 4096;
   #received = 0;
-  /** The caller's stream, and what converts the error that it fails with. */
+  /** The caller's stream. */
   #stream: { deref(): ReadableByteStreamController | undefined } | undefined;
-  #toError: ToError | undefined;
   /** The number of empty chunks since the last one with bytes. */
   #empty = 0;
 
@@ -301,10 +300,9 @@ export class Source {
    * exchange must not keep a stream that the caller has dropped. A function that did so would keep
    * it, once a minifier has moved that function to where the stream is known.
    */
-  failOnAbort(controller: ReadableByteStreamController, toError: ToError): void {
+  failOnAbort(controller: ReadableByteStreamController): void {
     // Some versions of workerd have no `WeakRef`.
     this.#stream = typeof WeakRef === "function" ? new WeakRef(controller) : { deref: () => controller };
-    this.#toError = toError;
   }
 
   /** Lets the caller's stream go on with what it has if the exchange is aborted. */
@@ -317,7 +315,7 @@ export class Source {
     const response = this.#response;
     const reader = this.#reader;
     this.#response = this.#reader = undefined;
-    this.#stream?.deref()?.error(this.#toError!(reason, this.#exchange));
+    this.#stream?.deref()?.error(this.#exchange.toError(reason));
     // A reader that is not the platform's own may also throw. Its failure does not matter here. It
     // gets no reason, because the streams of some packages throw that where nobody can catch it.
     if (reader !== undefined) (async () => await reader.cancel(undefined))().catch(() => {});

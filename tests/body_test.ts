@@ -80,7 +80,7 @@ function test(name: string, work: () => Promise<void> | void): void {
       await work();
     } finally {
       for (const [exchange, exchanges] of made.splice(0)) {
-        exchange.endWith(new Error("the test is over"), String);
+        exchange.endWith(new Error("the test is over"));
         exchanges.close();
       }
     }
@@ -96,6 +96,8 @@ interface Setup {
   endsBodies?: boolean;
   /** Whether it is a network's, which must have the announced length. The default is `true`. */
   hasLength?: boolean;
+  /** What makes other errors of the exchange's. */
+  toError?: (error: unknown) => unknown;
   /** What a network's response has. */
   type?: ResponseType;
 }
@@ -110,7 +112,8 @@ interface Context {
 
 /** An exchange whose headers have arrived. */
 function arrive(
-  { body = null, headers = {}, status = 200, method = "GET", type, endsBodies, hasLength = true, ...platform }: Setup,
+  { body = null, headers = {}, status = 200, method = "GET", type, endsBodies, hasLength = true, toError, ...platform }:
+    Setup,
 ): Context {
   const leaks: unknown[] = [];
   const exchanges = new Exchanges(new Clock(), (leak) => leaks.push(leak));
@@ -118,7 +121,7 @@ function arrive(
   const slots = new Slots(limits, () => Promise.resolve(new Response()));
   const timeouts = { queue: Infinity, headers: Infinity, idle: IDLE, total: Infinity, upload: Infinity };
   const outgoing = makeOutgoing({ method, timeouts, maxBodyBytes: Infinity });
-  const exchange = new Exchange(exchanges, slots, outgoing);
+  const exchange = new Exchange(exchanges, slots, outgoing, toError);
   made.push([exchange, exchanges]);
   const response = new Response(body, { status, headers });
   if (type !== undefined) Object.defineProperty(response, "type", { value: type });
@@ -259,7 +262,7 @@ test("Source.read() has the idle timeout, each time anew", () =>
       body.send("a");
       assertEquals(text((await read).value), "a");
     }
-    const read = exchange.drive(source.read(), (error) => error).catch((error) => error);
+    const read = exchange.drive(source.read()).catch((error) => error);
     await clock.tick(IDLE - 1);
     await clock.tick(1);
     const error = await read;
@@ -270,10 +273,10 @@ test("Source.abort() cancels the body, also one that nobody has begun to read", 
   for (const prefersByob of [undefined, false, true]) {
     let canceled: unknown = "not canceled";
     const stream = new ReadableStream<Bytes>({ type: "bytes", cancel: (reason) => void (canceled = reason) });
-    const { source } = arrive({ body: stream, prefersByob: prefersByob === true });
+    const { source } = arrive({ body: stream, prefersByob: prefersByob === true, toError: (reason) => `${reason}!` });
     const told: unknown[] = [];
     const controller = { error: (reason: unknown) => told.push(reason) } as never;
-    source.failOnAbort(controller, (reason) => `${reason}!`);
+    source.failOnAbort(controller);
     if (prefersByob === false) source.read().catch(() => {});
     if (prefersByob === true) source.readInto(new ByteCollector(), 10).catch(() => {});
     source.abort("enough");
@@ -431,7 +434,7 @@ test("Source.readAll() makes the bytes that arrive progress of the exchange, and
     const announced = arrive({ body: new Body("a").stream, headers: { "content-length": "5" } });
     await new BodyReader(announced.exchange, announced.source).read();
     assertEquals(announced.exchange.progress, clock.now);
-    for (const { exchange } of [endless, announced]) exchange.endWith(new Error("enough"), String);
+    for (const { exchange } of [endless, announced]) exchange.endWith(new Error("enough"));
   }));
 
 /** A body that the caller owns. */
@@ -493,8 +496,7 @@ test("BodyReader rejects with the first reason to abort", async () => {
 
 test("BodyReader has errors made into others, if it is told to", async () => {
   const body = new Body();
-  const { exchange, source } = arrive({ body: body.stream });
-  const reader = new BodyReader(exchange, source, (cause) => new TypeError("fetch failed", { cause }));
+  const { reader } = own({ body: body.stream, toError: (cause) => new TypeError("fetch failed", { cause }) });
   body.fail(new Error("reset"));
   const error = await assertRejects(() => reader.read(), TypeError, "fetch failed");
   assert(error.cause instanceof NetworkError);
@@ -632,7 +634,7 @@ test("Source.readInto() gives each chunk the idle timeout anew", () =>
     const body = new Body();
     const { source, exchange } = arrive({ body: body.stream });
     const bytes = new ByteCollector();
-    const read = exchange.drive(source.readInto(bytes, 100), (error) => error).catch((error) => error);
+    const read = exchange.drive(source.readInto(bytes, 100)).catch((error) => error);
     for (let i = 0; i < 3; i++) {
       await clock.tick(IDLE - 1);
       body.send("a");
@@ -648,7 +650,7 @@ test("Source.readInto() gives each chunk the idle timeout anew", () =>
 test("Source.readInto() stops when the exchange is aborted, though the body does not end", async () => {
   const { source, exchange } = arrive({ body: new Body("ab").stream });
   const bytes = new ByteCollector();
-  const read = exchange.drive(source.readInto(bytes, 100), (error) => error);
+  const read = exchange.drive(source.readInto(bytes, 100));
   await settle();
   const reason = new RangeError("enough");
   exchange.abort(reason);

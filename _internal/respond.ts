@@ -129,7 +129,7 @@ function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): Respo
     status,
     statusText,
     headers,
-    url: platform.sender?.() === "sockets" ? href : urlOf(response, href),
+    url: platform.sender() === "sockets" ? href : urlOf(response, href),
     redirected: redirected || history.length > 0,
     type: type as string === "basic" && visitsOthers ? "cors" : type,
     decoded: coding ? platform.decodes(coding.toLowerCase(), init) : false,

@@ -68,7 +68,7 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   // it is then, because most requests carry none.
   const { byteLength = 0 } = (body ?? {}) as Partial<Bytes>;
   const carriesMock = (hasOwnClient(exchange.outgoing) || CARRIER in rest) && byteLength <= SMALL_BODY;
-  const isCompared = (platform.sender?.() === undefined || carriesMock) &&
+  const isCompared = (platform.sender() === undefined || carriesMock) &&
     TEXT.test(headers?.get("content-type") ?? "");
   const content = isCompared ? decodeStrictly(body as Bytes) ?? body : body;
   exchange.outgoing = { ...exchange.outgoing, body: content, request: undefined };
@@ -118,7 +118,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   if (waiting !== undefined) await waiting;
   // A test may set or remove a mock of `fetch` while the request is under way. So look again after
   // it.
-  const sender = platform.sender?.();
+  const sender = platform.sender();
   // A user's wrapper or transport may add headers, so it gets a copy for this request alone.
   const given = headers && (sender ? headers : spreadable(headers));
   const init = toInit(outgoing, given, platform);
@@ -137,8 +137,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   checkResponse(response, exchange);
   // A transport with sockets removes the carrier if its dispatcher was not used. No other uses it.
   const isOwn = hasOwnClient(outgoing) || sender === "sockets" && CARRIER in init;
-  const hasLength = sender !== undefined && sender === platform.sender?.() && !isOwn;
-  const source = new Source(exchange, response, platform, hasLength && sender === "sockets", hasLength);
+  const source = new Source(exchange, response, platform, sender === platform.sender() && !isOwn ? sender : undefined);
   const storing = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
   return { response, source, init, history, storing };
 }
@@ -179,7 +178,7 @@ async function verify(exchange: Exchange, arrival: Arrival, integrity: string, p
     URL.revokeObjectURL(url);
   }
   const inMemory = new Response(content, own({ headers: own({ "content-length": String(content.byteLength) }) }));
-  return { ...arrival, source: new Source(exchange, inMemory, platform, true) };
+  return { ...arrival, source: new Source(exchange, inMemory, platform, "sockets") };
 }
 
 /**

@@ -87,17 +87,15 @@ export class Source {
   #empty = 0;
 
   /**
-   * @param isNetwork Whether a transport with its own sockets has sent the request: see
-   * {@linkcode Platform.sender}.
-   * @param hasLength Whether the body must have its announced length. A wrapper or a mock may
-   * change a body and keep its headers, so that only a body from the network must.
+   * @param sender What has sent the request: see {@linkcode Platform.sender}. `undefined` if a
+   * wrapper or a mock may have changed the body and kept its headers, so that it may have another
+   * length than the announced one.
    */
   constructor(
     exchange: Exchange,
     response: Response,
     { prefersByob = false }: Platform,
-    isNetwork = false,
-    hasLength = isNetwork,
+    sender: ReturnType<Platform["sender"]>,
   ) {
     const { headers, status, type } = response;
     const empty = !hasBody(exchange.method, status);
@@ -106,11 +104,11 @@ export class Source {
     // response from another origin.
     const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
     this.announced = empty ? 0 : unknown ? undefined : announced;
-    this.length = empty || hasLength || this.announced! > MAX_CREDIBLE_LENGTH ? this.announced : undefined;
+    this.length = empty || sender !== undefined || this.announced! > MAX_CREDIBLE_LENGTH ? this.announced : undefined;
     this.bounded = announced !== undefined;
     this.#exchange = exchange;
     this.#fills = prefersByob;
-    this.#isNetwork = isNetwork;
+    this.#isNetwork = sender === "sockets";
     if (empty) {
       cancelBody(response);
     } else {

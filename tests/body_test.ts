@@ -129,7 +129,7 @@ function arrive(
     exchange,
     response,
     leaks,
-    source: new Source(exchange, response, facts(platform), endsBodies, hasLength),
+    source: new Source(exchange, response, facts(platform), endsBodies ? "sockets" : hasLength ? "fetch" : undefined),
   };
 }
 

@@ -99,7 +99,7 @@ onBun("gives its session to each request", async (network) => {
   await transport.fetch(HTTP, {});
   const session = network.last.session as FakeSession;
   assertEquals(session.options, { keepAlive: { idleTimeout: 1 } });
-  assertEquals([transport.closesSockets, transport[PLATFORM].sender?.()], [true, "sockets"]);
+  assertEquals([transport.closesSockets, transport[PLATFORM].sender()], [true, "sockets"]);
   await transport.close();
   assertEquals(session.closed, 1);
   await assertRejects(() => transport.fetch(HTTP, {}), TypeError, "the transport is closed");
@@ -159,7 +159,7 @@ onBun("hides its session from a copy that the user's fetch makes", async (networ
   const transport = bunTransport(1000)!;
   const restored = globalThis.fetch;
   globalThis.fetch = usersFetch(network.answer);
-  assertEquals([transport.closesSockets, transport[PLATFORM].sender?.()], [false, undefined]);
+  assertEquals([transport.closesSockets, transport[PLATFORM].sender()], [false, undefined]);
   await transport.fetch(HTTP, {});
   assertEquals([network.asked.at(-1)!.session, network.last.session instanceof FakeSession], [undefined, true]);
   assertEquals([network.asked.at(-1)!.timeout, network.last.timeout], [undefined, false]);
@@ -430,7 +430,7 @@ onDeno("gives a fetch of the user's the body as it is, and hides its client from
   transport[PLATFORM].drain!(() => {}, 4).sent("http://a.test", init);
   await transport.fetch(HTTP, init);
   assertEquals(Object.getOwnPropertySymbols(network.last), []);
-  assertEquals([transport.closesSockets, transport[PLATFORM].sender?.()], [false, undefined]);
+  assertEquals([transport.closesSockets, transport[PLATFORM].sender()], [false, undefined]);
   // Options must not get lost.
   await denoTransport(1000, { proxy: {} })!.fetch(HTTP, {});
   assert(network.asked.at(-1)!.client instanceof FakeClient);
@@ -775,7 +775,7 @@ function agentOf({ dispatcher }: Init): Agent {
 
 onNode("makes one agent, as the global one is made", async (network) => {
   const transport = nodeTransport(1000, {}, 5)!;
-  assertEquals([transport.closesSockets, transport[PLATFORM].sender?.()], [true, "sockets"]);
+  assertEquals([transport.closesSockets, transport[PLATFORM].sender()], [true, "sockets"]);
   const agents: Agent[] = [];
   for (const url of [HTTP, HTTPS, HTTP]) {
     await transport.fetch(url, {});
@@ -891,7 +891,7 @@ onNode("looks at the global dispatcher for each request", async (network, global
   await transport.fetch(HTTP, {});
   assertEquals([network.last.dispatcher !== undefined, transport.closesSockets], [true, true]);
   before.dispatch = () => true; // an interceptor
-  assertEquals([transport.closesSockets, transport[PLATFORM].sender?.()], [false, undefined]);
+  assertEquals([transport.closesSockets, transport[PLATFORM].sender()], [false, undefined]);
 });
 
 onNode("gives a fetch of the user's no dispatcher, unless the user chose one", async (network) => {
@@ -1064,7 +1064,7 @@ onNode("uses a dispatcher of the user's, whatever the global one is", async (net
   globals[NEW] = { dispatch() {} };
   await transport.fetch(HTTPS, {});
   assertStrictEquals(agentOf(network.last), own);
-  assertEquals([transport.closesSockets, transport[PLATFORM].sender?.()], [true, undefined]);
+  assertEquals([transport.closesSockets, transport[PLATFORM].sender()], [true, undefined]);
   await transport.close();
   assert(own.destroyed > 0);
 });

@@ -39,7 +39,7 @@ export interface Platform {
    * takes no more memory than that. A body with a `transfer-encoding`, even an empty one, never
    * ends there.
    */
-  readonly sender?: () => "sockets" | "fetch" | undefined;
+  sender(): "sockets" | "fetch" | undefined;
   /** Whether reading a body with a BYOB reader is best (Streams standard, section 4.5). */
   readonly prefersByob?: boolean;
   /**
@@ -88,7 +88,7 @@ export interface Adapter {
 
 /** Makes a `Platform` to which `Object.prototype` adds nothing. */
 export function facts(known: Partial<Platform> = {}): Platform {
-  return Object.assign(Object.create(null), { decodes }, known);
+  return Object.assign(Object.create(null), { sender: () => undefined, decodes }, known);
 }
 
 /**

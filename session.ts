@@ -594,7 +594,7 @@ export class Session implements AsyncDisposable {
       const outgoing = prepare(input, init, method, this.#defaults);
       const { rest } = outgoing;
       // A `fetch` or a transport of the user's may take any option.
-      if (rest !== undefined && this.pool[PLATFORM].sender() !== undefined) checkRequestOptions(rest);
+      if (Object.keys(rest).length > 0 && this.pool[PLATFORM].sender() !== undefined) checkRequestOptions(rest);
       return outgoing;
     };
     return this.#perform(makeOutgoing, respond) as Promise<ResponseFor<P>>;

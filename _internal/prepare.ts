@@ -39,6 +39,12 @@ export interface RequestDefaults extends Settings {
   readonly headers: Headers | undefined;
 }
 
+/**
+ * Options that are passed to `fetch` unchanged: `credentials`, `cache`, and the runtime's own
+ * options. Named here are those that this module looks at.
+ */
+export type Rest = RequestInit & Referring & Partial<Record<"client" | "credentials" | "dispatcher" | "unix", unknown>>;
+
 /** A request that is checked, complete and ready to be sent. */
 export interface Outgoing extends Settings {
   readonly method: string;
@@ -61,11 +67,8 @@ export interface Outgoing extends Settings {
    * a signal no longer aborts once its `Request` was garbage-collected.
    */
   readonly signalOwner: Request | undefined;
-  /**
-   * Options that are passed to `fetch` unchanged: `credentials`, `cache`, and the runtime's own
-   * options.
-   */
-  readonly rest: RequestInit | undefined;
+  /** It inherits nothing, even if `Object.prototype` is polluted: see {@linkcode own}. */
+  readonly rest: Rest;
 }
 
 /** The options of the standard `fetch`, with the one that not every type has. */
@@ -224,18 +227,18 @@ function complete(
     redirect = model?.redirect ?? "follow",
     signal = model?.signal,
     body,
-    ...rest
+    ...others
   } = init;
   // A `Request` that is the options carries nothing.
-  if (request !== undefined) Object.assign(rest, { ...carried(request), ...rest });
+  if (request !== undefined) Object.assign(others, { ...carried(request), ...others });
   if (model !== undefined) {
     // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
     const withReferrer = model === initial || Object.values(init).every((value) => value === undefined);
     // If both are a `Request`, the defaults of the second one replace what the first one says.
-    inherit(rest, model, withReferrer, initial !== undefined && request !== undefined ? {} : REQUEST_DEFAULTS);
+    inherit(others, model, withReferrer, initial !== undefined && request !== undefined ? {} : REQUEST_DEFAULTS);
   }
-  const hasRest = Object.keys(rest).length > 0;
-  if (hasRest) checkOptions(rest);
+  const rest = own(others) as Rest;
+  if (Object.keys(rest).length > 0) checkOptions(rest);
   checkSignal('"signal"', signal);
   if (redirect !== "follow" && redirect !== "manual" && redirect !== "error") {
     refuse('"redirect" must be "follow", "manual" or "error"', redirect);
@@ -283,8 +286,8 @@ function complete(
     maxBodyBytes: defaults.maxBodyBytes,
     maxRedirects: defaults.maxRedirects,
     // Without credentials there are no cookies: Fetch standard, section 3.1.
-    jar: (own(rest) as { credentials?: unknown }).credentials === "omit" ? undefined : defaults.jar,
-    rest: hasRest ? rest as RequestInit : undefined,
+    jar: rest.credentials === "omit" ? undefined : defaults.jar,
+    rest,
   };
 }
 
@@ -386,7 +389,7 @@ function normalizeMethod(method: string): string {
  * Checks the options for the runtime's `fetch` before anything is sent. The platform's `Request`
  * finds what is wrong with them.
  */
-function checkOptions(rest: Standard): void {
+function checkOptions(rest: Rest): void {
   const known: readonly string[] = [...requestOptions(), ...OTHER_OPTIONS];
   // "half" is the only value of `duplex`, and every upload has it, so it needs no check.
   const toCheck = ([name, value]: [string, unknown]) => value !== undefined && value !== "half" && known.includes(name);
@@ -395,7 +398,7 @@ function checkOptions(rest: Standard): void {
   try {
     asRequest(Object.fromEntries(given));
   } catch (error) {
-    const { referrer } = rest as Referring;
+    const { referrer } = rest;
     if (!referrer || !String(error).includes(referrer)) throw error;
     // The error shows the whole URL, which may have a password in it.
     throw cannotSend('"referrer" is not a valid URL');

@@ -13,7 +13,7 @@ import { resultOf } from "./causes.ts";
 import { ORIGIN_HEADERS, takeCredentials, withoutHeaders } from "./headers.ts";
 import { headerOf, isBodiless } from "./http.ts";
 import { own } from "./options.ts";
-import type { Outgoing } from "./prepare.ts";
+import type { Outgoing, Rest } from "./prepare.ts";
 import type { Referring } from "./runtime.ts";
 import { isStream } from "./upload.ts";
 import { displayScheme } from "./url.ts";
@@ -53,14 +53,14 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
   const toGet = status === 303 ? !isBodiless(sent.method) : status < 303 && sent.method === "POST";
   if (!toGet && isStream(sent.body)) throw cannotFollow("the body is a stream, which cannot be sent again", line);
   const leaves = url.origin !== sent.url.origin;
-  if (leaves && (own(sent.rest ?? {}) as Referring).mode === "same-origin") {
+  if (leaves && sent.rest.mode === "same-origin") {
     throw cannotFollow('"mode" is "same-origin", and it leads to another origin', line);
   }
   const headers = withoutHeaders(sent.headers, [...(leaves ? ORIGIN_HEADERS : []), ...(toGet ? BODY_HEADERS : [])]);
   takeCredentials(url, headers);
-  let rest = restAfter(response, sent, cuts);
+  const rest = own({ ...sent.rest, ...referrerAfter(response, sent, cuts) } as Rest);
   // On Bun, a Unix socket is the address of one origin.
-  if (leaves && rest !== undefined && "unix" in rest) rest = { ...rest, unix: undefined } as RequestInit;
+  if (leaves) delete rest.unix;
   const next = { ...sent, url, headers, rest };
   if (!toGet) return next;
   // To send the request again would send the POST again, too.
@@ -71,15 +71,15 @@ export function followRedirect(sent: Outgoing, response: Response, line: Request
 const POLICY = /^(?:no-referrer(?:-when-downgrade)?|same-origin|(?:strict-)?origin(?:-when-cross-origin)?|unsafe-url)$/;
 
 /**
- * Returns the other options after a redirect. They have the policy that it sets (Referrer Policy,
- * section 8.3), and only the part of the referrer that the redirect received (Fetch standard,
- * section 4.1, "main fetch").
+ * Returns the referrer after a redirect, if it changes: only the part that the redirect received
+ * (Fetch standard, section 4.1, "main fetch"), with the policy that the redirect sets (Referrer
+ * Policy, section 8.3).
  */
-function restAfter({ headers }: Response, { rest, url }: Outgoing, cuts: boolean): RequestInit | undefined {
-  const { referrer = "", referrerPolicy: before = "" } = own(rest ?? {}) as Referring;
+function referrerAfter({ headers }: Response, { rest, url }: Outgoing, cuts: boolean): Referring | undefined {
+  const { referrer = "", referrerPolicy: before = "" } = rest;
   const policies = headerOf(headers, "referrer-policy")?.split(",").map((policy) => policy.trim());
   const given = policies?.findLast((policy) => POLICY.test(policy));
-  if (given === undefined && !cuts || !/^https?:/i.test(referrer)) return rest;
+  if (given === undefined && !cuts || !/^https?:/i.test(referrer)) return undefined;
   const referrerPolicy = given ?? before;
   const from = new URL(referrer);
   // Node knows no page, so to it every request goes to another origin than that.
@@ -88,7 +88,7 @@ function restAfter({ headers }: Response, { rest, url }: Outgoing, cuts: boolean
   const hidden = before === "no-referrer" || before === "same-origin" && elsewhere ||
     from.protocol === "https:" && url.protocol === "http:" && !open;
   const whole = !/^(?:strict-)?origin$/.test(before) && (!elsewhere || /^unsafe-url$|downgrade/.test(before));
-  return { ...rest, referrerPolicy, referrer: hidden ? "" : whole ? from.href : `${from.origin}/` } as RequestInit;
+  return { referrerPolicy, referrer: hidden ? "" : whole ? from.href : `${from.origin}/` };
 }
 
 function parseLocation(location: string, base: URL, line: RequestSummary): URL {

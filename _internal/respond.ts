@@ -97,7 +97,7 @@ async function handOver(exchange: Exchange, { source, storing }: Arrival): Promi
   exchange.cancellation.throwIfAborted();
   // The caller may keep the response, and with it the exchange, for a long time. Drop what was
   // sent.
-  exchange.outgoing = { ...exchange.outgoing, body: undefined, rest: undefined, signal: undefined, jar: undefined };
+  exchange.outgoing = { ...exchange.outgoing, body: undefined, rest: {}, signal: undefined, jar: undefined };
   return new BodyReader(exchange, source);
 }
 

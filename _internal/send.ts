@@ -62,7 +62,7 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   cancellation.throwIfAborted();
   if (isStream(body)) return exchange.upload(body);
   // The runtime knows the length of a body in memory. Only the caller knows that of a stream.
-  const { headers, rest = {} } = exchange.outgoing;
+  const { headers, rest } = exchange.outgoing;
   headers?.delete("content-length");
   // From Node 24 on, nobody can see whether a `Request` carries a dispatcher. A large body stays as
   // it is then, because most requests carry none.
@@ -79,7 +79,7 @@ const TEXT = /^text\/|json|urlencoded/i;
 
 /** Whether a response is what the caller asked for, without a redirect or a check to come. */
 function isFinal({ redirect, rest }: Outgoing, { response }: Arrival): boolean {
-  return (redirect === "manual" || !isRedirect(response)) && (rest === undefined || own(rest).integrity === undefined);
+  return (redirect === "manual" || !isRedirect(response)) && rest.integrity === undefined;
 }
 
 /** Follows the redirects, and checks the last body. */
@@ -92,7 +92,7 @@ async function follow(exchange: Exchange, platform: Platform, arrival: Arrival):
       throw refuseRedirect('The response is a redirect, and "redirect" is "error"', exchange);
     }
     if (!redirected || !response.headers.has("location")) {
-      const { integrity } = own(outgoing.rest ?? {});
+      const { integrity } = outgoing.rest;
       return integrity && checksIntegrity(platform) ? await verify(exchange, arrival, integrity, platform) : arrival;
     }
     if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
@@ -147,8 +147,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
  * headers.
  */
 function hasOwnClient({ rest }: Outgoing): boolean {
-  const { client, dispatcher } = own(rest ?? {}) as { client?: unknown; dispatcher?: unknown };
-  return (client ?? dispatcher) != null;
+  return (rest.client ?? rest.dispatcher) != null;
 }
 
 /**

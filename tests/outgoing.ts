@@ -20,7 +20,7 @@ export function makeOutgoing(changes: Partial<Outgoing> = {}): Outgoing {
     maxBodyBytes: 5,
     maxRedirects: 6,
     jar: undefined,
-    rest: undefined,
+    rest: {},
     ...changes,
   };
 }

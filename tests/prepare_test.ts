@@ -57,7 +57,7 @@ Deno.test("prepare() completes a request with the session's defaults", () => {
     maxBodyBytes: 5,
     maxRedirects: 6,
     jar: undefined,
-    rest: undefined,
+    rest: {},
   });
   assertStrictEquals(outgoing.jar, jar);
   assertStrictEquals(outgoing.timeouts, TIMEOUTS);
@@ -296,7 +296,7 @@ Deno.test("prepare() takes no body of a Request that has none", () => {
 Deno.test("prepare() passes a runtime's own options on, as they are", () => {
   const client = {};
   const outgoing = get(URL_A, { client, cf: 1, keepalive: true });
-  assertEquals(Object.keys(outgoing.rest!), ["client", "cf", "keepalive"]);
+  assertEquals(Object.keys(outgoing.rest), ["client", "cf", "keepalive"]);
   assertStrictEquals((outgoing.rest as { client: unknown }).client, client);
 });
 
@@ -366,7 +366,7 @@ Deno.test("prepareFetch() passes on all that a Request in the place of the optio
     keepalive: true,
   });
   const { body, request, repeatable, rest, signalOwner } = prepareFetch(URL_A, init as never, DEFAULTS);
-  assertEquals([body, repeatable, rest?.integrity, rest?.keepalive], [undefined, "never", "sha256-AA", true]);
+  assertEquals([body, repeatable, rest.integrity, rest.keepalive], [undefined, "never", "sha256-AA", true]);
   assertStrictEquals(request, init);
   assertStrictEquals(signalOwner, init);
 });
@@ -483,7 +483,7 @@ Deno.test("prepare() takes the client of a Request, unless the options have anot
   const own = Deno.createHttpClient({});
   try {
     const request = new Request(URL_A, { client } as RequestInit);
-    const clientOf = ({ rest }: Outgoing) => (rest as { client?: object } | undefined)?.client;
+    const clientOf = ({ rest }: Outgoing) => (rest as { client?: object }).client;
     assertInstanceOf(clientOf(get(request)), Deno.HttpClient);
     assertStrictEquals(clientOf(get(request, { client: own })), own);
     assertStrictEquals(clientOf(prepareFetch(request, { client: own } as RequestInit, DEFAULTS)), own);
@@ -531,7 +531,7 @@ Deno.test("prepare() takes all that a Request says whose class, the global one n
   const { rest } = await mocking(globalThis, "Request", OwnRequest, async () => {
     return await get(new Request(URL_A, { integrity: "sha256-AA", keepalive: true }));
   });
-  assertEquals([rest?.integrity, rest?.keepalive], ["sha256-AA", true]);
+  assertEquals([rest.integrity, rest.keepalive], ["sha256-AA", true]);
 });
 
 Deno.test("prepare() leaves an ArrayBuffer one, and makes text of a String object", () => {
@@ -542,10 +542,10 @@ Deno.test("prepare() leaves an ArrayBuffer one, and makes text of a String objec
 Deno.test("prepare() takes an option before that of a Request, and passes no default on", () => {
   const request = new Request(URL_A, { integrity: "sha256-AA" });
   assertEquals(get(request, { integrity: "sha256-BB" }).rest, { integrity: "sha256-BB" });
-  assertEquals(get(new Request(URL_A)).rest, undefined);
+  assertEquals(get(new Request(URL_A)).rest, {});
   Object.assign(Object.prototype, { integrity: "evil" });
   try {
-    assertEquals(Object.entries(get(request).rest!), [["integrity", "sha256-AA"]]);
+    assertEquals(Object.entries(get(request).rest), [["integrity", "sha256-AA"]]);
   } finally {
     Reflect.deleteProperty(Object.prototype, "integrity");
   }

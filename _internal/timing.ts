@@ -74,10 +74,9 @@ export class Timing {
   #phase: Phase = "headers";
   /** The number of pending waits in the phase. Several reads of the body may be pending at once. */
   #pending = 0;
-  /**
-   * The sum of the waits for the current headers: their ends minus their beginnings. A pending wait
-   * has no end yet.
-   */
+  /** When the pending wait began. */
+  #begun = 0;
+  /** How long the finished waits for the current headers took together. */
   #waited = 0;
   /**
    * `#queuedSince` is when the request joined the queue. `#queued` is how long it had queued before
@@ -122,9 +121,8 @@ export class Timing {
     // A read that comes while another one waits must not prolong that one's wait.
     if (this.#pending++ > 0) return now;
     this.#phase = phase;
-    const waited = phase === "idle" ? 0 : this.#waited;
-    if (phase !== "idle") this.#waited -= now;
-    this.deadline = Math.min(this.#end, now + this.#timeouts[phase] - waited);
+    this.#begun = now;
+    this.deadline = Math.min(this.#end, now + this.#timeouts[phase] - (phase === "idle" ? 0 : this.#waited));
     return now;
   }
 
@@ -134,7 +132,7 @@ export class Timing {
     this.deadline = --this.#pending > 0 ? Math.min(this.#end, now + this.#timeouts.idle) : this.#end;
     if (this.#phase === "idle") this.moved = now;
     // After a large upload, a cookie jar has as long as after another one.
-    else this.#waited = this.#phase === "upload" ? 0 : this.#waited + now;
+    else this.#waited = this.#phase === "upload" ? 0 : this.#waited + now - this.#begun;
     if (!this.#isWithCaller) this.#now = now;
   }
 
@@ -151,8 +149,8 @@ export class Timing {
    */
   uploaded(): void {
     if (this.#pending === 0) return;
-    const now = this.moved = this.#clock.now();
-    this.#waited = this.#phase === "idle" ? 0 : -now;
+    const now = this.moved = this.#begun = this.#clock.now();
+    this.#waited = 0;
     this.deadline = Math.min(this.#end, now + this.#timeouts[this.#phase]);
   }
 

@@ -44,8 +44,10 @@ export interface Drain {
 /** A slot over which a request was sent. While it drains, it is in one of two lists. */
 export interface Slot<Connection = unknown> extends Linked<Slot<Connection>> {
   readonly origin: string;
-  /** The turn in which the request was sent. Once the slot drains, the turn in which it is free. */
-  turn: number;
+  /** The turn in which the first request was sent. */
+  readonly sentIn: number;
+  /** The turn in which a slot that drains is free. */
+  freeIn: number;
   /** The connection of the exchange, if the transport gives one to each slot. */
   connection: Connection | undefined;
 }
@@ -73,7 +75,7 @@ export class TurnDrain<Connection = unknown> implements Drain {
   readonly #closingTurns: number;
   /**
    * The draining slots: those of finished exchanges, and the slower ones. Each list is in the order
-   * of `turn`.
+   * of `freeIn`.
    */
   readonly #fast: List<Slot<Connection>> = new List();
   readonly #slow: List<Slot<Connection>> = new List();
@@ -94,14 +96,14 @@ export class TurnDrain<Connection = unknown> implements Drain {
   }
 
   sent(origin: string, _init: RequestInit, earlier?: Slot<Connection>): Slot<Connection> {
-    return earlier ?? { previous: null, next: null, origin, turn: this.#turn, connection: undefined };
+    return earlier ?? { previous: null, next: null, origin, sentIn: this.#turn, freeIn: 0, connection: undefined };
   }
 
   add(slot: Slot<Connection>, aborted: boolean): void {
     // An answer takes at least one turn, so the end of an exchange shows that one has passed. While
     // turns are counted, that turn is counted already.
-    if (!aborted && slot.turn >= this.#turn && this.#timer === undefined) this.#turn++;
-    slot.turn = this.#turn + (aborted ? this.#closingTurns : this.#turns);
+    if (!aborted && slot.sentIn >= this.#turn && this.#timer === undefined) this.#turn++;
+    slot.freeIn = this.#turn + (aborted ? this.#closingTurns : this.#turns);
     (aborted ? this.#slow : this.#fast).push(slot);
     this.#freeUntil(this.#turn);
     this.#schedule();
@@ -142,11 +144,11 @@ export class TurnDrain<Connection = unknown> implements Drain {
     });
   }
 
-  /** Frees the slots whose turn is this one or an earlier one. */
+  /** Frees the slots that are free in this turn or an earlier one. */
   #freeUntil(turn: number): void {
     const origins: string[] = [];
     for (const slots of [this.#fast, this.#slow]) {
-      for (let slot = slots.first; slot !== null && slot.turn <= turn; slot = slots.first) {
+      for (let slot = slots.first; slot !== null && slot.freeIn <= turn; slot = slots.first) {
         slots.remove(slot);
         this.freed(slot);
         origins.push(slot.origin);

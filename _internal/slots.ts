@@ -39,9 +39,9 @@ export interface Waiter {
   refuse(reason: unknown): void;
 }
 
-/** A request for a lease, while it waits. It is in its origin's list. */
+/** A request for a lease, while it waits. It is in its origin's queue. */
 export interface LeaseRequest extends Linked<LeaseRequest> {
-  readonly origin: Origin;
+  readonly queue: Queue;
   readonly holder: Holder;
   readonly waiter: Waiter;
   /** When the wait began. */
@@ -69,20 +69,20 @@ export class Lease {
    */
   slots: Slots | undefined;
   holder: Holder | undefined;
-  readonly queue: Origin;
+  readonly queue: Queue;
   /** The drain's slot, once a request was sent. */
-  sent: Slot | undefined;
+  slot: Slot | undefined;
   /** The signal of the request that was sent. */
   signal: AbortSignal | null | undefined;
 
-  constructor(slots: Slots, queue: Origin, holder: Holder) {
+  constructor(slots: Slots, queue: Queue, holder: Holder) {
     this.slots = slots;
     this.queue = queue;
     this.holder = holder;
   }
 
   get origin(): string {
-    return this.queue.name;
+    return this.queue.origin;
   }
 
   get released(): boolean {
@@ -106,21 +106,21 @@ export class Lease {
 nameDisposal(Lease, "dispose");
 showAs(Lease, "Lease", ({ origin, released }) => ({ origin, released }));
 
-/** An origin, and the list of the requests that wait for its slots. */
-export class Origin extends List<LeaseRequest> {
-  previous: Origin | null = null;
-  next: Origin | null = null;
-  readonly name: string;
-  /** Whether the origin is in the list `#ready`. */
+/** The queue of an origin: the requests that wait for its slots. */
+export class Queue extends List<LeaseRequest> {
+  previous: Queue | null = null;
+  next: Queue | null = null;
+  readonly origin: string;
+  /** Whether the queue is in the list `#ready`. */
   ready = false;
   /** The number of the origin's slots that are held or draining. */
   taken = 0;
   /** When a slot of the origin was last released or granted, or a holder last made progress. */
   lastProgress = 0;
 
-  constructor(name: string) {
+  constructor(origin: string) {
     super();
-    this.name = name;
+    this.origin = origin;
   }
 }
 
@@ -137,14 +137,14 @@ export interface Limits {
  * Invariants, whenever no method of this class is running:
  *
  * - `#held` lists the leases. `#taken` counts the leases and the draining slots; it is at most
- *   `maxConnections`. Each origin's `taken` counts its share, and is at most
+ *   `maxConnections`. Each queue's `taken` counts its origin's share, and is at most
  *   `maxConnectionsPerOrigin`.
- * - `queued` is the sum of the origins' sizes.
- * - `#ready` lists the origins that have both a waiting request and a free slot of their own. The
+ * - `queued` is the sum of the queues' sizes.
+ * - `#ready` lists the queues that have both a waiting request and a free slot of their own. The
  *   first one is served next.
  * - `#taken` is below `maxConnections` only if `#ready` is empty.
  * - The drain runs if and only if a request waits.
- * - Every origin in `#origins`, except `#latest`, has a waiting request or a taken slot.
+ * - Every queue in `#queues`, except `#latest`, has a waiting request or a taken slot.
  * - After `close()` no request waits.
  */
 export class Slots {
@@ -154,17 +154,17 @@ export class Slots {
   readonly #deadlines: Deadlines;
   /** The clock of all deadlines of the pool and its sessions. */
   readonly clock: Clock = new Clock();
-  readonly #origins = new Map<string, Origin>();
-  readonly #ready: List<Origin> = new List();
+  readonly #queues = new Map<string, Queue>();
+  readonly #ready: List<Queue> = new List();
   readonly #held: List<Lease> = new List();
   #taken = 0;
   /** The number of requests that wait. */
   queued = 0;
   /**
-   * The origin of the last request. It stays in `#origins` even if it is unused, because sequential
-   * requests mostly go to one origin.
+   * The queue of the last request's origin. It stays in `#queues` even if it is unused, because
+   * sequential requests mostly go to one origin.
    */
-  #latest: Origin | undefined;
+  #latest: Queue | undefined;
   /** When a slot of any origin was last released or granted, or a holder last made progress. */
   #lastProgress = 0;
   /** Called when no lease is held. Set when the pool closes. */
@@ -194,9 +194,9 @@ export class Slots {
    */
   count(): Record<string, { active: number; queued: number }> {
     const origins: Record<string, { active: number; queued: number }> = Object.create(null);
-    const of = (name: string) => origins[name] ??= { active: 0, queued: 0 };
+    const of = (origin: string) => origins[origin] ??= { active: 0, queued: 0 };
     for (const { origin } of this.#held) of(origin).active++;
-    for (const { name, size } of this.#origins.values()) if (size > 0) of(name).queued = size;
+    for (const { origin, size } of this.#queues.values()) if (size > 0) of(origin).queued = size;
     return origins;
   }
 
@@ -206,14 +206,14 @@ export class Slots {
    * @throws {PoolClosedError} If the pool is closed.
    * @throws {QueueFullError} If no slot is free and the queue is full.
    */
-  tryAcquire(name: string, holder: Holder): Lease | undefined {
+  tryAcquire(origin: string, holder: Holder): Lease | undefined {
     if (this.#onIdle !== undefined) throw new PoolClosedError(holder.request);
     const { maxQueued } = this.#limits;
-    const origin = this.#origin(name);
+    const queue = this.#queueOf(origin);
     // Free all draining slots rather than refuse the request.
-    if (this.queued >= maxQueued && !this.#isFree(origin)) this.#drain?.flush();
+    if (this.queued >= maxQueued && !this.#isFree(queue)) this.#drain?.flush();
     // No request can be waiting for a free slot here: see the invariants.
-    if (this.#isFree(origin)) return this.#hold(origin, holder);
+    if (this.#isFree(queue)) return this.#hold(queue, holder);
     if (this.queued >= maxQueued) throw new QueueFullError(maxQueued, holder.request);
     return undefined;
   }
@@ -224,15 +224,15 @@ export class Slots {
    * @param again Whether it has waited before, because it follows a redirect. Then it goes before
    * all requests of its origin that have not.
    */
-  enqueue(name: string, timeout: number, holder: Holder, waiter: Waiter, again = false): LeaseRequest {
+  enqueue(origin: string, timeout: number, holder: Holder, waiter: Waiter, again = false): LeaseRequest {
     const since = this.clock.now();
     // The timer comes first, because a mock of `setTimeout` may throw.
     this.#deadlines.arm(since + timeout, since);
-    const origin = this.#origin(name);
+    const queue = this.#queueOf(origin);
     const request: LeaseRequest = {
       previous: null,
       next: null,
-      origin,
+      queue,
       holder,
       waiter,
       since,
@@ -240,11 +240,11 @@ export class Slots {
       again,
       waiting: true,
     };
-    let next = again ? origin.first : null;
+    let next = again ? queue.first : null;
     while (next?.again) next = next.next;
-    origin.insert(request, next);
+    queue.insert(request, next);
     if (this.queued++ === 0) this.#drain?.start();
-    this.#update(origin);
+    this.#update(queue);
     return request;
   }
 
@@ -260,7 +260,7 @@ export class Slots {
   /** Sends a request over a lease. */
   send(lease: Lease, url: URL, init: RequestInit): Promise<Response> {
     if (this.#onIdle !== undefined) throw new PoolClosedError(lease.holder?.request);
-    lease.sent = this.#drain?.sent(lease.origin, init, lease.sent);
+    lease.slot = this.#drain?.sent(lease.origin, init, lease.slot);
     lease.signal = init.signal;
     return this.#send(url, init);
   }
@@ -271,8 +271,8 @@ export class Slots {
     this.#held.remove(lease);
     lease.slots = lease.holder = undefined;
     if (this.queued > 0) queue.lastProgress = this.#lastProgress = this.clock.now();
-    if (lease.sent === undefined) this.#free(queue);
-    else this.#drain!.add(lease.sent, lease.signal?.aborted === true);
+    if (lease.slot === undefined) this.#free(queue);
+    else this.#drain!.add(lease.slot, lease.signal?.aborted === true);
     this.#assign();
   }
 
@@ -284,7 +284,7 @@ export class Slots {
    */
   close(onIdle: () => void, failures: unknown[]): void {
     this.#onIdle = onIdle;
-    const waiting = this.queued === 0 ? [] : [...this.#origins.values()].flatMap((origin) => [...origin]);
+    const waiting = this.queued === 0 ? [] : [...this.#queues.values()].flatMap((queue) => [...queue]);
     const held = this.#held.size === 0 ? [] : [...this.#held];
     for (const request of waiting) this.#remove(request);
     this.#assign();
@@ -300,23 +300,23 @@ export class Slots {
     }
   }
 
-  #origin(name: string): Origin {
+  #queueOf(origin: string): Queue {
     const latest = this.#latest;
-    if (latest?.name === name) return latest;
-    let origin = this.#origins.get(name);
-    if (origin === undefined) this.#origins.set(name, origin = new Origin(name));
-    this.#latest = origin;
+    if (latest?.origin === origin) return latest;
+    let queue = this.#queues.get(origin);
+    if (queue === undefined) this.#queues.set(origin, queue = new Queue(origin));
+    this.#latest = queue;
     if (latest !== undefined) this.#update(latest);
-    return origin;
+    return queue;
   }
 
-  #isFree(origin: Origin): boolean {
-    return this.#taken < this.#limits.maxConnections && origin.taken < this.#limits.maxConnectionsPerOrigin;
+  #isFree(queue: Queue): boolean {
+    return this.#taken < this.#limits.maxConnections && queue.taken < this.#limits.maxConnectionsPerOrigin;
   }
 
-  #hold(origin: Origin, holder: Holder): Lease {
-    const lease = new Lease(this, origin, holder);
-    origin.taken++;
+  #hold(queue: Queue, holder: Holder): Lease {
+    const lease = new Lease(this, queue, holder);
+    queue.taken++;
     this.#taken++;
     this.#held.push(lease);
     return lease;
@@ -324,24 +324,24 @@ export class Slots {
 
   /** Called by the drain when slots become free. */
   #drained(origins: string[]): void {
-    for (const name of origins) this.#free(this.#origins.get(name)!);
+    for (const origin of origins) this.#free(this.#queues.get(origin)!);
     this.#assign();
   }
 
-  #free(origin: Origin): void {
-    origin.taken--;
+  #free(queue: Queue): void {
+    queue.taken--;
     this.#taken--;
-    this.#update(origin);
+    this.#update(queue);
   }
 
   /**
    * Takes a request out of the queue. Stops the timer and the drain if no request waits any longer.
    */
   #remove(request: LeaseRequest): void {
-    const { origin } = request;
-    origin.remove(request);
+    const { queue } = request;
+    queue.remove(request);
     request.waiting = false;
-    this.#update(origin);
+    this.#update(queue);
     if (--this.queued > 0) return;
     this.#deadlines.clear();
     this.#drain?.stop();
@@ -351,8 +351,8 @@ export class Slots {
    * Decides which requests get a lease. Runs after every change of a slot. It calls the waiters
    * once its decisions are made.
    *
-   * - While the pool has a free slot and an origin is ready, the origin's first request gets the
-   *   slot. If the origin is still ready, it moves to the end of the list.
+   * - While the pool has a free slot and a queue is ready, the queue's first request gets the slot.
+   *   If the queue is still ready, it moves to the end of the list.
    * - Otherwise nothing happens, because no waiting request could have a slot (see the invariants).
    */
   #assign(): void {
@@ -361,20 +361,20 @@ export class Slots {
     const granted: [LeaseRequest, Lease][] = [];
     const now = this.clock.now();
     while (this.#taken < this.#limits.maxConnections && this.#ready.first !== null) {
-      const origin = this.#ready.first;
-      const request = origin.first!;
-      this.#ready.remove(origin);
-      origin.ready = false;
-      granted.push([request, this.#hold(origin, request.holder)]);
+      const queue = this.#ready.first;
+      const request = queue.first!;
+      this.#ready.remove(queue);
+      queue.ready = false;
+      granted.push([request, this.#hold(queue, request.holder)]);
       // The new holder has had no time to make progress yet.
-      origin.lastProgress = this.#lastProgress = now;
+      queue.lastProgress = this.#lastProgress = now;
       this.#remove(request);
     }
     for (const [request, lease] of granted) request.waiter.grant(lease);
   }
 
   /**
-   * Updates `#ready` and `#origins` after a change of an origin:
+   * Updates `#ready` and `#queues` after a change of a queue:
    *
    * - If it has a waiting request and a free slot of its own, it joins the end of `#ready`, unless
    *   it is in that list already.
@@ -382,12 +382,12 @@ export class Slots {
    * - If it has neither waiting requests nor taken slots, it is forgotten, unless it is the latest
    *   one.
    */
-  #update(origin: Origin): void {
-    const ready = origin.size > 0 && origin.taken < this.#limits.maxConnectionsPerOrigin;
-    if (ready && !origin.ready) this.#ready.push(origin);
-    if (!ready && origin.ready) this.#ready.remove(origin);
-    origin.ready = ready;
-    if (origin.size + origin.taken === 0 && origin !== this.#latest) this.#origins.delete(origin.name);
+  #update(queue: Queue): void {
+    const ready = queue.size > 0 && queue.taken < this.#limits.maxConnectionsPerOrigin;
+    if (ready && !queue.ready) this.#ready.push(queue);
+    if (!ready && queue.ready) this.#ready.remove(queue);
+    queue.ready = ready;
+    if (queue.size + queue.taken === 0 && queue !== this.#latest) this.#queues.delete(queue.origin);
   }
 
   /** Looks for the requests whose queue made no progress for too long, to refuse them. */
@@ -400,18 +400,18 @@ export class Slots {
     let next = Infinity;
     const due: [LeaseRequest, RequestSummary[]][] = [];
     let all: RequestSummary[] | undefined;
-    for (const origin of this.#origins.values()) {
-      const full = origin.taken >= this.#limits.maxConnectionsPerOrigin;
+    for (const queue of this.#queues.values()) {
+      const full = queue.taken >= this.#limits.maxConnectionsPerOrigin;
       // If the whole pool is full, progress at any origin brings this origin's requests closer to a
       // slot.
-      const lastProgress = full ? origin.lastProgress : this.#lastProgress;
+      const lastProgress = full ? queue.lastProgress : this.#lastProgress;
       let holders: RequestSummary[] | undefined;
-      for (const request of origin) {
+      for (const request of queue) {
         const deadline = Math.max(request.since, lastProgress) + request.timeout;
         if (deadline > now) {
           next = Math.min(next, deadline);
         } else {
-          holders ??= full ? this.#holders(origin) : all ??= this.#holders();
+          holders ??= full ? this.#holders(queue) : all ??= this.#holders();
           due.push([request, holders]);
         }
       }
@@ -425,10 +425,10 @@ export class Slots {
    * The requests that hold leases: all of them, or those of one origin. They are plain data, so
    * that an error keeps no exchange in memory.
    */
-  #holders(origin?: Origin): RequestSummary[] {
+  #holders(only?: Queue): RequestSummary[] {
     const holders: RequestSummary[] = [];
     for (const { holder, queue } of this.#held) {
-      if (holder?.request === undefined || (origin !== undefined && queue !== origin)) continue;
+      if (holder?.request === undefined || (only !== undefined && queue !== only)) continue;
       const { method, url } = holder.request;
       holders.push({ method, url });
     }

@@ -36,7 +36,7 @@ export class FakeDrain implements Drain {
   sent(origin: string, _init: RequestInit, earlier?: Slot): Slot {
     if (earlier !== undefined) return earlier;
     this.inUse.set(origin, (this.inUse.get(origin) ?? 0) + 1);
-    return { previous: null, next: null, origin, turn: 0, connection: undefined };
+    return { previous: null, next: null, origin, sentIn: 0, freeIn: 0, connection: undefined };
   }
 
   add({ origin }: Slot, aborted: boolean): void {

@@ -206,21 +206,21 @@ function checkStream(body: StreamBody, duplex: unknown): void {
 /**
  * Checks the standard options and completes them with the defaults.
  *
- * @param initial The `Request` that was given as the options. All that it says takes precedence
+ * @param initRequest The `Request` that was given as the options. All that it says takes precedence
  * over what `input` says, except the URL.
  */
 function complete(
   input: string | URL | Request,
   options: Standard,
   defaults: RequestDefaults,
-  initial?: Request,
+  initRequest?: Request,
   prefetch = true,
   query?: SessionRequestInit["query"],
   json?: unknown,
 ): Outgoing {
   const init = own(options);
-  const request = isRequest(input) ? input : undefined;
-  const model = initial ?? request;
+  const inputRequest = isRequest(input) ? input : undefined;
+  const model = initRequest ?? inputRequest;
   const {
     method = model?.method ?? "GET",
     headers: ownHeaders = model?.headers,
@@ -229,14 +229,7 @@ function complete(
     body,
     ...others
   } = init;
-  // A `Request` that is the options carries nothing.
-  if (request !== undefined) Object.assign(others, { ...carried(request), ...others });
-  if (model !== undefined) {
-    // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
-    const withReferrer = model === initial || Object.values(init).every((value) => value === undefined);
-    // If both are a `Request`, the defaults of the second one replace what the first one says.
-    inherit(others, model, withReferrer, initial !== undefined && request !== undefined ? {} : REQUEST_DEFAULTS);
-  }
+  if (model !== undefined) inherit(others, init, inputRequest, initRequest);
   const rest = own(others) as Rest;
   if (Object.keys(rest).length > 0) checkOptions(rest);
   checkSignal('"signal"', signal);
@@ -244,7 +237,7 @@ function complete(
     refuse('"redirect" must be "follow", "manual" or "error"', redirect);
   }
 
-  const url = resolveUrl(request?.url ?? input as string | URL, defaults.baseUrl);
+  const url = resolveUrl(inputRequest?.url ?? input as string | URL, defaults.baseUrl);
   const isHome = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
   // A name and password in the URL are given with the request, so they replace those of the
   // session.
@@ -256,8 +249,8 @@ function complete(
   const content = json === undefined ? body : toJson(json, method, url);
   // A body in the options takes precedence over that of a `Request`, unless it is null: Fetch
   // standard, section 5.4.
-  const source = content == null ? (initial?.body === null ? undefined : initial) ?? request : undefined;
-  const owner = source && mayHaveBody(source, method) ? source : undefined;
+  const hasBody = (request?: Request) => request !== undefined && mayHaveBody(request, method);
+  const owner = content == null ? [initRequest, inputRequest].find(hasBody) : undefined;
   if (owner?.bodyUsed || owner?.body?.locked || isWebStream(content) && content.locked || isSpent(content)) {
     throw cannotSend("its body is being read or has been read already");
   }
@@ -423,24 +416,25 @@ function defines(prototype: object, name: string): boolean {
 }
 
 /**
- * Copies a `Request`'s properties to the options, except method, URL, headers, body, redirect and
- * signal, and those about the referrer if `withReferrer` is false. Options that are given already
- * take precedence.
+ * Adds to the options what a `Request` says, except its method, URL, headers, body, redirect and
+ * signal. Options that are given already take precedence.
  *
- * @param implied The values that need not be copied.
+ * @param init All options that were given.
  */
-function inherit(
-  rest: Standard,
-  request: Request,
-  withReferrer: boolean,
-  implied: Partial<typeof REQUEST_DEFAULTS>,
-): void {
-  const given = own(rest);
+function inherit(others: Standard, init: Standard, inputRequest?: Request, initRequest?: Request): void {
+  // A `Request` that is the options carries nothing.
+  if (inputRequest !== undefined) Object.assign(others, { ...carried(inputRequest), ...others });
+  const request = (initRequest ?? inputRequest)!;
+  // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
+  const withReferrer = request === initRequest || Object.values(init).every((value) => value === undefined);
+  // If both are a `Request`, the defaults of the second one replace what the first one says.
+  const implied: Partial<typeof REQUEST_DEFAULTS> = own(initRequest && inputRequest ? {} : REQUEST_DEFAULTS);
+  const given = own(others);
   for (const name of requestOptions()) {
     if (!withReferrer && name.startsWith("referrer")) continue;
     // A service worker may get a `Request` for a navigation. With options, its mode becomes
     // "same-origin": Fetch standard, section 5.4.
     const value = (request[name] as unknown) === "navigate" ? "same-origin" : request[name];
-    if (value !== undefined && value !== own(implied)[name]) Object.assign(rest, { [name]: given[name] ?? value });
+    if (value !== undefined && value !== implied[name]) Object.assign(others, { [name]: given[name] ?? value });
   }
 }

@@ -609,7 +609,7 @@ export class Session implements AsyncDisposable {
     let exchange: Exchange | undefined;
     try {
       const outgoing = makeOutgoing();
-      const { signal, body, jar, request } = outgoing;
+      const { signal, body, bodyOwner, jar } = outgoing;
       exchange = new Exchange(this.#exchanges, this.pool[SLOTS], outgoing, toError);
       // A user's `Error.prepareStackTrace` may throw, or return something other than a string.
       if (this.#traceLeaks) exchange.stack = resultOf(() => new Error().stack?.replace(/^Error\n/, ""));
@@ -621,7 +621,7 @@ export class Session implements AsyncDisposable {
       // Ask for the lease before the work begins: a request then takes half the memory while it
       // waits. If there is a jar or the body of a `Request`, begin the work first, because reading
       // them must not hold a slot.
-      const waiting = jar === undefined && request === undefined ? exchange.acquire() : undefined;
+      const waiting = jar === undefined && bodyOwner === undefined ? exchange.acquire() : undefined;
       const drive = () => exchange!.drive(makeResponse(exchange!, this.pool[PLATFORM]));
       return waiting === undefined ? drive() : waiting.then(drive, (error) => {
         throw exchange!.endWith(error);

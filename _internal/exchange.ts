@@ -452,7 +452,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
     // A response or an error that is kept refers to this exchange.
     const { body, signalOwner } = this.outgoing;
     if (body != null || signalOwner !== undefined) {
-      this.outgoing = { ...this.outgoing, body: undefined, request: undefined, signalOwner: undefined };
+      this.outgoing = { ...this.outgoing, body: undefined, bodyOwner: undefined, signalOwner: undefined };
     }
     // The registry would keep the exchange in memory until the garbage collection of its owner, and
     // on a busy Deno for much longer.

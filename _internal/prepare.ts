@@ -56,7 +56,7 @@ export interface Outgoing extends Settings {
   readonly headers: Headers | undefined;
   readonly body: BodyInit | null | undefined;
   /** The `Request` whose body is to be sent. That body may be in memory already. */
-  readonly request: Request | undefined;
+  readonly bodyOwner: Request | undefined;
   /** Whether the request can be sent again after a server may have received it. */
   readonly repeatable: Repeatable;
   readonly prefetch: boolean;
@@ -248,18 +248,20 @@ function complete(
   if (json !== undefined && body != null) throw cannotSend('"json" and "body" exclude each other');
   const content = json === undefined ? body : toJson(json, method, url);
   // A body in the options takes precedence over that of a `Request`, unless it is null: Fetch
-  // standard, section 5.4.
-  const hasBody = (request?: Request) => request !== undefined && mayHaveBody(request, method);
-  const owner = content == null ? [initRequest, inputRequest].find(hasBody) : undefined;
-  if (owner?.bodyUsed || owner?.body?.locked || isWebStream(content) && content.locked || isSpent(content)) {
+  // standard, section 5.4. In Firefox, a `Request` does not say whether it has one.
+  const hasBody = (request: Request) => request.body === undefined ? !isBodiless(method) : request.body !== null;
+  const bodyOwner = content == null
+    ? [initRequest, inputRequest].find((request) => request && hasBody(request))
+    : undefined;
+  if (bodyOwner?.bodyUsed || bodyOwner?.body?.locked || isWebStream(content) && content.locked || isSpent(content)) {
     throw cannotSend("its body is being read or has been read already");
   }
   if (isStream(content)) checkStream(content, init.duplex);
-  else if (owner === undefined) headers?.delete("content-length"); // otherwise see openBody()
+  else if (bodyOwner === undefined) headers?.delete("content-length"); // otherwise see openBody()
   if (content != null && isBodiless(method)) throw cannotSend(`a ${method} request has no body`);
   if (json !== undefined) headers = setMissing(headers, "content-type", "application/json");
   // On Bun, a body keeps its type even if the headers of its `Request` are replaced.
-  const type = owner && "Bun" in globalThis ? owner.headers.get("content-type") : null;
+  const type = bodyOwner && "Bun" in globalThis ? bodyOwner.headers.get("content-type") : null;
   if (type !== null) headers = setMissing(headers, "content-type", type);
 
   return {
@@ -267,9 +269,9 @@ function complete(
     url,
     headers,
     body: snapshot(content),
-    request: owner,
+    bodyOwner,
     // The stream or the `Request` of the caller can be used only once.
-    repeatable: owner || isStream(content) ? "never" : isIdempotent(method) ? "always" : "refused",
+    repeatable: bodyOwner || isStream(content) ? "never" : isIdempotent(method) ? "always" : "refused",
     prefetch,
     throwIfNotOk: defaults.throwIfNotOk,
     redirect,
@@ -292,11 +294,6 @@ const BODIES = /^\[object (?:Blob|File|FormData|URLSearchParams|ReadableStream|(
  * `SharedArrayBuffer`.
  */
 const BUFFERS = "Bun" in globalThis ? /^\[object (?:Shared)?ArrayBuffer\]$/ : /^\[object ArrayBuffer\]$/;
-
-/** Whether a request may have a body. In Firefox, a `Request` does not say whether it has one. */
-function mayHaveBody({ body }: Request, method: string): boolean {
-  return body === undefined ? !isBodiless(method) : body !== null;
-}
 
 /**
  * Copies a body, so that it is sent as it is now even if its owner changes it later: Fetch

@@ -43,10 +43,10 @@ const NO_REDIRECTS: readonly Redirect[] = Object.freeze([]);
  * response.
  */
 export function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
-  const { request } = exchange.outgoing;
-  const arrival = request === undefined
+  const { bodyOwner } = exchange.outgoing;
+  const arrival = bodyOwner === undefined
     ? sendOnce(exchange, platform)
-    : openBody(exchange, request, platform).then(() => sendOnce(exchange, platform));
+    : openBody(exchange, bodyOwner, platform).then(() => sendOnce(exchange, platform));
   // Most responses are final. An async function would cost each of them some time.
   return arrival.then((arrival) => isFinal(exchange.outgoing, arrival) ? arrival : follow(exchange, platform, arrival));
 }
@@ -71,7 +71,7 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   const isCompared = (platform.sender() === undefined || carriesMock) &&
     TEXT.test(headers?.get("content-type") ?? "");
   const content = isCompared ? decodeStrictly(body as Bytes) ?? body : body;
-  exchange.outgoing = { ...exchange.outgoing, body: content, request: undefined };
+  exchange.outgoing = { ...exchange.outgoing, body: content, bodyOwner: undefined };
 }
 
 /** Matches the media types of bodies that mocks compare as text. */

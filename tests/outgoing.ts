@@ -9,7 +9,7 @@ export function makeOutgoing(changes: Partial<Outgoing> = {}): Outgoing {
     url: new URL("https://a.test/page"),
     headers: undefined,
     body: undefined,
-    request: undefined,
+    bodyOwner: undefined,
     repeatable: "always",
     prefetch: true,
     throwIfNotOk: false,

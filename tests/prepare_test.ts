@@ -46,7 +46,7 @@ Deno.test("prepare() completes a request with the session's defaults", () => {
     url: undefined as unknown as URL,
     headers: undefined,
     body: undefined,
-    request: undefined,
+    bodyOwner: undefined,
     repeatable: "always",
     prefetch: true,
     throwIfNotOk: true,
@@ -279,18 +279,18 @@ Deno.test("prepare() takes all that a Request says", async () => {
   const outgoing = get(request);
   assertEquals([outgoing.method, outgoing.url.href, outgoing.redirect], ["PUT", "https://a.test/", "manual"]);
   assertEquals(outgoing.headers?.get("x-own"), "1");
-  assertStrictEquals(outgoing.request, request);
+  assertStrictEquals(outgoing.bodyOwner, request);
   assertEquals(outgoing.body, undefined);
   controller.abort("enough");
   assertEquals(outgoing.signal?.reason, "enough");
   const own = get(request, { body: "another", signal: null, redirect: "error" });
-  assertEquals([own.request, own.body, own.signal, own.redirect], [undefined, "another", null, "error"]);
+  assertEquals([own.bodyOwner, own.body, own.signal, own.redirect], [undefined, "another", null, "error"]);
   assertEquals(await request.text(), "text"); // nobody has read it
 });
 
 Deno.test("prepare() takes no body of a Request that has none", () => {
-  assertEquals(get(new Request(URL_A)).request, undefined);
-  assertEquals(get(new Request(URL_A, { method: "POST" })).request, undefined);
+  assertEquals(get(new Request(URL_A)).bodyOwner, undefined);
+  assertEquals(get(new Request(URL_A, { method: "POST" })).bodyOwner, undefined);
 });
 
 Deno.test("prepare() passes a runtime's own options on, as they are", () => {
@@ -365,9 +365,9 @@ Deno.test("prepareFetch() passes on all that a Request in the place of the optio
     integrity: "sha256-AA",
     keepalive: true,
   });
-  const { body, request, repeatable, rest, signalOwner } = prepareFetch(URL_A, init as never, DEFAULTS);
+  const { body, bodyOwner, repeatable, rest, signalOwner } = prepareFetch(URL_A, init as never, DEFAULTS);
   assertEquals([body, repeatable, rest.integrity, rest.keepalive], [undefined, "never", "sha256-AA", true]);
-  assertStrictEquals(request, init);
+  assertStrictEquals(bodyOwner, init);
   assertStrictEquals(signalOwner, init);
 });
 
@@ -513,8 +513,8 @@ Deno.test("prepareFetch() takes the body of a Request, unless one that is the op
   const request = new Request(URL_A, { method: "POST", body: "text" });
   const empty = new Request(URL_A, { method: "PUT" });
   const full = new Request(URL_A, { method: "PUT", body: "other" });
-  assertStrictEquals(prepareFetch(request, empty as never, DEFAULTS).request, request);
-  assertStrictEquals(prepareFetch(request, full as never, DEFAULTS).request, full);
+  assertStrictEquals(prepareFetch(request, empty as never, DEFAULTS).bodyOwner, request);
+  assertStrictEquals(prepareFetch(request, full as never, DEFAULTS).bodyOwner, full);
 });
 
 Deno.test("prepare() leaves the length to the runtime, except that of a stream", () => {

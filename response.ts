@@ -71,8 +71,8 @@ export abstract class HangupResponse {
 
   /** The request that this response answers: plain data. */
   get request(): SentRequest {
-    const { method, asked, sent } = this.#head;
-    return this.#request ??= { method, url: asked, headers: sent ?? new Headers() };
+    const { method, requestUrl, requestHeaders } = this.#head;
+    return this.#request ??= { method, url: requestUrl, headers: requestHeaders ?? new Headers() };
   }
 
   /** The redirects that were followed, in order. */
@@ -163,8 +163,8 @@ export abstract class HangupResponse {
 
   /** @ignore */
   protected get line(): RequestSummary {
-    const { method, asked, repeatable } = this.#head;
-    return { method, url: showUrl(asked), repeatable };
+    const { method, requestUrl, repeatable } = this.#head;
+    return { method, url: showUrl(requestUrl), repeatable };
   }
 }
 

@@ -119,7 +119,7 @@ export function asFetchError(error: unknown): unknown {
 
 function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): ResponseHead {
   const { response, init, history } = arrival;
-  const { method, url: { href, origin }, headers: sent } = exchange.outgoing;
+  const { method, url: { href, origin }, headers: requestHeaders } = exchange.outgoing;
   const { status, statusText, headers, type, redirected } = response;
   const coding = headerOf(headers, "content-encoding");
   // Whether any request on the way went to another origin than the last one. See "main fetch" in
@@ -134,10 +134,10 @@ function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): Respo
     type: type as string === "basic" && visitsOthers ? "cors" : type,
     decoded: coding ? platform.decodes(coding.toLowerCase(), init) : false,
     method,
-    asked: href,
+    requestUrl: href,
+    requestHeaders,
     // A redirect that the platform followed may have turned a POST into a GET.
     repeatable: redirected && exchange.repeatable === "refused" ? "never" : exchange.repeatable,
-    sent,
     history,
   };
 }

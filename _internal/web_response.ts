@@ -28,13 +28,10 @@ export interface ResponseHead {
   /** Whether the body had a `content-encoding` that the platform has decoded. */
   readonly decoded: boolean;
   readonly history: readonly Redirect[];
-  /**
-   * The method of the request. `asked` is its URL, and `sent` its headers, `undefined` if it has
-   * none.
-   */
+  /** The method of the request. */
   readonly method: string;
-  readonly asked: string;
-  readonly sent: Headers | undefined;
+  readonly requestUrl: string;
+  readonly requestHeaders: Headers | undefined;
   readonly repeatable: Repeatable;
 }
 

@@ -12,8 +12,8 @@ const HEAD: ResponseHead = {
   decoded: false,
   history: [],
   method: "GET",
-  asked: "https://a.test/",
-  sent: undefined,
+  requestUrl: "https://a.test/",
+  requestHeaders: undefined,
   repeatable: "always",
 };
 

@@ -143,12 +143,12 @@ async function sendThroughUsers(fetch: Fetch, url: URL, init: RequestInit, chose
  * Makes the `fetch` of a session fit to be the global one, itself or called by a function that is.
  *
  * @param perform Sends a request through the session.
- * @param own The session's own option `fetch`, if there is one.
+ * @param optionFetch The session's own option `fetch`, if there is one.
  * @returns The session's `fetch`. A request of a transport that comes back to it goes to the
  * function that was global before, because the session would wait for a connection that this
  * request holds.
  */
-export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
+export function sessionFetch(perform: Fetch, optionFetch?: Fetch): Fetch {
   const behind: SessionFetch = globalFetch();
   // The function is a property, because bundlers do not rename properties. It is not an arrow
   // function, because the standard `fetch` looks like a constructor, and an arrow function does
@@ -162,7 +162,7 @@ export function sessionFetch(perform: Fetch, own?: Fetch): Fetch {
         const sending = context?.getStore();
         // A request that another session sends through its own option `fetch` is a new one for this
         // session.
-        const isBack = sending?.href && (!sending.chosen || sending.fetch === own) &&
+        const isBack = sending?.href && (!sending.chosen || sending.fetch === optionFetch) &&
           sending.href === (isRequest(input) ? input.url : String(input));
         if (!isBack) return perform(input, init);
         // The function before may call this session again, if it has made the session itself.

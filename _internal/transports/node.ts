@@ -115,7 +115,7 @@ class NodeTransport implements Adapter {
     this.#connections = connections;
     this.#agents = dispatcher === undefined ? [] : [dispatcher];
     // The user's dispatcher may have other users.
-    this.#remains = { used: false, owners: dispatcher === undefined ? this.#agents : [], release };
+    this.#remains = { used: false, owners: dispatcher === undefined ? this.#agents : [], release: closeGracefully };
     this[PLATFORM] = makePlatform(this, this.#remains, {
       ...(dispatcher !== undefined && { sender: () => undefined }),
       policies: true,
@@ -132,7 +132,7 @@ class NodeTransport implements Adapter {
    * the process.
    */
   get #hasAgents(): boolean {
-    return (this.#dispatcher ?? this.#dispatchers.findAgent()) !== undefined;
+    return (this.#dispatcher ?? this.#dispatchers.findConstructor()) !== undefined;
   }
 
   get closesSockets(): boolean {
@@ -153,7 +153,7 @@ class NodeTransport implements Adapter {
     const carrier = init[CARRIER];
     const request = wholeRequest(fetch, url, init);
     if (carrier !== request && init.dispatcher === undefined && isRuntimeFetch(fetch)) {
-      return this.#leave(carrier!, fetch, url, init);
+      return this.#fetchWithoutCarrier(carrier!, fetch, url, init);
     }
     if (init.dispatcher === undefined && (this.#configured || isRuntimeFetch(fetch))) {
       const agent = this.#dispatcher ?? this.#findAgent();
@@ -167,7 +167,7 @@ class NodeTransport implements Adapter {
    * Sends a request that differs from the caller's `Request` in more than its options. If the
    * `Request` carries a dispatcher, the new one would lose it, so it is refused.
    */
-  async #leave(carrier: Request, fetch: Fetch, url: URL, init: Init): Promise<Response> {
+  async #fetchWithoutCarrier(carrier: Request, fetch: Fetch, url: URL, init: Init): Promise<Response> {
     if (await this.#dispatchers.carries(fetch, carrier)) {
       const reason = "as its Request carries a dispatcher, which a query or a redirect would lose";
       return refuseRequest(`${reason}: give it as an option`);
@@ -196,7 +196,7 @@ class NodeTransport implements Adapter {
   #send(fetch: Fetch, url: URL, init: Init, route: Route): Promise<Response> {
     const request = wholeRequest(fetch, url, init);
     if (request !== undefined) {
-      const sent = this.#dispatchers.instead(route, () => fetch(request, init));
+      const sent = this.#dispatchers.callWith(route, () => fetch(request, init));
       return sent ?? (this.#configured ? refuseRequest(UNREACHED) : fetch(request, init));
     }
     // A copy, because a wrapper of this transport may use the options once more. They may also be a
@@ -208,10 +208,10 @@ class NodeTransport implements Adapter {
   #findAgent(): Agent | undefined {
     const agents = this.#agents;
     const index = Number(areTimersFaked() || areTurnsFaked());
-    const Agent = this.#dispatchers.findAgent(agents[index] === undefined);
+    const Agent = this.#dispatchers.findConstructor(agents[index] === undefined);
     // If another dispatcher takes the place of Node's, the environment may have other proxies, too.
     const { latest } = this.#dispatchers;
-    if (latest !== this.#model) agents.splice(0).forEach(release);
+    if (latest !== this.#model) agents.splice(0).forEach(closeGracefully);
     this.#model = latest;
     return Agent && (agents[index] ??= this.#makeAgent(Agent));
   }
@@ -319,7 +319,7 @@ function wholeRequest(fetch: Fetch, url: URL, init: Init): Request | undefined {
  * Closes an agent gracefully: a response may outlive its transport, so requests under way can
  * finish.
  */
-function release(agent: Agent) {
+function closeGracefully(agent: Agent) {
   agent.close().catch(() => {});
 }
 

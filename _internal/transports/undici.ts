@@ -77,7 +77,8 @@ export class Dispatchers {
   /** The globals that have the dispatchers. */
   readonly #globals = findGlobals();
   /**
-   * The dispatcher that {@linkcode Dispatchers.findAgent} checked last, and its `dispatch` method.
+   * The dispatcher that {@linkcode Dispatchers.findConstructor} checked last, and its `dispatch`
+   * method.
    */
   latest: Dispatcher | undefined;
   #dispatch: unknown;
@@ -98,14 +99,14 @@ export class Dispatchers {
    * @param anew Whether an agent is about to be made. The environment may have changed since the
    * last look, and an agent of ours would then have other proxies.
    */
-  findAgent(anew = false): AgentConstructor | undefined {
+  findConstructor(anew = false): AgentConstructor | undefined {
     const dispatcher = this.#globals[this.#key] as Dispatcher | undefined;
     if (anew || dispatcher !== this.latest || dispatcher?.dispatch !== this.#dispatch) {
       this.latest = dispatcher;
       this.#dispatch = dispatcher?.dispatch;
       // If the environment or the dispatcher cannot be read or changed, the dispatcher counts as
       // the user's.
-      this.#Agent = dispatcher && resultOf(() => agentOf(dispatcher, this.#process));
+      this.#Agent = dispatcher && resultOf(() => constructorOf(dispatcher, this.#process));
     }
     if (this.#Agent === undefined) return undefined;
     const { closed, destroyed } = dispatcher!;
@@ -117,7 +118,7 @@ export class Dispatchers {
    * `fetch` looks up the global one before it returns, and only if its `Request` carries no
    * dispatcher.
    */
-  instead<T>(route: object | false, call: () => T): T | undefined {
+  callWith<T>(route: object | false, call: () => T): T | undefined {
     const before = this.#globals[this.#key];
     if (!Reflect.set(this.#globals, this.#key, route)) return undefined;
     try {
@@ -139,7 +140,7 @@ export class Dispatchers {
     try {
       const init = own({ method: "POST", body, redirect: "follow", signal: null } as const);
       // Where the globals are frozen, nobody can see it, and it counts as none.
-      return await this.instead(false, () => fetch(request, init)) !== undefined;
+      return await this.callWith(false, () => fetch(request, init)) !== undefined;
     } catch (error) {
       return (error as { code?: unknown }).code !== "ERR_ASSERTION";
     }
@@ -164,7 +165,7 @@ function findGlobals(): Globals {
   return main.Headers === undefined ? {} : main;
 }
 
-function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor | undefined {
+function constructorOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor | undefined {
   const constructor = dispatcher.constructor as unknown as AgentConstructor;
   // `compose()` makes a proxy object that differs only in its `dispatch`.
   if (dispatcher.dispatch !== constructor.prototype.dispatch) return undefined;
@@ -178,12 +179,12 @@ function agentOf(dispatcher: Dispatcher, process: NodeProcess): AgentConstructor
     return isNodes ? constructor : undefined;
   }
   if (name !== "Agent") return undefined;
-  if (!plain.has(dispatcher)) plain.set(dispatcher, isAlike(dispatcher, new constructor({})));
-  return plain.get(dispatcher) ? constructor : undefined;
+  if (!unconfigured.has(dispatcher)) unconfigured.set(dispatcher, isAlike(dispatcher, new constructor({})));
+  return unconfigured.get(dispatcher) ? constructor : undefined;
 }
 
 /** For each dispatcher, whether it has no settings of the user. */
-const plain = new WeakMap<object, boolean>();
+const unconfigured = new WeakMap<object, boolean>();
 
 /**
  * Whether a proxy agent finds in the environment which hosts need no proxy. Nobody can see whether

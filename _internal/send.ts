@@ -62,20 +62,22 @@ async function openBody(exchange: Exchange, request: Request, platform: Platform
   cancellation.throwIfAborted();
   if (isStream(body)) return exchange.upload(body);
   // The runtime knows the length of a body in memory. Only the caller knows that of a stream.
-  const { headers, rest } = exchange.outgoing;
-  headers?.delete("content-length");
-  // From Node 24 on, nobody can see whether a `Request` carries a dispatcher. A large body stays as
-  // it is then, because most requests carry none.
-  const { byteLength = 0 } = (body ?? {}) as Partial<Bytes>;
-  const carriesMock = (hasOwnClient(exchange.outgoing) || CARRIER in rest) && byteLength <= SMALL_BODY;
-  const isCompared = (platform.sender() === undefined || carriesMock) &&
-    TEXT.test(headers?.get("content-type") ?? "");
-  const content = isCompared ? decodeStrictly(body as Bytes) ?? body : body;
-  exchange.outgoing = { ...exchange.outgoing, body: content, bodyOwner: undefined };
+  exchange.outgoing.headers?.delete("content-length");
+  const text = mayBeCompared(exchange.outgoing, body as Bytes, platform) ? decodeStrictly(body as Bytes) : undefined;
+  exchange.outgoing = { ...exchange.outgoing, body: text ?? body, bodyOwner: undefined };
 }
 
 /** Matches the media types of bodies that mocks compare as text. */
 const TEXT = /^text\/|json|urlencoded/i;
+
+/** Whether a body in memory may reach a mock that compares it as text. */
+function mayBeCompared(outgoing: Outgoing, body: Bytes | undefined, platform: Platform): boolean {
+  if (!TEXT.test(outgoing.headers?.get("content-type") ?? "")) return false;
+  if (platform.sender() === undefined) return true;
+  // From Node 24 on, nobody can see whether a `Request` carries a dispatcher. A large body stays as
+  // it is then, because most requests carry none.
+  return (hasOwnClient(outgoing) || CARRIER in outgoing.rest) && (body?.byteLength ?? 0) <= SMALL_BODY;
+}
 
 /** Whether a response is what the caller asked for, without a redirect or a check to come. */
 function isFinal({ redirect, rest }: Outgoing, { response }: Arrival): boolean {

@@ -61,7 +61,7 @@ export class Source {
   bounded: boolean;
   readonly #exchange: Exchange;
   /** Whether the body's reader is a BYOB reader or, if there is none yet, is to be one. */
-  #fills: boolean;
+  #isByob: boolean;
   /**
    * Whether the platform has read the body from the network and ends it at its announced length.
    * Then nobody else uses the memory of its chunks.
@@ -84,7 +84,7 @@ export class Source {
   /** The caller's stream. */
   #stream: { deref(): ReadableByteStreamController | undefined } | undefined;
   /** The number of empty chunks since the last one with bytes. */
-  #empty = 0;
+  #emptyChunks = 0;
 
   /**
    * @param sender What has sent the request: see {@linkcode Platform.sender}. `undefined` if a
@@ -107,7 +107,7 @@ export class Source {
     this.length = empty || sender !== undefined || this.announced! > MAX_CREDIBLE_LENGTH ? this.announced : undefined;
     this.bounded = announced !== undefined;
     this.#exchange = exchange;
-    this.#fills = prefersByob;
+    this.#isByob = prefersByob;
     this.#isNetwork = sender === "sockets";
     if (empty) {
       cancelBody(response);
@@ -148,7 +148,7 @@ export class Source {
   async read(awaited = true): Promise<Read> {
     try {
       const next = this.#next();
-      return this.#take(await (awaited ? this.#exchange.withTimeout("idle", next) : next));
+      return this.#check(await (awaited ? this.#exchange.withTimeout("idle", next) : next));
     } catch (cause) {
       throw this.#readError(cause);
     }
@@ -174,14 +174,14 @@ export class Source {
 
   /** Whether nobody else uses the memory of a chunk that was read. */
   owns(chunk: Bytes): boolean {
-    return this.#fills || this.#isNetwork && chunk.byteLength === chunk.buffer.byteLength;
+    return this.#isByob || this.#isNetwork && chunk.byteLength === chunk.buffer.byteLength;
   }
 
-  /** Reads the next chunk without a timeout and without a check: `#take()` checks it. */
+  /** Reads the next chunk without a timeout and without a check: `#check()` checks it. */
   #next(): PromiseLike<Read> {
     const reader = this.#open();
     if (reader === undefined) return Promise.resolve(END);
-    return this.#fills ? this.#fillChunk(reader) : reader.read();
+    return this.#isByob ? this.#fillChunk(reader) : reader.read();
   }
 
   /** Returns the reader of the body, and creates it if need be. There is none after the end. */
@@ -189,8 +189,8 @@ export class Source {
     if (this.#response === undefined || this.#reader !== undefined) return this.#reader;
     const { body } = this.#response;
     // It fails if the body is not a byte stream: a mock or an instrumented `fetch` made it.
-    if (this.#fills) this.#reader = resultOf(() => body?.getReader({ mode: "byob" })) as Reader | undefined;
-    this.#fills = this.#reader !== undefined;
+    if (this.#isByob) this.#reader = resultOf(() => body?.getReader({ mode: "byob" })) as Reader | undefined;
+    this.#isByob = this.#reader !== undefined;
     return this.#reader ??= getReader(this.#response, this.#isNetwork);
   }
 
@@ -210,7 +210,7 @@ export class Source {
   }
 
   /** Checks the result of a read and counts its bytes. */
-  #take(read: Read): Read {
+  #check(read: Read): Read {
     if (read?.done === true) {
       this.#finish();
       return END;
@@ -220,8 +220,8 @@ export class Source {
       const message = `Cannot read the body as a chunk of it is not a Uint8Array: received ${typeof chunk}`;
       throw new NetworkError(message, this.#exchange);
     }
-    this.#empty = chunk.byteLength === 0 ? this.#empty + 1 : 0;
-    if (this.#empty > MAX_EMPTY_CHUNKS) {
+    this.#emptyChunks = chunk.byteLength === 0 ? this.#emptyChunks + 1 : 0;
+    if (this.#emptyChunks > MAX_EMPTY_CHUNKS) {
       throw new NetworkError("Cannot read the body as it gives only empty chunks", this.#exchange);
     }
     this.#count(chunk.byteLength);
@@ -247,7 +247,7 @@ export class Source {
   async readInto(bytes: ByteCollector, max: number): Promise<void> {
     try {
       const reader = this.#open();
-      const filler = this.#fills ? reader : undefined;
+      const filler = this.#isByob ? reader : undefined;
       while (bytes.size <= max && !this.#exchange.over) {
         this.#exchange.beginWait("idle");
         // After the last announced byte only the end is expected, so one byte of room is enough to
@@ -257,7 +257,7 @@ export class Source {
         this.#exchange.endWait();
         // The end gives the room back, too.
         if (filler && !whole && read.value) bytes.fill(read.value);
-        const { value } = this.#take(read);
+        const { value } = this.#check(read);
         if (value === undefined) return;
         if (!filler) bytes.append(value, this.owns(value));
       }

@@ -337,10 +337,12 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
   sendError(cause: unknown, byRuntime: boolean): unknown {
     if (byRuntime) this.#attempt.failed();
     if (this.cancellation.aborted) return this.cancellation.reason;
-    // Its body is the caller's now, as over bare `fetch`. An abort would end it.
+    // The body of a `Response` that a wrapper has thrown is the caller's now, as over bare `fetch`.
+    // An abort would end it.
     if (isResponse(cause)) this.#attempt.failed();
     const isOurs = resultOf(() => cause instanceof HangupError); // a proxy may throw
-    if (isOurs) shown.add(cause as HangupError); // of the user's `fetch`, so it stays as it is
+    // A session that is the user's `fetch` has thrown it, so its stack stays as it is.
+    if (isOurs) shown.add(cause as HangupError);
     // A wrapper may have aborted with a signal of its own. Its error is the one to throw.
     if (isOurs || isCustom(cause) || !byRuntime && isAbort(cause)) return cause;
     if (byRuntime && isRefusal(cause)) {
@@ -376,7 +378,9 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
     this.timing.handOver();
     this.#count();
     this.cancellation.forgetWaits();
-    this.cancellation.race(new Promise(() => {})).catch(() => {
+    const { promise: aborted, reject } = withResolvers<never>();
+    this.cancellation.add(reject);
+    aborted.catch(() => {
       const onLeak = this.#exchanges?.onLeak;
       this.end();
       // No caller waits for the exchange, so there is nobody to report a failure of `onLeak` to.

@@ -1,14 +1,14 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * One timer for many deadlines, and the clock that measures them.
+ * One timer for many deadlines.
  *
  * @module
  */
 
 import { MAX_DELAY } from "./options.ts";
 import { isWorkerd } from "./runtime.ts";
-import { afterReal, areTimersFaked, globals, realTimers, removeTimer, takeTurns } from "./timers.ts";
+import { afterReal, areTimersFaked, type Clock, globals, realTimers, removeTimer, takeTurns } from "./timers.ts";
 
 /**
  * A timer that is late by more than this many milliseconds counts as lost: workerd drops the timers
@@ -71,44 +71,6 @@ interface Timer {
   readonly remove: typeof clearTimeout;
   /** If the timer is a fake, stops the check whether timers are still faked. */
   stopChecking?: () => void;
-}
-
-/** The time in milliseconds. It stays correct even if a test fakes the process's own clock. */
-export class Clock {
-  /** The function that told the time last; `undefined` if the clock was never read. */
-  #read: unknown;
-  #last = 0;
-  #ahead = 0;
-
-  /**
-   * The time of `performance.now()`. It never goes back, does not jump when a test starts or stops
-   * faking the clock, and stands still while a mock gives no time.
-   */
-  now(): number {
-    let read: unknown = null;
-    let time = this.#last;
-    try {
-      const clock = performance;
-      read = clock.now;
-      const told: unknown = clock.now();
-      if (Number.isFinite(told)) time = told as number;
-    } catch {
-      // The clock is a mock that throws, or there is none.
-    }
-    const isOther = this.#read !== undefined && read !== this.#read;
-    if (time < this.#last || isOther) this.advance(this.#last - time);
-    this.#read = read;
-    this.#last = time;
-    return time + this.#ahead;
-  }
-
-  /**
-   * Moves the clock by this many milliseconds, because a timer has shown that the clock is behind,
-   * or because the process's clock has jumped.
-   */
-  advance(ms: number): void {
-    this.#ahead += ms;
-  }
 }
 
 /** What a sweep has found. */

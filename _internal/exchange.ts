@@ -11,13 +11,14 @@ import type { ExchangeInfo, ExchangeState, Repeatable, RequestSummary } from "..
 import { Attempt } from "./attempt.ts";
 import { Cancellation } from "./cancellation.ts";
 import { explain, isAbort, isCustom, isRefusal, isResponse, neverSent, redact, resultOf } from "./causes.ts";
-import { type Clock, Deadlines, type Sweep } from "./deadlines.ts";
+import { Deadlines, type Sweep } from "./deadlines.ts";
 import { isIdempotent } from "./http.ts";
 import { type Linked, List } from "./list.ts";
 import type { Outgoing } from "./prepare.ts";
 import { makeRegistry, withResolvers } from "./runtime.ts";
 import { type AbortListener, addAbortListener, removeAbortListener, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
+import type { Clock } from "./timers.ts";
 import { type Phase, Timing } from "./timing.ts";
 import { cancelBody } from "./transports/forms.ts";
 import { type StreamBody, Upload } from "./upload.ts";

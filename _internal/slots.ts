@@ -9,9 +9,10 @@
 import { PoolClosedError, QueueFullError, TimeoutError } from "../errors.ts";
 import type { RequestSummary } from "../request.ts";
 import { nameDisposal, showAs } from "./classes.ts";
-import { Clock, Deadlines, type Sweep } from "./deadlines.ts";
+import { Deadlines, type Sweep } from "./deadlines.ts";
 import type { Drain, Slot } from "./drain.ts";
 import { type Linked, List } from "./list.ts";
+import { Clock } from "./timers.ts";
 
 /**
  * The key under which a pool keeps its {@linkcode Slots}. It is internal: only the session uses it.

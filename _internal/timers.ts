@@ -1,7 +1,8 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 /**
- * The real timers and event-loop turns of the process, even if a test replaces the global ones.
+ * The real timers, event-loop turns and time of the process, even if a test replaces the global
+ * ones.
  *
  * @module
  */
@@ -72,6 +73,44 @@ export function areTimersFaked(): boolean {
 /** Whether a test is faking turns. */
 export function areTurnsFaked(): boolean {
   return globals.setImmediate !== setImmediate || isFake(globals.setImmediate);
+}
+
+/** The time in milliseconds. It stays correct even if a test fakes the process's own clock. */
+export class Clock {
+  /** The function that told the time last; `undefined` if the clock was never read. */
+  #read: unknown;
+  #last = 0;
+  #ahead = 0;
+
+  /**
+   * The time of `performance.now()`. It never goes back, does not jump when a test starts or stops
+   * faking the clock, and stands still while a mock gives no time.
+   */
+  now(): number {
+    let read: unknown = null;
+    let time = this.#last;
+    try {
+      const clock = performance;
+      read = clock.now;
+      const told: unknown = clock.now();
+      if (Number.isFinite(told)) time = told as number;
+    } catch {
+      // The clock is a mock that throws, or there is none.
+    }
+    const isOther = this.#read !== undefined && read !== this.#read;
+    if (time < this.#last || isOther) this.advance(this.#last - time);
+    this.#read = read;
+    this.#last = time;
+    return time + this.#ahead;
+  }
+
+  /**
+   * Moves the clock by this many milliseconds, because a timer has shown that the clock is behind,
+   * or because the process's clock has jumped.
+   */
+  advance(ms: number): void {
+    this.#ahead += ms;
+  }
 }
 
 /**

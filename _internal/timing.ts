@@ -8,8 +8,8 @@
 
 import type { TimeoutPhase } from "../errors.ts";
 import type { Timeouts } from "../request.ts";
-import type { Clock } from "./deadlines.ts";
 import { checkNumber, isObject, own, plain, printable } from "./options.ts";
+import type { Clock } from "./timers.ts";
 
 /**
  * The phases of a request that have a timeout here. "upload" takes the place of "headers" while a

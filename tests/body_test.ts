@@ -10,7 +10,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { BodyReader } from "../_internal/body.ts";
 import { ByteCollector, type Bytes } from "../_internal/bytes.ts";
-import { Clock } from "../_internal/deadlines.ts";
+import { Clock } from "../_internal/timers.ts";
 import { Exchange, Exchanges } from "../_internal/exchange.ts";
 import { Slots } from "../_internal/slots.ts";
 import { Source } from "../_internal/source.ts";

@@ -2,8 +2,8 @@
 
 import { turns } from "./fake_turns.ts"; // before the module that takes setImmediate
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Clock, Deadlines, type Sweep } from "../_internal/deadlines.ts";
-import { realTimers } from "../_internal/timers.ts";
+import { Deadlines, type Sweep } from "../_internal/deadlines.ts";
+import { Clock, realTimers } from "../_internal/timers.ts";
 import { FakeClock } from "./fake_clock.ts";
 
 /** How many turns of the event loop it may take at most until what has arrived is read. */
@@ -36,13 +36,13 @@ async function loadWithoutTurns(): Promise<{ Clock: typeof Clock; Deadlines: typ
 const withoutTurns = await loadWithoutTurns();
 
 /** Runs `test` with a fake clock and a `Deadlines` whose deadlines are the entries of `left`. */
-function withDeadlines(test: (context: Context) => Promise<void>, module = { Clock, Deadlines }): () => Promise<void> {
+function withDeadlines(test: (context: Context) => Promise<void>, module = { Deadlines }): () => Promise<void> {
   return async () => {
     const clock = new FakeClock().install();
     try {
       const left = new Set<number>();
       const sweeps: number[] = [];
-      const deadlines = new module.Deadlines(new module.Clock(), (now) => {
+      const deadlines = new module.Deadlines(new Clock(), (now) => {
         sweeps.push(now);
         let next = Infinity;
         for (const deadline of left) {

@@ -1,7 +1,7 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { Clock } from "../_internal/deadlines.ts";
+import { Clock } from "../_internal/timers.ts";
 import { mergeTimeouts, Timing } from "../_internal/timing.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { assertRefuses } from "./refusing.ts";

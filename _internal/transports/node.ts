@@ -8,7 +8,6 @@
  */
 
 import { resultOf } from "../causes.ts";
-import { Clock } from "../deadlines.ts";
 import { TurnDrain } from "../drain.ts";
 import { headerOf, isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
@@ -17,7 +16,7 @@ import { type Remains, unwatch } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { checkMethods, describe, MAX_DELAY, own, plain } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed, refuseRequest } from "./platform.ts";
-import { areTimersFaked, areTurnsFaked } from "../timers.ts";
+import { areTimersFaked, areTurnsFaked, Clock } from "../timers.ts";
 import { type Agent, type AgentConstructor, Dispatchers, findNode, undiciVersion } from "./undici.ts";
 import { Route } from "./undici_route.ts";
 

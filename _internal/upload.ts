@@ -205,7 +205,7 @@ async function cancel(reader: StreamReader, reason: unknown): Promise<void> {
 const MEMORY_TIME = 10;
 
 /** The most that is read of a stream to find out whether it is in memory, in bytes. */
-const MAX_AHEAD = 64 * 1024 * 1024;
+const MAX_IN_MEMORY = 64 * 1024 * 1024;
 
 /**
  * The smallest size that a chunk counts as, in bytes. A stream may always have a small chunk at
@@ -234,7 +234,7 @@ export function bodyOf(
   if (!isWebStream(body)) {
     return request.arrayBuffer().then((buffer) => buffer.byteLength > 0 || body !== undefined ? buffer : undefined);
   }
-  if (!tellsStreams()) return whole ? request.arrayBuffer() : readAhead(openStream(body), cancellation);
+  if (!tellsStreams()) return whole ? request.arrayBuffer() : readFromMemory(openStream(body), cancellation);
   return copyFromMemory(request)?.arrayBuffer() ?? body;
 }
 
@@ -277,7 +277,7 @@ function tellsStreams(): boolean {
 /**
  * Reads a body for a short time. If that is enough to reach its end, it counts as one in memory.
  */
-async function readAhead(reader: StreamReader, cancellation: Cancellation): Promise<Bytes | AsyncIterable<Bytes>> {
+async function readFromMemory(reader: StreamReader, cancellation: Cancellation): Promise<Bytes | AsyncIterable<Bytes>> {
   const bytes = new ByteCollector();
   const [late, removeTimer] = delay(MEMORY_TIME);
   try {
@@ -291,7 +291,7 @@ async function readAhead(reader: StreamReader, cancellation: Cancellation): Prom
       const isFirst = counted === 0;
       counted += Math.max(chunk.byteLength, LEAST_COUNTED);
       bytes.append(chunk);
-      if (!isFirst && counted > MAX_AHEAD) return resume(reader, bytes.take());
+      if (!isFirst && counted > MAX_IN_MEMORY) return resume(reader, bytes.take());
     }
   } catch (error) {
     cancel(reader, error).catch(() => {});

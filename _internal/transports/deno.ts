@@ -86,16 +86,17 @@ class DenoTransport implements Adapter {
   readonly #clients = new Set<Client>();
   readonly #remains: Remains<Client> = { used: false, owners: this.#clients, release: dispose };
   /**
-   * What is known of the connections to each origin, for requests that have none of their own: they
-   * were not sent over a pool, or over one that limits no origin.
+   * What is known of the connections to each origin, for requests that have no connection of their
+   * own: they were not sent over a pool, or over one that limits no origin.
    */
-  readonly #others = new Map<string, Connection>();
+  readonly #known = new Map<string, Connection>();
   /**
-   * The client of all those requests, and the one that keeps no connection. Like any other, each is
-   * made at its first use, because the environment may name a proxy until then.
+   * The client of the requests that have no connection of their own. Like any other, it is made at
+   * its first use, because the environment may name a proxy until then.
    */
-  #pooled: Client | undefined;
-  #once: Client | undefined;
+  #common: Client | undefined;
+  /** The client that keeps no idle connection. */
+  #unpooled: Client | undefined;
   #closed = false;
 
   constructor(deno: DenoNamespace, options: Options, configured: boolean) {
@@ -103,7 +104,7 @@ class DenoTransport implements Adapter {
     this.#options = options;
     this.#configured = configured;
     this.#pools = options.poolMaxIdlePerHost !== 0;
-    if (configured) this.#client(this.#shared("")); // refuses wrong options
+    if (configured) this.#client(this.#knownOf("")); // refuses wrong options
     this[PLATFORM] = makePlatform(this, this.#remains, {
       prefersByob: true,
       drain: (free, limit) =>
@@ -123,7 +124,7 @@ class DenoTransport implements Adapter {
     this.#remains.used = true;
     const fetch = globalFetch();
     const idempotent = isIdempotent(init.method ?? "GET");
-    const connection = init[CONNECTION] ?? this.#shared(url.origin);
+    const connection = init[CONNECTION] ?? this.#knownOf(url.origin);
     if (!isRuntimeFetch(fetch)) {
       // The body stays as it is, because a mock may look at it.
       delete init[CONNECTION];
@@ -141,6 +142,7 @@ class DenoTransport implements Adapter {
     if (!this.#pools || !idempotent) return this.#fetchOnce(fetch, url, init, connection);
     init.client = this.#client(connection);
     const { body } = init;
+    // Deno itself repeats the other requests if their connection was stale.
     if (
       !url.href.startsWith("http:") || connection.disguised || connection.late ||
       body != null && (isWebStream(body) || needsBuffer(body))
@@ -227,20 +229,20 @@ class DenoTransport implements Adapter {
     this.#clients.forEach(dispose);
   }
 
-  /** What is known of the connections to an origin that requests share. */
-  #shared(origin: string): Connection {
-    let connection = this.#others.get(origin);
+  /** What is known of the connections to an origin, for requests that have none of their own. */
+  #knownOf(origin: string): Connection {
+    let connection = this.#known.get(origin);
     if (connection === undefined) {
-      if (this.#others.size >= MAX_ORIGINS) this.#others.clear();
-      this.#others.set(origin, connection = new Connection(new Origin(origin, true)));
+      if (this.#known.size >= MAX_ORIGINS) this.#known.clear();
+      this.#known.set(origin, connection = new Connection(new Origin(origin, true)));
     }
     return connection;
   }
 
   /** The client of a connection. Without one, the client that keeps no connection. */
   #client(connection?: Connection): Client {
-    if (!this.#pools || connection === undefined) return this.#once ??= this.#makeClient(NO_POOL);
-    if (connection.slots === 0) return this.#pooled ??= this.#makeClient({}); // one of `#others`
+    if (!this.#pools || connection === undefined) return this.#unpooled ??= this.#makeClient(NO_POOL);
+    if (connection.slots === 0) return this.#common ??= this.#makeClient({}); // one of `#known`
     // Over TLS, requests may come to share the client, and may turn out to need a socket each.
     return connection.client ??= this.#makeClient(connection.origin.http1 ? ONE : {});
   }

@@ -66,7 +66,7 @@ export class Attempt implements Waiter {
    * Whether nobody wants the rest of the response. The request is then aborted without a reason, so
    * that its signal has an `AbortError`: tracers take any other for a failure.
    */
-  left = false;
+  unwanted = false;
   /**
    * `undefined` once the exchange has ended, so that a response that is kept does not keep the
    * pool.
@@ -140,7 +140,7 @@ export class Attempt implements Waiter {
    * @param reason The reason for closing the connection, if there is one.
    */
   release(reuse: boolean, reason: unknown): void {
-    if (!reuse || this.upload?.ended === false) this.#controller?.abort(this.left ? undefined : standIn(reason));
+    if (!reuse || this.upload?.ended === false) this.#controller?.abort(this.unwanted ? undefined : standIn(reason));
     this.upload?.end(reason);
     if (this.#leaseRequest !== undefined) this.#slots?.cancel(this.#leaseRequest, reason);
     this.#lease?.release();

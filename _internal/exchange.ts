@@ -429,7 +429,7 @@ export class Exchange implements RequestSummary, Holder, AbortListener, Linked<E
   /** Aborts because the response was closed, so nobody may read on. */
   close(): void {
     if (this.over) return;
-    this.#attempt.left = true;
+    this.#attempt.unwanted = true;
     this.abort(new TypeError(`Cannot read the body as the response is closed: ${this.method} ${this.url}`));
   }
 

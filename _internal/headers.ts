@@ -43,9 +43,10 @@ export function parseHeaders(given: HeadersInit | undefined): Headers | undefine
 /**
  * Returns headers in the form in which the global `Headers` copies all of them.
  *
- * While msw listens, that is a proxy which may lose headers when it copies a `Headers`, and that of
- * another DOM loses those of the platform's. Neither does when it copies pairs. Otherwise it is the
- * object itself, because that keeps the case and order of the names.
+ * While msw listens, the global class is a proxy that may lose headers when it copies a `Headers`
+ * object. The class of another DOM loses those of the platform's objects. Neither class loses
+ * headers when it copies pairs. With any other class, the object itself is returned, because it
+ * keeps the case and order of the names.
  */
 export function copyable(given: HeadersInit): HeadersInit {
   const isOwn = Headers.prototype.constructor === Headers && given instanceof Headers;

@@ -50,8 +50,8 @@ export class ReadAhead {
     } catch (error) {
       if (exchange.over) return; // it is aborted, which ends the body at once
       this.failure = error;
-      // An abort would take the bytes that arrived from the caller's stream. If nobody has read
-      // any, it would fail `cancel()`.
+      // If an abort made the caller's stream fail, that would lose the bytes that have arrived. If
+      // nobody has read any, its `cancel()` would fail, too.
       if (this.#bytes.size > 0 || !this.#taken) source.spareStream();
       source.abort(error);
       exchange.release(false);

@@ -137,9 +137,11 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   }
   exchange.refuseLate(response);
   checkResponse(response, exchange);
-  // A transport with sockets removes the carrier if its dispatcher was not used. No other uses it.
-  const isOwn = hasOwnClient(outgoing) || sender === "sockets" && CARRIER in init;
-  const source = new Source(exchange, response, platform, sender === platform.sender() && !isOwn ? sender : undefined);
+  // A transport with sockets removes the carrier if it has not used the carrier's dispatcher. Other
+  // transports never use that.
+  const usesOwnClient = hasOwnClient(outgoing) || sender === "sockets" && CARRIER in init;
+  const isKnown = sender === platform.sender() && !usesOwnClient;
+  const source = new Source(exchange, response, platform, isKnown ? sender : undefined);
   const storing = jar && keepCookies(jar, url, response.headers, exchange.cancellation);
   return { response, source, init, history, storing };
 }

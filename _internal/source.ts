@@ -295,8 +295,8 @@ export class Source {
 
   /**
    * Makes the caller's stream fail if the exchange is aborted. Holds it weakly, because the
-   * exchange must not keep a stream that the caller has dropped. A function that did so would keep
-   * it, once a minifier has moved that function to where the stream is known.
+   * exchange must not keep a stream that the caller has dropped. It is a field and not a variable
+   * of a function, because a minifier may move the function to where it refers to the stream.
    */
   failOnAbort(controller: ReadableByteStreamController): void {
     // Some versions of workerd have no `WeakRef`.

@@ -115,8 +115,8 @@ export class Clock {
 
 /**
  * Removes a timer by the function that belongs to it. If the fakes that made it are gone, the timer
- * never fires anyway. In this case those of `@std/testing` throw, and those of `node:test` would
- * remove a timer of the next test that has the same position in their queue.
+ * never fires anyway. Then the fakes of `@std/testing` throw, and those of `node:test` would remove
+ * a timer of the next test that has the same position in their queue.
  */
 export function removeTimer(clear: typeof clearTimeout, timer: ReturnType<typeof setTimeout>): void {
   if (clear !== globals.clearTimeout && "priorityQueuePosition" in Object(timer)) return;

@@ -131,7 +131,7 @@ export class Timing {
     const now = this.#clock.now();
     this.deadline = --this.#pending > 0 ? Math.min(this.#end, now + this.#timeouts.idle) : this.#end;
     if (this.#phase === "idle") this.moved = now;
-    // After a large upload, a cookie jar has as long as after another one.
+    // A large upload has a longer timeout, so its wait does not count against the cookie jar's.
     else this.#waited = this.#phase === "upload" ? 0 : this.#waited + now - this.#begun;
     if (!this.#isWithCaller) this.#now = now;
   }

@@ -347,7 +347,7 @@ function defineClass(): ResponseClass {
     }
   }
 
-  // It is new in the Fetch standard, and no platform has it since long.
+  // The method is new in the Fetch standard. If the platform lacks it, so does this class.
   if (!("textStream" in BaseResponse.prototype)) Reflect.deleteProperty(WebResponse.prototype, "textStream");
   // As those of the platform's class, the members are enumerable.
   for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(WebResponse.prototype))) {

@@ -96,7 +96,7 @@ class DenoTransport implements Adapter {
    */
   #common: Client | undefined;
   /** The client that keeps no idle connection. */
-  #unpooled: Client | undefined;
+  #fresh: Client | undefined;
   #closed = false;
 
   constructor(deno: DenoNamespace, options: Options, configured: boolean) {
@@ -241,7 +241,7 @@ class DenoTransport implements Adapter {
 
   /** The client of a connection. Without one, the client that keeps no connection. */
   #client(connection?: Connection): Client {
-    if (!this.#pools || connection === undefined) return this.#unpooled ??= this.#makeClient(NO_POOL);
+    if (!this.#pools || connection === undefined) return this.#fresh ??= this.#makeClient(NO_POOL);
     if (connection.slots === 0) return this.#common ??= this.#makeClient({}); // one of `#known`
     // Over TLS, requests may come to share the client, and may turn out to need a socket each.
     return connection.client ??= this.#makeClient(connection.origin.http1 ? ONE : {});

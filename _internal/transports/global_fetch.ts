@@ -108,7 +108,8 @@ export function disown() {
  * Sends a request. If it goes through a function of the user's, and that function calls the `fetch`
  * of a session for the same request, {@linkcode sessionFetch} notices. If it sends another request
  * to the same origin through a session, that one does not pass through the function again, because
- * it would never end. A mock that asks another service in this way answers for that one, too.
+ * it would never end. A request to another origin does pass through it, so that a mock answers that
+ * one, too.
  *
  * @param chosen Whether the function is a session's own option `fetch`.
  */

@@ -179,12 +179,12 @@ function constructorOf(dispatcher: Dispatcher, process: NodeProcess): AgentConst
     return isNodes ? constructor : undefined;
   }
   if (name !== "Agent") return undefined;
-  if (!unconfigured.has(dispatcher)) unconfigured.set(dispatcher, isAlike(dispatcher, new constructor({})));
-  return unconfigured.get(dispatcher) ? constructor : undefined;
+  if (!isDefault.has(dispatcher)) isDefault.set(dispatcher, isAlike(dispatcher, new constructor({})));
+  return isDefault.get(dispatcher) ? constructor : undefined;
 }
 
 /** For each dispatcher, whether it has no settings of the user. */
-const unconfigured = new WeakMap<object, boolean>();
+const isDefault = new WeakMap<object, boolean>();
 
 /**
  * Whether a proxy agent finds in the environment which hosts need no proxy. Nobody can see whether

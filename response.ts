@@ -119,7 +119,7 @@ export abstract class HangupResponse {
       resultOf(() => escapeMessage(cause as Error)); // a mock of the parser may throw anything
       const type = headerOf(this.headers, "content-type");
       const what = `${content.byteLength} bytes${type === null ? "" : ` of ${describe(type)}`}`;
-      const { method, url } = this.line;
+      const { method, url } = this.summary;
       throw new SyntaxError(
         `Cannot parse the body as JSON, which is ${what} with status ${this.status}: ${method} ${url}`,
         { cause },
@@ -162,7 +162,7 @@ export abstract class HangupResponse {
   }
 
   /** @ignore */
-  protected get line(): RequestSummary {
+  protected get summary(): RequestSummary {
     const { method, requestUrl, repeatable } = this.#head;
     return { method, url: showUrl(requestUrl), repeatable };
   }
@@ -237,7 +237,7 @@ export class PrefetchedResponse extends HangupResponse {
    * ```
    */
   throwIfNotOk(): this {
-    if (!this.ok) throw new StatusError(this, this.line);
+    if (!this.ok) throw new StatusError(this, this.summary);
     return this;
   }
 
@@ -456,7 +456,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
         const part = chunk.subarray(start, end < 0 ? undefined : end);
         // A CR at the end is a part of the line's end, or counts as soon as the line goes on.
         if (part.byteLength > 0) endsWithCr = part.at(-1) === CARRIAGE_RETURN;
-        if (rest.size + part.byteLength - Number(endsWithCr) > max) throw new BodyTooLargeError(max, this.line);
+        if (rest.size + part.byteLength - Number(endsWithCr) > max) throw new BodyTooLargeError(max, this.summary);
         if (end < 0 || rest.size > 0) rest.append(part);
         if (end < 0) break;
         yield decode(rest.size > 0 ? rest.take() : part);
@@ -516,7 +516,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
     const start = this.#obstacle !== undefined ? new Uint8Array(0) : await this
       .#take("throwIfNotOk() has read it; await that call, and read the response of its StatusError")
       .readSome(Math.min(SMALL_BODY, this.#maxBodyBytes));
-    throw new StatusError(new PrefetchedResponse(this.head, start), this.line);
+    throw new StatusError(new PrefetchedResponse(this.head, start), this.summary);
   }
 
   /**
@@ -578,7 +578,7 @@ export class StreamedResponse extends HangupResponse implements AsyncDisposable 
   #throwIfUsed(): void {
     const obstacle = this.#obstacle;
     if (obstacle === undefined) return;
-    const { method, url } = this.line;
+    const { method, url } = this.summary;
     throw new TypeError(`Cannot read the body as ${obstacle}: ${method} ${url}`);
   }
 }

@@ -64,7 +64,7 @@ const PASSING = [408, 425, 429, 500, 502, 503, 504];
  * ```
  */
 export function isRetriable(error: unknown): boolean {
-  const failure = findFailure(error);
+  const failure = findHangupError(error);
   if (!failure) return false;
   const unsent = failure instanceof QueueFullError || failure instanceof TimeoutError && failure.phase === "queue";
   const { repeatable = unsent || isIdempotent(failure.method ?? "") ? "always" : "refused" } = failure;
@@ -115,7 +115,7 @@ export function isRetriable(error: unknown): boolean {
  * ```
  */
 export function retryAfter(error: unknown): number | undefined {
-  const failure = findFailure(error);
+  const failure = findHangupError(error);
   if (!(failure instanceof StatusError)) return undefined;
   const { headers } = failure.response;
   const value = (headerOf(headers, "retry-after") ?? "").trim(); // Node keeps spaces at the end
@@ -128,7 +128,7 @@ export function retryAfter(error: unknown): number | undefined {
  * Returns this module's error: either `error` itself, or the cause of a `TypeError` of
  * `session.fetch`.
  */
-function findFailure(error: unknown): HangupError | undefined {
+function findHangupError(error: unknown): HangupError | undefined {
   const [first, second] = causes(error);
   return resultOf(() => { // a proxy may throw
     const failure = first instanceof TypeError ? second : first;

@@ -23,7 +23,7 @@ import {
   plain,
   refuse,
 } from "./_internal/options.ts";
-import { type Outgoing, prepare, prepareFetch, type RequestDefaults } from "./_internal/prepare.ts";
+import { type Outgoing, prepare, prepareFetch, type SessionDefaults } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { isWorkerd } from "./_internal/runtime.ts";
 import { SLOTS } from "./_internal/slots.ts";
@@ -291,7 +291,7 @@ export class Session implements AsyncDisposable {
   readonly #borrowed: boolean;
   readonly #exchanges: Exchanges;
   readonly #traceLeaks: boolean;
-  readonly #defaults: RequestDefaults;
+  readonly #defaults: SessionDefaults;
   /** What `close()` returns; `undefined` while the session is open. */
   #closing: Promise<ExchangeInfo[]> | undefined;
   /** The exchanges that `close()` has aborted. */
@@ -315,7 +315,7 @@ export class Session implements AsyncDisposable {
     const { baseUrl, headers, timeout, maxBodyBytes, maxRedirects, throwIfNotOk, cookieJar, onLeak, traceLeaks } =
       options;
     refuseUndefined(headers);
-    const defaults: RequestDefaults = {
+    const defaults: SessionDefaults = {
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
       headers: parseHeaders(headers),
       timeouts: mergeTimeouts(DEFAULT_TIMEOUTS, timeout),

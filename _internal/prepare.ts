@@ -33,7 +33,7 @@ interface Settings {
 }
 
 /** The defaults that a session adds to each of its requests. */
-export interface RequestDefaults extends Settings {
+export interface SessionDefaults extends Settings {
   readonly baseUrl: URL | undefined;
   /** If there is a `baseUrl`, those in {@linkcode ORIGIN_HEADERS} are for its origin only. */
   readonly headers: Headers | undefined;
@@ -81,7 +81,7 @@ const OUR_OPTIONS = ["prefetch", "throwIfNotOk", "json", "query", "timeout", "ma
 const USUAL_METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/;
 
 /** The properties of a `Request` that are passed on, each with its default. */
-const REQUEST_DEFAULTS = {
+const INHERITED = {
   cache: "default",
   credentials: "same-origin",
   integrity: "",
@@ -101,7 +101,7 @@ const REQUEST_DEFAULTS = {
 const OTHER_OPTIONS = ["method", "headers", "body", "redirect", "signal", "duplex", "priority", "window"];
 
 /** All standard options. */
-const STANDARD_OPTIONS = [...OTHER_OPTIONS, ...Object.keys(REQUEST_DEFAULTS)];
+const STANDARD_OPTIONS = [...OTHER_OPTIONS, ...Object.keys(INHERITED)];
 
 /**
  * Checks the arguments of `Session.request()` and completes them with the session's defaults.
@@ -113,7 +113,7 @@ export function prepare(
   input: string | URL | Request,
   init: SessionRequestInit<boolean> | undefined,
   method: string | undefined,
-  defaults: RequestDefaults,
+  defaults: SessionDefaults,
 ): Outgoing {
   if (!hasOptions(init)) return complete(input, { method }, defaults);
   if (Symbol.iterator in init || isSent(init)) refuse('A body is given as "body", not as the options', init);
@@ -146,7 +146,7 @@ export function prepare(
 export function prepareFetch(
   input: string | URL | Request,
   init: SessionRequestInit<boolean> | null | undefined,
-  defaults: RequestDefaults,
+  defaults: SessionDefaults,
 ): Outgoing {
   if (!hasOptions(init)) return complete(input, {}, defaults);
   if (isRequest(init)) {
@@ -212,7 +212,7 @@ function checkStream(body: StreamBody, duplex: unknown): void {
 function complete(
   input: string | URL | Request,
   options: Standard,
-  defaults: RequestDefaults,
+  defaults: SessionDefaults,
   initRequest?: Request,
   prefetch = true,
   query?: SessionRequestInit["query"],
@@ -380,7 +380,7 @@ function normalizeMethod(method: string): string {
  * finds what is wrong with them.
  */
 function checkOptions(rest: Rest): void {
-  const known: readonly string[] = [...requestOptions(), ...OTHER_OPTIONS];
+  const known: readonly string[] = [...inheritedOptions(), ...OTHER_OPTIONS];
   // "half" is the only value of `duplex`, and every upload has it, so it needs no check.
   const toCheck = ([name, value]: [string, unknown]) => value !== undefined && value !== "half" && known.includes(name);
   const given = Object.entries(rest).filter(toCheck);
@@ -395,15 +395,15 @@ function checkOptions(rest: Rest): void {
   }
 }
 
-type RequestOption = keyof typeof REQUEST_DEFAULTS & keyof RequestInit & keyof Request;
+type Inherited = keyof typeof INHERITED & keyof RequestInit & keyof Request;
 
 /**
- * The names in {@linkcode REQUEST_DEFAULTS} that the global `Request` supports. A mock may replace
+ * The names in {@linkcode INHERITED} that the global `Request` supports. A mock may replace
  * the class for a while, so look at it each time. Looking at it at load would make Node load its
  * HTTP client.
  */
-function requestOptions(): readonly RequestOption[] {
-  return (Object.keys(REQUEST_DEFAULTS) as RequestOption[]).filter((name) => defines(Request.prototype, name));
+function inheritedOptions(): readonly Inherited[] {
+  return (Object.keys(INHERITED) as Inherited[]).filter((name) => defines(Request.prototype, name));
 }
 
 /** Whether a class defines a property. `Object` does not count, because it may be polluted. */
@@ -425,9 +425,9 @@ function inherit(others: Standard, init: Standard, inputRequest?: Request, initR
   // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".
   const withReferrer = request === initRequest || Object.values(init).every((value) => value === undefined);
   // If both are a `Request`, the defaults of the second one replace what the first one says.
-  const implied: Partial<typeof REQUEST_DEFAULTS> = own(initRequest && inputRequest ? {} : REQUEST_DEFAULTS);
+  const implied: Partial<typeof INHERITED> = own(initRequest && inputRequest ? {} : INHERITED);
   const given = own(others);
-  for (const name of requestOptions()) {
+  for (const name of inheritedOptions()) {
     if (!withReferrer && name.startsWith("referrer")) continue;
     // A service worker may get a `Request` for a navigation. With options, its mode becomes
     // "same-origin": Fetch standard, section 5.4.

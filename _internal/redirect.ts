@@ -46,15 +46,15 @@ function cannotFollow(reason: string, request: RequestSummary): NetworkError {
  * @throws {NetworkError} If the redirect cannot be followed, because its `Location` is malformed or
  * of another scheme, or because the body cannot be sent again.
  */
-export function followRedirect(sent: Outgoing, response: Response, line: RequestSummary, cuts = false): Outgoing {
-  const url = parseLocation(headerOf(response.headers, "location")!, sent.url, line);
+export function followRedirect(sent: Outgoing, response: Response, request: RequestSummary, cuts = false): Outgoing {
+  const url = parseLocation(headerOf(response.headers, "location")!, sent.url, request);
   const { status } = response;
   // A redirect's status below 303 is 301 or 302.
   const toGet = status === 303 ? !isBodiless(sent.method) : status < 303 && sent.method === "POST";
-  if (!toGet && isStream(sent.body)) throw cannotFollow("the body is a stream, which cannot be sent again", line);
+  if (!toGet && isStream(sent.body)) throw cannotFollow("the body is a stream, which cannot be sent again", request);
   const leaves = url.origin !== sent.url.origin;
   if (leaves && sent.rest.mode === "same-origin") {
-    throw cannotFollow('"mode" is "same-origin", and it leads to another origin', line);
+    throw cannotFollow('"mode" is "same-origin", and it leads to another origin', request);
   }
   const headers = withoutHeaders(sent.headers, [...(leaves ? ORIGIN_HEADERS : []), ...(toGet ? BODY_HEADERS : [])]);
   takeCredentials(url, headers);
@@ -91,12 +91,12 @@ function referrerAfter({ headers }: Response, { rest, url }: Outgoing, cuts: boo
   return { referrerPolicy, referrer: hidden ? "" : whole ? from.href : `${from.origin}/` };
 }
 
-function parseLocation(location: string, base: URL, line: RequestSummary): URL {
+function parseLocation(location: string, base: URL, request: RequestSummary): URL {
   const url = resultOf(() => new URL(decodeLocation(location), base));
   // No `cause`, because it would quote the location.
-  if (url === undefined) throw cannotFollow("its Location is malformed", line);
+  if (url === undefined) throw cannotFollow("its Location is malformed", request);
   if (!/^https?:$/.test(url.protocol)) {
-    throw cannotFollow(`its scheme is not http or https${displayScheme(" but", url)}`, line);
+    throw cannotFollow(`its scheme is not http or https${displayScheme(" but", url)}`, request);
   }
   if (!url.href.includes("#")) url.hash = base.hash;
   return url;

@@ -195,9 +195,9 @@ export class Slots {
    */
   count(): Record<string, { active: number; queued: number }> {
     const origins: Record<string, { active: number; queued: number }> = Object.create(null);
-    const of = (origin: string) => origins[origin] ??= { active: 0, queued: 0 };
-    for (const { origin } of this.#held) of(origin).active++;
-    for (const { origin, size } of this.#queues.values()) if (size > 0) of(origin).queued = size;
+    const countsOf = (origin: string) => origins[origin] ??= { active: 0, queued: 0 };
+    for (const { origin } of this.#held) countsOf(origin).active++;
+    for (const { origin, size } of this.#queues.values()) if (size > 0) countsOf(origin).queued = size;
     return origins;
   }
 

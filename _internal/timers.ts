@@ -24,7 +24,7 @@ export const globals: Timers = globalThis as unknown as Timers;
  * Finds the real timers of the process, if possible. When the module is loaded, the global ones may
  * be those of a test: fakes of `@sinonjs/fake-timers`, as jest has them, or stubs.
  */
-function find(name: "setTimeout" | "setImmediate"): Timers {
+function findTimers(name: "setTimeout" | "setImmediate"): Timers {
   const made = globals[name];
   if (made === undefined || hasForm(made) && !isFake(made)) return globals;
   const nodes = builtin<Timers>("node:timers");
@@ -47,8 +47,8 @@ function hasForm(made: unknown): boolean {
   return typeof made === "function" && Symbol.for("nodejs.util.promisify.custom") in made;
 }
 
-const { setTimeout: set, clearTimeout: clear } = find("setTimeout");
-const { setImmediate } = find("setImmediate");
+const { setTimeout: set, clearTimeout: clear } = findTimers("setTimeout");
+const { setImmediate } = findTimers("setImmediate");
 
 /**
  * The timers that are real as far as the module knows, taken at load. Call them without `this`,
@@ -61,7 +61,7 @@ export const realTimers: Pick<Timers, "setTimeout" | "clearTimeout"> = { setTime
  * tick.
  */
 export function takeTurns(): Pick<Timers, "setImmediate" | "clearImmediate"> {
-  const turns = find("setImmediate");
+  const turns = findTimers("setImmediate");
   return isFake(turns.setImmediate) ? {} : turns;
 }
 

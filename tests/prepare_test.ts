@@ -1,14 +1,14 @@
 // Copyright 2026 the Hangup authors. MIT license.
 
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
-import { type Outgoing, prepare, prepareFetch, type RequestDefaults } from "../_internal/prepare.ts";
+import { type Outgoing, prepare, prepareFetch, type SessionDefaults } from "../_internal/prepare.ts";
 import type { SessionRequestInit } from "../request.ts";
 import { mocking } from "./harness/mocking.ts";
 import { assertRefuses } from "./refusing.ts";
 
 const URL_A = "https://a.test/page";
 const TIMEOUTS = { queue: 1, headers: 2, idle: 3, total: 4, upload: 5 };
-const DEFAULTS: RequestDefaults = {
+const DEFAULTS: SessionDefaults = {
   baseUrl: undefined,
   headers: undefined,
   timeouts: TIMEOUTS,
@@ -24,12 +24,12 @@ type Options = SessionRequestInit<boolean> | Record<string, unknown>;
 function get(
   input: string | URL | Request = URL_A,
   init: Options = {},
-  defaults: Partial<RequestDefaults> = {},
+  defaults: Partial<SessionDefaults> = {},
 ): Outgoing {
   return prepare(input, init as SessionRequestInit, undefined, { ...DEFAULTS, ...defaults });
 }
 
-function post(init: Options, defaults: Partial<RequestDefaults> = {}): Outgoing {
+function post(init: Options, defaults: Partial<SessionDefaults> = {}): Outgoing {
   return prepare(URL_A, init as SessionRequestInit, "POST", { ...DEFAULTS, ...defaults });
 }
 

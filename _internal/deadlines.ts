@@ -8,7 +8,7 @@
 
 import { MAX_DELAY } from "./options.ts";
 import { isWorkerd } from "./runtime.ts";
-import { afterReal, areTimersFaked, type Clock, globals, realTimers, removeTimer, takeTurns } from "./timers.ts";
+import { type Clock, globals, realTimers, takeTurns, Timer } from "./timers.ts";
 
 /**
  * A timer that is late by more than this many milliseconds counts as lost: workerd drops the timers
@@ -43,11 +43,6 @@ const LEAST_TURNS_OF_INPUT = 8;
 const TIME_OF_INPUT = 100;
 const PART_OF_LATENESS = 1 / 4;
 
-/**
- * While timers are faked: the interval in milliseconds at which to check whether they still are.
- */
-const CHECK_INTERVAL = 250;
-
 /** More than the rounding error of a difference of two times, in milliseconds. */
 const ROUNDING = 1e-6;
 
@@ -59,19 +54,6 @@ const PAUSE_FACTOR = 16;
  * timers are.
  */
 const setImmediate = isWorkerd() ? undefined : takeTurns().setImmediate;
-
-/** A timer, and the functions of its kind. Tests replace them with fakes and put them back. */
-interface Timer {
-  /**
-   * What `setTimeout()` returned: an object on Node, a number elsewhere, and nothing from some
-   * mocks.
-   */
-  readonly id: (ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void }) | undefined;
-  readonly make: typeof setTimeout;
-  readonly remove: typeof clearTimeout;
-  /** If the timer is a fake, stops the check whether timers are still faked. */
-  stopChecking?: () => void;
-}
 
 /** What a sweep has found. */
 export interface Sweep {
@@ -142,11 +124,10 @@ export class Deadlines {
       if (setImmediate === undefined) this.#run();
       else this.#readInput(now);
     }
-    const outdated = this.#timer !== undefined && !isCurrent(this.#timer);
-    if (outdated || Math.max(deadline, this.#pause) < this.#due) this.#start(deadline, now);
+    if (this.#timer?.isCurrent === false || Math.max(deadline, this.#pause) < this.#due) this.#start(deadline, now);
     if (!this.#resting) return;
     this.#resting = false;
-    this.#timer?.id?.ref?.();
+    this.#timer?.ref();
   }
 
   /**
@@ -154,8 +135,7 @@ export class Deadlines {
    * Returns `false` if that is not possible: for a faked timer, and in browsers and workers.
    */
   unref(): boolean {
-    if (this.#timer?.id?.unref === undefined || this.#timer.stopChecking !== undefined) return false;
-    this.#timer.id.unref();
+    if (!this.#timer?.unref()) return false;
     return this.#resting = true;
   }
 
@@ -179,22 +159,8 @@ export class Deadlines {
   #drop(): void {
     this.#due = Infinity;
     this.#reading = undefined;
-    if (this.#timer === undefined) return;
-    const { id, remove, stopChecking } = this.#timer;
+    this.#timer?.remove();
     this.#timer = undefined;
-    stopChecking?.();
-    if (id !== undefined) removeTimer(remove, id);
-  }
-
-  /**
-   * Replaces a faked timer once the real timers are back, because nobody ticks the fakes any
-   * longer.
-   */
-  #checkFakes(timer: Timer): void {
-    timer.stopChecking = afterReal(CHECK_INTERVAL, () => {
-      if (isCurrent(timer)) this.#checkFakes(timer);
-      else this.#restart(this.#due, this.#clock.now());
-    });
   }
 
   /**
@@ -210,20 +176,17 @@ export class Deadlines {
   }
 
   /** Replaces the timer. If a mock of `setTimeout()` throws, the old timer stays. */
-  #start(deadline: number, now: number, { setTimeout: make, clearTimeout: remove } = globals): void {
+  #start(deadline: number, now: number, functions = globals): void {
     const due = Math.min(Math.max(deadline, this.#pause), this.#due);
     // Round up, and never to 0: timers take whole milliseconds, and an early timer would fire again
     // and again.
     const delay = Math.min(Math.max(Math.ceil(due - now - ROUNDING), 1), MAX_DELAY);
-    let returned = false;
-    // A mock may call back at once, and never again. No time has passed then, so ignore the call.
-    const id = make(() => returned && this.#fire(now + delay), delay);
-    returned = true;
+    const restart = () => this.#restart(this.#due, this.#clock.now());
+    const timer = new Timer(delay, () => this.#fire(now + delay), restart, functions);
     this.#drop();
     this.#due = due;
-    this.#timer = { id, make, remove };
-    if (this.#resting) this.#timer.id?.unref?.();
-    if (areTimersFaked()) this.#checkFakes(this.#timer);
+    this.#timer = timer;
+    if (this.#resting) timer.unref();
   }
 
   /** Called when the timer that was due at `time` fires. */
@@ -280,9 +243,4 @@ export class Deadlines {
       if (!this.#cleared && next < this.#due) this.#restart(next, this.#clock.now());
     }
   }
-}
-
-/** Whether a timer is of the kind that would be made now. */
-function isCurrent({ make, stopChecking }: Timer): boolean {
-  return make === setTimeout && areTimersFaked() === (stopChecking !== undefined);
 }

@@ -128,6 +128,63 @@ export function removeTimer(clear: typeof clearTimeout, timer: ReturnType<typeof
 }
 
 /**
+ * While timers are faked: the interval in milliseconds at which to check whether they still are.
+ */
+const CHECK_INTERVAL = 250;
+
+/** A timer of the kind that is global when it is made. A test may replace that kind meanwhile. */
+export class Timer {
+  /**
+   * What `setTimeout()` returned: an object on Node, a number elsewhere, and nothing from some
+   * mocks.
+   */
+  readonly #id: (ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void }) | undefined;
+  readonly #functions: Pick<Timers, "setTimeout" | "clearTimeout">;
+  /** Stops the check whether timers are still faked; `undefined` if this timer is no fake. */
+  stopChecking: (() => void) | undefined;
+
+  /**
+   * @param callback Called after the delay.
+   * @param onRestored Called if the timer is a fake and the test has put the real timers back,
+   * because nobody ticks the fakes any longer.
+   * @throws As a mock of `setTimeout()` does.
+   */
+  constructor(ms: number, callback: () => void, onRestored: () => void, { setTimeout, clearTimeout }: Timers) {
+    let returned = false;
+    // A mock may call back at once, and never again. No time has passed then, so ignore the call.
+    this.#id = setTimeout(() => returned && callback(), ms);
+    returned = true;
+    this.#functions = { setTimeout, clearTimeout };
+    if (areTimersFaked()) this.#check(onRestored);
+  }
+
+  #check(onRestored: () => void): void {
+    this.stopChecking = afterReal(CHECK_INTERVAL, () => this.isCurrent ? this.#check(onRestored) : onRestored());
+  }
+
+  /** Whether the timer is of the kind that would be made now. */
+  get isCurrent(): boolean {
+    return this.#functions.setTimeout === globals.setTimeout && areTimersFaked() === (this.stopChecking !== undefined);
+  }
+
+  ref(): void {
+    this.#id?.ref?.();
+  }
+
+  /** Lets the process end. Returns `false` if that is not possible. */
+  unref(): boolean {
+    if (this.#id?.unref === undefined || this.stopChecking !== undefined) return false;
+    this.#id.unref();
+    return true;
+  }
+
+  remove(): void {
+    this.stopChecking?.();
+    if (this.#id !== undefined) removeTimer(this.#functions.clearTimeout, this.#id);
+  }
+}
+
+/**
  * Calls back after a delay in real time, for short waits that the user does not see. A test that
  * fakes timers may never tick them, and a redirect would hang in it.
  *

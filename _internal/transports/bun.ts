@@ -7,7 +7,7 @@
  */
 
 import { decodes } from "./codings.ts";
-import { type Remains, unwatch } from "./dropped.ts";
+import { dropped, type Remains } from "./dropped.ts";
 import { globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { hide, MAX_DELAY, own } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
@@ -90,7 +90,7 @@ class BunTransport implements Adapter {
    */
   close() {
     this.#closed = true;
-    unwatch(this);
+    dropped?.unregister(this);
     this.#session?.close();
   }
 }

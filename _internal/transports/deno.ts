@@ -12,7 +12,7 @@ import { passTurns } from "../drain.ts";
 import { isIdempotent, SMALL_BODY } from "../http.ts";
 import { type Bytes, isWebStream } from "../bytes.ts";
 import { type Client, CONNECTION, Connection, ConnectionDrain, Origin, RETURN_TURNS, TURNS } from "./connections.ts";
-import { type Remains, unwatch } from "./dropped.ts";
+import { dropped, type Remains } from "./dropped.ts";
 import { setContent, setType, toContent } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { hide, MAX_DELAY, own, plain } from "../options.ts";
@@ -225,7 +225,7 @@ class DenoTransport implements Adapter {
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    unwatch(this);
+    dropped?.unregister(this);
     this.#clients.forEach(dispose);
   }
 

@@ -26,17 +26,11 @@ export interface Remains<T = unknown> {
   report?: (() => void) | undefined;
 }
 
-const registry = makeRegistry<Remains>(({ used, owners, release, report }) => {
+/**
+ * Releases the remains of a transport that is garbage-collected. Each transport is registered when
+ * it is made, and unregistered when it is closed.
+ */
+export const dropped = makeRegistry<Remains>(({ used, owners, release, report }) => {
   for (const owner of owners) release(owner);
   if (used) report?.();
 });
-
-/** Releases the remains of a transport when the transport is garbage-collected. */
-export function watch(transport: object, remains: Remains) {
-  registry?.register(transport, remains, transport);
-}
-
-/** Stops watching a transport. Call it when the transport is closed. */
-export function unwatch(transport: object) {
-  registry?.unregister(transport);
-}

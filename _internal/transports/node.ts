@@ -12,7 +12,7 @@ import { TurnDrain } from "../drain.ts";
 import { headerOf, isIdempotent } from "../http.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
-import { type Remains, unwatch } from "./dropped.ts";
+import { dropped, type Remains } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
 import { checkMethods, describe, MAX_DELAY, own, plain } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed, refuseRequest } from "./platform.ts";
@@ -247,7 +247,7 @@ class NodeTransport implements Adapter {
 
   async close() {
     this.#closed = true;
-    unwatch(this);
+    dropped?.unregister(this);
     const destroyed = this.#agents.map(destroy);
     this.#connecting.end();
     await Promise.all(destroyed);

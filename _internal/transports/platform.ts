@@ -9,7 +9,7 @@
 import type { Drain } from "../drain.ts";
 import { cannotSend } from "../options.ts";
 import { decodes } from "./codings.ts";
-import { type Remains, watch } from "./dropped.ts";
+import { dropped, type Remains } from "./dropped.ts";
 
 /**
  * The key under which an adapter keeps its {@linkcode Platform}. A user's own transport has none.
@@ -97,7 +97,7 @@ export function facts(known: Partial<Platform> = {}): Platform {
  */
 export function makePlatform(transport: Adapter, remains: Remains, known: Partial<Platform>): Platform {
   const { fetch } = transport;
-  watch(transport, remains);
+  dropped?.register(transport, remains, transport);
   const sender = () => transport.fetch === fetch && transport.closesSockets ? "sockets" : undefined;
   return facts({ transport, sender, onDropped: (report) => remains.report = report, ...known });
 }

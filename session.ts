@@ -27,10 +27,10 @@ import { type Outgoing, prepare, prepareFetch, type SessionDefaults } from "./_i
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { isWorkerd } from "./_internal/runtime.ts";
 import { SLOTS } from "./_internal/slots.ts";
-import { checkRequestOptions } from "./_internal/transports/choose.ts";
-import { globalFetch, sessionFetch } from "./_internal/transports/global_fetch.ts";
 import { after } from "./_internal/timers.ts";
 import { type AllTimeouts, DEFAULT_TIMEOUT, mergeTimeouts, UPLOAD_TIMEOUT } from "./_internal/timing.ts";
+import { checkRequestOptions } from "./_internal/transports/choose.ts";
+import { globalFetch, sessionFetch } from "./_internal/transports/global_fetch.ts";
 import { PLATFORM, type Platform } from "./_internal/transports/platform.ts";
 import { portable } from "./_internal/transports/portable.ts";
 import { isStream } from "./_internal/upload.ts";

@@ -6,10 +6,10 @@
  * @module
  */
 
+import { hide, MAX_DELAY, own } from "../options.ts";
 import { decodes } from "./codings.ts";
 import { dropped, type Remains } from "./dropped.ts";
 import { globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
-import { hide, MAX_DELAY, own } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of `Bun.FetchSession` that is used here. */

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { undiciVersion } from "./undici.ts";
 import { isWorkerd } from "../runtime.ts";
+import { undiciVersion } from "./undici.ts";
 
 /** The options of `fetch()` that decide about decoding: Bun's and workerd's. */
 type Init = RequestInit & { decompress?: boolean | 0; encodeResponseBody?: string };

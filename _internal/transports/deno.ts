@@ -7,16 +7,16 @@
  * @module
  */
 
+import { type Bytes, isWebStream } from "../bytes.ts";
 import { resultOf } from "../causes.ts";
 import { passTurns } from "../drain.ts";
 import { isIdempotent, SMALL_BODY } from "../http.ts";
-import { type Bytes, isWebStream } from "../bytes.ts";
+import { hide, MAX_DELAY, own, plain } from "../options.ts";
+import type { BodyInit } from "../runtime.ts";
 import { type Client, CONNECTION, Connection, ConnectionDrain, Origin, RETURN_TURNS, TURNS } from "./connections.ts";
 import { dropped, type Remains } from "./dropped.ts";
 import { setContent, setType, toContent } from "./forms.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
-import { hide, MAX_DELAY, own, plain } from "../options.ts";
-import type { BodyInit } from "../runtime.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed } from "./platform.ts";
 
 /** The part of a client's options that is used here. */

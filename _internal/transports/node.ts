@@ -10,13 +10,13 @@
 import { resultOf } from "../causes.ts";
 import { TurnDrain } from "../drain.ts";
 import { headerOf, isIdempotent } from "../http.ts";
+import { checkMethods, describe, MAX_DELAY, own, plain } from "../options.ts";
+import { areTimersFaked, areTurnsFaked, Clock } from "../timers.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { dropped, type Remains } from "./dropped.ts";
 import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
-import { checkMethods, describe, MAX_DELAY, own, plain } from "../options.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed, refuseRequest } from "./platform.ts";
-import { areTimersFaked, areTurnsFaked, Clock } from "../timers.ts";
 import { type Agent, type AgentConstructor, Dispatchers, findNode, undiciVersion } from "./undici.ts";
 import { Route } from "./undici_route.ts";
 

@@ -306,11 +306,10 @@ export class Pool implements AsyncDisposable {
       const { promise, resolve, reject } = withResolvers<Lease>();
       const listener = { onAbort: (reason: unknown) => slots.cancel(leaseRequest, reason) };
       // Stops listening before it settles the promise.
-      const ending = <T>(settle: (value: T) => void) =>
-        !signal ? settle : (value: T) => {
-          removeAbortListener(signal, listener);
-          settle(value);
-        };
+      const ending = <T>(settle: (value: T) => void) => (value: T) => {
+        if (signal) removeAbortListener(signal, listener);
+        settle(value);
+      };
       const leaseRequest = slots.enqueue(origin, timeout, holder, { grant: ending(resolve), refuse: ending(reject) });
       try {
         if (signal) addAbortListener(signal, listener);

@@ -124,7 +124,7 @@ function toHead(exchange: Exchange, arrival: Arrival, platform: Platform): Respo
   const coding = headerOf(headers, "content-encoding");
   // Whether any request on the way went to another origin than the last one. See "main fetch" in
   // section 4.1 of the Fetch standard.
-  const visitsOthers = platform.policies && history.some(({ url }) => new URL(url).origin !== origin);
+  const visitsOthers = platform.appliesPolicies && history.some(({ url }) => new URL(url).origin !== origin);
   return {
     status,
     statusText,

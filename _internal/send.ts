@@ -98,7 +98,7 @@ async function follow(exchange: Exchange, platform: Platform, arrival: Arrival):
       return integrity && checksIntegrity(platform) ? await verify(exchange, arrival, integrity, platform) : arrival;
     }
     if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
-    const next = followRedirect(outgoing, response, exchange, platform.policies);
+    const next = followRedirect(outgoing, response, exchange, platform.appliesPolicies);
     const redirect = { status: response.status, url: outgoing.url.href, headers: response.headers };
     const reuse = await source.discard();
     if (!reuse) source.abort(undefined);
@@ -159,7 +159,7 @@ function hasOwnClient({ rest }: Outgoing): boolean {
  * the option as it is.
  */
 function checksIntegrity(platform: Platform): boolean {
-  return platform.policies === true && isRuntimeFetch();
+  return platform.appliesPolicies === true && isRuntimeFetch();
 }
 
 /**

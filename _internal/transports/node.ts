@@ -117,7 +117,7 @@ class NodeTransport implements Adapter {
     this.#remains = { used: false, owners: dispatcher === undefined ? this.#agents : [], release: closeGracefully };
     this[PLATFORM] = makePlatform(this, this.#remains, {
       ...(dispatcher !== undefined && { sender: () => undefined }),
-      policies: true,
+      appliesPolicies: true,
       limit: (connections) => this.#connections = Math.min(this.#connections, connections),
       // undici counts a connection as in use for one or two turns more, and one over TLS that is
       // cut off for up to four. It would queue a request until then, and send it in the async

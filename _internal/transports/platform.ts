@@ -43,10 +43,11 @@ export interface Platform {
   /** Whether reading a body with a BYOB reader is best (Streams standard, section 4.5). */
   readonly prefersByob?: boolean;
   /**
-   * Whether the platform's `fetch` checks the integrity of bodies, including those of redirects,
-   * and gives responses from another origin the type "cors".
+   * Whether the platform's `fetch` applies the policies of browsers: it checks the integrity of
+   * bodies, including those of redirects, sends only the part of the referrer that its policy
+   * allows, and gives responses from another origin the type "cors".
    */
-  readonly policies?: boolean;
+  readonly appliesPolicies?: boolean;
   /**
    * Makes the drain, which decides when a slot is free again. Without it, a slot is free as soon as
    * its exchange is over.

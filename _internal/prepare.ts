@@ -238,11 +238,11 @@ function complete(
   }
 
   const url = resolveUrl(inputRequest?.url ?? input as string | URL, defaults.baseUrl);
-  const isHome = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
+  const isBaseOrigin = defaults.baseUrl === undefined || defaults.baseUrl.origin === url.origin;
   // A name and password in the URL are given with the request, so they replace those of the
   // session.
   const given = takeCredentials(url, parseHeaders(ownHeaders));
-  let headers = mergeHeaders(defaults.headers, given, isHome ? [] : ORIGIN_HEADERS);
+  let headers = mergeHeaders(defaults.headers, given, isBaseOrigin ? [] : ORIGIN_HEADERS);
   if (query !== undefined) addQuery(url, query);
 
   if (json !== undefined && body != null) throw cannotSend('"json" and "body" exclude each other');
@@ -419,7 +419,7 @@ function defines(prototype: object, name: string): boolean {
  * @param init All options that were given.
  */
 function inherit(others: Standard, init: Standard, inputRequest?: Request, initRequest?: Request): void {
-  // A `Request` that is the options carries nothing.
+  // Only as the input can a `Request` carry a client or a dispatcher.
   if (inputRequest !== undefined) Object.assign(others, { ...carried(inputRequest), ...others });
   const request = (initRequest ?? inputRequest)!;
   // Any option resets the referrer: Fetch standard, section 5.4, "new Request(input, init)".

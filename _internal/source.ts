@@ -102,8 +102,8 @@ export class Source {
     const announced = announcedLength(headers);
     // A coded body has another length after decoding. A browser may hide `content-encoding` of a
     // response from another origin.
-    const unknown = (type as ResponseType) === "cors" || headers.has("content-encoding");
-    this.announced = empty ? 0 : unknown ? undefined : announced;
+    const mayBeCoded = (type as ResponseType) === "cors" || headers.has("content-encoding");
+    this.announced = empty ? 0 : mayBeCoded ? undefined : announced;
     this.length = empty || sender !== undefined || this.announced! > MAX_CREDIBLE_LENGTH ? this.announced : undefined;
     this.bounded = announced !== undefined;
     this.#exchange = exchange;

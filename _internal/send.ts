@@ -47,8 +47,11 @@ export function send(exchange: Exchange, platform: Platform): Promise<Arrival> {
   const arrival = bodyOwner === undefined
     ? sendOnce(exchange, platform)
     : openBody(exchange, bodyOwner, platform).then(() => sendOnce(exchange, platform));
-  // Most responses are final. An async function would cost each of them some time.
-  return arrival.then((arrival) => isFinal(exchange.outgoing, arrival) ? arrival : follow(exchange, platform, arrival));
+  return arrival.then((arrival) => {
+    // Most responses are final. An async function would cost each of them some time.
+    const isFinal = !redirects(exchange.outgoing, arrival) && exchange.outgoing.rest.integrity === undefined;
+    return isFinal ? arrival : follow(exchange, platform, arrival);
+  });
 }
 
 /** Takes the body out of the caller's `Request`. */
@@ -79,24 +82,20 @@ function mayBeCompared(outgoing: Outgoing, body: Bytes | undefined, platform: Pl
   return (hasOwnClient(outgoing) || CARRIER in outgoing.rest) && (body?.byteLength ?? 0) <= SMALL_BODY;
 }
 
-/** Whether a response is what the caller asked for, without a redirect or a check to come. */
-function isFinal({ redirect, rest }: Outgoing, { response }: Arrival): boolean {
-  return (redirect === "manual" || !isRedirect(response)) && rest.integrity === undefined;
+/** Whether a response is a redirect that the caller does not want to see. */
+function redirects({ redirect }: Outgoing, { response }: Arrival): boolean {
+  return redirect !== "manual" && isRedirect(response);
 }
 
 /** Follows the redirects, and checks the last body. */
 async function follow(exchange: Exchange, platform: Platform, arrival: Arrival): Promise<Arrival> {
-  for (;;) {
+  while (redirects(exchange.outgoing, arrival)) {
     const { response, source, storing, history } = arrival;
     const { outgoing } = exchange;
-    const redirected = outgoing.redirect !== "manual" && isRedirect(response);
-    if (redirected && outgoing.redirect === "error") {
+    if (outgoing.redirect === "error") {
       throw refuseRedirect('The response is a redirect, and "redirect" is "error"', exchange);
     }
-    if (!redirected || !response.headers.has("location")) {
-      const { integrity } = outgoing.rest;
-      return integrity && checksIntegrity(platform) ? await verify(exchange, arrival, integrity, platform) : arrival;
-    }
+    if (!response.headers.has("location")) break;
     if (history.length >= outgoing.maxRedirects) throw new TooManyRedirectsError(outgoing.maxRedirects, exchange);
     const next = followRedirect(outgoing, response, exchange, platform.appliesPolicies);
     const redirect = { status: response.status, url: outgoing.url.href, headers: response.headers };
@@ -108,6 +107,8 @@ async function follow(exchange: Exchange, platform: Platform, arrival: Arrival):
     exchange.redirect(next);
     arrival = await sendOnce(exchange, platform, [...history, redirect]);
   }
+  const { integrity } = exchange.outgoing.rest;
+  return integrity && checksIntegrity(platform) ? await verify(exchange, arrival, integrity, platform) : arrival;
 }
 
 /** Sends one request over one lease. */

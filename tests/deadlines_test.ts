@@ -4,7 +4,7 @@ import { turns } from "./fake_turns.ts"; // before the module that takes setImme
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Deadlines, type Sweep } from "../_internal/deadlines.ts";
 import { Clock, realTimers } from "../_internal/timers.ts";
-import { FakeClock } from "./fake_clock.ts";
+import { FakeClock, withNow } from "./fake_clock.ts";
 
 /** How many turns of the event loop it may take at most until what has arrived is read. */
 const TURNS_OF_INPUT = 512;
@@ -601,53 +601,6 @@ Deno.test(
     assertEquals(sweeps, [3600]);
   }, withoutTurns),
 );
-
-/** Replaces `performance.now()` while `work` runs. */
-async function withNow(now: () => number, work: () => Promise<void> | void): Promise<void> {
-  Object.defineProperty(performance, "now", { configurable: true, value: now });
-  try {
-    await work();
-  } finally {
-    Reflect.deleteProperty(performance, "now");
-  }
-}
-
-Deno.test("Clock.now() stands still instead of going back, and goes on from there", async () => {
-  let time = 1000;
-  await withNow(() => time, () => {
-    const clock = new Clock();
-    const times: number[] = [];
-    for (time of [1000, 1010, 1e9, 1020, 1025, 3, 5, 5]) times.push(clock.now());
-    assertEquals(times, [1000, 1010, 1e9, 1e9, 1e9 + 5, 1e9 + 5, 1e9 + 7, 1e9 + 7]);
-  });
-});
-
-Deno.test("Clock.now() stands still while a mock gives no time", () => {
-  using fake = new FakeClock().install();
-  const clock = new Clock();
-  const start = clock.now();
-  const { now } = performance;
-  const throwing = () => {
-    throw new Error("The clock is a mock");
-  };
-  for (const value of [throwing, () => undefined, () => "1", undefined]) {
-    Object.defineProperty(performance, "now", { configurable: true, value });
-    assertEquals([clock.now(), Number.isFinite(new Clock().now())], [start, true]);
-  }
-  Object.defineProperty(performance, "now", { configurable: true, value: now });
-  assertEquals(clock.now(), start);
-  fake.advance(10);
-  assertEquals(clock.now(), start + 10);
-});
-
-Deno.test("Clock.advance() moves the time on", async () => {
-  await withNow(() => 1000, () => {
-    const clock = new Clock();
-    clock.advance(250);
-    assertEquals(clock.now(), 1250);
-    assertEquals(clock.now(), 1250);
-  });
-});
 
 Deno.test("Deadlines expires in time though the clock went back", async () => {
   const fake = new FakeClock().install();

@@ -174,3 +174,13 @@ export class FakeTurns implements Disposable {
 export async function settle(turns = 24): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await undefined;
 }
+
+/** Replaces `performance.now()` while `work` runs. */
+export async function withNow(now: () => number, work: () => Promise<void> | void): Promise<void> {
+  Object.defineProperty(performance, "now", { configurable: true, value: now });
+  try {
+    await work();
+  } finally {
+    Reflect.deleteProperty(performance, "now");
+  }
+}

@@ -6,11 +6,12 @@ import {
   afterReal,
   areTimersFaked,
   areTurnsFaked,
+  Clock,
   realTimers,
   removeTimer,
   takeTurns,
 } from "../_internal/timers.ts";
-import { FakeClock } from "./fake_clock.ts";
+import { FakeClock, withNow } from "./fake_clock.ts";
 
 /** Replaces globals, and what the module holds for real timers, until it is disposed of. */
 function replace(globals: object, real: object = {}): Disposable {
@@ -115,4 +116,41 @@ Deno.test("after() calls back once, in real time or in faked time, whichever com
   assertEquals([calls.splice(0), clock.pending, removed], [["real"], 0, 2]);
   after(100, () => calls.push("none"))();
   assertEquals([clock.pending, removed], [0, 3]);
+});
+
+Deno.test("Clock.now() stands still instead of going back, and goes on from there", async () => {
+  let time = 1000;
+  await withNow(() => time, () => {
+    const clock = new Clock();
+    const times: number[] = [];
+    for (time of [1000, 1010, 1e9, 1020, 1025, 3, 5, 5]) times.push(clock.now());
+    assertEquals(times, [1000, 1010, 1e9, 1e9, 1e9 + 5, 1e9 + 5, 1e9 + 7, 1e9 + 7]);
+  });
+});
+
+Deno.test("Clock.now() stands still while a mock gives no time", () => {
+  using fake = new FakeClock().install();
+  const clock = new Clock();
+  const start = clock.now();
+  const { now } = performance;
+  const throwing = () => {
+    throw new Error("The clock is a mock");
+  };
+  for (const value of [throwing, () => undefined, () => "1", undefined]) {
+    Object.defineProperty(performance, "now", { configurable: true, value });
+    assertEquals([clock.now(), Number.isFinite(new Clock().now())], [start, true]);
+  }
+  Object.defineProperty(performance, "now", { configurable: true, value: now });
+  assertEquals(clock.now(), start);
+  fake.advance(10);
+  assertEquals(clock.now(), start + 10);
+});
+
+Deno.test("Clock.advance() moves the time on", async () => {
+  await withNow(() => 1000, () => {
+    const clock = new Clock();
+    clock.advance(250);
+    assertEquals(clock.now(), 1250);
+    assertEquals(clock.now(), 1250);
+  });
 });

@@ -139,7 +139,7 @@ async function sendOnce(exchange: Exchange, platform: Platform, history = NO_RED
   exchange.refuseLate(response);
   checkResponse(response, exchange);
   // A transport with sockets removes the carrier if it has not used the carrier's dispatcher. Other
-  // transports never use that.
+  // transports never use that dispatcher.
   const usesOwnClient = hasOwnClient(outgoing) || sender === "sockets" && CARRIER in init;
   const isKnown = sender === platform.sender() && !usesOwnClient;
   const source = new Source(exchange, response, platform, isKnown ? sender : undefined);

@@ -860,6 +860,13 @@ onNode("lets a Request use the dispatcher that it carries, and says where that c
     assertEquals(seen.at(-1), "carried");
     await transport.fetch(HTTP, { ...carried(plain) });
     assertStrictEquals(seen.at(-1), globals[NEW]);
+    const native = globalThis.fetch;
+    globalThis.fetch = (input, init) => native(input, init); // a wrapper
+    await transport.fetch(HTTP, { ...carried(carries) });
+    assertEquals(seen.at(-1), "carried");
+    await assertRejects(() => transport.fetch(HTTPS, { ...carried(carries) }), TypeError);
+    await transport.fetch(HTTP, { ...carried(plain) });
+    assertStrictEquals(seen.at(-1), globals[NEW]);
   });
 });
 

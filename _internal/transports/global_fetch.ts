@@ -95,6 +95,11 @@ export function isRuntimeFetch(fetch: Fetch = globalFetch()): boolean {
   return runtimes;
 }
 
+/** Returns the runtime's own `fetch`, if it is known. Another function may be global. */
+export function runtimesFetch(): Fetch | undefined {
+  return runtimeFetch;
+}
+
 /**
  * Corrects {@linkcode isRuntimeFetch}: the function that it took for the runtime's is not the
  * runtime's.
@@ -112,14 +117,28 @@ export function disown() {
  * one, too.
  *
  * @param chosen Whether the function is a session's own option `fetch`.
+ * @param input What a function of the user's gets in the place of the URL.
  */
-export function sendThrough(fetch: Fetch, url: URL, init: RequestInit, chosen = false): Promise<Response> {
-  if (!isRuntimeFetch(fetch)) return sendThroughUsers(fetch, url, init, chosen);
+export function sendThrough(
+  fetch: Fetch,
+  url: URL,
+  init: RequestInit,
+  chosen = false,
+  // Most callers give the global `fetch` a string, and many mocks accept nothing else.
+  input: string | URL | Request = chosen ? url : url.href,
+): Promise<Response> {
+  if (!isRuntimeFetch(fetch)) return sendThroughUsers(fetch, url, init, chosen, input);
   const content = contentOf(init.body);
   return content === undefined ? fetch(url, init) : setContent(init, content).then(() => fetch(url, init));
 }
 
-async function sendThroughUsers(fetch: Fetch, url: URL, init: RequestInit, chosen: boolean): Promise<Response> {
+async function sendThroughUsers(
+  fetch: Fetch,
+  url: URL,
+  init: RequestInit,
+  chosen: boolean,
+  input: string | URL | Request,
+): Promise<Response> {
   context ??= makeContext();
   let outer = context.getStore();
   // Leave out requests that have an answer. Otherwise a mock that sends one request after the other
@@ -133,8 +152,7 @@ async function sendThroughUsers(fetch: Fetch, url: URL, init: RequestInit, chose
   if (init.body != null) init.body = asGiven(init.body) as BodyInit;
   const sending = { href: url.href, fetch, chosen, outer, passed: [] };
   try {
-    // Most callers give the global `fetch` a string, and many mocks accept nothing else.
-    return await context.run(sending, () => fetch(chosen ? url : url.href, init));
+    return await context.run(sending, () => fetch(input, init));
   } finally {
     sending.href = "";
   }

@@ -15,7 +15,7 @@ import { areTimersFaked, areTurnsFaked, Clock } from "../timers.ts";
 import { isStream } from "../upload.ts";
 import { CARRIER } from "./carried.ts";
 import { dropped, type Remains } from "./dropped.ts";
-import { type Fetch, globalFetch, isRuntimeFetch, sendThrough } from "./global_fetch.ts";
+import { type Fetch, globalFetch, isRuntimeFetch, runtimesFetch, sendThrough } from "./global_fetch.ts";
 import { type Adapter, makePlatform, PLATFORM, type Platform, refuseClosed, refuseRequest } from "./platform.ts";
 import { type Agent, type AgentConstructor, Dispatchers, findNode, undiciVersion } from "./undici.ts";
 import { Route } from "./undici_route.ts";
@@ -151,8 +151,8 @@ class NodeTransport implements Adapter {
     if ((init.dispatcher !== undefined || this.#configured) && ignoresDispatchers()) return refuseRequest(UNREACHED);
     const carrier = init[CARRIER];
     const request = wholeRequest(fetch, url, init);
-    if (carrier !== request && init.dispatcher === undefined && isRuntimeFetch(fetch)) {
-      return this.#fetchWithoutCarrier(carrier!, fetch, url, init);
+    if (carrier !== request && init.dispatcher === undefined && runtimesFetch() !== undefined) {
+      return this.#fetchCarried(carrier!, fetch, url, init);
     }
     if (init.dispatcher === undefined && (this.#configured || isRuntimeFetch(fetch))) {
       const agent = this.#dispatcher ?? this.#findAgent();
@@ -163,16 +163,20 @@ class NodeTransport implements Adapter {
   }
 
   /**
-   * Sends a request that differs from the caller's `Request` in more than its options. If the
-   * `Request` carries a dispatcher, the new one would lose it, so it is refused.
+   * Sends a request that the runtime's `fetch` does not get as the caller's `Request`. If that
+   * carries a dispatcher, a wrapper of the global `fetch` gets the `Request`, as from bare `fetch`.
+   * A request that differs from it in more than its options would lose the dispatcher, so it is
+   * refused.
    */
-  async #fetchWithoutCarrier(carrier: Request, fetch: Fetch, url: URL, init: Init): Promise<Response> {
-    if (await this.#dispatchers.carries(fetch, carrier)) {
-      const reason = "as its Request carries a dispatcher, which a query or a redirect would lose";
-      return refuseRequest(`${reason}: give it as an option`);
-    }
+  async #fetchCarried(carrier: Request, fetch: Fetch, url: URL, init: Init): Promise<Response> {
+    const whole = isWhole(url, init);
     delete init[CARRIER];
-    return await NodeTransport.prototype.fetch.call(this, url, init); // the user may have wrapped `this.fetch`
+    if (!await this.#dispatchers.carries(runtimesFetch()!, carrier)) {
+      return await NodeTransport.prototype.fetch.call(this, url, init); // the user may have wrapped `this.fetch`
+    }
+    if (whole) return await sendThrough(fetch, url, init, false, carrier);
+    const reason = "as its Request carries a dispatcher, which a query or a redirect would lose";
+    return await refuseRequest(`${reason}: give it as an option`);
   }
 
   async #fetchTwice(fetch: Fetch, url: URL, init: Init, agent: Agent): Promise<Response> {
@@ -304,14 +308,15 @@ function waitsForBody({ status, headers }: Response): boolean {
     (length !== null && length !== "0" || headers.has("transfer-encoding"));
 }
 
-/**
- * Returns the `Request` that the options came with, if the runtime's `fetch` is to send it. After a
- * redirect, the options no longer belong to it.
- */
+/** Returns the `Request` that the options came with, if the runtime's `fetch` is to send it. */
 function wholeRequest(fetch: Fetch, url: URL, init: Init): Request | undefined {
+  return isWhole(url, init) && isRuntimeFetch(fetch) ? init[CARRIER] : undefined;
+}
+
+/** Whether the options belong to the `Request` that they came with: not after a redirect. */
+function isWhole(url: URL, init: Init): boolean {
   const request = init[CARRIER];
-  const isWhole = request?.url === url.href && (request.body === null || init.body != null);
-  return isWhole && isRuntimeFetch(fetch) ? request : undefined;
+  return request?.url === url.href && (request.body === null || init.body != null);
 }
 
 /**

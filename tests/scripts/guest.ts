@@ -605,6 +605,12 @@ async function perRequest() {
   }
   const plain = new Request(`${url}/echo`, { method: "POST", body: "text" });
   results.push(await outcome(session.request(plain, { query: "a=b" })));
+  // As tracers and frameworks do.
+  const bare = globalThis.fetch;
+  globalThis.fetch = ((input, init) => bare(input, init)) as typeof fetch;
+  const carrying = new Request(`${nowhere}bytes/10`, init);
+  results.push(await outcome(session.fetch(carrying, "Bun" in globalThis ? init : undefined)));
+  globalThis.fetch = bare;
   client?.[Symbol.dispose]();
   await (dispatcher as unknown as { destroy(): Promise<void> } | undefined)?.destroy();
   await session.close();

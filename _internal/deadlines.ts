@@ -181,7 +181,10 @@ export class Deadlines {
       else this.#readInput(now);
     }
     const outdated = this.#timer !== undefined && !isCurrent(this.#timer);
-    if (outdated || Math.max(deadline, this.#pause) < this.#due) this.#start(deadline, now);
+    // While input is read, a sweep is to come anyway. A read that continues a body arms a total
+    // timeout that has passed.
+    const earlier = this.#reading === undefined && Math.max(deadline, this.#pause) < this.#due;
+    if (outdated || earlier) this.#start(deadline, now);
     if (!this.#resting) return;
     this.#resting = false;
     this.#timer?.id?.ref?.();
@@ -290,7 +293,6 @@ export class Deadlines {
       this.#reading = {};
       return;
     }
-    this.#due = now;
     const reading = this.#reading = {};
     const end = now + TIME_OF_INPUT;
     let turns = 0;

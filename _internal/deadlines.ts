@@ -124,7 +124,10 @@ export class Deadlines {
       if (setImmediate === undefined) this.#run();
       else this.#readInput(now);
     }
-    if (this.#timer?.isCurrent === false || Math.max(deadline, this.#pause) < this.#due) this.#start(deadline, now);
+    // While input is read, a sweep is to come anyway. A read that continues a body arms a total
+    // timeout that has passed.
+    const earlier = this.#reading === undefined && Math.max(deadline, this.#pause) < this.#due;
+    if (this.#timer?.isCurrent === false || earlier) this.#start(deadline, now);
     if (!this.#resting) return;
     this.#resting = false;
     this.#timer?.ref();

@@ -443,6 +443,26 @@ Deno.test(
   }),
 );
 
+for (const module of [undefined, withoutTurns]) {
+  Deno.test(
+    `Deadlines goes on reading what has arrived though a read arms the past deadline ${
+      module ? "without turns" : "again"
+    }`,
+    withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+      left.add(1100);
+      deadlines.arm(1100);
+      clock.jump(150);
+      turns.take();
+      deadlines.arm(1100); // the next chunk of a body that has a total timeout
+      await clock.tick(50);
+      assertEquals(sweeps, []);
+      if (module) await clock.tick(50);
+      else takeTurns();
+      assertEquals([sweeps.length, left.size], [1, 0]);
+    }, module),
+  );
+}
+
 Deno.test(
   "Deadlines.rest() without a timer, or with one that holds the process in any case, leaves none",
   withDeadlines(async ({ clock, deadlines, left, sweeps }) => {

@@ -46,6 +46,12 @@ const ONE = { poolMaxIdlePerHost: 1 };
 /** Matches what Deno says of a connection that the server has closed or reset. */
 const DEAD = /closed before message completed|os error (?:32|104|10053|10054)/;
 
+/**
+ * Matches what Deno says of a request that a server has not processed, over HTTP/2: it refused the
+ * stream, or went away without an error before it. RFC 9113, section 8.7.
+ */
+const UNPROCESSED = /refused stream before|connection error received: not a result of an error/;
+
 /** The largest number of origins to remember. */
 const MAX_ORIGINS = 1000;
 
@@ -168,9 +174,7 @@ class DenoTransport implements Adapter {
       connection.answered ||= reuses || alone;
       return connection.learn(response);
     } catch (error) {
-      // Over HTTP/2, a server may refuse a request that it has not processed: RFC 9113, section
-      // 8.7.
-      if (!causeOf(error).includes("refused stream before") || !this.#isRepeatable(init)) throw error;
+      if (!UNPROCESSED.test(causeOf(error)) || !this.#isRepeatable(init)) throw error;
       return await fetch(url, init);
     }
   }

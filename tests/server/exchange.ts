@@ -125,7 +125,7 @@ export abstract class Exchange {
    * Breaks the exchange off: `"now"` drops the socket as it is, `"flushed"` after what was written
    * has left.
    */
-  abstract kill(when: "now" | "flushed" | "refused"): void;
+  abstract kill(when: "now" | "flushed" | "refused" | "left"): void;
 
   /** The client has left. */
   left(): void {

@@ -279,7 +279,7 @@ class Http1Exchange extends Exchange {
     this.settle("done");
   }
 
-  kill(when: "now" | "flushed" | "refused") {
+  kill(when: "now" | "flushed" | "refused" | "left") {
     this.last = true;
     this.settle("killed");
     if (when === "now") this.#socket.destroy();

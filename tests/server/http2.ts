@@ -85,9 +85,11 @@ class Http2Exchange extends Exchange {
     });
   }
 
-  kill(when: "now" | "flushed" | "refused") {
+  kill(when: "now" | "flushed" | "refused" | "left") {
     this.settle("killed");
-    this.#stream.close(when === "refused" ? constants.NGHTTP2_REFUSED_STREAM : constants.NGHTTP2_INTERNAL_ERROR);
+    // The last stream that was processed is the one before.
+    if (when === "left") this.#stream.session?.goaway(constants.NGHTTP2_NO_ERROR, this.#stream.id! - 2);
+    else this.#stream.close(when === "refused" ? constants.NGHTTP2_REFUSED_STREAM : constants.NGHTTP2_INTERNAL_ERROR);
   }
 }
 

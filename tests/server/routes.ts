@@ -269,6 +269,15 @@ const routes: Record<string, Route> = {
     else await sendPattern(exchange, 200, 10, [BINARY]);
   },
 
+  /**
+   * `/leave-first/N`: over HTTP/2, goes away from the first N requests, by method, unless they are
+   * the first of their connection; then answers.
+   */
+  "leave-first": async (exchange, arg, _, scope) => {
+    if (scope.stats.paths[`${exchange.method} ${exchange.url.pathname}`]! <= Number(arg)) exchange.kill("left");
+    else await sendPattern(exchange, 200, 10, [BINARY]);
+  },
+
   // What clients of services ask for: protocols.ts.
   openai,
   github,

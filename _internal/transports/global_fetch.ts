@@ -116,29 +116,22 @@ export function disown() {
  * it would never end. A request to another origin does pass through it, so that a mock answers that
  * one, too.
  *
- * @param chosen Whether the function is a session's own option `fetch`.
- * @param input What a function of the user's gets in the place of the URL.
+ * @param input What a function of the user's gets first. A session's own option `fetch` gets `url`
+ * itself.
  */
 export function sendThrough(
   fetch: Fetch,
   url: URL,
   init: RequestInit,
-  chosen = false,
   // Most callers give the global `fetch` a string, and many mocks accept nothing else.
-  input: string | URL | Request = chosen ? url : url.href,
+  input: string | URL | Request = url.href,
 ): Promise<Response> {
-  if (!isRuntimeFetch(fetch)) return sendThroughUsers(fetch, url, init, chosen, input);
+  if (!isRuntimeFetch(fetch)) return sendThroughUsers(fetch, url, init, input);
   const content = contentOf(init.body);
   return content === undefined ? fetch(url, init) : setContent(init, content).then(() => fetch(url, init));
 }
 
-async function sendThroughUsers(
-  fetch: Fetch,
-  url: URL,
-  init: RequestInit,
-  chosen: boolean,
-  input: string | URL | Request,
-): Promise<Response> {
+async function sendThroughUsers(fetch: Fetch, url: URL, init: RequestInit, input: string | URL | Request) {
   context ??= makeContext();
   let outer = context.getStore();
   // Leave out requests that have an answer. Otherwise a mock that sends one request after the other
@@ -150,7 +143,7 @@ async function sendThroughUsers(
     if (isSame && sending.href === url.href) return await refuseRequest(ENDLESS);
   }
   if (init.body != null) init.body = asGiven(init.body) as BodyInit;
-  const sending = { href: url.href, fetch, chosen, outer, passed: [] };
+  const sending = { href: url.href, fetch, chosen: input === url, outer, passed: [] };
   try {
     return await context.run(sending, () => fetch(input, init));
   } finally {

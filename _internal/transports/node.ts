@@ -174,7 +174,7 @@ class NodeTransport implements Adapter {
     if (!await this.#dispatchers.carries(runtimesFetch()!, carrier)) {
       return await NodeTransport.prototype.fetch.call(this, url, init); // the user may have wrapped `this.fetch`
     }
-    if (whole) return await sendThrough(fetch, url, init, false, carrier);
+    if (whole) return await sendThrough(fetch, url, init, carrier);
     const reason = "as its Request carries a dispatcher, which a query or a redirect would lose";
     return await refuseRequest(`${reason}: give it as an option`);
   }

@@ -31,7 +31,7 @@ export function portable(fetch?: Fetch, options?: object): Adapter {
       if (isWebStream(init.body) && isRuntimeFetch(send) && refusesStreams()) {
         return refuseRequest("as its body is a stream, and this browser sends none");
       }
-      return sendThrough(send, url, options === undefined ? init : { ...options, ...init }, fetch !== undefined);
+      return sendThrough(send, url, options === undefined ? init : { ...options, ...init }, fetch && url);
     },
     close() {
       closed = true;

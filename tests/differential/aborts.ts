@@ -54,6 +54,19 @@ const before: Situation[] = Object.entries(REASONS).flatMap(([name, reason]) => 
   }),
 ]);
 
+const reading: Situation[] = Object.entries({ method: "POST", headers: {}, body: "text", redirect: "follow" }).map(
+  ([option, value]) =>
+    aborted(`while the option ${option} is read`, (fetch, { url }, controller) => {
+      const { signal } = controller;
+      const get = () => {
+        controller.abort();
+        return value;
+      };
+      const init = Object.defineProperty({ method: "POST", signal }, option, { get, enumerable: true });
+      return ask(() => fetch(`${url}/ok`, init), "text", signal);
+    }),
+);
+
 /** What has come when the abort comes. */
 const PATHS: Record<string, string> = {
   "a small body": "/bytes/10",
@@ -311,4 +324,11 @@ const signals: Situation[] = [
   },
 ];
 
-export const aborts: Situation[] = group("aborts", [...before, ...after, ...during, ...holders, ...signals]);
+export const aborts: Situation[] = group("aborts", [
+  ...before,
+  ...reading,
+  ...after,
+  ...during,
+  ...holders,
+  ...signals,
+]);

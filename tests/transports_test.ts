@@ -825,10 +825,12 @@ onNode("takes null for no dispatcher, and refuses what is none", async (network)
 
 onNode("lets a Request use the dispatcher that it carries, and says where that cannot be", async (_, globals) => {
   const carrying = new Set<unknown>();
+  const foreign = new Request(HTTP);
   const seen: unknown[] = [];
   // As undici does: the global one is looked for only if the request carries none.
   globalThis.fetch = function fetch(input: Request | URL, init: Init) {
     void lazyFetch;
+    if (input === foreign) throw new TypeError("Failed to parse URL from [object Request]");
     const dispatcher = carrying.has(input) ? "carried" : init.dispatcher ?? globals[NEW];
     if (!dispatcher) throw Object.assign(new Error("It is falsy"), { code: "ERR_ASSERTION" });
     if (!globals[NEW]) (init.body as Blob).stream().tee();
@@ -865,8 +867,13 @@ onNode("lets a Request use the dispatcher that it carries, and says where that c
     await transport.fetch(HTTP, { ...carried(carries) });
     assertEquals(seen.at(-1), "carried");
     await assertRejects(() => transport.fetch(HTTPS, { ...carried(carries) }), TypeError);
-    await transport.fetch(HTTP, { ...carried(plain) });
-    assertStrictEquals(seen.at(-1), globals[NEW]);
+    for (const request of [plain, foreign]) {
+      for (const url of [HTTP, HTTPS]) {
+        const { length } = seen;
+        await transport.fetch(url, { ...carried(request) });
+        assertEquals([seen.length, seen.at(-1) === globals[NEW]], [length + 1, true]);
+      }
+    }
   });
 });
 

@@ -131,18 +131,26 @@ export class Dispatchers {
   /**
    * Whether a `Request` carries a dispatcher, which nobody can read from Node 24 on. If it carries
    * none and there is no global one either, `fetch` throws at once. Otherwise it copies the body
-   * before it calls the dispatcher, and a locked stream cannot be copied, so nothing is sent.
+   * before it calls the dispatcher, and a locked stream cannot be copied, so nothing is sent. A
+   * `Request` of another class, such as one of the package undici, it takes for a URL, and does not
+   * come to the body.
    */
   async carries(fetch: (request: Request, init: RequestInit) => unknown, request: Request): Promise<boolean> {
     const stream = new (platformStream())(own({}));
     stream.getReader();
-    const body = Object.assign(new Blob(["-"]), { stream: () => stream });
+    let isKnown = false;
+    const body = Object.assign(new Blob(["-"]), {
+      stream() {
+        isKnown = true;
+        return stream;
+      },
+    });
     try {
       const init = own({ method: "POST", body, redirect: "follow", signal: null } as const);
       // Where the globals are frozen, nobody can see it, and it counts as none.
       return await this.callWith(false, () => fetch(request, init)) !== undefined;
     } catch (error) {
-      return (error as { code?: unknown }).code !== "ERR_ASSERTION";
+      return isKnown && (error as { code?: unknown }).code !== "ERR_ASSERTION";
     }
   }
 

@@ -3,6 +3,7 @@
 // The adapters, each over a platform that is made up: what they give to `fetch`, and what they do
 // with what comes.
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { resultOf } from "../_internal/causes.ts";
 import { bunTransport } from "../_internal/transports/bun.ts";
 import { carried } from "../_internal/transports/carried.ts";
 import { CONNECTION, type Connection } from "../_internal/transports/connections.ts";
@@ -833,7 +834,8 @@ onNode("lets a Request use the dispatcher that it carries, and says where that c
     if (input === foreign) throw new TypeError("Failed to parse URL from [object Request]");
     const dispatcher = carrying.has(input) ? "carried" : init.dispatcher ?? globals[NEW];
     if (!dispatcher) throw Object.assign(new Error("It is falsy"), { code: "ERR_ASSERTION" });
-    if (!globals[NEW]) (init.body as Blob).stream().tee();
+    const copied = !globals[NEW] && resultOf(() => (init.body as Blob).stream().tee());
+    if (copied === undefined) return Promise.reject(new TypeError("It is locked"));
     seen.push(dispatcher);
     if (dispatcher !== "carried") (dispatcher as Dispatcher).dispatch({}, { onRequestStart() {} });
     return Promise.resolve(new Response());
@@ -870,8 +872,9 @@ onNode("lets a Request use the dispatcher that it carries, and says where that c
     for (const request of [plain, foreign]) {
       for (const url of [HTTP, HTTPS]) {
         const { length } = seen;
-        await transport.fetch(url, { ...carried(request) });
-        assertEquals([seen.length, seen.at(-1) === globals[NEW]], [length + 1, true]);
+        const sent = transport.fetch(url, { ...carried(request) });
+        assertEquals([seen.length, seen.at(-1) === globals[NEW]], [length + 1, true]); // at once
+        await sent;
       }
     }
   });

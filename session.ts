@@ -23,7 +23,7 @@ import {
   plain,
   refuse,
 } from "./_internal/options.ts";
-import { type Outgoing, prepare, prepareFetch, type SessionDefaults } from "./_internal/prepare.ts";
+import { NO_REST, type Outgoing, prepare, prepareFetch, type SessionDefaults } from "./_internal/prepare.ts";
 import { asFetchError, respond, respondAsFetch } from "./_internal/respond.ts";
 import { isWorkerd } from "./_internal/runtime.ts";
 import { SLOTS } from "./_internal/slots.ts";
@@ -594,7 +594,7 @@ export class Session implements AsyncDisposable {
       const outgoing = prepare(input, init, method, this.#defaults);
       const { rest } = outgoing;
       // A `fetch` or a transport of the user's may take any option.
-      if (Object.keys(rest).length > 0 && this.pool[PLATFORM].sender() !== undefined) checkRequestOptions(rest);
+      if (rest !== NO_REST && this.pool[PLATFORM].sender() !== undefined) checkRequestOptions(rest);
       return outgoing;
     };
     return this.#perform(makeOutgoing, respond) as Promise<ResponseFor<P>>;

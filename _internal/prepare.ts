@@ -67,8 +67,16 @@ export interface Outgoing extends Settings {
    * a signal no longer aborts once its `Request` was garbage-collected.
    */
   readonly signalOwner: Request | undefined;
-  /** It inherits nothing, even if `Object.prototype` is polluted: see {@linkcode own}. */
+  /** It inherits nothing, even if `Object.prototype` is polluted while the request is under way. */
   readonly rest: Rest;
+}
+
+/** The other options of most requests. All of them share it, because thousands may wait. */
+export const NO_REST: Rest = Object.freeze(Object.create(null));
+
+/** Makes other options, which inherit nothing. */
+export function makeRest(...given: (object | undefined)[]): { -readonly [Name in keyof Rest]: Rest[Name] } {
+  return Object.assign(Object.create(null), ...given);
 }
 
 /** The options of the standard `fetch`, with the one that not every type has. */
@@ -230,8 +238,8 @@ function complete(
     ...others
   } = init;
   if (model !== undefined) inherit(others, init, inputRequest, initRequest);
-  const rest = own(others) as Rest;
-  if (Object.keys(rest).length > 0) checkOptions(rest);
+  const rest = Object.keys(others).length > 0 ? makeRest(others) : NO_REST;
+  if (rest !== NO_REST) checkOptions(rest);
   checkSignal('"signal"', signal);
   if (redirect !== "follow" && redirect !== "manual" && redirect !== "error") {
     refuse('"redirect" must be "follow", "manual" or "error"', redirect);

@@ -12,8 +12,7 @@ import { decodeStrictly } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import { ORIGIN_HEADERS, takeCredentials, withoutHeaders } from "./headers.ts";
 import { headerOf, isBodiless } from "./http.ts";
-import { own } from "./options.ts";
-import type { Outgoing, Rest } from "./prepare.ts";
+import { makeRest, type Outgoing } from "./prepare.ts";
 import type { Referring } from "./runtime.ts";
 import { isStream } from "./upload.ts";
 import { displayScheme } from "./url.ts";
@@ -58,7 +57,7 @@ export function followRedirect(sent: Outgoing, response: Response, request: Requ
   }
   const headers = withoutHeaders(sent.headers, [...(leaves ? ORIGIN_HEADERS : []), ...(toGet ? BODY_HEADERS : [])]);
   takeCredentials(url, headers);
-  const rest = own({ ...sent.rest, ...referrerAfter(response, sent, cuts) } as Rest);
+  const rest = makeRest(sent.rest, referrerAfter(response, sent, cuts));
   // On Bun, a Unix socket is the address of one origin.
   if (leaves) delete rest.unix;
   const next = { ...sent, url, headers, rest };

@@ -13,6 +13,7 @@ import { type Bytes, makeStream } from "./bytes.ts";
 import { resultOf } from "./causes.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf, SMALL_BODY } from "./http.ts";
+import { NO_REST } from "./prepare.ts";
 import { type Arrival, send } from "./send.ts";
 import type { Platform } from "./transports/platform.ts";
 import { withoutFragment } from "./url.ts";
@@ -97,7 +98,7 @@ async function handOver(exchange: Exchange, { source, storing }: Arrival): Promi
   exchange.cancellation.throwIfAborted();
   // The caller may keep the response, and with it the exchange, for a long time. Drop what was
   // sent.
-  exchange.outgoing = { ...exchange.outgoing, body: undefined, rest: {}, signal: undefined, jar: undefined };
+  exchange.outgoing = { ...exchange.outgoing, body: undefined, rest: NO_REST, signal: undefined, jar: undefined };
   return new BodyReader(exchange, source);
 }
 

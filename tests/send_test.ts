@@ -39,3 +39,24 @@ Deno.test("a large body in memory gets 300 s for the headers, unless the caller 
     assertEquals(await wait({ body: large[0], timeout: { headers: seconds * 1000 } }), seconds);
   }
 });
+
+Deno.test("a request has no option that was assigned to Object.prototype while it was under way", async () => {
+  const polluted = { mode: "same-origin", integrity: "sha256-AA", referrer: "https://evil.test/" };
+  const sent: (readonly unknown[])[] = [];
+  const answer = (url: URL, init: RequestInit & { referrer?: string }) => {
+    sent.push([url.href, Object.hasOwn(init, "referrer")]);
+    const moved = { status: 302, headers: { location: "https://b.test/", "referrer-policy": "origin" } };
+    return Promise.resolve(new Response("text", url.host === "b.test" ? {} : moved));
+  };
+  await using session = new Session({ fetch: answer });
+  for (const init of [undefined, { cache: "no-store" } as const]) {
+    const response = session.get("https://a.test/", init);
+    Object.assign(Object.prototype, polluted);
+    try {
+      assertEquals(await (await response).text(), "text");
+    } finally {
+      for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name);
+    }
+    assertEquals(sent.splice(0), [["https://a.test/", false], ["https://b.test/", false]]);
+  }
+});

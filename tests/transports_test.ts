@@ -3,6 +3,7 @@
 // The adapters, each over a platform that is made up: what they give to `fetch`, and what they do
 // with what comes.
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { resultOf } from "../_internal/causes.ts";
 import { bunTransport } from "../_internal/transports/bun.ts";
 import { carried } from "../_internal/transports/carried.ts";
 import { CONNECTION, type Connection } from "../_internal/transports/connections.ts";
@@ -825,13 +826,16 @@ onNode("takes null for no dispatcher, and refuses what is none", async (network)
 
 onNode("lets a Request use the dispatcher that it carries, and says where that cannot be", async (_, globals) => {
   const carrying = new Set<unknown>();
+  const foreign = new Request(HTTP);
   const seen: unknown[] = [];
   // As undici does: the global one is looked for only if the request carries none.
   globalThis.fetch = function fetch(input: Request | URL, init: Init) {
     void lazyFetch;
+    if (input === foreign) throw new TypeError("Failed to parse URL from [object Request]");
     const dispatcher = carrying.has(input) ? "carried" : init.dispatcher ?? globals[NEW];
     if (!dispatcher) throw Object.assign(new Error("It is falsy"), { code: "ERR_ASSERTION" });
-    if (!globals[NEW]) (init.body as Blob).stream().tee();
+    const copied = !globals[NEW] && resultOf(() => (init.body as Blob).stream().tee());
+    if (copied === undefined) return Promise.reject(new TypeError("It is locked"));
     seen.push(dispatcher);
     if (dispatcher !== "carried") (dispatcher as Dispatcher).dispatch({}, { onRequestStart() {} });
     return Promise.resolve(new Response());
@@ -865,8 +869,14 @@ onNode("lets a Request use the dispatcher that it carries, and says where that c
     await transport.fetch(HTTP, { ...carried(carries) });
     assertEquals(seen.at(-1), "carried");
     await assertRejects(() => transport.fetch(HTTPS, { ...carried(carries) }), TypeError);
-    await transport.fetch(HTTP, { ...carried(plain) });
-    assertStrictEquals(seen.at(-1), globals[NEW]);
+    for (const request of [plain, foreign]) {
+      for (const url of [HTTP, HTTPS]) {
+        const { length } = seen;
+        const sent = transport.fetch(url, { ...carried(request) });
+        assertEquals([seen.length, seen.at(-1) === globals[NEW]], [length + 1, true]); // at once
+        await sent;
+      }
+    }
   });
 });
 

@@ -168,15 +168,17 @@ class NodeTransport implements Adapter {
    * A request that differs from it in more than its options would lose the dispatcher, so it is
    * refused.
    */
-  async #fetchCarried(carrier: Request, fetch: Fetch, url: URL, init: Init): Promise<Response> {
+  #fetchCarried(carrier: Request, fetch: Fetch, url: URL, init: Init): Promise<Response> {
     const whole = isWhole(url, init);
     delete init[CARRIER];
-    if (!await this.#dispatchers.carries(runtimesFetch()!, carrier)) {
-      return await NodeTransport.prototype.fetch.call(this, url, init); // the user may have wrapped `this.fetch`
-    }
-    if (whole) return await sendThrough(fetch, url, init, carrier);
-    const reason = "as its Request carries a dispatcher, which a query or a redirect would lose";
-    return await refuseRequest(`${reason}: give it as an option`);
+    const send = (carries: boolean) => {
+      if (!carries) return NodeTransport.prototype.fetch.call(this, url, init); // the user may have wrapped `this.fetch`
+      if (whole) return sendThrough(fetch, url, init, carrier);
+      const reason = "as its Request carries a dispatcher, which a query or a redirect would lose";
+      return refuseRequest(`${reason}: give it as an option`);
+    };
+    // Mostly at once, because a mock may be in place only for the time of the call.
+    return this.#dispatchers.carries(runtimesFetch()!, carrier)?.then(send) ?? send(false);
   }
 
   async #fetchTwice(fetch: Fetch, url: URL, init: Init, agent: Agent): Promise<Response> {

@@ -131,19 +131,25 @@ export class Dispatchers {
   /**
    * Whether a `Request` carries a dispatcher, which nobody can read from Node 24 on. If it carries
    * none and there is no global one either, `fetch` throws at once. Otherwise it copies the body
-   * before it calls the dispatcher, and a locked stream cannot be copied, so nothing is sent.
+   * before it calls the dispatcher, and a locked stream cannot be copied, so nothing is sent. A
+   * `Request` of another class, such as one of the package undici, counts as carrying none: `fetch`
+   * takes it for a URL, and does not come to the body.
+   *
+   * @returns `undefined` if it is seen at once that the `Request` carries none.
    */
-  async carries(fetch: (request: Request, init: RequestInit) => unknown, request: Request): Promise<boolean> {
+  carries(
+    fetch: (request: Request, init: RequestInit) => Promise<unknown>,
+    request: Request,
+  ): Promise<boolean> | undefined {
     const stream = new (platformStream())(own({}));
     stream.getReader();
-    const body = Object.assign(new Blob(["-"]), { stream: () => stream });
-    try {
-      const init = own({ method: "POST", body, redirect: "follow", signal: null } as const);
-      // Where the globals are frozen, nobody can see it, and it counts as none.
-      return await this.callWith(false, () => fetch(request, init)) !== undefined;
-    } catch (error) {
-      return (error as { code?: unknown }).code !== "ERR_ASSERTION";
-    }
+    let read: unknown;
+    const body = Object.assign(new Blob(["-"]), { stream: () => read = stream });
+    const init = own({ method: "POST", body, redirect: "follow", signal: null } as const);
+    // Where the globals are frozen, nobody can see it, and it counts as none.
+    const sent = resultOf(() => this.callWith(false, () => fetch(request, init)));
+    const carries = sent?.then(() => true, (error) => error.code !== "ERR_ASSERTION");
+    return read ? carries : undefined;
   }
 
   /** Returns the dispatcher for a handler of another version of undici. */

@@ -124,9 +124,10 @@ export class Deadlines {
       if (setImmediate === undefined) this.#run();
       else this.#readInput(now);
     }
-    // While input is read, a sweep is to come anyway. A read that continues a body arms a total
-    // timeout that has passed.
-    const earlier = this.#reading === undefined && Math.max(deadline, this.#pause) < this.#due;
+    // A deadline that has passed does not cut the reading of input short, because a sweep comes after
+    // it anyway: a read that continues a body arms its total timeout again. Without turns, reading may
+    // take long, so a deadline to come does not wait for it.
+    const earlier = (this.#reading === undefined || deadline > now) && Math.max(deadline, this.#pause) < this.#due;
     if (this.#timer?.isCurrent === false || earlier) this.#start(deadline, now);
     if (!this.#resting) return;
     this.#resting = false;

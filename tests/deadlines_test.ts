@@ -464,6 +464,21 @@ for (const module of [undefined, withoutTurns]) {
 }
 
 Deno.test(
+  "Deadlines without turns expires a new deadline in time while it goes on reading what has arrived",
+  withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
+    left.add(1100);
+    deadlines.arm(1100);
+    clock.jump(40_000); // a frozen tab: the timer is late by 39.9 s, so reading takes some 10 s
+    left.add(41_500);
+    deadlines.arm(41_500);
+    await clock.tick(499);
+    assertEquals(sweeps, []);
+    await clock.tick(1);
+    assertEquals([sweeps, left.size], [[41_500], 0]);
+  }, withoutTurns),
+);
+
+Deno.test(
   "Deadlines.rest() without a timer, or with one that holds the process in any case, leaves none",
   withDeadlines(async ({ clock, deadlines, left, sweeps }) => {
     deadlines.rest();

@@ -485,9 +485,12 @@ onDeno("sends a POST once more that a server has refused without processing it",
     return assertRejects(() => transport.fetch(HTTPS, { method: "POST", ...init }), TypeError);
   };
   await post({ body: "text" }, failing("another"));
+  // What a server says is in quotes.
+  const told = 'b"connection error received: not a result of an error"';
+  await post({ body: "text" }, failing(`connection error received: unexpected internal error encountered (${told})`));
   await post({ body: new ReadableStream() }, refused);
   await post({ body: "text", signal: AbortSignal.abort() }, refused);
-  assertEquals([network.asked.length, network.answers], [5, []]);
+  assertEquals([network.asked.length, network.answers], [6, []]);
   network.answers.push(refused, new Response("again"));
   assertEquals(await (await denoTransport(0)!.fetch(HTTPS, {})).text(), "again"); // nor does Deno without idle ones
 });

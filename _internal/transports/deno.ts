@@ -48,9 +48,10 @@ const DEAD = /closed before message completed|os error (?:32|104|10053|10054)/;
 
 /**
  * Matches what Deno says of a request that a server has not processed, over HTTP/2: it refused the
- * stream, or went away without an error before it. RFC 9113, section 8.7.
+ * stream, or went away without an error before it. RFC 9113, section 8.7. What the server itself
+ * says of an error, which Deno puts in quotes at the end, does not count.
  */
-const UNPROCESSED = /refused stream before|connection error received: not a result of an error/;
+const UNPROCESSED = /^[^"]*(?:refused stream before|connection error received: not a result of an error)/;
 
 /** The largest number of origins to remember. */
 const MAX_ORIGINS = 1000;

@@ -124,9 +124,9 @@ export class Deadlines {
       if (setImmediate === undefined) this.#run();
       else this.#readInput(now);
     }
-    // A deadline that has passed does not cut the reading of input short, because a sweep comes after
-    // it anyway: a read that continues a body arms its total timeout again. Without turns, reading may
-    // take long, so a deadline to come does not wait for it.
+    // Input is read before a sweep. A deadline that has passed does not cut that short, because the
+    // read that continues a body arms its total timeout again. A deadline to come does not wait for
+    // the reading, which may take long without turns.
     const earlier = (this.#reading === undefined || deadline > now) && Math.max(deadline, this.#pause) < this.#due;
     if (this.#timer?.isCurrent === false || earlier) this.#start(deadline, now);
     if (!this.#resting) return;

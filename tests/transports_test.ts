@@ -880,6 +880,15 @@ onNode("lets a Request use the dispatcher that it carries, and says where that c
         await sent;
       }
     }
+    const { length } = seen;
+    const leaving = new AbortController();
+    const left = transport.fetch(HTTP, { ...carried(carries), signal: leaving.signal });
+    leaving.abort(new RangeError("The caller has left"));
+    await assertRejects(() => left, RangeError);
+    const closed = transport.fetch(HTTP, { ...carried(carries) });
+    await transport.close();
+    await assertRejects(() => closed, TypeError, "the transport is closed");
+    assertEquals(seen.length, length);
   });
 });
 

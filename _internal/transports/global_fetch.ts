@@ -139,7 +139,7 @@ async function sendThroughUsers(fetch: Fetch, url: URL, init: RequestInit, input
   while (outer?.href === "") outer = outer.outer;
   for (let sending = outer; sending !== undefined; sending = sending.outer) {
     const isSame = sending.fetch === fetch && sending.href !== "" && new URL(sending.href).origin === url.origin;
-    if (isSame && runtimeFetch !== undefined) return await runtimeFetch(isRequest(input) ? input : url, init);
+    if (isSame && runtimeFetch !== undefined) return await runtimeFetch(input, init);
     if (isSame && sending.href === url.href) return await refuseRequest(ENDLESS);
   }
   if (init.body != null) init.body = asGiven(init.body) as BodyInit;

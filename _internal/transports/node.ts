@@ -173,6 +173,8 @@ class NodeTransport implements Adapter {
     delete init[CARRIER];
     const send = (carries: boolean) => {
       if (!carries) return NodeTransport.prototype.fetch.call(this, url, init); // the user may have wrapped `this.fetch`
+      if (this.#closed) return refuseClosed();
+      if (init.signal?.aborted) return Promise.reject(init.signal.reason);
       if (whole) return sendThrough(fetch, url, init, carrier);
       const reason = "as its Request carries a dispatcher, which a query or a redirect would lose";
       return refuseRequest(`${reason}: give it as an option`);

@@ -186,7 +186,7 @@ export function isRefusal(thrown: unknown): boolean {
 export function explain(thrown: unknown): string | undefined {
   const failure = findFailure(findCode(thrown));
   if (failure) return failure[0];
-  if (causes(thrown).some((error) => CONNECTING.test(textOf(error)))) return "Cannot connect to the server";
+  return causes(thrown).some((error) => CONNECTING.test(textOf(error))) ? "Cannot connect to the server" : undefined;
 }
 
 /**

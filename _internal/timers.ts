@@ -138,7 +138,7 @@ export class Timer {
    * What `setTimeout()` returned: an object on Node, a number elsewhere, and nothing from some
    * mocks.
    */
-  readonly #id: (ReturnType<typeof setTimeout> & { ref?(): void; unref?(): void }) | undefined;
+  readonly #id: (ReturnType<Timers["setTimeout"]> & { ref?(): void; unref?(): void }) | undefined;
   readonly #functions: Pick<Timers, "setTimeout" | "clearTimeout">;
   /** Stops the check whether timers are still faked; `undefined` if this timer is no fake. */
   stopChecking: (() => void) | undefined;

@@ -48,7 +48,7 @@ const PHASES: readonly (keyof Timeouts)[] = ["queue", "headers", "idle", "total"
 export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts | undefined): AllTimeouts {
   if (timeout === undefined) return defaults;
   const given: Timeouts = isObject(timeout) ? plain(timeout) : own({ total: timeout });
-  const merged: Record<string, number> = { ...defaults };
+  const merged: { -readonly [Name in keyof AllTimeouts]: number } = { ...defaults };
   const option = (phase: string) => isObject(timeout) ? `"timeout.${printable(phase)}"` : '"timeout"';
   for (const phase of isObject(timeout) ? Object.keys(timeout) : []) {
     if (PHASES.some((known) => known === phase)) continue;
@@ -59,7 +59,7 @@ export function mergeTimeouts(defaults: AllTimeouts, timeout: number | Timeouts 
     if (value !== undefined) merged[phase] = checkNumber(option(phase), "a positive number of milliseconds", value);
   }
   merged.upload = given.headers ?? defaults.upload;
-  return merged as AllTimeouts;
+  return merged;
 }
 
 /** The times of one request, on the clock of its pool. */

@@ -26,7 +26,9 @@ export function decodes(coding: string, init: Init): boolean {
   const isCommon = coding === "gzip" || coding === "br";
   if (isWorkerd()) {
     // What the worker's compatibility date has switched on.
-    const { Cloudflare } = globalThis as { Cloudflare?: { compatibilityFlags?: Record<string, boolean> } };
+    const { Cloudflare } = globalThis as {
+      Cloudflare?: { compatibilityFlags?: { brotli_content_encoding?: boolean } };
+    };
     const isKnown = coding !== "br" || Cloudflare?.compatibilityFlags?.brotli_content_encoding !== false;
     return isCommon && isKnown && init.encodeResponseBody !== "manual";
   }

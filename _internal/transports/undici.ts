@@ -23,8 +23,8 @@ export type AgentConstructor = new (options: object) => Agent;
 
 /** The part of `process` that is used here. */
 export interface NodeProcess {
-  readonly versions?: Readonly<Record<string, string | undefined>>;
-  readonly env: Record<string, string | undefined>;
+  readonly versions?: { readonly undici?: string };
+  readonly env: { [Name in "NODE_OPTIONS" | "NODE_USE_ENV_PROXY" | "NO_PROXY" | "no_proxy"]?: string | undefined };
   readonly execArgv: readonly string[];
 }
 

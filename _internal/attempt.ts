@@ -9,7 +9,7 @@
 import { HangupError } from "../errors.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { resultOf } from "./causes.ts";
-import { builtin, withResolvers } from "./runtime.ts";
+import { builtin, type Resolvers, withResolvers } from "./runtime.ts";
 import type { Holder, Lease, LeaseRequest, Slots, Waiter } from "./slots.ts";
 import { undiciVersion } from "./transports/undici.ts";
 import type { Upload } from "./upload.ts";
@@ -75,7 +75,7 @@ export class Attempt implements Waiter {
   readonly #owner: Owner;
   /** The request for a lease, and the wait for it. */
   #leaseRequest: LeaseRequest | undefined;
-  #wait: PromiseWithResolvers<void> | undefined;
+  #wait: Resolvers<void> | undefined;
   #lease: Lease | undefined;
   /**
    * The origin of the last request that was sent. If a redirect leads to the same origin, the

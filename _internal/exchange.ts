@@ -15,7 +15,7 @@ import { Deadlines, type Sweep } from "./deadlines.ts";
 import { isIdempotent } from "./http.ts";
 import { type Linked, List } from "./list.ts";
 import type { Outgoing } from "./prepare.ts";
-import { makeRegistry, withResolvers } from "./runtime.ts";
+import { makeRegistry, type Resolvers, withResolvers } from "./runtime.ts";
 import { type AbortListener, addAbortListener, removeAbortListener, throwIfAborted } from "./signals.ts";
 import type { Holder, Slots } from "./slots.ts";
 import type { Clock } from "./timers.ts";
@@ -35,7 +35,7 @@ export class Exchanges {
   #awaited = 0;
   readonly #deadlines: Deadlines;
   /** Resolves when no exchange is open; `undefined` before {@linkcode Exchanges.close}. */
-  #idle: PromiseWithResolvers<void> | undefined;
+  #idle: Resolvers<void> | undefined;
 
   constructor(clock: Clock, onLeak: (exchange: ExchangeInfo) => void) {
     this.clock = clock;

@@ -14,12 +14,21 @@
 export const PlatformPromise: PromiseConstructor = (async () => {})().constructor as PromiseConstructor;
 
 /**
+ * A promise and the functions that settle it. A project with a `lib` before ES2024 has no such type.
+ */
+export type Resolvers<T> = {
+  promise: Promise<T>;
+  resolve: (value: T | PromiseLike<T>) => void;
+  reject: (reason?: unknown) => void;
+};
+
+/**
  * Returns a promise and the functions that settle it. If a compiler has replaced the async
  * functions, for zone.js in particular, the class is that of a library and may have no such method.
  */
-export function withResolvers<T>(): PromiseWithResolvers<T> {
+export function withResolvers<T>(): Resolvers<T> {
   if (PlatformPromise.withResolvers !== undefined) return PlatformPromise.withResolvers();
-  let resolve!: PromiseWithResolvers<T>["resolve"], reject!: PromiseWithResolvers<T>["reject"];
+  let resolve!: Resolvers<T>["resolve"], reject!: Resolvers<T>["reject"];
   const promise = new PlatformPromise<T>((...functions) => [resolve, reject] = functions);
   return { promise, resolve, reject };
 }

@@ -22,7 +22,7 @@ const ENOUGH = 1 / 16;
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-export const UTF8: TextDecoder = new TextDecoder();
+export const UTF8: InstanceType<typeof TextDecoder> = new TextDecoder();
 
 /** Decodes UTF-8. Returns `undefined` if the bytes are none. */
 export function decodeStrictly(bytes: Bytes): string | undefined {

@@ -309,7 +309,7 @@ let platformBlob: typeof Blob | undefined;
  * type.
  */
 function isPlatformBlob(): boolean {
-  if (Blob !== platformBlob && !toContent(new Blob()).headers.has("content-type")) platformBlob = Blob;
+  if (Blob !== platformBlob && !toContent(new Blob([])).headers.has("content-type")) platformBlob = Blob;
   return Blob === platformBlob;
 }
 

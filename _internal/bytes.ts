@@ -22,6 +22,7 @@ const ENOUGH = 1 / 16;
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
+// In the types of Node before 25, `TextDecoder` is a value and no type.
 export const UTF8: InstanceType<typeof TextDecoder> = new TextDecoder();
 
 /** Decodes UTF-8. Returns `undefined` if the bytes are none. */

@@ -751,7 +751,7 @@ function onNode(name: string, test: (network: Network, globals: Record<symbol, u
 }
 
 /** Does what undici does with a request: tells which socket it goes over. */
-function goOver(socket: FakeSocket, { dispatcher }: Init) {
+function goOver(socket: FakeSocket | undefined, { dispatcher }: Init) {
   const request = {};
   const agent = Agent.prototype.dispatch;
   // undici makes its request within `dispatch()`.
@@ -761,7 +761,7 @@ function goOver(socket: FakeSocket, { dispatcher }: Init) {
   };
   (dispatcher as Dispatcher).dispatch({}, { onRequestStart() {} });
   Agent.prototype.dispatch = agent;
-  channels["undici:client:sendHeaders"]!({ request, socket });
+  if (socket !== undefined) channels["undici:client:sendHeaders"]!({ request, socket });
 }
 
 /** The agent that a request goes to. */
@@ -989,6 +989,35 @@ onNode("sends once more if a reused connection died before an answer", async (ne
   const closing = trial({});
   socket.alpnProtocol = "h2";
   assertEquals([await closing, socket.destroyed], [2, false]);
+});
+
+onNode("sends again if idle connections died before the request was written", async (network) => {
+  const refused = { code: "ECONNRESET" }; // as in a handshake of TLS
+  let tries = 0;
+  let dead = 3;
+  let cause: object | undefined;
+  let creates = true;
+  globalThis.fetch = runtimesFetch((url, init) => {
+    if (creates) goOver(tries++ < dead ? undefined : new FakeSocket(), init);
+    else tries++;
+    if (tries <= dead) throw Object.assign(new TypeError("fetch failed"), { cause: cause ?? { code: "ECONNRESET" } });
+    return network.answer(url, init);
+  });
+  const transport = nodeTransport(1000)!;
+  const trial = async (init: RequestInit) => {
+    tries = 0;
+    await transport.fetch(HTTP, init).catch(() => {});
+    return tries;
+  };
+  assertEquals(await trial({}), 4);
+  assertEquals(await trial({ method: "POST" }), 1);
+  assertEquals(await trial({ method: "PUT", body: new ReadableStream() }), 1);
+  dead = Infinity;
+  channels["undici:client:connectError"]!({ error: cause = refused });
+  assertEquals(await trial({}), 1);
+  cause = undefined;
+  creates = false; // a mock
+  assertEquals(await trial({}), 1);
 });
 
 onNode("ends the socket of a body that comes with status 205", async (network) => {

@@ -193,8 +193,8 @@ class NodeTransport implements Adapter {
         if (waitsForBody(response)) route.end();
         return response;
       } catch (error) {
-        const repeatable = !fresh && isIdempotent(init.method ?? "GET") && !isStream(init.body);
-        const again = route.refused || repeatable && route.stale && isDead(error);
+        const repeatable = isIdempotent(init.method ?? "GET") && !isStream(init.body) && isDead(error);
+        const again = route.refused || repeatable && (!fresh && route.stale || route.isUnsent(causeOf(error)));
         if (!again || this.#closed || init.signal?.aborted) throw error;
       }
     }
@@ -345,8 +345,12 @@ async function destroy(agent: Agent): Promise<void> {
   }
 }
 
-/** Whether an error says that the connection died. `fetch` wraps the connection's own error. */
+/** The connection's own error, which `fetch` wraps. */
+function causeOf(error: unknown): { code?: string } {
+  return (error as { cause?: object }).cause ?? error as object;
+}
+
+/** Whether an error says that the connection died. */
 function isDead(error: unknown): boolean {
-  const { code, cause } = error as { code?: string; cause?: { code?: string } };
-  return DEAD.has(cause?.code ?? code ?? "");
+  return DEAD.has(causeOf(error).code ?? "");
 }

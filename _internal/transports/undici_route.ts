@@ -31,6 +31,8 @@ interface Message {
   readonly request: { [ROUTE]?: Route; [key: symbol]: unknown };
   /** Only the channel "undici:client:sendHeaders" has it, and always. */
   readonly socket: Socket;
+  /** Only the channel "undici:client:connectError" has it. */
+  readonly error: object;
 }
 
 /** The part of `node:diagnostics_channel` that is used here. */
@@ -53,6 +55,8 @@ export class Route {
    * Whether `fetch` has sent the request by this route, and not by a dispatcher of the `Request`.
    */
   used = false;
+  /** Whether undici has created a request for this route, as a mock does not. */
+  created = false;
   readonly #agent: Agent;
   readonly #fresh: boolean;
   readonly #once: boolean;
@@ -88,6 +92,17 @@ export class Route {
    */
   get stale(): boolean {
     return this.#reused && this.#socket?.bytesRead === this.#bytesRead;
+  }
+
+  /**
+   * Whether the connection died before the request was written to it. undici waits for a turn of
+   * the event loop before it writes to an idle connection, and fails the request if that is reset
+   * meanwhile.
+   *
+   * @param error The connection's own error.
+   */
+  isUnsent(error: object): boolean {
+    return this.created && this.#socket === undefined && !connectErrors.has(error);
   }
 
   dispatch(options: object, handler: object): boolean {
@@ -146,6 +161,9 @@ let handlerKey: symbol | undefined;
 /** The key under which a socket of undici says that it is closed after the response. */
 let resetKey: symbol | undefined;
 
+/** The errors of connections that could not be opened. */
+const connectErrors = new WeakSet<object>();
+
 let watching = false;
 
 /**
@@ -163,9 +181,12 @@ function watchSockets() {
   channels?.subscribe("undici:request:create", ({ request }) => {
     if (dispatching !== undefined) handlerKey ??= findKey(request, "handler");
     const route = dispatching ?? (handlerKey && routes.get(request[handlerKey] as object));
-    if (route !== undefined) request[ROUTE] = route;
+    if (route === undefined) return;
+    request[ROUTE] = route;
+    route.created = true;
   });
   channels?.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
     request[ROUTE]?.sent(socket);
   });
+  channels?.subscribe("undici:client:connectError", ({ error }) => connectErrors.add(error));
 }

@@ -152,6 +152,17 @@ export const cases: Case[] = [
     ...["no body", "a string", "a FormData"].map((what) => arrivesOnce("PATCH", what, BODIES[what]!, when)),
     arrivesOnce("PUT", "a stream", () => stream(), when),
   ]),
+  withSession("connections that were reset while the program was busy are replaced", async (session, { scope }) => {
+    for (const [path, alive] of Object.entries({ "resets-while-idle": 3, "closes-while-idle": 1 })) {
+      const dying = Array.from({ length: 4 }, () => session.get(`${scope.url}/fault/${path}`));
+      await Promise.all(dying.concat(Array.from({ length: alive }, () => session.get(`${scope.url}/bytes/10`))));
+      await pause(1);
+      for (const end = performance.now() + 100; performance.now() < end;);
+      const burst = Array.from({ length: 2 }, () => session.get(`${scope.url}/bytes/10`));
+      assertEquals((await Promise.all(burst)).map(({ status }) => status), [200, 200]);
+      await pause(30);
+    }
+  }, RETRIES),
   withSession("stale connections are replaced, also those of requests that had to wait", async (session, { scope }) => {
     await warm(session, scope, 2);
     const burst = Array.from({ length: 12 }, () => session.get(`${scope.url}/kill-reused`));

@@ -187,6 +187,11 @@ class FakeClient {
   }
 }
 
+/** Waits for so many microtasks. */
+async function pass(microtasks: number): Promise<void> {
+  while (microtasks-- > 0) await undefined;
+}
+
 function onDeno(name: string, test: (network: Network, clients: FakeClient[]) => Promise<void> | void) {
   Deno.test(`denoTransport() ${name}`, async () => {
     const network = new Network();
@@ -493,6 +498,25 @@ onDeno("sends a POST once more that a server has refused without processing it",
   assertEquals([network.asked.length, network.answers], [6, []]);
   network.answers.push(refused, new Response("again"));
   assertEquals(await (await denoTransport(0)!.fetch(HTTPS, {})).text(), "again"); // nor does Deno without idle ones
+});
+
+onDeno("looks whether the server has closed a connection before a POST, once the program was busy", async (network) => {
+  const transport = denoTransport(1000)!;
+  const waits = async (init: RequestInit) => {
+    const before = network.asked.length;
+    const response = transport.fetch(HTTP, init);
+    await pass(8);
+    const waited = network.asked.length === before;
+    await response;
+    return waited;
+  };
+  const post = { method: "POST", body: "text" };
+  assertEquals([await waits(post), await waits(post)], [false, false]);
+  for (const end = performance.now() + 110; performance.now() < end;);
+  assertEquals([await waits({}), await waits(post)], [false, false]); // a response has arrived since
+  for (const end = performance.now() + 110; performance.now() < end;);
+  assertEquals([await waits(post), await waits(post)], [true, false]);
+  await transport.close();
 });
 
 onDeno("sends once more if the connection that a disguised request used was stale", async (network, clients) => {

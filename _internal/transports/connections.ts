@@ -8,9 +8,12 @@
 
 import { type Slot, TurnDrain } from "../drain.ts";
 import { announcedLength, headerOf, SMALL_BODY } from "../http.ts";
+import { Clock } from "../timers.ts";
 
 /** The key under which the options of a request name its {@linkcode Connection}. */
 export const CONNECTION: unique symbol = Symbol("hangup.connection");
+
+const clock = new Clock();
 
 /** The part of `Deno.HttpClient` that is used here. */
 export type Client = Disposable;
@@ -54,9 +57,16 @@ export class Connection {
    * not read at once.
    */
   late = false;
+  /** When the last response arrived. */
+  #used = Infinity;
 
   constructor(origin: Origin) {
     this.origin = origin;
+  }
+
+  /** The time in milliseconds since the last response arrived. */
+  get age(): number {
+    return clock.now() - this.#used;
   }
 
   /** Whether only one slot has the connection, and no other one can get it. */
@@ -80,6 +90,7 @@ export class Connection {
       if (origin.http1) origin.shared = undefined;
       else if (!has("content-length") && response.body !== null) origin.shared ??= this;
     }
+    this.#used = clock.now();
     this.late = (announcedLength(response.headers) ?? Infinity) > SMALL_BODY;
     return response;
   }

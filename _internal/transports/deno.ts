@@ -53,6 +53,19 @@ const DEAD = /closed before message completed|os error (?:32|104|10053|10054)/;
  */
 const UNPROCESSED = /^[^"]*(?:refused stream before|connection error received: not a result of an error)/;
 
+/**
+ * The time in milliseconds after which a program may have been busy for so long that the server has
+ * closed an idle connection, and Deno has not seen it.
+ */
+const UNSEEN = 100;
+
+/**
+ * The number of turns after which Deno has seen it: the scheduler of Deno looks at the sockets after
+ * 61 turns if it never waits, and takes a few more to close the connection. This takes half a
+ * millisecond, and a timer several.
+ */
+const TURNS_OF_SOCKETS = 80;
+
 /** The largest number of origins to remember. */
 const MAX_ORIGINS = 1000;
 
@@ -166,6 +179,7 @@ class DenoTransport implements Adapter {
     const reuses = this.#pools && this.#mayConnect(url, connection) && disguise(init);
     const { alone, late } = connection;
     if (!reuses && alone) await this.#closeIdle(connection);
+    else if (connection.age > UNSEEN) await passTurns(TURNS_OF_SOCKETS);
     else if (alone && late) await passTurns(RETURN_TURNS);
     if (this.#closed) return refuseClosed();
     init.client = this.#client(reuses || alone ? connection : undefined);

@@ -163,6 +163,14 @@ export const cases: Case[] = [
       await pause(30);
     }
   }, RETRIES),
+  withSession("a POST finds what the server has closed while the program was busy", async (session, { scope }) => {
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(Array.from({ length: 2 }, () => session.get(`${scope.url}/fault/closes-while-idle`)));
+      await pause(1);
+      for (const end = performance.now() + 150; performance.now() < end;);
+      assertEquals((await session.post(`${scope.url}/echo`, { body: "text" })).status, 200);
+    }
+  }, RETRIES),
   withSession("stale connections are replaced, also those of requests that had to wait", async (session, { scope }) => {
     await warm(session, scope, 2);
     const burst = Array.from({ length: 12 }, () => session.get(`${scope.url}/kill-reused`));

@@ -14,7 +14,8 @@
 export const PlatformPromise: PromiseConstructor = (async () => {})().constructor as PromiseConstructor;
 
 /**
- * A promise and the functions that settle it. A project with a `lib` before ES2024 has no such type.
+ * A promise and the functions that settle it. A project with a `lib` before ES2024 has no such
+ * type.
  */
 export type Resolvers<T> = {
   promise: Promise<T>;

@@ -1039,6 +1039,8 @@ onNode("sends again if idle connections died before the request was written", as
   dead = Infinity;
   channels["undici:client:connectError"]!({ error: cause = refused });
   assertEquals(await trial({}), 1);
+  channels["undici:client:connectError"]!({ error: cause = "not an object" as never });
+  assertEquals(await trial({}), 1);
   cause = undefined;
   creates = false; // a mock
   assertEquals(await trial({}), 1);

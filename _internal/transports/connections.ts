@@ -58,15 +58,15 @@ export class Connection {
    */
   late = false;
   /** When the last response arrived. */
-  #used = Infinity;
+  #answeredAt = Infinity;
 
   constructor(origin: Origin) {
     this.origin = origin;
   }
 
   /** The time in milliseconds since the last response arrived. */
-  get age(): number {
-    return clock.now() - this.#used;
+  get idleTime(): number {
+    return clock.now() - this.#answeredAt;
   }
 
   /** Whether only one slot has the connection, and no other one can get it. */
@@ -90,7 +90,7 @@ export class Connection {
       if (origin.http1) origin.shared = undefined;
       else if (!has("content-length") && response.body !== null) origin.shared ??= this;
     }
-    this.#used = clock.now();
+    this.#answeredAt = clock.now();
     this.late = (announcedLength(response.headers) ?? Infinity) > SMALL_BODY;
     return response;
   }

@@ -60,9 +60,9 @@ const UNPROCESSED = /^[^"]*(?:refused stream before|connection error received: n
 const UNSEEN = 100;
 
 /**
- * The number of turns after which Deno has seen it: the scheduler of Deno looks at the sockets after
- * 61 turns if it never waits, and takes a few more to close the connection. This takes half a
- * millisecond, and a timer several.
+ * The number of turns after which Deno has seen it. Its scheduler looks at the sockets once in 61
+ * turns if it never waits, and takes a few more to close the connection. All of this takes half a
+ * millisecond, and a timer takes several.
  */
 const TURNS_OF_SOCKETS = 80;
 
@@ -179,7 +179,7 @@ class DenoTransport implements Adapter {
     const reuses = this.#pools && this.#mayConnect(url, connection) && disguise(init);
     const { alone, late } = connection;
     if (!reuses && alone) await this.#closeIdle(connection);
-    else if (connection.age > UNSEEN) await passTurns(TURNS_OF_SOCKETS);
+    else if (connection.idleTime > UNSEEN) await passTurns(TURNS_OF_SOCKETS);
     else if (alone && late) await passTurns(RETURN_TURNS);
     if (this.#closed) return refuseClosed();
     init.client = this.#client(reuses || alone ? connection : undefined);

@@ -193,8 +193,9 @@ class NodeTransport implements Adapter {
         if (waitsForBody(response)) route.end();
         return response;
       } catch (error) {
-        const repeatable = isIdempotent(init.method ?? "GET") && !isStream(init.body) && isDead(error);
-        const again = route.refused || repeatable && (!fresh && route.stale || route.isUnsent(causeOf(error)));
+        const repeatable = isIdempotent(init.method ?? "GET") && !isStream(init.body);
+        const unanswered = !fresh && route.stale || route.isUnsent(causeOf(error));
+        const again = route.refused || repeatable && unanswered && isDead(error);
         if (!again || this.#closed || init.signal?.aborted) throw error;
       }
     }
@@ -346,11 +347,11 @@ async function destroy(agent: Agent): Promise<void> {
 }
 
 /** The connection's own error, which `fetch` wraps. */
-function causeOf(error: unknown): { code?: string } {
-  return (error as { cause?: object }).cause ?? error as object;
+function causeOf(error: unknown): unknown {
+  return Object(error).cause ?? error;
 }
 
 /** Whether an error says that the connection died. */
 function isDead(error: unknown): boolean {
-  return DEAD.has(causeOf(error).code ?? "");
+  return DEAD.has(Object(causeOf(error)).code);
 }

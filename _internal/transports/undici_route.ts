@@ -32,7 +32,7 @@ interface Message {
   /** Only the channel "undici:client:sendHeaders" has it, and always. */
   readonly socket: Socket;
   /** Only the channel "undici:client:connectError" has it. */
-  readonly error: object;
+  readonly error: unknown;
 }
 
 /** The part of `node:diagnostics_channel` that is used here. */
@@ -97,12 +97,12 @@ export class Route {
   /**
    * Whether the connection died before the request was written to it. undici waits for a turn of
    * the event loop before it writes to an idle connection, and fails the request if that is reset
-   * meanwhile.
+   * meanwhile. Each such failure takes an idle connection away, so sending again comes to an end.
    *
    * @param error The connection's own error.
    */
-  isUnsent(error: object): boolean {
-    return this.created && this.#socket === undefined && !connectErrors.has(error);
+  isUnsent(error: unknown): boolean {
+    return this.created && this.#socket === undefined && !connectErrors.has(error as object);
   }
 
   dispatch(options: object, handler: object): boolean {
@@ -188,5 +188,8 @@ function watchSockets() {
   channels?.subscribe("undici:client:sendHeaders", ({ request, socket }) => {
     request[ROUTE]?.sent(socket);
   });
-  channels?.subscribe("undici:client:connectError", ({ error }) => connectErrors.add(error));
+  channels?.subscribe("undici:client:connectError", ({ error }) => {
+    // A user's function that connects may fail with anything. An error here would end the process.
+    if (Object(error) === error) connectErrors.add(error as object);
+  });
 }

@@ -19,8 +19,8 @@ const { gc, Bun } = globalThis as Runtimes;
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /**
- * V8 collects in the first turn what is reached by nothing, and in the next ones what its finalizers
- * held; most of the time of these tests goes into it. Bun's collector needs more turns.
+ * V8 collects in the first turn what is reached by nothing, and in the next ones what its
+ * finalizers held; most of the time of these tests goes into it. Bun's collector needs more turns.
  */
 const TURNS = Bun ? 8 : 4;
 

@@ -12,7 +12,8 @@ const projects = [...Deno.readDirSync(new URL("tests/consumer/", root))]
   .map(({ name }) => name).filter((name) => /^tsconfig\..+\.json$/.test(name)).sort();
 
 const declared = "--declaration --emitDeclarationOnly --noEmit false --rootDir . --outDir .tmp/declarations".split(" ");
-await compile(compilers["TypeScript 7"], "tests/consumer/tsconfig.dom.json", ...declared);
+const emitted = await compile(compilers["TypeScript 7"], "tests/consumer/tsconfig.dom.json", ...declared);
+if (!emitted.success) throw new Error(`Cannot write the declarations:\n${new TextDecoder().decode(emitted.stdout)}`);
 
 const runs = Object.entries(compilers).flatMap(([compiler, path]) =>
   projects.map((project) => ({ title: `${compiler}, ${project}`, args: [path, project] as const }))
